@@ -1,0 +1,1 @@
+"""Contracts between processes: what travels, in which form, and how it is checked."""
