@@ -1,0 +1,105 @@
+"""A grant: what one department lets another use, for what and how long, as an immutable signed document."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Annotated, Literal, Protocol
+
+import msgspec
+
+# The label keeps a grant's signature from ever being valid for another kind of document.
+SIGNING_LABEL = b"shuqiao-grant-v1\n"
+
+Text = Annotated[str, msgspec.Meta(max_length=4000)]
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
+
+
+class Grant(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The words of a grant. A change is a new grant.
+
+    `department` may ask, `provider` owns the resource. With `match` `all` a verification answers one word
+    for all items together. `applications` are the only systems that may use it. Both days of the period
+    are legal days in Asia/Shanghai and belong to it. `items` are the granted items, no others are touched.
+    """
+
+    id: Name
+    resource: Name
+    department: Name
+    provider: Name
+    mode: Literal["verify", "query"]
+    items: Annotated[tuple[Name, ...], msgspec.Meta(min_length=1, max_length=200)]
+    match: Literal["all", "each"] = "all"
+    applications: Annotated[tuple[Name, ...], msgspec.Meta(max_length=200)]
+    purpose: Text
+    case_required: bool = False
+    valid_from: date
+    valid_until: date
+    regulation: Name
+    request_no: Name
+    conditions: tuple[Text, ...] = ()
+    issued_at: datetime
+    issued_by: Name
+
+
+class GrantUnreadable(ValueError):
+    """A grant document that isn't the canonical form of a grant, or whose signature is not the key's."""
+
+
+class GrantSigner(Protocol):
+    """A private key of the purpose `grants`."""
+
+    @property
+    def key_id(self) -> str:
+        """The id of the public key in `exchange.signing_key`."""
+
+    def sign(self, message: bytes) -> bytes:
+        """Sign the bytes."""
+
+
+class GrantVerifier(Protocol):
+    """A public key of the purpose `grants`."""
+
+    def verify(self, signature: bytes, message: bytes) -> bool:
+        """Tell whether the signature is the key's over the bytes."""
+
+
+class SignedGrant(msgspec.Struct, frozen=True):
+    """The three columns of `exchange.grant` that carry the document."""
+
+    document: str
+    signature: bytes
+    key_id: str
+
+
+_decoder = msgspec.json.Decoder(Grant, strict=True)
+
+
+def encode_grant(grant: Grant) -> bytes:
+    """Give the canonical form: JSON in UTF-8, keys sorted, no spaces."""
+    return msgspec.json.encode(grant, order="sorted")
+
+
+def decode_grant(document: bytes | str) -> Grant:
+    """Read the canonical form; anything else raises `GrantUnreadable`."""
+    raw = document.encode("utf-8", "strict") if isinstance(document, str) else document
+    try:
+        grant = _decoder.decode(raw)
+    except msgspec.MsgspecError as error:
+        raise GrantUnreadable(f"not a grant: {error}") from error
+    if encode_grant(grant) != raw:
+        raise GrantUnreadable("not in canonical form")
+    return grant
+
+
+def sign_grant(grant: Grant, signer: GrantSigner) -> SignedGrant:
+    """Encode and sign a grant with the platform's key for grants."""
+    document = encode_grant(grant)
+    return SignedGrant(document.decode("utf-8"), signer.sign(SIGNING_LABEL + document), signer.key_id)
+
+
+def verify_grant(document: bytes | str, signature: bytes, verifier: GrantVerifier) -> Grant:
+    """Check the signature, then read the document; raises `GrantUnreadable` when either fails."""
+    raw = document.encode("utf-8", "strict") if isinstance(document, str) else document
+    if not verifier.verify(signature, SIGNING_LABEL + raw):
+        raise GrantUnreadable("the signature is not the key's")
+    return decode_grant(raw)

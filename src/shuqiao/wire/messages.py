@@ -1,0 +1,93 @@
+"""Requests and answers of the plane's HTTP interface, and the identity of a signed call."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+
+Subject = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
+Field = Annotated[str, msgspec.Meta(min_length=1, max_length=63)]
+Value = Annotated[str, msgspec.Meta(max_length=1024)]
+CaseNumber = Annotated[str, msgspec.Meta(max_length=128)]
+
+
+class VerifyRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Asks whether claimed values agree with one record.
+
+    `subject` is the value of the list's record key; `case` the number of the case the call serves.
+    """
+
+    subject: Subject
+    claims: Annotated[dict[Field, Value], msgspec.Meta(min_length=1, max_length=64)]
+    case: CaseNumber = ""
+
+
+class QueryRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Asks for items of one record; without `items`, for every item of the grant."""
+
+    subject: Subject
+    items: Annotated[tuple[Field, ...], msgspec.Meta(min_length=1, max_length=64)] | None = None
+    case: CaseNumber = ""
+
+
+class VerifyAnswer(msgspec.Struct, frozen=True):
+    """The result of a comparison: per item, or one word for all of them together."""
+
+    result: dict[str, bool] | bool
+    entry: UUID
+    at: datetime
+
+
+class QueryAnswer(msgspec.Struct, frozen=True):
+    """The granted items of one record in text form, null where the record has no value."""
+
+    data: dict[str, str | None]
+    entry: UUID
+    at: datetime
+
+
+class SessionRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The application's ephemeral X25519 public key, base64url without padding."""
+
+    public_key: Annotated[str, msgspec.Meta(min_length=43, max_length=43)]
+
+
+class SessionAnswer(msgspec.Struct, frozen=True):
+    """The platform's ephemeral X25519 public key and the key id to sign with until `expires_at`."""
+
+    key_id: str
+    public_key: str
+    expires_at: datetime
+
+
+class FieldFault(msgspec.Struct, frozen=True):
+    """One field of a refused request and what is wrong with it."""
+
+    field: str
+    detail: str
+
+
+class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Problem details (RFC 9457) with a stable code; `entry` names the audit entry where there is one."""
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str
+    entry: UUID | None = None
+    fields: tuple[FieldFault, ...] = ()
+
+
+def call_entry_id(key_id: str, created: int, nonce: str) -> UUID:
+    """Derive the audit entry's id from a signature, so that a replay meets the primary key.
+
+    Neither a key id nor a nonce can hold a line feed in the signature profile, so the three parts are
+    told apart without lengths.
+    """
+    text = f"{key_id}\n{created}\n{nonce}"
+    return UUID(bytes=hashlib.sha256(text.encode("ascii")).digest()[:16])
