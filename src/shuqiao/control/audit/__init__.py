@@ -1,0 +1,1 @@
+"""The audit log: every use and every decision, durable before it takes effect."""

@@ -1,0 +1,1 @@
+"""Base data: one table per list, and the contract schema the plane and the loader work through."""

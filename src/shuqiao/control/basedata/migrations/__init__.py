@@ -1,0 +1,1 @@
+"""Database steps of the base data and of the contract schema."""
