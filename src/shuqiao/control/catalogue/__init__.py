@@ -1,0 +1,1 @@
+"""What information exists, who answers for it, and how to find it."""

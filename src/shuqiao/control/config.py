@@ -1,0 +1,135 @@
+"""What control must be told from outside: one frozen object, every fault reported together."""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from psycopg import ProgrammingError
+from psycopg.conninfo import conninfo_to_dict
+
+MIN_SECRET_CHARS = 50
+DEFAULT_REGULATION = "guangzhou-2016"
+
+
+class ConfigError(Exception):
+    """The environment does not make a usable configuration; `faults` lists every reason."""
+
+    def __init__(self, faults: tuple[str, ...]) -> None:
+        """Keep the faults and show them all in the message."""
+        self.faults = faults
+        super().__init__("control cannot start:\n- " + "\n- ".join(faults))
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of one control process; legal numbers are never among them."""
+
+    database: Mapping[str, str]
+    secret_key: str
+    allowed_hosts: tuple[str, ...]
+    plane_url: str
+    portal_keys: Path
+    grant_key_file: Path
+    regulation: str
+    sample: bool
+    behind_tls: bool
+    configured: bool
+
+
+def unconfigured() -> Config:
+    """Return a configuration that only serves type checks and management help.
+
+    Its secret is random, its database does not exist and no host is allowed; `wsgi` refuses it.
+    """
+    return Config(
+        database={"dbname": "unconfigured", "host": "unconfigured.invalid"},
+        secret_key=secrets.token_urlsafe(MIN_SECRET_CHARS),
+        allowed_hosts=(),
+        plane_url="http://unconfigured.invalid",
+        portal_keys=Path("/nonexistent"),
+        grant_key_file=Path("/nonexistent"),
+        regulation=DEFAULT_REGULATION,
+        sample=False,
+        behind_tls=False,
+        configured=False,
+    )
+
+
+def read_config(environ: Mapping[str, str]) -> Config:
+    """Read the `SHUQIAO_*` variables; raises `ConfigError` naming every fault at once."""
+    faults: list[str] = []
+    config = Config(
+        database=_database(environ, faults),
+        secret_key=_secret(environ, faults),
+        allowed_hosts=_hosts(environ, faults),
+        plane_url=_plane_url(environ, faults),
+        portal_keys=_path(environ, "SHUQIAO_PORTAL_KEYS", faults),
+        grant_key_file=_path(environ, "SHUQIAO_GRANT_KEY_FILE", faults),
+        regulation=environ.get("SHUQIAO_REGULATION", DEFAULT_REGULATION),
+        sample=_flag(environ, "SHUQIAO_SAMPLE", faults),
+        behind_tls=_flag(environ, "SHUQIAO_BEHIND_TLS", faults),
+        configured=True,
+    )
+    if faults:
+        raise ConfigError(tuple(faults))
+    return config
+
+
+def _database(environ: Mapping[str, str], faults: list[str]) -> Mapping[str, str]:
+    url = environ.get("SHUQIAO_DATABASE_URL", "")
+    if not url.startswith(("postgresql://", "postgres://")):
+        faults.append("SHUQIAO_DATABASE_URL must be a postgresql:// address")
+        return {}
+    try:
+        return {key: str(value) for key, value in conninfo_to_dict(url).items() if value is not None}
+    except ProgrammingError:
+        # The driver's message would repeat the address, and with it the password.
+        faults.append("SHUQIAO_DATABASE_URL cannot be parsed")
+        return {}
+
+
+def _secret(environ: Mapping[str, str], faults: list[str]) -> str:
+    path = _path(environ, "SHUQIAO_SECRET_KEY_FILE", faults)
+    try:
+        secret = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        faults.append("SHUQIAO_SECRET_KEY_FILE cannot be read")
+        return ""
+    if len(secret) < MIN_SECRET_CHARS:
+        faults.append(f"SHUQIAO_SECRET_KEY_FILE must hold at least {MIN_SECRET_CHARS} characters")
+    return secret
+
+
+def _hosts(environ: Mapping[str, str], faults: list[str]) -> tuple[str, ...]:
+    hosts = tuple(
+        host.strip() for host in environ.get("SHUQIAO_ALLOWED_HOSTS", "").split(",") if host.strip()
+    )
+    if not hosts or "*" in hosts:
+        faults.append(
+            "SHUQIAO_ALLOWED_HOSTS must name the hosts of the pages, separated by commas, without *"
+        )
+    return hosts
+
+
+def _plane_url(environ: Mapping[str, str], faults: list[str]) -> str:
+    url = environ.get("SHUQIAO_PLANE_URL", "").rstrip("/")
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        faults.append("SHUQIAO_PLANE_URL must be an http(s) address of the plane")
+    return url
+
+
+def _path(environ: Mapping[str, str], name: str, faults: list[str]) -> Path:
+    value = environ.get(name, "")
+    if not value:
+        faults.append(f"{name} is not set")
+    return Path(value)
+
+
+def _flag(environ: Mapping[str, str], name: str, faults: list[str]) -> bool:
+    value = environ.get(name, "0")
+    if value not in ("0", "1"):
+        faults.append(f"{name} must be 0 or 1")
+    return value == "1"

@@ -1,0 +1,1 @@
+"""Signed permissions: issuing, revoking, ending, using them from pages."""

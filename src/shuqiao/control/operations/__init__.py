@@ -1,0 +1,1 @@
+"""Seeding a city, periodic jobs and the task lists that join the other parts."""

@@ -1,0 +1,1 @@
+"""Bodies that take part, their duties, persons in charge and applications."""

@@ -1,0 +1,1 @@
+"""The regulation in force: its data, its articles, its calendar."""

@@ -1,0 +1,21 @@
+"""The working-day calendar the office can edit: what law files and the national calendar do not settle."""
+
+from django.db import models
+
+
+class CalendarDay(models.Model):
+    """A day that the office has set to be a working day or not, against the announced calendar."""
+
+    day = models.DateField(primary_key=True)
+    working = models.BooleanField()
+    ground = models.CharField(max_length=200)
+    set_at = models.DateTimeField()
+
+    class Meta:
+        """In order of time."""
+
+        ordering = ["day"]
+
+    def __str__(self) -> str:
+        """Return the day."""
+        return self.day.isoformat()

@@ -1,0 +1,1 @@
+"""Asking for information and answering within the legal time."""

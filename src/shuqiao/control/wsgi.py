@@ -1,0 +1,15 @@
+"""The WSGI application that granian serves."""
+
+import os
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "shuqiao.control.settings")
+
+from django.conf import settings
+from django.core.wsgi import get_wsgi_application
+
+from shuqiao.control.config import ConfigError
+
+if not settings.CONFIG.configured:
+    raise ConfigError(("SHUQIAO_DATABASE_URL is not set",))
+
+application = get_wsgi_application()
