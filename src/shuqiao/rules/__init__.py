@@ -1,0 +1,1 @@
+"""What the regulations mean: pure decisions on the standard library, without clock, database or network."""

@@ -1,0 +1,113 @@
+"""Distinct types for ids, and the one way to make or parse each: bounded, ASCII, by full match.
+
+Parsing outside text raises RequestMalformed with the kind of id, never with the text itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from base64 import b32encode
+from typing import NewType
+
+from shuqiao.rules.errors import RequestMalformed
+
+RegionCode = NewType("RegionCode", str)
+ResourceId = NewType("ResourceId", str)
+DepartmentCode = NewType("DepartmentCode", str)
+ApplicationId = NewType("ApplicationId", str)
+KeyId = NewType("KeyId", str)
+GrantId = NewType("GrantId", str)
+RequestNo = NewType("RequestNo", str)
+ItemField = NewType("ItemField", str)
+
+_REGION = re.compile(r"[1-9][0-9]{5}", re.ASCII)
+_RESOURCE = re.compile(r"r[1-9][0-9]{5}[a-z2-7]{10}", re.ASCII)
+_DEPARTMENT = re.compile(r"[1-9][0-9]{5}-[a-z][a-z0-9]*(?:-[a-z0-9]+){0,5}", re.ASCII)
+_APPLICATION = re.compile(r"app-[a-z0-9]+(?:-[a-z0-9]+){0,7}", re.ASCII)
+_KEY = re.compile(r"[0-9a-f]{16}", re.ASCII)
+_GRANT = re.compile(r"G-[0-9]{4}-[0-9]{4,9}", re.ASCII)
+_REQUEST = re.compile(r"R-[0-9]{4}-[0-9]{4,9}", re.ASCII)
+_FIELD = re.compile(r"[a-z][a-z0-9_]{0,62}", re.ASCII)
+
+_LONGEST = 64
+
+
+def _parsed(pattern: re.Pattern[str], text: str, part: str) -> str:
+    # The length goes first, so that no pattern ever works on unbounded text.
+    if len(text) > _LONGEST or pattern.fullmatch(text) is None:
+        raise RequestMalformed(part=part)
+    return text
+
+
+def parse_region_code(text: str) -> RegionCode:
+    """Six digits of GB/T 2260; whether the code exists is not checked."""
+    return RegionCode(_parsed(_REGION, text, "region code"))
+
+
+def parse_resource_id(text: str) -> ResourceId:
+    """For example `r440100x7kq2m5dab`."""
+    return ResourceId(_parsed(_RESOURCE, text, "resource id"))
+
+
+def parse_department_code(text: str) -> DepartmentCode:
+    """For example `440100-health`."""
+    return DepartmentCode(_parsed(_DEPARTMENT, text, "department code"))
+
+
+def parse_application_id(text: str) -> ApplicationId:
+    """For example `app-housing-rental`."""
+    return ApplicationId(_parsed(_APPLICATION, text, "application id"))
+
+
+def parse_key_id(text: str) -> KeyId:
+    """First 16 hex digits of SHA-256 of the public key."""
+    return KeyId(_parsed(_KEY, text, "key id"))
+
+
+def parse_grant_id(text: str) -> GrantId:
+    """For example `G-2026-0001`."""
+    return GrantId(_parsed(_GRANT, text, "grant"))
+
+
+def parse_request_no(text: str) -> RequestNo:
+    """For example `R-2026-0001`."""
+    return RequestNo(_parsed(_REQUEST, text, "request number"))
+
+
+def parse_item_field(text: str) -> ItemField:
+    """The ASCII name of an item, also its column name: at most 63 characters, as PostgreSQL allows."""
+    return ItemField(_parsed(_FIELD, text, "item"))
+
+
+def resource_id(region: str, key: str) -> ResourceId:
+    """The id of a seeded list: the same on every machine, different for every region and key."""
+    parse_region_code(region)
+    digest = hashlib.sha256(f"{region}/{key}".encode()).digest()
+    return ResourceId(f"r{region}{b32encode(digest).decode('ascii').lower()[:10]}")
+
+
+def department_code(region: str, word: str) -> DepartmentCode:
+    """Region and code word joined, for example `440100-health`."""
+    return parse_department_code(f"{region}-{word}")
+
+
+def key_id(public_key_der: bytes) -> KeyId:
+    """The id of a public key given as SubjectPublicKeyInfo DER."""
+    return KeyId(hashlib.sha256(public_key_der).hexdigest()[:16])
+
+
+def request_no(year: int, number: int) -> RequestNo:
+    """The number of a request: counted within its year, at least four digits."""
+    return RequestNo(_numbered("R", year, number))
+
+
+def grant_no(year: int, number: int) -> GrantId:
+    """The number of a grant: counted within its year, at least four digits."""
+    return GrantId(_numbered("G", year, number))
+
+
+def _numbered(letter: str, year: int, number: int) -> str:
+    if not (1000 <= year <= 9999 and 1 <= number <= 999_999_999):
+        raise ValueError("year or number out of range")
+    return f"{letter}-{year}-{number:04d}"
