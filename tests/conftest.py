@@ -1,0 +1,1 @@
+"""What all tests share; the servers are in `tests/plugins/server.py`."""

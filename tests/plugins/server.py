@@ -1,0 +1,178 @@
+"""The PostgreSQL the tests run on: an embedded one, or the one SHUQIAO_TEST_DATABASE names (a superuser's URL).
+
+Loaded before the settings of the control are read, because those need to know where the database will be. The
+embedded server is started by the first test that asks for it.
+"""
+
+import atexit
+import os
+import secrets
+import shutil
+import subprocess
+import tempfile
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote, urlsplit, urlunsplit
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from shuqiao.embedded import hub, postgres
+
+PASSWORD = secrets.token_hex(16)
+"""One password for every role of the test server; it lives as long as the run."""
+
+
+@dataclass
+class TestServer:
+    """The server of this run, started when `superuser` is first asked for."""
+
+    __test__ = False
+    external: str | None
+    folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="sq-")))
+    started: subprocess.Popen[bytes] | None = None
+    ready: bool = False
+
+    @property
+    def embedded(self) -> postgres.PostgresServer:
+        """The embedded server's place; in /tmp, because a socket's path must be short."""
+        return postgres.PostgresServer(
+            self.folder / "pg" / "data", self.folder / "s", self.folder / "pg.log", PASSWORD
+        )
+
+    def url(self, database: str, role: str | None = None) -> str:
+        """The URL of `database` for `role`, or for the superuser; starts nothing."""
+        if self.external is None:
+            return self.embedded.url(database, role or postgres.SUPERUSER)
+        parts = urlsplit(self.external)
+        if role is None:
+            return urlunsplit(parts._replace(path=f"/{database}"))
+        place = parts.netloc.rpartition("@")[2]
+        return urlunsplit(parts._replace(path=f"/{database}", netloc=f"{role}:{quote(PASSWORD)}@{place}"))
+
+    def superuser(self, database: str = "postgres") -> str:
+        """The superuser's URL of `database` on the running server."""
+        if not self.ready:
+            self._start()
+        return self.url(database)
+
+    def _start(self) -> None:
+        if self.external is None:
+            self.folder.chmod(0o755)
+            programs = postgres.runtime(self.folder)
+            self.started = postgres.start(self.embedded, programs=programs, durable=True)
+        atexit.register(self.close)
+        self.ready = True
+        hub.create_roles(self.url("postgres"), dict.fromkeys(hub.ROLES, PASSWORD))
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            connection.execute("ALTER ROLE shuqiao_owner CREATEDB")
+
+    def close(self) -> None:
+        """End the embedded server and remove its folder."""
+        if self.started is not None and self.started.poll() is None:
+            postgres.stop(self.started)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+SERVER = TestServer(os.environ.get("SHUQIAO_TEST_DATABASE"))
+RUN = uuid.uuid4().hex[:8]
+os.environ["SHUQIAO_DATABASE_URL"] = SERVER.url(f"sq_{RUN}", "shuqiao_owner")
+
+
+def _drop(name: str) -> None:
+    with psycopg.connect(SERVER.superuser(), autocommit=True) as connection:
+        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture(scope="session")
+def pg_server() -> TestServer:
+    """The running server; `.superuser(database)` and `.url(database, role)` give URLs."""
+    SERVER.superuser()
+    return SERVER
+
+
+@pytest.fixture(scope="session")
+def hub_template(pg_server: TestServer) -> str:
+    """Name of a hub database with all migrations applied, to copy from."""
+    name = f"sq_{RUN}_template"
+    hub.create_database(pg_server.superuser(), name, "shuqiao_owner", control_schema=True)
+    import sys
+
+    environment = os.environ | {"SHUQIAO_DATABASE_URL": pg_server.url(name, "shuqiao_owner")}
+    command = [sys.executable, "-m", "django", "migrate", "--verbosity", "0", "--settings", "shuqiao.control.settings"]
+    subprocess.run(command, check=True, env=environment)
+    return name
+
+
+@dataclass(frozen=True)
+class Hub:
+    """One test's own hub database."""
+
+    name: str
+    server: TestServer
+
+    @property
+    def superuser(self) -> str:
+        """URL of the superuser."""
+        return self.server.url(self.name)
+
+    def role(self, role: str) -> str:
+        """URL of a process's role, such as `shuqiao_plane`."""
+        return self.server.url(self.name, role)
+
+
+@pytest.fixture
+def hub_database(pg_server: TestServer, hub_template: str):
+    """A fresh hub database with all migrations applied and no rows of ours."""
+    name = f"sq_{RUN}_{uuid.uuid4().hex[:8]}"
+    with psycopg.connect(pg_server.superuser(), autocommit=True) as connection:
+        connection.execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {} OWNER shuqiao_owner").format(
+                sql.Identifier(name), sql.Identifier(hub_template)
+            )
+        )
+    with psycopg.connect(pg_server.superuser(), autocommit=True) as connection:
+        roles = sql.SQL("shuqiao_plane, shuqiao_loader, shuqiao_integrator, shuqiao_auditor")
+        connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(sql.Identifier(name)))
+        connection.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(sql.Identifier(name), roles))
+    yield Hub(name, pg_server)
+    _drop(name)
+
+
+@pytest.fixture
+def hub_url(hub_database: Hub) -> str:
+    """The superuser's URL of a fresh hub database."""
+    return hub_database.superuser
+
+
+@pytest.fixture
+def vault_url(pg_server: TestServer):
+    """URL of role `shuqiao_vault` on a fresh, empty database of its own."""
+    name = f"sq_{RUN}_v{uuid.uuid4().hex[:8]}"
+    hub.create_database(pg_server.superuser(), name, "shuqiao_vault")
+    yield pg_server.url(name, "shuqiao_vault")
+    _drop(name)
+
+
+@pytest.fixture
+def empty_database(pg_server: TestServer):
+    """The superuser's URL of a fresh, empty database, such as a department's own."""
+    name = f"sq_{RUN}_d{uuid.uuid4().hex[:8]}"
+    with psycopg.connect(pg_server.superuser(), autocommit=True) as connection:
+        connection.execute(
+            sql.SQL("CREATE DATABASE {} ENCODING 'UTF8' LOCALE 'C' TEMPLATE template0").format(sql.Identifier(name))
+        )
+    yield pg_server.url(name)
+    _drop(name)
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(hub_template: str) -> None:
+    """Let Django's own test database be a copy of the migrated hub."""
+    from django.conf import settings
+    from django.db import connections
+
+    for config in (settings.DATABASES["default"], connections["default"].settings_dict):
+        config["TEST"]["TEMPLATE"] = hub_template
