@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, Literal
 
 import msgspec
+
+from shuqiao.security import keys
 
 # The label keeps a grant's signature from ever being valid for another kind of document.
 SIGNING_LABEL = b"shuqiao-grant-v1\n"
@@ -45,24 +47,6 @@ class GrantUnreadable(ValueError):
     """A grant document that isn't the canonical form of a grant, or whose signature is not the key's."""
 
 
-class GrantSigner(Protocol):
-    """A private key of the purpose `grants`."""
-
-    @property
-    def key_id(self) -> str:
-        """The id of the public key in `exchange.signing_key`."""
-
-    def sign(self, message: bytes) -> bytes:
-        """Sign the bytes."""
-
-
-class GrantVerifier(Protocol):
-    """A public key of the purpose `grants`."""
-
-    def verify(self, signature: bytes, message: bytes) -> bool:
-        """Tell whether the signature is the key's over the bytes."""
-
-
 class SignedGrant(msgspec.Struct, frozen=True):
     """The three columns of `exchange.grant` that carry the document."""
 
@@ -91,15 +75,16 @@ def decode_grant(document: bytes | str) -> Grant:
     return grant
 
 
-def sign_grant(grant: Grant, signer: GrantSigner) -> SignedGrant:
+def sign_grant(grant: Grant, key: keys.SigningKey) -> SignedGrant:
     """Encode and sign a grant with the platform's key for grants."""
     document = encode_grant(grant)
-    return SignedGrant(document.decode("utf-8"), signer.sign(SIGNING_LABEL + document), signer.key_id)
+    signature = keys.sign(keys.algorithm_of(key), key, SIGNING_LABEL + document)
+    return SignedGrant(document.decode("utf-8"), signature, keys.key_id(key.public_key()))
 
 
-def verify_grant(document: bytes | str, signature: bytes, verifier: GrantVerifier) -> Grant:
+def verify_grant(document: bytes | str, signature: bytes, algorithm: str, key: keys.PublicKey) -> Grant:
     """Check the signature, then read the document; raises `GrantUnreadable` when either fails."""
     raw = document.encode("utf-8", "strict") if isinstance(document, str) else document
-    if not verifier.verify(signature, SIGNING_LABEL + raw):
+    if not keys.verify(algorithm, key, signature, SIGNING_LABEL + raw):
         raise GrantUnreadable("the signature is not the key's")
     return decode_grant(raw)

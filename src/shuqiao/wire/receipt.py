@@ -10,10 +10,13 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Callable, Sequence
-from typing import Annotated, Protocol
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
+
+from shuqiao.rules.merkle import leaf_hash, node_hash
+from shuqiao.security import keys
 
 SIGNING_LABEL = b"shuqiao-promise-v1\n"
 HEADER = "shuqiao-promise"
@@ -45,24 +48,13 @@ class PromiseUnreadable(ValueError):
     """Text that is not a promise."""
 
 
-class PromiseVerifier(Protocol):
-    """A public key of the purpose `promise`."""
-
-    def verify(self, signature: bytes, message: bytes) -> bool:
-        """Tell whether the signature is the key's over the bytes."""
-
-
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Promise, strict=True)
 
 
 def promise_leaf(entry: UUID, digest: bytes, answer_digest: bytes) -> bytes:
     """Hash one promised entry: `sha256(0x00 || entry id || digest || sha256(answer body))`."""
-    return hashlib.sha256(b"\x00" + entry.bytes + digest + answer_digest).digest()
-
-
-def _parent(left: bytes, right: bytes) -> bytes:
-    return hashlib.sha256(b"\x01" + left + right).digest()
+    return leaf_hash(entry.bytes + digest + answer_digest)
 
 
 def batch_paths(leaves: Sequence[bytes]) -> tuple[bytes, list[list[bytes]]]:
@@ -80,7 +72,7 @@ def batch_paths(leaves: Sequence[bytes]) -> tuple[bytes, list[list[bytes]]]:
             if neighbour < len(level):
                 path.append(level[neighbour])
         whole = len(level) - len(level) % 2
-        parents = [_parent(level[i], level[i + 1]) for i in range(0, whole, 2)]
+        parents = [node_hash(level[i], level[i + 1]) for i in range(0, whole, 2)]
         level = parents + level[whole:]
         span *= 2
     return level[0], paths
@@ -95,7 +87,7 @@ def _root_of(leaf: bytes, index: int, size: int, path: Sequence[bytes]) -> bytes
             neighbour = next(rest, None)
             if neighbour is None:
                 return None
-            node = _parent(neighbour, node) if position % 2 else _parent(node, neighbour)
+            node = node_hash(neighbour, node) if position % 2 else node_hash(node, neighbour)
         position //= 2
         last //= 2
     return node if next(rest, None) is None else None
@@ -137,7 +129,7 @@ def decode_promise(text: str) -> Promise:
         raise PromiseUnreadable("not a promise") from error
 
 
-def verify_promise(promise: Promise, answer_body: bytes, verifier: PromiseVerifier) -> bool:
+def verify_promise(promise: Promise, answer_body: bytes, key: keys.PublicKey) -> bool:
     """Tell whether the promise is signed and is about exactly this answer."""
     answer_digest = hashlib.sha256(answer_body).digest()
     if answer_digest.hex() != promise.answer or promise.index >= promise.size:
@@ -147,4 +139,4 @@ def verify_promise(promise: Promise, answer_body: bytes, verifier: PromiseVerifi
     if root is None:
         return False
     message = SIGNING_LABEL + root + promise.at.encode("ascii", "replace")
-    return verifier.verify(bytes.fromhex(promise.signature), message)
+    return keys.verify("ed25519", key, bytes.fromhex(promise.signature), message)

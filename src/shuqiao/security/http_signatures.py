@@ -1,0 +1,244 @@
+"""Signatures of HTTP requests: one fixed profile of RFC 9421, read strictly.
+
+The label is `sq`; the covered components, their order and the three parameters are fixed; the body is
+bound by `Content-Digest` with SHA-256. Whatever differs is refused, however valid RFC 9421 may find it.
+This module reads and checks; it knows no applications, keeps no nonces and looks at no clock.
+
+Source: our choice, decision 4
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import re
+import secrets
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+from urllib.parse import quote, unquote_to_bytes
+
+from shuqiao.rules.errors import RequestMalformed, SignatureMissing
+from shuqiao.security import keys
+
+WINDOW_S = 300
+SESSION_PREFIX = "s."
+
+_COMPONENTS = (
+    '("@method" "@authority" "@path" "content-digest" "shuqiao-purpose" "shuqiao-end-user" "shuqiao-grant")'
+)
+_INPUT_PREFIX = "sq=" + _COMPONENTS
+_PREFIX_LENGTH = len(_INPUT_PREFIX)
+_NONCE = r'nonce="(?P<nonce{0}>[A-Za-z0-9_-]{{16,64}})"'
+_KEY_ID = r'keyid="(?P<key_id{0}>[0-9a-f]{{16}}|s\.[A-Za-z0-9_-]{{40,600}})"'
+# The most used Python library writes keyid before nonce; both orders are signed as they are written.
+_PARAMETERS = re.compile(
+    r";created=(?P<created>[1-9][0-9]{9});(?:"
+    + (_NONCE + ";" + _KEY_ID).format("")
+    + "|"
+    + (_KEY_ID + ";" + _NONCE).format("_2")
+    + ")"
+)
+# The last character before the padding has unused bits; only the one spelling with zeros is let in.
+_SIGNATURE = re.compile(r"sq=:((?:[A-Za-z0-9+/]{85}[AQgw]==)|(?:[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=)):")
+_WORD = re.compile(r"(?:[A-Za-z0-9._~-]|%[0-9A-F]{2}){1,512}")
+_AUTHORITY = re.compile(r"[a-z0-9.-]{1,253}(?::[1-9][0-9]{0,4})?|\[[0-9a-f:.]{2,45}\](?::[1-9][0-9]{0,4})?")
+
+SIGNED_HEADERS = ("shuqiao-purpose", "shuqiao-end-user", "shuqiao-grant")
+_SINGLE = frozenset(
+    {
+        *SIGNED_HEADERS,
+        "content-digest",
+        "content-length",
+        "content-type",
+        "host",
+        "signature",
+        "signature-input",
+        "transfer-encoding",
+        "accept-language",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RequestSignature:
+    """A signature as it was read, with the bytes it must cover. Reading it proves nothing yet."""
+
+    key_id: str
+    created: int
+    nonce: str
+    signature: bytes
+    base: bytes
+    content_digest: str
+
+
+Verify = Callable[[bytes, bytes], bool]
+"""Tells whether (signature, message) belong together; one such function for each key."""
+
+
+class RequestSigner(Protocol):
+    """What signs requests: an application's private key, or the secret of a session."""
+
+    @property
+    def key_id(self) -> str:
+        """The id sent as `keyid`."""
+
+    def sign(self, message: bytes) -> bytes:
+        """Give the signature in the form RFC 9421 section 3.3 sends (for ECDSA: r and s, 32 bytes each)."""
+
+
+def single_headers(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Collect headers (names in lower case); one that decides something and comes twice is refused."""
+    headers: dict[str, str] = {}
+    for name, value in pairs:
+        if name in headers and name in _SINGLE:
+            raise RequestMalformed(part=name)
+        headers[name] = value
+    return headers
+
+
+def content_digest(body: bytes) -> str:
+    """Give the value of `Content-Digest` for a body (RFC 9530, SHA-256)."""
+    return "sha-256=:" + base64.b64encode(hashlib.sha256(body).digest()).decode("ascii") + ":"
+
+
+def _signature_base(method: str, authority: str, path: str, headers: Mapping[str, str], rest: str) -> bytes:
+    text = (
+        f'"@method": {method}\n"@authority": {authority}\n"@path": {path}\n'
+        f'"content-digest": {headers["content-digest"]}\n'
+        f'"shuqiao-purpose": {headers["shuqiao-purpose"]}\n'
+        f'"shuqiao-end-user": {headers["shuqiao-end-user"]}\n'
+        f'"shuqiao-grant": {headers["shuqiao-grant"]}\n'
+        f'"@signature-params": {_COMPONENTS}{rest}'
+    )
+    return text.encode("ascii", "strict")
+
+
+def read_signature(method: str, path: str, headers: Mapping[str, str]) -> RequestSignature:
+    """Read the signature of a request and build its base.
+
+    `path` is the path as sent, without a query. The caller has collected the headers with
+    `single_headers` and checks the body with `content_digest` and the time with `is_within_window`. Raises `SignatureMissing` or `RequestMalformed`.
+    """
+    given, signature_header = headers.get("signature-input"), headers.get("signature")
+    if given is None or signature_header is None:
+        raise SignatureMissing()
+    if not given.startswith(_INPUT_PREFIX):
+        raise RequestMalformed(part="signature-input")
+    rest = given[_PREFIX_LENGTH:]
+    parameters = _PARAMETERS.fullmatch(rest)
+    if parameters is None:
+        raise RequestMalformed(part="signature-input")
+    encoded = _SIGNATURE.fullmatch(signature_header)
+    if encoded is None:
+        raise RequestMalformed(part="signature")
+    for name in SIGNED_HEADERS:
+        if _WORD.fullmatch(headers.get(name, "")) is None:
+            raise RequestMalformed(part=name)
+    authority = headers.get("host", "").lower()
+    if _AUTHORITY.fullmatch(authority) is None:
+        raise RequestMalformed(part="host")
+    if "content-digest" not in headers:
+        raise RequestMalformed(part="content-digest")
+    created, nonce, key_id, key_id_2, nonce_2 = parameters.groups()
+    try:
+        base = _signature_base(method, authority, path, headers, rest)
+    except UnicodeEncodeError:
+        raise RequestMalformed(part="signed headers") from None
+    signature = base64.b64decode(encoded.group(1))
+    return RequestSignature(
+        key_id or key_id_2, int(created), nonce or nonce_2, signature, base, headers["content-digest"]
+    )
+
+
+def is_within_window(created: int, now: float) -> bool:
+    """Tell whether a signature's time is at most 300 seconds from now, in either direction."""
+    return abs(now - created) <= WINDOW_S
+
+
+def is_digest_of(given: str, body: bytes) -> bool:
+    """Tell whether a `Content-Digest` is exactly the one SHA-256 digest of the body."""
+    return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), content_digest(body).encode("ascii"))
+
+
+def decode_word(value: str) -> str:
+    """Decode a percent-encoded signed header; raises `RequestMalformed` when it isn't printable UTF-8."""
+    if "%" not in value:
+        return value
+    try:
+        text = unquote_to_bytes(value).decode("utf-8", "strict")
+    except UnicodeDecodeError:
+        raise RequestMalformed(part="signed headers") from None
+    if not text.isprintable():
+        raise RequestMalformed(part="signed headers")
+    return text
+
+
+def encode_word(value: str) -> str:
+    """Percent-encode a text for a signed header; an empty one becomes `-`."""
+    return quote(value, safe="") or "-"
+
+
+def request_verifier(algorithm: str, public_key: bytes) -> Verify:
+    """Make the check of one application's key (SubjectPublicKeyInfo DER); raises `KeyRefusedError`."""
+    key = keys.load_public_der(public_key)
+    return partial(keys.verify, algorithm, key)
+
+
+def is_session_mac(secret: bytes, signature: bytes, message: bytes) -> bool:
+    """Tell whether a signature is the HMAC-SHA-256 of the message under a session's secret."""
+    return hmac.compare_digest(hmac.digest(secret, message, "sha256"), signature)
+
+
+@dataclass(frozen=True, slots=True)
+class CallContext:
+    """What a caller says about a call besides its body: purpose, end user, grant (or `auto`)."""
+
+    purpose: str = "auto"
+    end_user: str = ""
+    grant: str = "auto"
+
+
+def sign_request(
+    signer: RequestSigner,
+    target: tuple[str, str, str],
+    body: bytes,
+    context: CallContext,
+    created: int,
+    nonce: str | None = None,
+) -> dict[str, str]:
+    """Give the headers that sign a request to `target` (method, authority, path) in the fixed profile.
+
+    `created` is Unix time in seconds. The nonce is drawn at random unless given.
+    """
+    method, authority, path = target
+    headers = {
+        "content-digest": content_digest(body),
+        "shuqiao-purpose": encode_word(context.purpose),
+        "shuqiao-end-user": encode_word(context.end_user),
+        "shuqiao-grant": encode_word(context.grant),
+    }
+    rest = f';created={created};nonce="{nonce or secrets.token_urlsafe(16)}";keyid="{signer.key_id}"'
+    signature = signer.sign(_signature_base(method, authority.lower(), path, headers, rest))
+    headers["signature-input"] = _INPUT_PREFIX + rest
+    headers["signature"] = "sq=:" + base64.b64encode(signature).decode("ascii") + ":"
+    return headers
+
+
+@dataclass(frozen=True, slots=True)
+class KeySigner:
+    """Signs requests with an application's own private key."""
+
+    key: keys.SigningKey
+    key_id: str
+
+    def sign(self, message: bytes) -> bytes:
+        """Give the signature in the form RFC 9421 sends."""
+        return keys.sign(keys.algorithm_of(self.key), self.key, message)
+
+
+def key_signer(key: keys.SigningKey) -> KeySigner:
+    """Make the signer of an application's private key; its id is that of the public key."""
+    return KeySigner(key, keys.key_id(key.public_key()))

@@ -1,0 +1,131 @@
+"""Session keys: an application signs once with its own key and then authenticates calls with a MAC.
+
+Both sides derive the secret from an X25519 exchange. The platform keeps no table of sessions: the key id
+is the session itself, sealed under a key that all workers of the plane share, so any of them can open it.
+
+Source: our choice, decision 4
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import secrets
+from dataclasses import dataclass
+
+import msgspec
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from shuqiao.security.http_signatures import SESSION_PREFIX
+
+LIFETIME_S = 3600
+SEALING_KEY_BYTES = 32
+_SEAL_LABEL = b"shuqiao-session-v1"
+_ANSWER_LABEL = b"shuqiao-session-answer-v1\n"
+_CACHED_SESSIONS = 4096
+
+
+class SessionRefused(ValueError):
+    """A key id that is no session of this platform, or an exchange that can't be made."""
+
+
+class Session(msgspec.Struct, frozen=True, array_like=True):
+    """A session: whose it is, the key that agreed it, until when (Unix seconds), and its secret."""
+
+    application: str
+    agreed_by: str
+    expires_at: int
+    secret: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSigner:
+    """Signs requests with the secret of a session."""
+
+    key_id: str
+    secret: bytes
+
+    def sign(self, message: bytes) -> bytes:
+        """Give the HMAC-SHA-256 of the message."""
+        return hmac.digest(self.secret, message, "sha256")
+
+
+def encode_key(raw: bytes) -> str:
+    """Write 32 bytes as base64url without padding."""
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode("ascii")
+
+
+def decode_key(text: str) -> bytes:
+    """Read base64url without padding in its one canonical spelling; raises `SessionRefused`."""
+    try:
+        raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise SessionRefused("not base64url") from error
+    if encode_key(raw) != text:
+        raise SessionRefused("not base64url in canonical form")
+    return raw
+
+
+def derive_secret(own: X25519PrivateKey, other: bytes, client: bytes, server: bytes, agreed_by: str) -> bytes:
+    """Derive the MAC secret from both ephemeral keys, bound to the key that signed the agreement."""
+    try:
+        shared = own.exchange(X25519PublicKey.from_public_bytes(other))
+    except ValueError as error:
+        raise SessionRefused("not a usable X25519 public key") from error
+    salt = hashlib.sha256(client + server).digest()
+    info = _SEAL_LABEL + b"\n" + agreed_by.encode("ascii")
+    return HKDF(algorithm=hashes.SHA256(), length=32, salt=salt, info=info).derive(shared)
+
+
+def answer_message(client: bytes, server: bytes, key_id: str, expires_at: str) -> bytes:
+    """Give the bytes the platform signs so that nobody between can take the server's place."""
+    return _ANSWER_LABEL + client + server + f"{key_id}\n{expires_at}".encode("ascii")
+
+
+class SessionSealer:
+    """Makes sessions and opens their key ids. Does not know which applications are active."""
+
+    def __init__(self, sealing_key: bytes) -> None:
+        """Take the key shared by all workers: 32 random bytes."""
+        if len(sealing_key) != SEALING_KEY_BYTES:
+            raise ValueError("the key that seals sessions must have 32 bytes")
+        self._cipher = AESGCM(sealing_key)
+        self._decoder = msgspec.msgpack.Decoder(Session)
+        self._opened: dict[str, Session] = {}
+
+    def agree(self, application: str, agreed_by: str, client: bytes, now: int) -> tuple[str, bytes, int]:
+        """Answer an application's ephemeral key: (key id, the server's ephemeral key, expiry)."""
+        own = X25519PrivateKey.generate()
+        server = own.public_key().public_bytes_raw()
+        secret = derive_secret(own, client, client, server, agreed_by)
+        session = Session(application, agreed_by, now + LIFETIME_S, secret)
+        nonce = secrets.token_bytes(12)
+        sealed = nonce + self._cipher.encrypt(nonce, msgspec.msgpack.encode(session), _SEAL_LABEL)
+        return SESSION_PREFIX + encode_key(sealed), server, session.expires_at
+
+    def open(self, key_id: str) -> Session:
+        """Open a session's key id; raises `SessionRefused`. The caller checks expiry and application."""
+        session = self._opened.get(key_id)
+        if session is not None:
+            return session
+        sealed = decode_key(key_id[len(SESSION_PREFIX) :])
+        try:
+            session = self._decoder.decode(self._cipher.decrypt(sealed[:12], sealed[12:], _SEAL_LABEL))
+        except (InvalidTag, ValueError, msgspec.MsgspecError) as error:
+            raise SessionRefused("not a session of this platform") from error
+        if len(self._opened) >= _CACHED_SESSIONS:
+            del self._opened[next(iter(self._opened))]
+        self._opened[key_id] = session
+        return session
+
+
+def accept_answer(own: X25519PrivateKey, server: bytes, agreed_by: str, key_id: str) -> SessionSigner:
+    """Finish the exchange on the application's side."""
+    client = own.public_key().public_bytes_raw()
+    return SessionSigner(key_id, derive_secret(own, server, client, server, agreed_by))
