@@ -180,7 +180,7 @@ def test_a_changed_leaf_root_index_or_path_is_not_believed() -> None:
     assert merkle.verify_inclusion(leaves[123], 123, 300, proof, root)
     assert not merkle.verify_inclusion(leaves[124], 123, 300, proof, root)
     assert not merkle.verify_inclusion(leaves[123], 122, 300, proof, root)
-    assert not merkle.verify_inclusion(leaves[123], 123, 299, proof, root)
+    assert not merkle.verify_inclusion(leaves[123], 123, 200, proof, root)
     assert not merkle.verify_inclusion(leaves[123], 123, 300, proof[:-1], root)
     assert not merkle.verify_inclusion(leaves[123], 123, 300, [*proof, root], root)
     assert not merkle.verify_inclusion(leaves[123], 123, 300, changed, root)
