@@ -63,7 +63,6 @@ class TestServer:
             self.folder.chmod(0o755)
             programs = postgres.runtime(self.folder)
             self.started = postgres.start(self.embedded, programs=programs, durable=True)
-        atexit.register(self.close)
         self.ready = True
         hub.create_roles(self.url("postgres"), dict.fromkeys(hub.ROLES, PASSWORD))
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
@@ -78,7 +77,26 @@ class TestServer:
 
 SERVER = TestServer(os.environ.get("SHUQIAO_TEST_DATABASE"))
 RUN = uuid.uuid4().hex[:8]
-os.environ["SHUQIAO_DATABASE_URL"] = SERVER.url(f"sq_{RUN}", "shuqiao_owner")
+
+
+def _configure() -> None:
+    """Tell control where things are, before its settings are read; keys are made when a test first signs."""
+    secret = SERVER.folder / "secret-key"
+    secret.touch(mode=0o600)
+    secret.write_text(secrets.token_urlsafe(64), encoding="ascii")
+    os.environ |= {
+        "SHUQIAO_DATABASE_URL": SERVER.url(f"sq_{RUN}", "shuqiao_owner"),
+        "SHUQIAO_SECRET_KEY_FILE": str(secret),
+        "SHUQIAO_ALLOWED_HOSTS": "testserver,localhost,127.0.0.1",
+        "SHUQIAO_PLANE_URL": "http://127.0.0.1:1",
+        "SHUQIAO_PORTAL_KEYS": str(SERVER.folder / "portal"),
+        "SHUQIAO_GRANT_KEY_FILE": str(SERVER.folder / "grants.key"),
+        "SHUQIAO_SAMPLE": "1",
+    }
+    atexit.register(SERVER.close)
+
+
+_configure()
 
 
 def _drop(name: str) -> None:
