@@ -1,0 +1,113 @@
+"""What the hub answers a node: signed receipts of merged batches, by request and reply.
+
+A node deletes a batch from its spool only when it holds the receipt signed by the hub's key `receipts`.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import zlib
+from datetime import datetime
+from typing import Annotated
+
+import msgspec
+
+from shuqiao.rules.errors import BatchMalformed
+from shuqiao.security.keys import PublicKey, SigningKey, sign, verify
+from shuqiao.wire.package import ALGORITHM, MAX_ROWS, RowFault
+
+MAX_REPLY_BYTES = 900 * 1024
+MAX_UNFOLDED_BYTES = 32 * 1024 * 1024
+SIGNING_LABEL = b"shuqiao-batch-receipt-v1\n"
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=MAX_ROWS)]
+Sequence = Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
+
+
+class BatchReceipt(msgspec.Struct, frozen=True):
+    """What became of one batch: `accepted` rows are in the base table, each rejected row has a reason."""
+
+    department: str
+    resource: str
+    sequence: Sequence
+    manifest_digest: str
+    accepted: Count
+    inserted: Count
+    updated: Count
+    unchanged: Count
+    rejected: tuple[RowFault, ...]
+    merged_at: datetime
+
+
+class SignedReceipt(msgspec.Struct, frozen=True):
+    """The JSON of a `BatchReceipt`, and the hub's signature over it in base64."""
+
+    document: str
+    key_id: str
+    signature: str
+
+
+class ReceiptsRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Asks for the receipts of the batches after a sequence."""
+
+    after: Sequence
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """The last batch the loader refused whole, as a hint for whoever runs the node; it is not signed."""
+
+    sequence: Sequence
+    code: str
+
+
+class ReceiptsReply(msgspec.Struct, frozen=True):
+    """The last sequence merged, and signed receipts in order, as many as fit."""
+
+    last: Sequence
+    receipts: tuple[str, ...]
+    refusal: Refusal | None = None
+
+
+def sign_receipt(receipt: BatchReceipt, key_id: str, key: SigningKey) -> str:
+    """Return the text of a signed receipt, as the ledger keeps it."""
+    document = msgspec.json.encode(receipt)
+    signature = base64.b64encode(sign(ALGORITHM, key, SIGNING_LABEL + document)).decode("ascii")
+    return msgspec.json.encode(SignedReceipt(document.decode(), key_id, signature)).decode()
+
+
+def check_receipt(text: str, keys: dict[str, PublicKey]) -> BatchReceipt:
+    """Return a receipt signed by one of these keys; raise ValueError for anything else."""
+    signed = msgspec.json.decode(text, type=SignedReceipt)
+    key = keys.get(signed.key_id)
+    document = signed.document.encode()
+    try:
+        signature = base64.b64decode(signed.signature, validate=True)
+    except binascii.Error:
+        raise ValueError("the receipt's signature is not base64") from None
+    if key is None or not verify(ALGORITHM, key, signature, SIGNING_LABEL + document):
+        raise ValueError("the receipt is not signed by the hub")
+    return msgspec.json.decode(document, type=BatchReceipt)
+
+
+def encode_reply(reply: ReceiptsReply) -> bytes:
+    """Return the reply as compressed JSON, with as many of its receipts as a message may hold."""
+    receipts = list(reply.receipts)
+    while True:
+        whole = ReceiptsReply(reply.last, tuple(receipts), reply.refusal)
+        data = zlib.compress(msgspec.json.encode(whole), 1)
+        if len(data) <= MAX_REPLY_BYTES or len(receipts) <= 1:
+            return data
+        del receipts[len(receipts) // 2 :]
+
+
+def decode_reply(data: bytes) -> ReceiptsReply:
+    """Read a reply; refuse what is malformed or would unfold into too much."""
+    unfolding = zlib.decompressobj()
+    try:
+        text = unfolding.decompress(data, MAX_UNFOLDED_BYTES)
+        if not unfolding.eof:
+            raise BatchMalformed(part="receipts")
+        return msgspec.json.decode(text, type=ReceiptsReply)
+    except (zlib.error, msgspec.DecodeError, msgspec.ValidationError):
+        raise BatchMalformed(part="receipts") from None
