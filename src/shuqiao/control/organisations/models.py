@@ -29,6 +29,7 @@ class Department(models.Model):
     word = models.CharField(max_length=33)
     region = models.CharField(max_length=6)
     name_zh = models.CharField(max_length=100)
+    short_zh = models.CharField(max_length=40)
     name_en = models.CharField(max_length=160)
     kind = models.CharField(max_length=12, choices=DepartmentKind.choices)
     level = models.CharField(max_length=10, choices=DepartmentLevel.choices)
@@ -43,7 +44,7 @@ class Department(models.Model):
 
         constraints = [
             models.CheckConstraint(
-                condition=Q(code__regex=r"^[0-9]{6}-[a-z][a-z0-9]{0,31}$"),
+                condition=Q(code__regex=r"^[1-9][0-9]{5}-[a-z][a-z0-9]*(-[a-z0-9]+){0,5}$"),
                 name="department_code_is_well_formed",
             ),
             models.UniqueConstraint(fields=["region", "word"], name="department_word_once_in_a_region"),

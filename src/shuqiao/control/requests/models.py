@@ -13,7 +13,7 @@ from shuqiao.control.organisations.models import Application, Department, Duty
 class Request(models.Model):
     """One request of a department for items of one resource, from draft to answer."""
 
-    number = models.CharField(max_length=20, unique=True, null=True, blank=True)  # noqa: DJ001
+    number = models.CharField(max_length=20, unique=True, null=True, blank=True)
     requester = models.ForeignKey(Department, models.PROTECT, related_name="requests_made")
     provider = models.ForeignKey(Department, models.PROTECT, related_name="requests_received")
     resource = models.ForeignKey(Resource, models.PROTECT, related_name="requests")

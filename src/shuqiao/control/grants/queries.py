@@ -1,0 +1,73 @@
+"""What pages show of grants, and the verification page."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from shuqiao.control.organisations.queries import ApplicationRef, DepartmentRef
+from shuqiao.control.regulations.queries import ArticleText
+from shuqiao.control.texts import Text
+
+
+@dataclass(frozen=True)
+class GrantItem:
+    """An item a grant covers, with what a form needs to ask for it."""
+
+    field: str
+    name: Text
+    type: str
+    kind: str
+    identity: bool
+    codes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class GrantRow:
+    """One grant in a list or on its page."""
+
+    number: str
+    request_number: str
+    resource: str
+    resource_name: Text
+    provider: DepartmentRef
+    consumer: DepartmentRef
+    mode: str
+    mode_label: Text
+    match: str
+    items: tuple[GrantItem, ...]
+    applications: tuple[ApplicationRef, ...]
+    purpose: str
+    valid_from: date
+    valid_until: date
+    state: str
+    state_label: Text
+    issued_at: datetime
+    ended_at: datetime | None
+    revoked_reason: str
+    can_revoke: bool
+
+
+@dataclass(frozen=True)
+class OwnCall:
+    """A call the viewer made from the pages today; `matches` is null where nothing was compared."""
+
+    entry: str
+    at: datetime
+    case: str
+    event: str
+    outcome: str
+    matches: tuple[tuple[Text, bool], ...]
+
+
+@dataclass(frozen=True)
+class VerificationPage:
+    """The verification page of one grant, with the others the viewer may switch to."""
+
+    grant: GrantRow
+    subject: GrantItem
+    claims: tuple[GrantItem, ...]
+    case_wording: str
+    case_required: bool
+    article: ArticleText
+    proof_article: ArticleText | None
+    others: tuple[GrantRow, ...]
+    today: tuple[OwnCall, ...]

@@ -1,0 +1,84 @@
+"""What pages show about departments, their persons in charge and their applications."""
+
+from dataclasses import dataclass
+from datetime import date
+
+from shuqiao.control.organisations.models import Application, Department, PersonDuty, PersonInCharge
+from shuqiao.control.texts import Text
+
+
+@dataclass(frozen=True)
+class DepartmentRef:
+    """A department as it is named on a page."""
+
+    code: str
+    name: Text
+    short: Text
+
+    def __str__(self) -> str:
+        """Return the name in the reader's language."""
+        return str(self.name)
+
+
+@dataclass(frozen=True)
+class PersonRow:
+    """One of the three persons in charge; `name` is empty while nobody is named."""
+
+    duty: str
+    label: Text
+    name: str
+    phone: str
+    since: date | None
+
+
+@dataclass(frozen=True)
+class ApplicationRef:
+    """An application of a department; `portal` marks the pages' own."""
+
+    id: str
+    name: Text
+    portal: bool
+
+
+_DUTY_EN = {
+    PersonDuty.LEADER: "Leader in charge",
+    PersonDuty.SHARING: "Person responsible for sharing",
+    PersonDuty.TECHNICAL: "Person responsible for technical implementation",
+}
+
+
+def department_ref(department: Department) -> DepartmentRef:
+    """Name a department for a page."""
+    return DepartmentRef(
+        department.code,
+        Text(department.name_zh, department.name_en),
+        Text(department.short_zh or department.name_zh, department.name_en),
+    )
+
+
+def department_refs() -> dict[str, DepartmentRef]:
+    """Name every department, by code: one query."""
+    return {department.code: department_ref(department) for department in Department.objects.all()}
+
+
+def application_ref(application: Application) -> ApplicationRef:
+    """Name an application for a page."""
+    return ApplicationRef(application.id, Text(application.name_zh, application.name_en), application.portal)
+
+
+def persons_in_charge(department: str) -> tuple[PersonRow, ...]:
+    """Return the three duties in the order of the law, with who holds each today."""
+    held = {p.duty: p for p in PersonInCharge.objects.filter(department_id=department, until=None)}
+    rows = []
+    for duty in PersonDuty:
+        person = held.get(duty)
+        rows.append(
+            PersonRow(
+                duty=duty.value,
+                label=Text(str(duty.label), _DUTY_EN[duty]),
+                name=person.name if person else "",
+                phone=person.phone if person else "",
+                since=person.since if person else None,
+            )
+        )
+    return tuple(rows)

@@ -1,0 +1,177 @@
+"""What pages show of requests: the form, the lists, the inbox, and the case with its timeline."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from shuqiao.control.catalogue.queries import ItemRow
+from shuqiao.control.organisations.queries import ApplicationRef, DepartmentRef
+from shuqiao.control.regulations.queries import ArticleRef, ArticleText, Clock
+from shuqiao.control.texts import Text
+
+
+@dataclass(frozen=True)
+class DutyOption:
+    """A registered duty of the requester that a request may rest on."""
+
+    id: int
+    number: int
+    text: Text
+    ground: str
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """Latest days if the request were submitted today."""
+
+    reply_due_on: date
+    provide_due_on: date
+    provisional: bool
+    article: ArticleRef
+
+
+@dataclass(frozen=True)
+class DraftItem:
+    """An item that can be asked for, with what the draft says about it."""
+
+    item: ItemRow
+    chosen: bool
+    reason: str
+
+
+@dataclass(frozen=True)
+class RequestForm:
+    """What the request form needs; `draft` is its key once it has been saved."""
+
+    draft: int | None
+    resource: str
+    resource_code: str
+    resource_name: Text
+    provider: DepartmentRef
+    article: ArticleRef
+    modes: tuple[tuple[str, Text], ...]
+    mode: str
+    items: tuple[DraftItem, ...]
+    duties: tuple[DutyOption, ...]
+    duty: int | None
+    purpose: str
+    case_wording: str
+    applications: tuple[ApplicationRef, ...]
+    chosen_applications: tuple[str, ...]
+    conditions: tuple[Text, ...]
+    accepted_conditions: tuple[int, ...]
+    max_period_months: int
+    wanted_until: date | None
+    forecast: Forecast
+
+
+@dataclass(frozen=True)
+class RequestRow:
+    """One request in a list: the requester's own, or one a provider has received."""
+
+    key: int
+    number: str
+    resource: str
+    resource_name: Text
+    requester: DepartmentRef
+    provider: DepartmentRef
+    item_count: int
+    granted_count: int
+    mode: str
+    mode_label: Text
+    purpose: str
+    state: str
+    state_label: Text
+    submitted_at: datetime | None
+    clock: Clock | None
+    grant: str | None
+
+
+@dataclass(frozen=True)
+class RequestList:
+    """A page of requests with the count of every state for the tabs."""
+
+    rows: tuple[RequestRow, ...]
+    total: int
+    page: int
+    pages: int
+    state: str
+    counts: tuple[tuple[str, Text, int], ...]
+
+
+@dataclass(frozen=True)
+class CaseItem:
+    """One item of a request: why it is needed and what was decided (`granted` is null before)."""
+
+    field: str
+    name: Text
+    sensitivity: int
+    reason: str
+    granted: bool | None
+    refusal_reason: str
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step of the timeline: `status` is done, current, ahead or dispute (begins only in a dispute)."""
+
+    key: str
+    label: Text
+    status: str
+    detail: Text | None
+    at: datetime | None
+    by: str
+    due_on: date | None
+    clock: Clock | None
+    article: ArticleText | None
+    start_rule: Text | None
+
+
+@dataclass(frozen=True)
+class HistoryRow:
+    """One event of the case; `entry` is its audit entry."""
+
+    at: datetime
+    label: Text
+    by: str
+    entry: str | None
+
+
+@dataclass(frozen=True)
+class RequestCase:
+    """Everything the case page shows to this viewer; the `can_…` fields decide what it offers."""
+
+    key: int
+    number: str
+    state: str
+    state_label: Text
+    resource: str
+    resource_code: str
+    resource_name: Text
+    requester: DepartmentRef
+    provider: DepartmentRef
+    written_by: str
+    first_request: bool
+    purpose: str
+    case_wording: str
+    mode: str
+    mode_label: Text
+    modes_offered: tuple[tuple[str, Text], ...]
+    regulation: Text
+    duty: DutyOption | None
+    duty_confirmed: bool
+    items: tuple[CaseItem, ...]
+    applications: tuple[ApplicationRef, ...]
+    accepted_conditions: tuple[Text, ...]
+    wanted_until: date | None
+    submitted_at: datetime | None
+    reply_clock: Clock | None
+    provide_forecast: Forecast | None
+    steps: tuple[Step, ...]
+    history: tuple[HistoryRow, ...]
+    grant: str | None
+    answer_note: str
+    max_valid_until: date
+    can_answer: bool
+    answer_refusal: Text | None
+    can_edit: bool
+    can_revoke: bool
