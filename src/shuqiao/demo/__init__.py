@@ -1,0 +1,1 @@
+"""The sample city: invented people, families and enterprises with well-formed numbers."""
