@@ -41,7 +41,9 @@ def create_base_table(resource_id: str, columns: Iterable[PlainColumn]) -> None:
     checked = list(columns)
     for column in checked:
         if not _FIELD.fullmatch(column.field) or column.type not in SQL_TYPES:
-            raise ValueError(f"{resource_id}: item {column.field!r} of type {column.type!r} can have no column")
+            raise ValueError(
+                f"{resource_id}: item {column.field!r} of type {column.type!r} can have no column"
+            )
     with connection.cursor() as cursor:
         for statement in _statements(resource_id, checked):
             cursor.execute(statement)
@@ -49,7 +51,12 @@ def create_base_table(resource_id: str, columns: Iterable[PlainColumn]) -> None:
 
 def _statements(rid: str, columns: list[PlainColumn]) -> list[str]:
     """All DDL of one resource, in order."""
-    return [*_table_statements(rid, columns), _read_function(rid), _merge_function(rid, columns), *_grants(rid)]
+    return [
+        *_table_statements(rid, columns),
+        _read_function(rid),
+        _merge_function(rid, columns),
+        *_grants(rid),
+    ]
 
 
 def _table_statements(rid: str, columns: list[PlainColumn]) -> list[str]:
@@ -83,7 +90,7 @@ BEGIN
         SELECT c.*, b.record_id IS NOT NULL AS found, b.version, x.matches, uuid_send(gen_random_uuid()) AS salt,
                CASE WHEN c.event = 'query' THEN to_jsonb(b) END AS data,
                c.body || E'\\n' || jsonb_build_object('found', b.record_id IS NOT NULL, 'record', c.record,
-                   'version', b.version, 'identity_version', b.identity_version, 'matches', x.matches)::text AS whole
+                   'provider', (SELECT r.department FROM exchange.resource r WHERE r.id = '{rid}'), 'version', b.version, 'identity_version', b.identity_version, 'matches', x.matches)::text AS whole
         FROM exchange.epoch e
         CROSS JOIN unnest(p_id, p_at, p_event, p_department, p_actor, p_grant, p_case, p_outcome, p_record, p_claims, p_body)
              WITH ORDINALITY AS c(id, at, event, department, actor, "grant", case_no, outcome, record, claims, body, n)
@@ -156,7 +163,8 @@ BEGIN
             v_accepted - v_inserted - v_updated, p_rejected, v_now);
     PERFORM audit.append(v_id, v_now, 'batch_merged', p_department, p_department, 'system:loader', '{rid}', NULL, NULL, NULL,
         'merged', jsonb_build_object('event', 'batch_merged', 'id', v_id, 'at', v_now, 'department', p_department,
-            'actor', 'system:loader', 'resource', '{rid}', 'outcome', 'merged', 'sequence', p_sequence,
+            'provider', p_department, 'actor', 'system:loader', 'resource', '{rid}', 'outcome', 'merged',
+            'sequence', p_sequence,
             'batch_digest', encode(p_manifest_digest, 'hex'), 'accepted', v_accepted, 'inserted', v_inserted,
             'updated', v_updated, 'rejected', jsonb_array_length(p_rejected))::text);
     RETURN QUERY SELECT v_accepted, v_inserted, v_updated, v_accepted - v_inserted - v_updated;

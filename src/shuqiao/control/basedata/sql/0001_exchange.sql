@@ -151,7 +151,8 @@ BEGIN
     VALUES (v_id, p_department, p_resource, p_reason, p_digest, v_at);
     PERFORM audit.append(v_id, v_at, 'batch_refused', p_department, NULL, 'system:loader', p_resource, NULL, NULL, NULL,
         p_reason, jsonb_build_object('event', 'batch_refused', 'id', v_id, 'at', v_at, 'department', p_department,
-            'resource', p_resource, 'reason', p_reason, 'batch_digest', encode(p_digest, 'hex'))::text);
+            'actor', 'system:loader', 'resource', p_resource, 'outcome', p_reason,
+            'batch_digest', encode(p_digest, 'hex'))::text);
 END $$;
 
 CREATE FUNCTION exchange.store_receipt(p_department text, p_resource text, p_sequence bigint, p_receipt text)
