@@ -15,7 +15,9 @@ from pathlib import Path
 
 def pytest(arguments: list[str], **environment: str) -> int:
     """Run pytest as a process of its own and return its exit code."""
-    return subprocess.run([sys.executable, "-m", "pytest", *arguments], env=os.environ | environment).returncode
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", *arguments], env=os.environ | environment
+    ).returncode
 
 
 def debian_programs() -> Path | None:
@@ -35,7 +37,9 @@ def on_debian(programs: Path, arguments: list[str]) -> int:
     )
     process = postgres.start(server, programs=programs)
     try:
-        print(f"\n== the database tests once more, on PostgreSQL {programs.parent.name} of Debian", flush=True)
+        print(
+            f"\n== the database tests once more, on PostgreSQL {programs.parent.name} of Debian", flush=True
+        )
         return pytest(["-m", "database", *arguments], SHUQIAO_TEST_DATABASE=server.url())
     finally:
         postgres.stop(process)
@@ -53,7 +57,7 @@ def main(arguments: list[str]) -> int:
     if code or arguments:
         return code
     if programs is None:
-        print("PostgreSQL of Debian is not installed: run  sudo apt-get install postgresql  to test on it as well")
+        print("Debian's PostgreSQL is not installed: sudo apt-get install postgresql, to test on it too")
         return 0
     return on_debian(programs, arguments)
 

@@ -1,4 +1,4 @@
-"""The PostgreSQL the tests run on: an embedded one, or the one SHUQIAO_TEST_DATABASE names (a superuser's URL).
+"""The PostgreSQL of the tests: an embedded one, or the one SHUQIAO_TEST_DATABASE names (a superuser's URL).
 
 Loaded before the settings of the control are read, because those need to know where the database will be. The
 embedded server is started by the first test that asks for it.
@@ -119,7 +119,16 @@ def hub_template(pg_server: TestServer) -> str:
     import sys
 
     environment = os.environ | {"SHUQIAO_DATABASE_URL": pg_server.url(name, "shuqiao_owner")}
-    command = [sys.executable, "-m", "django", "migrate", "--verbosity", "0", "--settings", "shuqiao.control.settings"]
+    command = [
+        sys.executable,
+        "-m",
+        "django",
+        "migrate",
+        "--verbosity",
+        "0",
+        "--settings",
+        "shuqiao.control.settings",
+    ]
     subprocess.run(command, check=True, env=environment)
     return name
 
@@ -180,7 +189,9 @@ def empty_database(pg_server: TestServer):
     name = f"sq_{RUN}_d{uuid.uuid4().hex[:8]}"
     with psycopg.connect(pg_server.superuser(), autocommit=True) as connection:
         connection.execute(
-            sql.SQL("CREATE DATABASE {} ENCODING 'UTF8' LOCALE 'C' TEMPLATE template0").format(sql.Identifier(name))
+            sql.SQL("CREATE DATABASE {} ENCODING 'UTF8' LOCALE 'C' TEMPLATE template0").format(
+                sql.Identifier(name)
+            )
         )
     yield pg_server.url(name)
     _drop(name)

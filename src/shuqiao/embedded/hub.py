@@ -45,7 +45,9 @@ def create_database(superuser_url: str, name: str, owner: str, *, control_schema
         )
         connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(database))
         if control_schema:
-            others = sql.SQL(", ").join(sql.Identifier(role) for role in ROLES if role not in (owner, "shuqiao_vault"))
+            others = sql.SQL(", ").join(
+                sql.Identifier(role) for role in ROLES if role not in (owner, "shuqiao_vault")
+            )
             connection.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(database, others))
     if control_schema:
         prepare_hub(superuser_url, name, owner)

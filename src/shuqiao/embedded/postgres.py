@@ -98,26 +98,42 @@ def start(server: PostgresServer, *, programs: Path, durable: bool = True) -> su
     _clear_leftover(server)
     process = spawn(
         _command(server, programs, durable),
-        log=server.log, environment={"LC_ALL": "C", "TZ": "UTC", "PATH": os.defpath}, user=user,
-        cwd=server.data, death_signal=signal.SIGINT,
-    )  # fmt: skip
+        log=server.log,
+        environment={"LC_ALL": "C", "TZ": "UTC", "PATH": os.defpath},
+        user=user,
+        cwd=server.data,
+        death_signal=signal.SIGINT,
+    )
     _wait(server, process)
     return process
 
 
 def stop(process: subprocess.Popen[bytes], patience_s: float = 20.0) -> None:
     """End the server: roll back what is open, then quit."""
-    end(process.pid, alive=lambda: process.poll() is None, first=signal.SIGINT, then=signal.SIGQUIT, patience_s=patience_s)
+    end(
+        process.pid,
+        alive=lambda: process.poll() is None,
+        first=signal.SIGINT,
+        then=signal.SIGQUIT,
+        patience_s=patience_s,
+    )
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(timeout=5)
 
 
 def _command(server: PostgresServer, programs: Path, durable: bool) -> list[str]:
     settings = {
-        "listen_addresses": "", "unix_socket_directories": str(server.socket), "unix_socket_permissions": "0777",
-        "max_connections": "200", "shared_buffers": "256MB", "max_wal_size": "2GB", "timezone": "UTC",
-        "log_min_messages": "warning", "password_encryption": "scram-sha-256", "jit": "off",
-    }  # fmt: skip
+        "listen_addresses": "",
+        "unix_socket_directories": str(server.socket),
+        "unix_socket_permissions": "0777",
+        "max_connections": "200",
+        "shared_buffers": "256MB",
+        "max_wal_size": "2GB",
+        "timezone": "UTC",
+        "log_min_messages": "warning",
+        "password_encryption": "scram-sha-256",
+        "jit": "off",
+    }
     if not durable:
         settings |= {"fsync": "off", "full_page_writes": "off"}
     options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
@@ -135,12 +151,24 @@ def _initialise(server: PostgresServer, programs: Path, user: str | None) -> Non
         account = system_user(user)
         os.chown(secret, account.pw_uid, account.pw_gid)
         identity = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
-    command = [str(programs / "initdb"), "-D", str(part), "-U", SUPERUSER, "--auth=scram-sha-256", f"--pwfile={secret}"]
+    command = [
+        str(programs / "initdb"),
+        "-D",
+        str(part),
+        "-U",
+        SUPERUSER,
+        "--auth=scram-sha-256",
+        f"--pwfile={secret}",
+    ]
     try:
         done = subprocess.run(  # type: ignore[call-overload]
             [*command, "--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions"],
-            capture_output=True, check=False, cwd=server.data.parent, env={"LC_ALL": "C", "PATH": os.defpath}, **identity,
-        )  # fmt: skip
+            capture_output=True,
+            check=False,
+            cwd=server.data.parent,
+            env={"LC_ALL": "C", "PATH": os.defpath},
+            **identity,
+        )
     finally:
         secret.unlink()
     if done.returncode != 0:

@@ -1,4 +1,4 @@
-"""Starting and ending child processes so that none outlives its parent, and none of ours is mistaken for another's."""
+"""Starting and ending child processes: none outlives its parent, no stranger is taken for one of ours."""
 
 import ctypes
 import os

@@ -1,4 +1,4 @@
-"""Keeps a city's processes running on one machine: starts them in order, restarts what dies, ends them in reverse."""
+"""Keeps processes running on one machine: starts them in order, restarts what dies, ends them in reverse."""
 
 import os
 import signal
@@ -62,7 +62,11 @@ class Supervisor:
         for child in self._children:
             if child.start_again_at is not None:
                 if now >= child.start_again_at:
-                    child.process, child.started_at, child.start_again_at = self._spawn(child.program), now, None
+                    child.process, child.started_at, child.start_again_at = (
+                        self._spawn(child.program),
+                        now,
+                        None,
+                    )
                 continue
             code = child.process.poll()
             if code is None:
@@ -70,7 +74,9 @@ class Supervisor:
             child.restarts = 0 if now - child.started_at > LIVED_S else child.restarts + 1
             pause = RESTART_PAUSE_S[min(child.restarts, len(RESTART_PAUSE_S)) - 1 if child.restarts else 0]
             child.start_again_at = now + pause
-            self._say(f"{child.program.name} ended ({code}); starting it again. See {self._log(child.program)}")
+            self._say(
+                f"{child.program.name} ended ({code}); starting it again. See {self._log(child.program)}"
+            )
 
     def run(self) -> None:
         """Look after the processes until `stop` is asked for."""
@@ -84,19 +90,29 @@ class Supervisor:
         for child in reversed(self._children):
             process = child.process
             end(
-                process.pid, alive=lambda process=process: process.poll() is None,  # type: ignore[misc]
-                first=child.program.stop_signal, then=signal.SIGKILL,
-            )  # fmt: skip
+                process.pid,
+                alive=lambda process=process: process.poll() is None,  # type: ignore[misc]
+                first=child.program.stop_signal,
+                then=signal.SIGKILL,
+            )
 
     def _log(self, program: Program) -> Path:
         return self._logs / f"{program.name}.log"
 
     def _spawn(self, program: Program) -> subprocess.Popen[bytes]:
-        common = {name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL", "HOME", "SHUQIAO_HOME") if name in os.environ}
+        common = {
+            name: os.environ[name]
+            for name in ("PATH", "LANG", "LC_ALL", "HOME", "SHUQIAO_HOME")
+            if name in os.environ
+        }
         return spawn(
-            program.argv, log=self._log(program), user=program.user, cwd=program.cwd, death_signal=program.stop_signal,
+            program.argv,
+            log=self._log(program),
+            user=program.user,
+            cwd=program.cwd,
+            death_signal=program.stop_signal,
             environment=common | {"PYTHONUNBUFFERED": "1"} | dict(program.environment),
-        )  # fmt: skip
+        )
 
 
 def python(*arguments: str) -> tuple[str, ...]:

@@ -34,7 +34,19 @@ def append_entry(
         "outcome": outcome, **(facts or {}),
     }  # fmt: skip
     text = json.dumps(body, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
-    arguments = (entry_id, at, event, department, provider, actor, resource_id, None, grant_id, case_no, outcome)
+    arguments = (
+        entry_id,
+        at,
+        event,
+        department,
+        provider,
+        actor,
+        resource_id,
+        None,
+        grant_id,
+        case_no,
+        outcome,
+    )
     with connection.cursor() as cursor:
         cursor.execute("SELECT audit.append(%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s)", [*arguments, text])
     return entry_id

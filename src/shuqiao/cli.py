@@ -1,0 +1,97 @@
+"""The command `shuqiao`."""
+
+import argparse
+import sys
+
+from shuqiao.rules.errors import ShuqiaoError
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Parse the command line and run the command; parts are imported only by the command that needs them."""
+    arguments = _parser().parse_args(argv)
+    try:
+        return int(_run(arguments))
+    except ShuqiaoError as error:
+        print(f"{error.code}: {error.explain('en')}", file=sys.stderr)
+        return 1
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    match arguments.command:
+        case "demo":
+            from shuqiao.demo import command as demo
+
+            return demo.demo(arguments)
+        case "stop":
+            from shuqiao.demo import command as demo
+
+            return demo.stop(arguments)
+        case "call":
+            from shuqiao.client import call
+
+            return call.call_command(arguments)
+        case _:
+            from shuqiao.auditlog import command as audit
+
+            return audit.run(arguments)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="shuqiao", description="Shuqiao (数桥): departments of a city share information"
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    _add_demo(commands)
+    commands.add_parser("stop", help="end a city that runs in the background")
+    _add_call(commands)
+    _add_audit(commands)
+    return parser
+
+
+def _add_demo(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    demo = commands.add_parser("demo", help="run a working city on this machine")
+    demo.add_argument("--detach", action="store_true", help="return when ready; `shuqiao stop` ends it")
+    demo.add_argument("--fresh", action="store_true", help="delete the city of this folder and start over")
+    demo.add_argument("--people", type=_count, default=50_000, help="sample persons (default 50,000)")
+    demo.add_argument("--port", type=int, default=8000, help="port of the pages")
+    demo.add_argument("--plane-port", type=int, default=8001, help="port of the interface for applications")
+    demo.add_argument("--nats-port", type=int, default=4222, help="port of the message server")
+
+
+def _add_call(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    call = commands.add_parser("call", help="sign one call and show the answer")
+    call.add_argument("operation", choices=("verify", "query"))
+    call.add_argument("--app", required=True, help="application id, such as app-housing-rental")
+    call.add_argument("--resource", required=True, help="resource id")
+    call.add_argument("--subject", required=True, help="value of the list's record key")
+    call.add_argument(
+        "--claim", action="append", default=[], metavar="ITEM=VALUE", help="what to compare (verify)"
+    )
+    call.add_argument("--item", action="append", default=[], metavar="ITEM", help="what to read (query)")
+    call.add_argument("--purpose", default="auto", help="purpose of the call (default: the grant's)")
+    call.add_argument("--end-user", default="", help="who asks, in the department's own system")
+    call.add_argument("--case", default="", help="number of the case the call is for")
+    call.add_argument("--grant", default="auto", help="grant number (default: the one that fits)")
+    call.add_argument("--url", default=None, help="address of the plane")
+
+
+def _add_audit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    audit = commands.add_parser("audit", help="prove and check the audit log")
+    steps = audit.add_subparsers(dest="step", required=True)
+    steps.add_parser("verify", help="check the whole log")
+    prove = steps.add_parser("prove", help="prove that one entry is in the log")
+    prove.add_argument("entry", help="entry id or position")
+    prove.add_argument("--out", default=None, help="write the proof to this file")
+    promise = steps.add_parser("check-promise", help="hold a promise against the log")
+    promise.add_argument("file", help="file with the promise that came with an answer")
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if not 10 <= value <= 5_000_000:
+        raise argparse.ArgumentTypeError("between 10 and 5,000,000")
+    return value
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,294 @@
+"""The working city on one machine: prepares its databases, keys and sample data, and lists its processes.
+
+The order is the dependency: servers, schema, keys, people and entries, then the processes that use them. Every step
+may be repeated after a crash; what is there is kept.
+"""
+
+import asyncio
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+
+from shuqiao.demo import sources
+from shuqiao.demo.home import Home
+from shuqiao.embedded import hub, nats, postgres
+from shuqiao.embedded.processes import is_root
+from shuqiao.embedded.supervisor import Program, python
+from shuqiao.loader.enrol import enrol_department
+from shuqiao.security.keys import (
+    key_id,
+    load_or_create_sealing_key,
+    load_or_create_signing_key,
+    public_der,
+    random_secret_file,
+    write_secret_file,
+)
+
+VAULT_USER = "shuqiao-vault"
+VAULT_CLIENTS = ("plane", "loader", "control")
+SIGNING_PURPOSES = ("grants", "log", "promise", "receipts")
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line chose. `people` sizes the sample; the rest are port numbers on the loopback."""
+
+    people: int = 50_000
+    enterprises: int = 5_000
+    port: int = 8000
+    plane_port: int = 8001
+    nats_port: int = 4222
+    plane_workers: int = 2
+
+
+@dataclass(frozen=True)
+class Source:
+    """One sample department with a node: its code, its own database, and the tables its node publishes."""
+
+    department: str
+    database: str
+
+
+SOURCES = (Source("440100-health", "health"), Source("440100-police", "police"))
+
+
+def start_servers(home: Home) -> list[tuple[str, subprocess.Popen[bytes]]]:
+    """Start both PostgreSQL servers: the hub's, and the one in which the departments keep their databases."""
+    programs = postgres.runtime(home.data)
+    return [
+        ("hub database", postgres.start(home.hub_server, programs=programs)),
+        ("department databases", postgres.start(home.departments_server, programs=programs)),
+    ]
+
+
+def prepare_databases(home: Home) -> None:
+    """Create the hub's and the vault's roles and databases."""
+    superuser = home.hub_server.url()
+    hub.create_roles(superuser, {role: home.password(role) for role in hub.ROLES})
+    hub.create_database(superuser, "shuqiao", "shuqiao_owner", control_schema=True)
+    hub.create_database(superuser, "shuqiao_vault", "shuqiao_vault")
+
+
+def prepare_sources(home: Home, options: Options, say: Say) -> None:
+    """Create the departments' own databases with the sample people; what is there is kept."""
+    superuser = home.departments_server.url()
+    with psycopg.connect(superuser, autocommit=True) as connection:
+        there = {row[0] for row in connection.execute("SELECT datname FROM pg_database")}
+        for source in SOURCES:
+            if source.database not in there:
+                connection.execute(
+                    f"CREATE DATABASE \"{source.database}\" ENCODING 'UTF8' LOCALE 'C' TEMPLATE template0"
+                )
+    marker = home.root / "demo" / "sources.made"
+    if marker.exists():
+        return
+    say(f"making {options.people:,} sample persons and {options.enterprises:,} enterprises")
+    urls = {source.database: home.departments_server.url(source.database) for source in SOURCES}
+    sources.create_sources(
+        urls["health"], urls["police"], people=options.people, enterprises=options.enterprises
+    )
+    marker.touch()
+
+
+def prepare_keys(home: Home) -> None:
+    """Make every key of the platform that is missing."""
+    for purpose in SIGNING_PURPOSES:
+        load_or_create_signing_key(home.secrets / f"{purpose}.key")
+    load_or_create_sealing_key(home.secrets / "vault" / "sealing.key")
+    random_secret_file(home.secrets / "vault" / "master.key")
+    random_secret_file(home.secrets / "plane-session.key")
+    for client in VAULT_CLIENTS:
+        random_secret_file(home.secrets / "vault-clients" / client)
+    secret_key = home.secrets / "django-secret"
+    if not secret_key.exists():
+        write_secret_file(secret_key, secrets.token_urlsafe(64).encode())
+
+
+def register_keys(home: Home) -> None:
+    """Tell the contract schema the platform's public keys; idempotent."""
+    keys = [
+        (purpose, "ed25519", load_or_create_signing_key(home.secrets / f"{purpose}.key"))
+        for purpose in SIGNING_PURPOSES
+    ]
+    rows = [
+        (key_id(key.public_key()), purpose, algorithm, public_der(key.public_key()))
+        for purpose, algorithm, key in keys
+    ]
+    sealing = load_or_create_sealing_key(home.secrets / "vault" / "sealing.key").public_key()
+    rows.append((key_id(sealing), "vault", "x25519", public_der(sealing)))
+    with psycopg.connect(home.hub_url("shuqiao_owner")) as connection:
+        for row in rows:
+            connection.execute(
+                "INSERT INTO exchange.signing_key (id, purpose, algorithm, public_key) SELECT %s, %s, %s, %s "
+                "WHERE NOT EXISTS (SELECT FROM exchange.signing_key WHERE id = %s)",
+                [*row, row[0]],
+            )
+
+
+def control_environment(home: Home, options: Options) -> dict[str, str]:
+    """Environment of control, its worker and its commands."""
+    return {
+        "DJANGO_SETTINGS_MODULE": "shuqiao.control.settings",
+        "SHUQIAO_DATABASE_URL": home.hub_url("shuqiao_owner"),
+        "SHUQIAO_SECRET_KEY_FILE": str(home.secrets / "django-secret"),
+        "SHUQIAO_ALLOWED_HOSTS": "localhost,127.0.0.1,[::1]",
+        "SHUQIAO_PLANE_URL": f"http://127.0.0.1:{options.plane_port}",
+        "SHUQIAO_PORTAL_KEYS": str(home.secrets / "portal"),
+        "SHUQIAO_GRANT_KEY_FILE": str(home.secrets / "grants.key"),
+        "SHUQIAO_REGULATION": "guangzhou-2016",
+        "SHUQIAO_SAMPLE": "1",
+    }
+
+
+def run_control(home: Home, options: Options, *arguments: str) -> None:
+    """Run one management command of control; its output is shown only when it fails."""
+    environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    command = [sys.executable, "-m", "django", *arguments]
+    done = subprocess.run(
+        command,
+        env=environment | control_environment(home, options),
+        capture_output=True,
+        check=False,
+        timeout=300,
+    )
+    if done.returncode:
+        raise RuntimeError(
+            f"{arguments[0]} failed:\n{(done.stdout + done.stderr).decode(errors='replace')[-3000:]}"
+        )
+
+
+def enrol_nodes(home: Home, options: Options) -> None:
+    """Give each sample department's node its account, credentials, key and mappings."""
+    for source in SOURCES:
+        folder = home.root / "nodes" / source.department
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        asyncio.run(
+            enrol_department(
+                department=source.department,
+                node_home=folder,
+                secrets=home.secrets,
+                database_url=home.hub_url("shuqiao_owner"),
+                nats_url=nats_url(options),
+            )
+        )
+        sources.write_mappings(source.department, folder / "mappings")
+
+
+def nats_url(options: Options) -> str:
+    """Where NATS listens."""
+    return f"tls://127.0.0.1:{options.nats_port}"
+
+
+def nats_program(home: Home, options: Options) -> Program:
+    """The message server."""
+    command = nats.nats_command(home.secrets, home.root / "data" / "nats", port=options.nats_port)
+    return Program("nats", tuple(command))
+
+
+def hub_programs(home: Home, options: Options) -> list[Program]:
+    """The hub's own processes besides the servers, in starting order."""
+    clients = home.secrets / "vault-clients"
+    vault_socket = str(home.vault_socket)
+    control = control_environment(home, options)
+    vault = {
+        "VAULT_DATABASE_URL": home.hub_url("shuqiao_vault", "shuqiao_vault"),
+        "VAULT_SOCKET": vault_socket,
+        "VAULT_KEY_FILE": str(home.secrets / "vault" / "master.key"),
+        "VAULT_SEALING_KEY_FILE": str(home.secrets / "vault" / "sealing.key"),
+        "VAULT_CLIENT_KEYS": str(clients),
+    }
+    if is_root():
+        vault["VAULT_USER"] = VAULT_USER
+    plane = {
+        "PLANE_DATABASE_URL": home.hub_url("shuqiao_plane"),
+        "VAULT_SOCKET": vault_socket,
+        "VAULT_CLIENT_KEY_FILE": str(clients / "plane"),
+        "PLANE_PROMISE_KEY_FILE": str(home.secrets / "promise.key"),
+        "PLANE_SESSION_KEY_FILE": str(home.secrets / "plane-session.key"),
+    }
+    loader = {
+        "LOADER_DATABASE_URL": home.hub_url("shuqiao_loader"),
+        "NATS_URL": nats_url(options),
+        "LOADER_CREDS": str(home.secrets / "nats-hub.creds"),
+        "LOADER_CA": str(home.secrets / "ca.pem"),
+        "VAULT_SOCKET": vault_socket,
+        "VAULT_CLIENT_KEY_FILE": str(clients / "loader"),
+        "LOADER_RECEIPT_KEY_FILE": str(home.secrets / "receipts.key"),
+    }
+    integrator = {
+        "INTEGRATOR_DATABASE_URL": home.hub_url("shuqiao_integrator"),
+        "LOG_KEY_FILE": str(home.secrets / "log.key"),
+        "LOG_ORIGIN": "shuqiao-demo",
+    }
+    workers, plane_port = str(options.plane_workers), str(options.plane_port)
+    return [
+        Program("vault", python("-m", "shuqiao.vault.main"), vault),
+        Program("integrator", python("-m", "shuqiao.auditlog.main"), integrator),
+        Program("loader", python("-m", "shuqiao.loader.main"), loader),
+        Program(
+            "plane", python("-m", "shuqiao.plane.main", "--workers", workers, "--port", plane_port), plane
+        ),
+        Program(
+            "control",
+            python(
+                "-m",
+                "granian",
+                "--interface",
+                "wsgi",
+                "--host",
+                "127.0.0.1",
+                "--port",
+                str(options.port),
+                "--blocking-threads",
+                "4",
+                "--no-ws",
+                "shuqiao.control.wsgi:application",
+            ),
+            control,
+        ),
+        Program("worker", python("-m", "django", "procrastinate", "worker"), control),
+    ]
+
+
+def node_programs(home: Home, options: Options) -> list[Program]:
+    """The departments' nodes."""
+    programs = []
+    for source in SOURCES:
+        folder = home.root / "nodes" / source.department
+        environment = {
+            "NODE_HOME": str(folder),
+            "NODE_DEPARTMENT": source.department,
+            "NATS_URL": nats_url(options),
+            "NODE_CREDS": str(folder / "node.creds"),
+            "NODE_CA": str(home.secrets / "ca.pem"),
+            "NODE_MAPPING": str(folder / "mappings"),
+            "NODE_SOURCE_URL": home.departments_server.url(source.database),
+        }
+        programs.append(Program(f"node-{source.department}", python("-m", "shuqiao.edge.main"), environment))
+    return programs
+
+
+def remove(home: Home) -> None:
+    """Delete the city with all its data and keys; its processes must have ended."""
+    for folder in (home.data, home.sockets):
+        if folder.exists():
+            shutil.rmtree(folder)
+    for name in ("run", "log", "secrets", "demo", "nodes", "data"):
+        shutil.rmtree(home.root / name, ignore_errors=True)
+
+
+def shown_path(path: Path) -> str:
+    """A path as short as it can be said from here."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
