@@ -1,0 +1,299 @@
+"""The client of the vault: many calls at once over one connection, which it restores by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hmac
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+from uuid import UUID
+
+import msgspec
+
+from shuqiao.wire.vault.messages import (
+    LENGTH_BYTES,
+    MAX_FRAME_BYTES,
+    MAX_HANDSHAKE_BYTES,
+    NONCE_BYTES,
+    PROTOCOL,
+    Answer,
+    Assign,
+    Assigned,
+    Challenge,
+    Compare,
+    CompareCall,
+    Compared,
+    CompareResult,
+    FindByName,
+    Found,
+    FrameRefused,
+    Hello,
+    Refused,
+    Request,
+    Resolve,
+    Resolved,
+    Reveal,
+    RevealCall,
+    Revealed,
+    RevealResult,
+    VaultRefused,
+    VaultUnavailable,
+    Welcome,
+    client_proof,
+    encode_message,
+    vault_proof,
+)
+
+if TYPE_CHECKING:
+    # Only the loader hands over a specification; the others are spared loading Arrow.
+    from shuqiao.wire.schemas import ResourceSpec
+
+AnswerT = TypeVar("AnswerT", Resolved, Compared, Revealed, Found, Assigned)
+
+_answer_decoder = msgspec.msgpack.Decoder(Answer)
+_challenge_decoder: msgspec.msgpack.Decoder[Challenge] = msgspec.msgpack.Decoder(Challenge)
+_welcome_decoder = msgspec.msgpack.Decoder(Welcome | Refused)
+_spec_encoder = msgspec.msgpack.Encoder()
+
+
+async def read_frame(reader: asyncio.StreamReader, limit_bytes: int = MAX_FRAME_BYTES) -> bytes:
+    """Read the body of one frame; a frame beyond the limit is refused before its body is read."""
+    size = int.from_bytes(await reader.readexactly(LENGTH_BYTES), "big")
+    if size > limit_bytes:
+        raise FrameRefused(f"a frame of {size} bytes exceeds {limit_bytes}")
+    return await reader.readexactly(size)
+
+
+class _Connection:
+    """One authenticated connection and the calls under way on it."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+        self.pending: dict[int, asyncio.Future[Answer]] = {}
+        self.is_open = True
+        self.task = asyncio.create_task(self._receive(), name="vault-client")
+
+    async def _receive(self) -> None:
+        try:
+            while True:
+                answer = _answer_decoder.decode(await read_frame(self.reader))
+                waiting = self.pending.pop(answer.id, None)
+                if waiting is not None and not waiting.done():
+                    waiting.set_result(answer)
+        except (OSError, asyncio.IncompleteReadError, msgspec.MsgspecError, FrameRefused):
+            # Whatever broke the connection, the calls under way learn it in `close`.
+            pass
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        self.is_open = False
+        self.writer.close()
+        pending, self.pending = self.pending, {}
+        for waiting in pending.values():
+            if not waiting.done():
+                waiting.set_exception(VaultUnavailable("the vault closed the connection"))
+
+
+class VaultClient:
+    """Asks the vault; safe for many tasks of one event loop.
+
+    A call fails with `VaultUnavailable` when the vault can't be reached or is too slow, and with
+    `VaultRefused` when it says no. It is not repeated by itself: the caller knows whether it still matters.
+    The next call connects anew. All operations may be repeated without harm.
+    """
+
+    def __init__(
+        self, path: Path, client: str, key: bytes, *, timeout_s: float = 5.0, max_in_flight: int = 256
+    ) -> None:
+        """Keep the settings; the first call connects."""
+        self._path = path
+        self._client = client
+        self._key = key
+        self._timeout_s = timeout_s
+        self._slots = asyncio.Semaphore(max_in_flight)
+        self._connecting = asyncio.Lock()
+        self._connection: _Connection | None = None
+        self._last_id = 0
+
+    @classmethod
+    async def connect(
+        cls, path: Path, client: str, key: bytes, *, timeout_s: float = 5.0, max_in_flight: int = 256
+    ) -> VaultClient:
+        """Make a client and prove that the vault can be reached and accepts its key."""
+        made = cls(path, client, key, timeout_s=timeout_s, max_in_flight=max_in_flight)
+        await made.ready()
+        return made
+
+    async def ready(self) -> None:
+        """Connect if needed; raises like a call."""
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await self._connected()
+        except TimeoutError as error:
+            raise VaultUnavailable("the vault did not answer in time") from error
+
+    async def close(self) -> None:
+        """Hang up; calls under way fail with `VaultUnavailable`."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+            connection.task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await connection.task
+            with contextlib.suppress(OSError):
+                await connection.writer.wait_closed()
+
+    async def resolve(
+        self, resource: str, numbers: Sequence[str], entries: Sequence[UUID]
+    ) -> tuple[UUID, ...]:
+        """Give the record id of each number, a random one for a number nobody has."""
+        request = Resolve(self._next_id(), resource, tuple(numbers), tuple(entries))
+        return (await self._ask(request, Resolved)).records
+
+    async def compare(
+        self, resource: str, calls: Sequence[CompareCall], entries: Sequence[UUID]
+    ) -> tuple[CompareResult, ...]:
+        """Give record id and one word per claimed field, in the order of the calls."""
+        request = Compare(self._next_id(), resource, tuple(calls), tuple(entries))
+        return (await self._ask(request, Compared)).results
+
+    async def reveal(
+        self, resource: str, calls: Sequence[RevealCall], entries: Sequence[UUID]
+    ) -> tuple[RevealResult, ...]:
+        """Give record id and values in clear, in the order of the calls."""
+        request = Reveal(self._next_id(), resource, tuple(calls), tuple(entries))
+        return (await self._ask(request, Revealed)).results
+
+    async def find_by_name(
+        self, resource: str, field: str, name: str, reason: str, entries: Sequence[UUID]
+    ) -> Found:
+        """Give the records whose field holds exactly this name."""
+        return await self._ask(
+            FindByName(self._next_id(), resource, field, name, reason, tuple(entries)), Found
+        )
+
+    async def assign(
+        self,
+        resource: str,
+        spec: ResourceSpec,
+        *,
+        department: str,
+        sequence: int,
+        sealed: bytes,
+        skip: Sequence[int] = (),
+        entries: Sequence[UUID] = (),
+        timeout_s: float = 60.0,
+    ) -> Assigned:
+        """Store the identity columns of a batch; the same batch again gives the same answer."""
+        request = Assign(
+            self._next_id(),
+            resource,
+            _spec_encoder.encode(spec),
+            department,
+            sequence,
+            sealed,
+            tuple(skip),
+            tuple(entries),
+        )
+        return await self._ask(request, Assigned, timeout_s)
+
+    def _next_id(self) -> int:
+        self._last_id = self._last_id % (2**32 - 1) + 1
+        return self._last_id
+
+    async def _ask(self, request: Request, kind: type[AnswerT], timeout_s: float | None = None) -> AnswerT:
+        frame = encode_message(request)
+        try:
+            async with asyncio.timeout(timeout_s or self._timeout_s), self._slots:
+                answer = await self._exchange(request.id, frame)
+        except TimeoutError as error:
+            raise VaultUnavailable("the vault did not answer in time") from error
+        except OSError as error:
+            raise VaultUnavailable("the connection to the vault broke") from error
+        if isinstance(answer, Refused):
+            raise VaultRefused(answer.code)
+        if not isinstance(answer, kind):
+            raise VaultUnavailable("the vault gave another answer than was asked for")
+        return answer
+
+    async def _exchange(self, request_id: int, frame: bytes) -> Answer:
+        connection = await self._connected()
+        waiting: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        connection.pending[request_id] = waiting
+        try:
+            connection.writer.write(frame)
+            await connection.writer.drain()
+            return await waiting
+        finally:
+            # A late answer to a call given up finds nobody and is dropped.
+            connection.pending.pop(request_id, None)
+            if waiting.done() and not waiting.cancelled():
+                # A failure that came while the frame was still being written counts as noticed.
+                waiting.exception()
+
+    async def _connected(self) -> _Connection:
+        connection = self._connection
+        if connection is not None and connection.is_open:
+            return connection
+        async with self._connecting:
+            if self._connection is None or not self._connection.is_open:
+                self._connection = await self._open()
+            return self._connection
+
+    async def _open(self) -> _Connection:
+        try:
+            reader, writer = await asyncio.open_unix_connection(str(self._path))
+        except OSError as error:
+            raise VaultUnavailable("the vault can't be reached") from error
+        try:
+            await self._shake_hands(reader, writer)
+        except BaseException:
+            writer.close()
+            raise
+        return _Connection(reader, writer)
+
+    async def _shake_hands(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonce = secrets.token_bytes(NONCE_BYTES)
+        try:
+            challenge = _challenge_decoder.decode(await read_frame(reader, MAX_HANDSHAKE_BYTES))
+            if challenge.protocol != PROTOCOL:
+                raise VaultUnavailable(f"the vault speaks protocol {challenge.protocol}, not {PROTOCOL}")
+            proof = client_proof(self._key, self._client, challenge.nonce, nonce)
+            writer.write(encode_message(Hello(self._client, nonce, proof)))
+            await writer.drain()
+            welcome = _welcome_decoder.decode(await read_frame(reader, MAX_HANDSHAKE_BYTES))
+        except (OSError, asyncio.IncompleteReadError, msgspec.MsgspecError, FrameRefused) as error:
+            raise VaultUnavailable("the vault broke off the greeting") from error
+        if isinstance(welcome, Refused):
+            raise VaultRefused(welcome.code)
+        expected = vault_proof(self._key, self._client, challenge.nonce, nonce)
+        if not hmac.compare_digest(welcome.proof, expected):
+            raise VaultUnavailable("who answers at the socket does not hold the vault's key for this client")
+
+
+def find_by_name_sync(
+    path: Path,
+    key: bytes,
+    *,
+    resource: str,
+    field: str,
+    name: str,
+    reason: str,
+    entries: Sequence[UUID],
+    timeout_s: float = 5.0,
+) -> Found:
+    """Search by name from synchronous code, as client `control`, over a connection of its own."""
+
+    async def search() -> Found:
+        client = VaultClient(path, "control", key, timeout_s=timeout_s)
+        try:
+            return await client.find_by_name(resource, field, name, reason, entries)
+        finally:
+            await client.close()
+
+    return asyncio.run(search())

@@ -1,0 +1,280 @@
+"""The language of the vault: one frame, one message; who may ask what; and the client that asks.
+
+A frame is a 4-byte big-endian length and that many bytes of msgpack. A connection begins with a challenge:
+both sides prove with an HMAC that they hold the client's key, so that neither a stranger nor a false vault
+learns anything. Then requests and answers flow independently, matched by their id.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+
+PROTOCOL = 1
+MAX_FRAME_BYTES = 8 * 1024 * 1024
+MAX_HANDSHAKE_BYTES = 1024
+MAX_CALLS = 1024
+MAX_ROWS = 65_536
+MAX_FOUND = 200
+NONCE_BYTES = 32
+LENGTH_BYTES = 4
+
+RequestId = Annotated[int, msgspec.Meta(ge=0, lt=2**32)]
+Resource = Annotated[str, msgspec.Meta(pattern=r"^r[0-9]{6}[a-z2-7]{10}$")]
+Field = Annotated[str, msgspec.Meta(min_length=1, max_length=63)]
+Number = Annotated[str, msgspec.Meta(max_length=128)]
+Value = Annotated[str, msgspec.Meta(max_length=1024)]
+Entries = Annotated[tuple[UUID, ...], msgspec.Meta(max_length=MAX_CALLS)]
+Nonce = Annotated[bytes, msgspec.Meta(min_length=NONCE_BYTES, max_length=NONCE_BYTES)]
+Proof = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
+
+ALLOWED: dict[str, frozenset[str]] = {
+    "plane": frozenset({"resolve", "compare", "reveal"}),
+    "loader": frozenset({"assign"}),
+    "control": frozenset({"find_by_name"}),
+}
+
+
+class Challenge(msgspec.Struct, frozen=True, tag="challenge"):
+    """The vault's first word: a nonce to prove the key over."""
+
+    protocol: int
+    nonce: Nonce
+
+
+class Hello(msgspec.Struct, frozen=True, tag="hello"):
+    """The client's answer: who it is, the proof, and a nonce for the vault to prove itself over."""
+
+    client: Annotated[str, msgspec.Meta(min_length=1, max_length=32)]
+    nonce: Nonce
+    proof: Proof
+
+
+class Welcome(msgspec.Struct, frozen=True, tag="welcome"):
+    """The vault holds the same key; requests may follow."""
+
+    proof: Proof
+
+
+class Resolve(msgspec.Struct, frozen=True, tag="resolve"):
+    """Asks for the record id behind each record key; unknown numbers get random ids."""
+
+    id: RequestId
+    resource: Resource
+    numbers: Annotated[tuple[Number, ...], msgspec.Meta(max_length=MAX_CALLS)]
+    entries: Entries
+
+
+class CompareCall(msgspec.Struct, frozen=True, array_like=True):
+    """One comparison: the record key, and the claimed value per identity field."""
+
+    number: Number
+    claims: Annotated[dict[Field, Value], msgspec.Meta(max_length=64)]
+
+
+class Compare(msgspec.Struct, frozen=True, tag="compare"):
+    """Asks whether claims agree with records; nothing but yes and no comes back."""
+
+    id: RequestId
+    resource: Resource
+    calls: Annotated[tuple[CompareCall, ...], msgspec.Meta(max_length=MAX_CALLS)]
+    entries: Entries
+
+
+class RevealCall(msgspec.Struct, frozen=True, array_like=True):
+    """One disclosure: the record key, the fields, and the grant that permits it."""
+
+    number: Number
+    fields: Annotated[tuple[Field, ...], msgspec.Meta(max_length=64)]
+    grant: Annotated[str, msgspec.Meta(min_length=1, max_length=32)]
+
+
+class Reveal(msgspec.Struct, frozen=True, tag="reveal"):
+    """Asks for identity values in clear, each call under a grant."""
+
+    id: RequestId
+    resource: Resource
+    calls: Annotated[tuple[RevealCall, ...], msgspec.Meta(max_length=MAX_CALLS)]
+    entries: Entries
+
+
+class FindByName(msgspec.Struct, frozen=True, tag="find_by_name"):
+    """Asks which records bear exactly this name in a field; an official states the reason."""
+
+    id: RequestId
+    resource: Resource
+    field: Field
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+    reason: Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
+    entries: Entries
+
+
+class Assign(msgspec.Struct, frozen=True, tag="assign"):
+    """Hands over the identity columns of a batch, still sealed by the node, to be stored.
+
+    `spec` is the msgpack of `wire.schemas.ResourceSpec`. `sealed` opens with `sealing_context` to an Arrow
+    IPC stream whose rows stand in the order of the plain part. Rows in `skip` failed elsewhere and are left
+    out. The same batch again gives the same ids and versions.
+    """
+
+    id: RequestId
+    resource: Resource
+    spec: Annotated[bytes, msgspec.Meta(max_length=256 * 1024)]
+    department: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{6}-[a-z0-9-]{1,40}$")]
+    sequence: Annotated[int, msgspec.Meta(ge=1, lt=2**63)]
+    sealed: bytes
+    skip: Annotated[tuple[int, ...], msgspec.Meta(max_length=MAX_ROWS)]
+    entries: Entries
+
+
+Request = Resolve | Compare | Reveal | FindByName | Assign
+
+
+class Resolved(msgspec.Struct, frozen=True, tag="resolved"):
+    """Record ids in the order of the numbers."""
+
+    id: RequestId
+    records: tuple[UUID, ...]
+
+
+class CompareResult(msgspec.Struct, frozen=True, array_like=True):
+    """The record id, the identity version read (0 if unknown), and per field whether the claim agrees."""
+
+    record: UUID
+    version: int
+    matches: dict[str, bool]
+
+
+class Compared(msgspec.Struct, frozen=True, tag="compared"):
+    """Results in the order of the calls."""
+
+    id: RequestId
+    results: tuple[CompareResult, ...]
+
+
+class RevealResult(msgspec.Struct, frozen=True, array_like=True):
+    """The record id, the identity version read (0 if unknown), and the values; null where there is none.
+
+    Pictures are base64 text.
+    """
+
+    record: UUID
+    version: int
+    values: dict[str, str | None]
+
+
+class Revealed(msgspec.Struct, frozen=True, tag="revealed"):
+    """Results in the order of the calls."""
+
+    id: RequestId
+    results: tuple[RevealResult, ...]
+
+
+class Found(msgspec.Struct, frozen=True, tag="found"):
+    """Record ids, at most `MAX_FOUND`; `more` says that there were others."""
+
+    id: RequestId
+    records: tuple[UUID, ...]
+    more: bool
+
+
+class AssignedRow(msgspec.Struct, frozen=True, array_like=True):
+    """A stored row: its 0-based number in the batch, and what the base table keeps of its identity."""
+
+    row: int
+    record: UUID
+    subject: UUID
+    version: int
+
+
+class RowFault(msgspec.Struct, frozen=True, array_like=True):
+    """A refused row: its 0-based number in the batch, the item and a code of `rules.errors.RowError`."""
+
+    row: int
+    item: str
+    code: str
+
+
+class Assigned(msgspec.Struct, frozen=True, tag="assigned"):
+    """What became of a batch: every row not skipped is in exactly one of the two, by row number."""
+
+    id: RequestId
+    rows: tuple[AssignedRow, ...]
+    faults: tuple[RowFault, ...]
+
+
+class Refused(msgspec.Struct, frozen=True, tag="refused"):
+    """The request was not done; `code` is one of `REFUSAL_CODES`. Id 0 before the welcome."""
+
+    id: RequestId
+    code: str
+
+
+Answer = Resolved | Compared | Revealed | Found | Assigned | Refused
+
+REFUSAL_CODES = frozenset(
+    {
+        "vault_access_refused",
+        "vault_operation_not_allowed",
+        "vault_request_malformed",
+        "vault_overloaded",
+        "vault_unavailable",
+        "batch_malformed",
+    }
+)
+
+_encoder = msgspec.msgpack.Encoder(uuid_format="bytes")
+
+
+class VaultError(Exception):
+    """The vault did not do what was asked."""
+
+
+class VaultUnavailable(VaultError):
+    """The vault can't be reached, hung up, or did not answer in time; asking again is safe."""
+
+
+class VaultRefused(VaultError):
+    """The vault answered with a refusal; `code` is one of `REFUSAL_CODES`."""
+
+    def __init__(self, code: str) -> None:
+        """Keep the code, which is also the message."""
+        super().__init__(code)
+        self.code = code
+
+
+class FrameRefused(VaultError):
+    """A frame that is too long or not a message."""
+
+
+def encode_message(message: msgspec.Struct) -> bytes:
+    """Give the frame of a message: length and msgpack."""
+    body = _encoder.encode(message)
+    if len(body) > MAX_FRAME_BYTES:
+        raise FrameRefused(f"a frame of {len(body)} bytes exceeds {MAX_FRAME_BYTES}")
+    return len(body).to_bytes(LENGTH_BYTES, "big") + body
+
+
+def sealing_context(department: str, resource: str, sequence: int) -> bytes:
+    """Give the context a batch's identity columns are sealed with, which ties them to one batch."""
+    return f"shuqiao batch 1\n{department}\n{resource}\n{sequence}".encode("ascii")
+
+
+def client_proof(key: bytes, client: str, vault_nonce: bytes, client_nonce: bytes) -> bytes:
+    """Prove to the vault that the client holds its key."""
+    return _proof(key, b"client", client, vault_nonce, client_nonce)
+
+
+def vault_proof(key: bytes, client: str, vault_nonce: bytes, client_nonce: bytes) -> bytes:
+    """Prove to the client that the vault holds the client's key."""
+    return _proof(key, b"vault", client, vault_nonce, client_nonce)
+
+
+def _proof(key: bytes, side: bytes, client: str, vault_nonce: bytes, client_nonce: bytes) -> bytes:
+    # Both nonces have a fixed length, so the parts can't be shifted against each other.
+    message = b"shuqiao vault 1\x00" + side + b"\x00" + vault_nonce + client_nonce + client.encode("utf-8")
+    return hmac.digest(key, message, hashlib.sha256)
