@@ -1,7 +1,7 @@
 """The working city on one machine: prepares its databases, keys and sample data, and lists its processes.
 
-The order is the dependency: servers, schema, keys, people and entries, then the processes that use them. Every step
-may be repeated after a crash; what is there is kept.
+The order is the dependency: servers, schema, keys, people and entries, then the processes that use them.
+Every step may be repeated after a crash; what is there is kept.
 """
 
 import asyncio

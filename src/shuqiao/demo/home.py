@@ -1,12 +1,13 @@
 """The folder of a city on one machine: where everything lies, and the secrets made at the first start.
 
-As root, what other system users must reach lies in /var/lib/shuqiao/<hash of the folder>, because they may not be
-able to enter a home of mode 700; `run/state.json` records the place.
+As root, what other system users must reach lies in /var/lib/shuqiao/<hash of the folder>, because they may
+not be able to enter a home of mode 700; `run/state.json` records the place.
 """
 
 import hashlib
 import json
 import os
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,11 +41,9 @@ class Home:
     def sockets(self) -> Path:
         """Folder of Unix sockets; short enough for their paths."""
         place = (self._shared if is_root() else self.root) / "run"
-        return (
-            place
-            if len(str(place)) <= MAX_SOCKET_PATH
-            else Path("/tmp") / f"shuqiao-{os.getuid()}-{self._hash}"
-        )  # noqa: S108
+        if len(str(place)) <= MAX_SOCKET_PATH:
+            return place
+        return Path(tempfile.gettempdir()) / f"shuqiao-{os.getuid()}-{self._hash}"
 
     @property
     def secrets(self) -> Path:

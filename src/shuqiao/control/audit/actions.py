@@ -24,15 +24,23 @@ def append_entry(
     """Append one entry in the current transaction and return its id.
 
     `department` acts, `provider` owns what is acted on; both may see the entry. `facts` are further JSON
-    values of the body; they must hold no personal data. The entry becomes durable with the transaction, so the
+    values of the body and hold no personal data. The entry becomes durable with the transaction, so the
     caller's change and its entry stand or fall together.
     """
     entry_id = uuid.uuid4()
     body = {
-        "event": event, "id": str(entry_id), "at": at.astimezone(dt.UTC).isoformat(), "department": department,
-        "provider": provider, "actor": actor, "resource": resource_id, "grant": grant_id, "case": case_no,
-        "outcome": outcome, **(facts or {}),
-    }  # fmt: skip
+        "event": event,
+        "id": str(entry_id),
+        "at": at.astimezone(dt.UTC).isoformat(),
+        "department": department,
+        "provider": provider,
+        "actor": actor,
+        "resource": resource_id,
+        "grant": grant_id,
+        "case": case_no,
+        "outcome": outcome,
+        **(facts or {}),
+    }
     text = json.dumps(body, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
     arguments = (
         entry_id,
