@@ -19,9 +19,11 @@ from shuqiao.demo.names import (
     TRADES,
 )
 from shuqiao.demo.people import CITY_DAY, SEED, Person, families
-from shuqiao.rules.identifiers import credit_code_check_character, organisation_code_check_character
+from shuqiao.rules.identifiers import credit_check_character, organisation_check_character
 
 # 1130 is a limited company with natural persons as shareholders (GS 5), the common case by far.
+_TRADES: Final = tuple(TRADES)
+_FORMS: Final = ("有限公司", "有限责任公司", "股份有限公司")
 _TYPES: Final = ("1130", "1151", "1190", "4500")
 _TYPE_WEIGHTS: Final = (70, 90, 97, 100)
 _CODE_ALPHABET: Final = "0123456789ABCDEFGHJKLMNPQRTUWXY"
@@ -64,14 +66,13 @@ def _representatives(seed: int) -> Iterator[Person]:
 
 def _enterprise(draw: random.Random, serial: int, representative: Person) -> Enterprise:
     district = draw.choices(DISTRICT_CODES, cum_weights=DISTRICT_WEIGHTS)[0]
-    trade = draw.choice(tuple(TRADES))
-    brand = draw.choice(BRANDS) + draw.choice(BRAND_ENDS)
+    trade, name = _name(serial)
     grown_up = representative.birth_date + timedelta(days=22 * 365)
     place = f"{DISTRICT_NAMES[district]}{draw.choice(TOWNS)}{draw.choice(STREETS)}"
     return Enterprise(
         credit_code=_credit_code(district, serial),
         registration_number=f"{district}{serial:09d}",
-        name=f"广州市{brand}{trade}有限公司",
+        name=name,
         representative=representative,
         district=district,
         address=f"广州市{place}{draw.randrange(1, 320)}号",
@@ -82,12 +83,22 @@ def _enterprise(draw: random.Random, serial: int, representative: Person) -> Ent
     )
 
 
+def _name(serial: int) -> tuple[str, str]:
+    """Return the trade and the name of enterprise `serial`; names repeat after 15,552 enterprises."""
+    # 7919 shares no factor with the number of combinations, so each comes once, and never in order.
+    rest = serial * 7919 % (len(_TRADES) * len(BRANDS) * len(BRAND_ENDS) * len(_FORMS))
+    rest, trade = divmod(rest, len(_TRADES))
+    rest, brand = divmod(rest, len(BRANDS))
+    form, end = divmod(rest, len(BRAND_ENDS))
+    return _TRADES[trade], f"广州市{BRANDS[brand]}{BRAND_ENDS[end]}{_TRADES[trade]}{_FORMS[form]}"
+
+
 def _credit_code(district: str, serial: int) -> str:
     """Number an enterprise: 9 business registration, 1 enterprise, district, organisation, check."""
     # No office issues organisation codes that begin with YY.
     organisation = f"YY{_base31(serial)}"
-    body = f"91{district}{organisation}{organisation_code_check_character(organisation)}"
-    return body + credit_code_check_character(body)
+    body = f"91{district}{organisation}{organisation_check_character(organisation)}"
+    return body + credit_check_character(body)
 
 
 def _base31(serial: int) -> str:

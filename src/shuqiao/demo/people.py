@@ -25,7 +25,7 @@ from shuqiao.demo.names import (
     SURNAMES,
     TOWNS,
 )
-from shuqiao.rules.identifiers import citizen_id_check_character
+from shuqiao.rules.identifiers import citizen_check_digit
 
 SEED: Final = 20161025
 CITY_DAY: Final = date(2026, 11, 1)
@@ -150,7 +150,7 @@ class _Town:
         surname, mothers_surname = draw.choices(SURNAMES, cum_weights=SURNAME_WEIGHTS, k=2)
         birthdays = self._birthdays_of_children()
         eldest = birthdays[0] if birthdays else date(1975 + draw.randrange(30), 6, 15)
-        mothers_day = eldest - timedelta(days=draw.randrange(21 * 365, 36 * 365))
+        mothers_day = eldest - timedelta(days=draw.randrange(21 * 365, 33 * 365))
         fathers_day = mothers_day - timedelta(days=draw.randrange(-3 * 365, 7 * 365))
         father = self._person(surname, "M", district, ethnicity, fathers_day)
         mother = self._person(mothers_surname, "F", district, "01", mothers_day)
@@ -168,7 +168,7 @@ class _Town:
         draw = self._random
         count = draw.choices(_CHILDREN, cum_weights=_CHILDREN_WEIGHTS)[0]
         day = CERTIFICATES_BEGIN + timedelta(days=draw.randrange((CITY_DAY - CERTIFICATES_BEGIN).days - 40))
-        days = []
+        days: list[date] = []
         while len(days) < count and day < CITY_DAY - timedelta(days=30):
             days.append(day)
             day += timedelta(days=draw.randrange(480, 2200))
@@ -211,7 +211,7 @@ class _Town:
         taken = self._taken.get(prefix + sex, 0)
         self._taken[prefix + sex] = taken + 1
         body = f"{prefix}{_HIGHEST_SEQUENCE[sex] - 2 * taken:03d}"
-        return body + citizen_id_check_character(body)
+        return body + citizen_check_digit(body)
 
 
 def _story_family() -> Family:

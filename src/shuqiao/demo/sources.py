@@ -1,0 +1,157 @@
+"""The databases of two departments as they might have grown by themselves: own tables, names and codes.
+
+Nothing here knows the catalogue; the mapping files beside this module translate. Each source is made in one
+transaction, so a killed start leaves either all of it or nothing.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import psycopg
+from psycopg import sql
+
+from shuqiao.demo.names import DISTRICT_NAMES, SAMPLE_NOTE
+from shuqiao.demo.people import CITY_DAY, SEED, Birth, Resident
+
+HEALTH_TABLE: Final = "csyxzm"
+POLICE_TABLE: Final = "hjxx"
+
+_HEALTH_DDL: Final = """
+CREATE TABLE csyxzm (
+    zsbh varchar(10) PRIMARY KEY,
+    xsexm varchar(60) NOT NULL,
+    xb char(1) NOT NULL,
+    jkzk char(1) NOT NULL,
+    mqxm varchar(60) NOT NULL,
+    mqsfzh varchar(18) NOT NULL,
+    fqxm varchar(60),
+    fqsfzh varchar(18),
+    csrq date NOT NULL,
+    qfsj timestamptz NOT NULL,
+    qfjg varchar(120) NOT NULL,
+    gxsj timestamptz NOT NULL DEFAULT clock_timestamp(),
+    sample_note text NOT NULL
+);
+COMMENT ON TABLE csyxzm IS '出生医学证明登记（示例数据，人员均为虚构）';
+CREATE INDEX csyxzm_gxsj ON csyxzm (gxsj, zsbh);
+"""
+_POLICE_DDL: Final = """
+CREATE TABLE hjxx (
+    gmsfhm varchar(18) PRIMARY KEY,
+    xm varchar(60) NOT NULL,
+    xb char(1) NOT NULL,
+    mz char(2) NOT NULL,
+    csrq date NOT NULL,
+    zz varchar(200) NOT NULL,
+    hjzj varchar(60) NOT NULL,
+    pcs varchar(60) NOT NULL,
+    hjzt char(1) NOT NULL,
+    yxzqh varchar(60),
+    ypcs varchar(60),
+    zxrq date,
+    zxyy char(1),
+    gxsj timestamptz NOT NULL DEFAULT clock_timestamp(),
+    sample_note text NOT NULL
+);
+COMMENT ON TABLE hjxx IS '户籍登记（示例数据，人员均为虚构）';
+CREATE INDEX hjxx_gxsj ON hjxx (gxsj, gmsfhm);
+"""
+# A changed row must look changed to whoever asks for rows since a moment.
+_TOUCH_DDL: Final = """
+CREATE OR REPLACE FUNCTION jl_gxsj() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN NEW.gxsj := clock_timestamp(); RETURN NEW; END $$;
+CREATE TRIGGER jl_gxsj BEFORE UPDATE ON {} FOR EACH ROW EXECUTE FUNCTION jl_gxsj();
+"""
+_HEALTH_COLUMNS: Final = (
+    "zsbh", "xsexm", "xb", "jkzk", "mqxm", "mqsfzh", "fqxm", "fqsfzh", "csrq", "qfsj", "qfjg", "gxsj",
+    "sample_note",
+)  # fmt: skip
+_POLICE_COLUMNS: Final = (
+    "gmsfhm", "xm", "xb", "mz", "csrq", "zz", "hjzj", "pcs", "hjzt", "yxzqh", "ypcs", "zxrq", "zxyy", "gxsj",
+    "sample_note",
+)  # fmt: skip
+
+
+def create_health_source(url: str, births: Iterable[Birth]) -> int:
+    """Create the health department's table of birth certificates and fill it; return its number of rows.
+
+    A table that is there already is left as it is.
+    """
+    return _create(url, HEALTH_TABLE, _HEALTH_DDL, _HEALTH_COLUMNS, map(_birth_row, births))
+
+
+def create_police_source(url: str, residents: Iterable[Resident], seed: int = SEED) -> int:
+    """Create the police's household register and fill it; return its number of rows.
+
+    About one household record in eighty is cancelled: moved away (1) or deceased (2).
+    """
+    return _create(url, POLICE_TABLE, _POLICE_DDL, _POLICE_COLUMNS, _police_rows(residents, seed))
+
+
+def _create(
+    url: str, table: str, ddl: str, columns: tuple[str, ...], rows: Iterable[tuple[object, ...]]
+) -> int:
+    name = sql.Identifier(table)
+    with psycopg.connect(url, connect_timeout=10) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT to_regclass(%s) IS NOT NULL", [f"public.{table}"])
+        if cursor.fetchone() == (False,):
+            cursor.execute(ddl.encode())
+            cursor.execute(sql.SQL(_TOUCH_DDL).format(name))
+            listed = sql.SQL(", ").join(map(sql.Identifier, columns))
+            with cursor.copy(sql.SQL("COPY {} ({}) FROM STDIN").format(name, listed)) as copy:
+                for row in rows:
+                    copy.write_row(row)
+            cursor.execute(sql.SQL("ANALYZE {}").format(name))
+        cursor.execute(sql.SQL("SELECT count(*) FROM {}").format(name))
+        found = cursor.fetchone()
+    return int(found[0]) if found else 0
+
+
+def _birth_row(birth: Birth) -> tuple[object, ...]:
+    return (
+        birth.certificate,
+        birth.child.name,
+        birth.child.sex,
+        birth.health,
+        birth.mother.name,
+        birth.mother.citizen_id,
+        birth.father.name,
+        birth.father.citizen_id,
+        birth.child.birth_date,
+        birth.issued_at,
+        birth.issued_by,
+        birth.issued_at,
+        SAMPLE_NOTE,
+    )
+
+
+def _police_rows(residents: Iterable[Resident], seed: int) -> Iterator[tuple[object, ...]]:
+    draw = random.Random(seed + 2)
+    end = datetime(CITY_DAY.year, CITY_DAY.month, CITY_DAY.day, tzinfo=UTC)
+    for place, resident in enumerate(residents):
+        person, family = resident.person, resident.family
+        station = f"{DISTRICT_NAMES[family.district]}{family.town.removesuffix('街道')}派出所"
+        # The first family is the story's and stays as the documents tell it.
+        cancelled = place > 2 and draw.random() < 0.0125
+        changed = end - timedelta(minutes=draw.randrange(10 * 365 * 1440))
+        yield (
+            person.citizen_id,
+            person.name,
+            "1" if person.sex == "M" else "2",
+            person.ethnicity,
+            person.birth_date,
+            family.address,
+            family.town,
+            station,
+            "0" if cancelled else "1",
+            f"广州市{DISTRICT_NAMES[family.district]}" if cancelled else None,
+            station if cancelled else None,
+            max(changed.date(), person.birth_date) if cancelled else None,
+            draw.choice("12") if cancelled else None,
+            changed,
+            SAMPLE_NOTE,
+        )
