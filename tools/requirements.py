@@ -1,7 +1,7 @@
 """Which requirements passing tests prove: `./dev requirements [--json] [--results FILE]`.
 
-The ids come from docs/requirements.md. Without --results the tests are run first. An id is proved when at least one test marked with it passed and
-none marked with it failed. Rewrites docs/requirements-status.md.
+The ids come from docs/requirements.md. Without --results the tests are run first. An id is proved when at
+least one test marked with it passed and none marked with it failed. Rewrites docs/requirements-status.md.
 """
 
 import argparse

@@ -1,0 +1,162 @@
+"""Whether a call of an application may be answered, and with what: one pure decision per call.
+
+Closed by default: a call that no grant of the caller's department fits is refused as `not_available`, the
+same answer an unknown resource gets. A grant that fitted and no longer does is named in the refusal: its
+holder knew it, so nothing leaks.
+Source: guangzhou-2016 art. 4, 30(1), 35(1), 42(3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta, timezone
+from enum import StrEnum
+
+from shuqiao.rules.errors import rule_of
+from shuqiao.rules.ids import ApplicationId, DepartmentCode, GrantId, ResourceId
+
+SHANGHAI = timezone(timedelta(hours=8), "Asia/Shanghai")
+"""Legal days are days of Asia/Shanghai, which has kept UTC+8 all year since 1991."""
+
+
+class Mode(StrEnum):
+    """How information is used: compared with a claim, or read. Source: xiamen-2015 art. 13."""
+
+    VERIFY = "verify"
+    QUERY = "query"
+
+
+class Match(StrEnum):
+    """What a verification answers: a result for each item, or one for all together."""
+
+    EACH = "each"
+    ALL = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class CallFacts:
+    """What the signed call says. `grant` and `purpose` are None where the header says `auto`.
+
+    `fields` are the items claimed (verify) or asked for (query); an empty query asks for all that is granted.
+    """
+
+    application: ApplicationId
+    department: DepartmentCode
+    resource_id: ResourceId
+    mode: Mode
+    fields: tuple[str, ...]
+    grant: GrantId | None = None
+    purpose: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GrantFacts:
+    """What a grant allows. Both days of the period count, as days of Asia/Shanghai."""
+
+    id: GrantId
+    department: DepartmentCode
+    resource_id: ResourceId
+    mode: Mode
+    items: frozenset[str]
+    match: Match
+    applications: frozenset[ApplicationId]
+    purpose: str
+    valid_from: date
+    valid_until: date
+    revoked_at: datetime | None = None
+    revoked_reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """The call may be answered under `grant`, with these fields and this way of matching."""
+
+    grant: GrantFacts
+    fields: tuple[str, ...]
+    match: Match
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The call may not be answered. `details` are the named fields of the error with this code.
+
+    `grant` names the grant that fitted once, for the audit entry; `fields` the items outside it.
+    """
+
+    code: str
+    article: str | None
+    fields: tuple[str, ...] = ()
+    grant: GrantFacts | None = None
+    details: tuple[tuple[str, str], ...] = ()
+
+
+CallDecision = Allowed | Refused
+
+_NOT_AVAILABLE = Refused("not_available", rule_of("not_available"))
+
+
+def legal_day(now: datetime) -> date:
+    """The day in Asia/Shanghai of an aware moment."""
+    return now.astimezone(SHANGHAI).date()
+
+
+def decide_call(call: CallFacts, state: Iterable[GrantFacts], now: datetime) -> CallDecision:
+    """Find the grant that covers the call, or say why none does.
+
+    `state` may hold any grants; those of other departments, resources, modes, applications, purposes or
+    numbers count as not there. Of several that cover the call the one that lasts longest is taken.
+    """
+    held = [grant for grant in state if _fits(grant, call)]
+    if not held:
+        return _NOT_AVAILABLE
+    today = legal_day(now)
+    in_force = [grant for grant in held if _in_force(grant, today)]
+    if not in_force:
+        return _refused_by_period(max(held, key=_lasting), today)
+    if call.mode is Mode.VERIFY and not call.fields:
+        return Refused("request_malformed", None, details=(("part", "claims"),))
+    covering = [grant for grant in in_force if grant.items.issuperset(call.fields)]
+    if not covering:
+        return _refused_by_items(call, in_force)
+    grant = max(covering, key=_lasting)
+    return Allowed(grant, call.fields or tuple(sorted(grant.items)), grant.match)
+
+
+def _fits(grant: GrantFacts, call: CallFacts) -> bool:
+    return (
+        grant.resource_id == call.resource_id
+        and grant.department == call.department
+        and grant.mode is call.mode
+        and call.application in grant.applications
+        and (call.grant is None or grant.id == call.grant)
+        and (call.purpose is None or grant.purpose == call.purpose)
+    )
+
+
+def _in_force(grant: GrantFacts, today: date) -> bool:
+    # A revocation counts from the moment it is known, whatever the clocks of two machines say.
+    return grant.revoked_at is None and grant.valid_from <= today <= grant.valid_until
+
+
+def _lasting(grant: GrantFacts) -> tuple[date, str]:
+    return grant.valid_until, grant.id
+
+
+def _refused_by_period(grant: GrantFacts, today: date) -> Refused:
+    named = ("grant", grant.id)
+    if grant.revoked_at is not None:
+        code, detail = "grant_revoked", ("reason", grant.revoked_reason or "–")
+    elif grant.valid_until < today:
+        code, detail = "grant_expired", ("valid_until", grant.valid_until.isoformat())
+    else:
+        code, detail = "grant_not_yet_valid", ("valid_from", grant.valid_from.isoformat())
+    return Refused(code, rule_of(code), grant=grant, details=(named, detail))
+
+
+def _refused_by_items(call: CallFacts, in_force: list[GrantFacts]) -> Refused:
+    """Name the items outside the grant that comes nearest to the call."""
+    nearest = min(in_force, key=lambda grant: (len(set(call.fields) - grant.items), grant.id))
+    outside = tuple(field for field in dict.fromkeys(call.fields) if field not in nearest.items)
+    code = "item_not_granted"
+    return Refused(code, rule_of(code), outside, nearest, (("items", ", ".join(outside)),))
