@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Final
 
 import psycopg
@@ -16,6 +17,9 @@ from psycopg import sql
 
 from shuqiao.demo.names import DISTRICT_NAMES, SAMPLE_NOTE
 from shuqiao.demo.people import CITY_DAY, SEED, Birth, Resident
+
+MAPPINGS: Final = Path(__file__).parent / "mappings"
+"""A folder of mapping files for each department's node, named by the department's code."""
 
 HEALTH_TABLE: Final = "csyxzm"
 POLICE_TABLE: Final = "hjxx"
