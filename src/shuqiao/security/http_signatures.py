@@ -120,7 +120,8 @@ def read_signature(method: str, path: str, headers: Mapping[str, str]) -> Reques
     """Read the signature of a request and build its base.
 
     `path` is the path as sent, without a query. The caller has collected the headers with
-    `single_headers` and checks the body with `content_digest` and the time with `is_within_window`. Raises `SignatureMissing` or `RequestMalformed`.
+    `single_headers` and checks the body with `content_digest` and the time with `is_within_window`.
+    Raises `SignatureMissing` or `RequestMalformed`.
     """
     given, signature_header = headers.get("signature-input"), headers.get("signature")
     if given is None or signature_header is None:

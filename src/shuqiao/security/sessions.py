@@ -83,7 +83,7 @@ def derive_secret(own: X25519PrivateKey, other: bytes, client: bytes, server: by
     return HKDF(algorithm=hashes.SHA256(), length=32, salt=salt, info=info).derive(shared)
 
 
-def answer_message(client: bytes, server: bytes, key_id: str, expires_at: str) -> bytes:
+def answer_message(client: bytes, server: bytes, key_id: str, expires_at: int) -> bytes:
     """Give the bytes the platform signs so that nobody between can take the server's place."""
     return _ANSWER_LABEL + client + server + f"{key_id}\n{expires_at}".encode("ascii")
 

@@ -57,30 +57,69 @@ class SessionRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class SessionAnswer(msgspec.Struct, frozen=True):
-    """The platform's ephemeral X25519 public key and the key id to sign with until `expires_at`."""
+    """The platform's ephemeral X25519 public key and the key id to sign with until `expires_at`.
+
+    `signature` (base64url) is the platform's promise key over `security.sessions.answer_message`, so that
+    nobody between can put a key of its own in place.
+    """
 
     key_id: str
     public_key: str
-    expires_at: datetime
+    expires_at: int
+    signed_by: str
+    signature: str
 
 
-class FieldFault(msgspec.Struct, frozen=True):
-    """One field of a refused request and what is wrong with it."""
+class PromiseKey(msgspec.Struct, frozen=True):
+    """A public key that signs promises: SubjectPublicKeyInfo DER in base64."""
 
-    field: str
-    detail: str
+    id: str
+    algorithm: str
+    public_key: str
+
+
+class CallEntry(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """The plane's line of an audit entry: who called, for what, under which grant, with which outcome.
+
+    It holds no value of a person, no number and no digest of either: whoever reads the log could try out all
+    numbers. `items` are names of items; `identity` says per identity item whether the claim agreed.
+    """
+
+    event: str
+    id: UUID
+    at: datetime
+    department: str
+    actor: str
+    key: str
+    outcome: str
+    end_user: str = ""
+    provider: str = ""
+    resource: str = ""
+    mode: str = ""
+    grant: str = ""
+    request_no: str = ""
+    regulation: str = ""
+    purpose: str = ""
+    case: str = ""
+    match: str = ""
+    items: tuple[str, ...] = ()
+    identity: dict[str, bool] = {}
+    identity_version: int = 0
 
 
 class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Problem details (RFC 9457) with a stable code; `entry` names the audit entry where there is one."""
+    """Problem details (RFC 9457) with a stable code.
+
+    The audit entry is named in the promise header and not here: two refusals that must not be told apart
+    have the same body, byte for byte.
+    """
 
     type: str
     title: str
     status: int
     code: str
     detail: str
-    entry: UUID | None = None
-    fields: tuple[FieldFault, ...] = ()
+    rule: str = ""
 
 
 def call_entry_id(key_id: str, created: int, nonce: str) -> UUID:
