@@ -7,6 +7,7 @@ transaction, so a killed start leaves either all of it or nothing.
 from __future__ import annotations
 
 import random
+import shutil
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,14 +16,18 @@ from typing import Final
 import psycopg
 from psycopg import sql
 
+from shuqiao.demo.enterprises import Enterprise
+from shuqiao.demo.enterprises import enterprises as sample_enterprises
 from shuqiao.demo.names import DISTRICT_NAMES, SAMPLE_NOTE
-from shuqiao.demo.people import CITY_DAY, SEED, Birth, Resident
+from shuqiao.demo.people import CITY_DAY, SEED, Birth, Resident, births_of
+from shuqiao.demo.people import people as residents
 
 MAPPINGS: Final = Path(__file__).parent / "mappings"
 """A folder of mapping files for each department's node, named by the department's code."""
 
 HEALTH_TABLE: Final = "csyxzm"
 POLICE_TABLE: Final = "hjxx"
+MARKET_TABLE: Final = "qydj"
 
 _HEALTH_DDL: Final = """
 CREATE TABLE csyxzm (
@@ -64,6 +69,25 @@ CREATE TABLE hjxx (
 COMMENT ON TABLE hjxx IS '户籍登记（示例数据，人员均为虚构）';
 CREATE INDEX hjxx_gxsj ON hjxx (gxsj, gmsfhm);
 """
+_MARKET_DDL: Final = """
+CREATE TABLE qydj (
+    tyshxydm varchar(18) PRIMARY KEY,
+    zch varchar(15) NOT NULL UNIQUE,
+    qymc varchar(120) NOT NULL,
+    fddbr varchar(60) NOT NULL,
+    fddbrsfzh varchar(18) NOT NULL,
+    xzqh char(6) NOT NULL,
+    zs varchar(200) NOT NULL,
+    qylx char(4) NOT NULL,
+    hy char(2) NOT NULL,
+    clrq date NOT NULL,
+    djjg varchar(120) NOT NULL,
+    gxsj timestamptz NOT NULL DEFAULT clock_timestamp(),
+    sample_note text NOT NULL
+);
+COMMENT ON TABLE qydj IS '企业登记（示例数据，企业与人员均为虚构）';
+CREATE INDEX qydj_gxsj ON qydj (gxsj, tyshxydm);
+"""
 # A changed row must look changed to whoever asks for rows since a moment.
 _TOUCH_DDL: Final = """
 CREATE OR REPLACE FUNCTION jl_gxsj() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -78,6 +102,30 @@ _POLICE_COLUMNS: Final = (
     "gmsfhm", "xm", "xb", "mz", "csrq", "zz", "hjzj", "pcs", "hjzt", "yxzqh", "ypcs", "zxrq", "zxyy", "gxsj",
     "sample_note",
 )  # fmt: skip
+_MARKET_COLUMNS: Final = (
+    "tyshxydm", "zch", "qymc", "fddbr", "fddbrsfzh", "xzqh", "zs", "qylx", "hy", "clrq", "djjg", "gxsj",
+    "sample_note",
+)  # fmt: skip
+
+
+def create_sources(
+    health_url: str, police_url: str, *, people: int, enterprises: int = 0, market_url: str | None = None
+) -> None:
+    """Fill the sample departments' databases with a city of `people` persons and the births among them.
+
+    Enterprises need the market department's database; without its URL they are left out.
+    """
+    create_health_source(health_url, births_of(people))
+    create_police_source(police_url, residents(people))
+    if market_url is not None:
+        create_market_source(market_url, sample_enterprises(enterprises))
+
+
+def write_mappings(department: str, folder: Path) -> None:
+    """Copy the mapping files of `department` into its node's `folder`, replacing older ones."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in sorted((MAPPINGS / department).glob("*.yaml")):
+        shutil.copyfile(path, folder / path.name)
 
 
 def create_health_source(url: str, births: Iterable[Birth]) -> int:
@@ -88,12 +136,17 @@ def create_health_source(url: str, births: Iterable[Birth]) -> int:
     return _create(url, HEALTH_TABLE, _HEALTH_DDL, _HEALTH_COLUMNS, map(_birth_row, births))
 
 
-def create_police_source(url: str, residents: Iterable[Resident], seed: int = SEED) -> int:
+def create_police_source(url: str, register: Iterable[Resident], seed: int = SEED) -> int:
     """Create the police's household register and fill it; return its number of rows.
 
     About one household record in eighty is cancelled: moved away (1) or deceased (2).
     """
-    return _create(url, POLICE_TABLE, _POLICE_DDL, _POLICE_COLUMNS, _police_rows(residents, seed))
+    return _create(url, POLICE_TABLE, _POLICE_DDL, _POLICE_COLUMNS, _police_rows(register, seed))
+
+
+def create_market_source(url: str, companies: Iterable[Enterprise]) -> int:
+    """Create the market department's register of enterprises and fill it; return its number of rows."""
+    return _create(url, MARKET_TABLE, _MARKET_DDL, _MARKET_COLUMNS, map(_enterprise_row, companies))
 
 
 def _create(
@@ -133,10 +186,29 @@ def _birth_row(birth: Birth) -> tuple[object, ...]:
     )
 
 
-def _police_rows(residents: Iterable[Resident], seed: int) -> Iterator[tuple[object, ...]]:
+def _enterprise_row(company: Enterprise) -> tuple[object, ...]:
+    day = company.established_on
+    return (
+        company.credit_code,
+        company.registration_number,
+        company.name,
+        company.representative.name,
+        company.representative.citizen_id,
+        company.district,
+        company.address,
+        company.kind,
+        company.trade,
+        day,
+        company.authority,
+        datetime(day.year, day.month, day.day, 2, tzinfo=UTC),
+        SAMPLE_NOTE,
+    )
+
+
+def _police_rows(register: Iterable[Resident], seed: int) -> Iterator[tuple[object, ...]]:
     draw = random.Random(seed + 2)
     end = datetime(CITY_DAY.year, CITY_DAY.month, CITY_DAY.day, tzinfo=UTC)
-    for place, resident in enumerate(residents):
+    for place, resident in enumerate(register):
         person, family = resident.person, resident.family
         station = f"{DISTRICT_NAMES[family.district]}{family.town.removesuffix('街道')}派出所"
         # The first family is the story's and stays as the documents tell it.
