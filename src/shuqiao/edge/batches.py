@@ -1,0 +1,113 @@
+"""From source rows to signed, sealed messages that fit the hub's limit."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
+
+from shuqiao.edge.connectors import SourceRow
+from shuqiao.edge.convert import Columns, convert
+from shuqiao.edge.mapping import ColumnSource, TableMapping
+from shuqiao.edge.spool import SpooledBatch
+from shuqiao.rules.errors import ItemTooLong
+from shuqiao.security.keys import SigningKey
+from shuqiao.security.sealing import seal
+from shuqiao.wire.package import (
+    MAX_MESSAGE_BYTES,
+    MAX_PART_BYTES,
+    Manifest,
+    RowFault,
+    decode_package,
+    encode_package,
+    encode_part,
+    sealing_context,
+)
+from shuqiao.wire.schemas import ResourceSpec
+
+
+@dataclass(frozen=True)
+class Sender:
+    """Who sends: the department, the key that signs its batches and the vault's key to seal to."""
+
+    department: str
+    key: SigningKey
+    vault_key: X25519PublicKey
+
+
+def build_batches(
+    rows: Sequence[SourceRow], mapping: TableMapping, spec: ResourceSpec, sender: Sender, first: int
+) -> list[SpooledBatch]:
+    """Return the rows as one message or as many as the limit asks for, numbered from `first`.
+
+    A single row that is too large for a message travels without its largest value, as a fault of the row.
+    """
+    if not rows:
+        return []
+    columns = convert(rows, mapping, spec)
+    batch = _message(columns, mapping, sender, first)
+    if batch is not None:
+        return [batch]
+    if len(rows) == 1:
+        return [_cut_down(rows[0], mapping, spec, sender, first)]
+    half = len(rows) // 2
+    head = build_batches(rows[:half], mapping, spec, sender, first)
+    return head + build_batches(rows[half:], mapping, spec, sender, first + len(head))
+
+
+def _message(columns: Columns, mapping: TableMapping, sender: Sender, sequence: int) -> SpooledBatch | None:
+    """Return the message of these columns, or None where it exceeds a limit."""
+    if max(columns.plain.nbytes, columns.identity.nbytes) > MAX_PART_BYTES // 2:
+        return None
+    context = sealing_context(sender.department, mapping.resource, sequence)
+    plain = encode_part(columns.plain)
+    sealed = seal(sender.vault_key, encode_part(columns.identity), context)
+    rows = max(columns.plain.num_rows, columns.identity.num_rows)
+    manifest = Manifest(
+        department=sender.department,
+        resource=mapping.resource,
+        sequence=sequence,
+        rows=rows,
+        mapping_version=mapping.version,
+        source=mapping.system,
+        plain_digest=hashlib.sha256(plain).hexdigest(),
+        sealed_digest=hashlib.sha256(sealed).hexdigest(),
+        created=datetime.now(UTC),
+        faults=columns.faults,
+    )
+    message = encode_package(manifest, plain, sealed, sender.key)
+    if len(message) > MAX_MESSAGE_BYTES:
+        return None
+    digest = hashlib.sha256(decode_package(message).manifest).hexdigest()
+    return SpooledBatch(sequence, message, digest, rows)
+
+
+def _cut_down(
+    row: SourceRow, mapping: TableMapping, spec: ResourceSpec, sender: Sender, sequence: int
+) -> SpooledBatch:
+    """Return a message of one row, emptied value by value, the largest first, until it fits."""
+    names = mapping.source_columns()
+    faults: list[RowFault] = []
+    while True:
+        sizes = [_size(value) for value in row.values]
+        index = sizes.index(max(sizes))
+        values = tuple(None if place == index else value for place, value in enumerate(row.values))
+        row = replace(row, values=values)
+        faults += [
+            RowFault(0, field, ItemTooLong.code)
+            for field, source in mapping.items.items()
+            if isinstance(source, ColumnSource) and source.column == names[index]
+        ]
+        columns = convert([row], mapping, spec)
+        columns = replace(columns, faults=(*faults, *columns.faults))
+        batch = _message(columns, mapping, sender, sequence)
+        if batch is not None:
+            return batch
+
+
+def _size(value: Any) -> int:
+    return len(value) if isinstance(value, str | bytes) else 0

@@ -1,0 +1,170 @@
+"""Reading one table: once in full, then what changed, into the spool.
+
+Changes are found by a time of change in each row. A transaction that commits late brings rows with an earlier
+time than others already read, so each run looks back over an overlap and skips the row versions it has sent;
+a row whose transaction stays open longer than the overlap is missed until it changes again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from shuqiao.edge.batches import Sender, build_batches
+from shuqiao.edge.connectors import Source, SourceError, SourceRow
+from shuqiao.edge.cover import Cover
+from shuqiao.edge.hub import Hub, HubAwayError
+from shuqiao.edge.mapping import TableMapping
+from shuqiao.edge.spool import Position, ResourceState, Seen, Spool
+from shuqiao.wire.schemas import ResourceSpec
+
+_log = logging.getLogger("shuqiao.edge")
+_RETRY_S = 1.0
+_FULL_WAIT_S = 0.2
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How a node reads: rows a page, seconds between runs, seconds of overlap, bytes the spool may hold."""
+
+    rows: int
+    poll_s: float
+    overlap_s: float
+    spool_max_bytes: int
+
+
+@dataclass
+class CaptureState:
+    """What the status file says about reading one table.
+
+    Whoever changes the position of the resource holds `exclusive`; `spooled` tells that batches are there.
+    """
+
+    fault: str | None = None
+    spool_full: bool = False
+    spooled: asyncio.Event = field(default_factory=asyncio.Event)
+    exclusive: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class Capture:
+    """Reads one table for as long as the node runs; `step` is one page or one run of changes."""
+
+    def __init__(
+        self,
+        mapping: TableMapping,
+        spec: ResourceSpec,
+        source: Source,
+        spool: Spool,
+        cover: Cover,
+        sender: Sender,
+        hub: Hub,
+        pace: Pace,
+    ) -> None:
+        """Put the parts together; nothing is read yet."""
+        self.mapping = mapping
+        self.state = CaptureState()
+        self._spec = spec
+        self._source = source
+        self._spool = spool
+        self._cover = cover
+        self._sender = sender
+        self._hub = hub
+        self._pace = pace
+
+    async def run(self) -> None:
+        """Read until cancelled, starting again after any failure of source or hub."""
+        while True:
+            try:
+                pause_s = await self.step()
+                self.state.fault = None
+            except (SourceError, HubAwayError) as error:
+                if self.state.fault != str(error):
+                    _log.warning("capture_waits %s %s", self.mapping.resource, error)
+                self.state.fault = str(error)
+                pause_s = _RETRY_S
+            await asyncio.sleep(pause_s)
+
+    async def step(self) -> float:
+        """Do the next piece of work: begin, one page of the full load, or one run of changes.
+
+        Returns the seconds to wait before the next one.
+        """
+        if not await self._has_room():
+            return _FULL_WAIT_S
+        async with self.state.exclusive:
+            state = await asyncio.to_thread(self._spool.state, self.mapping.resource)
+            if state is None:
+                await self._begin()
+            elif state.position.mapping != self.mapping.version:
+                _log.info("mapping_changed %s", self.mapping.resource)
+                await asyncio.to_thread(self._spool.restart_load, self.mapping.resource, self.mapping.version)
+            elif state.position.phase == "full":
+                await self._load_page(state)
+            else:
+                await self._read_changes(state.position)
+                return self._pace.poll_s
+        return 0.0
+
+    async def _begin(self) -> None:
+        # The hub knows which sequence comes next even where the node's disk was lost.
+        reply = await self._hub.receipts(self.mapping.resource, 2**53 - 2)
+        await asyncio.to_thread(
+            self._spool.begin, self.mapping.resource, self.mapping.version, reply.last + 1
+        )
+        _log.info("full_load_begins %s next=%d", self.mapping.resource, reply.last + 1)
+
+    async def _load_page(self, state: ResourceState) -> None:
+        position = state.position
+        # The clock is read before the first row: what changes from then on is read again as a change.
+        watermark = position.watermark or await self._source.clock(self.mapping)
+        after = None if position.cursor is None else self._cover.show(position.cursor)
+        rows = await self._source.read_all(self.mapping, after, self._pace.rows)
+        done = len(rows) < self._pace.rows
+        cursor = self._cover.hide(rows[-1].key) if rows and not done else None
+        phase: Position = Position(position.mapping, "changes" if done else "full", cursor, watermark)
+        await asyncio.to_thread(self._store, rows, phase, state.next_sequence, ())
+        if done:
+            _log.info("full_load_done %s", self.mapping.resource)
+
+    async def _read_changes(self, position: Position) -> None:
+        now = await self._source.clock(self.mapping)
+        since = self._source.earlier(position.watermark or now, self._pace.overlap_s)
+        last: SourceRow | None = None
+        while True:
+            if not await self._has_room():
+                # What is stored is noted as seen, so the next run goes on behind it.
+                return
+            page = await self._source.read_changed(self.mapping, since, last, self._pace.rows)
+            await asyncio.to_thread(self._store_changes, page)
+            if len(page) < self._pace.rows:
+                break
+            last = page[-1]
+        oldest = self._source.earlier(now, self._pace.overlap_s)
+        await asyncio.to_thread(self._spool.finish_run, self.mapping.resource, now, oldest)
+
+    def _store_changes(self, page: Sequence[SourceRow]) -> None:
+        state = self._spool.state(self.mapping.resource)
+        if state is None or not page:
+            return
+        digests = [self._cover.digest(row.key, row.changed) for row in page]
+        fresh = self._spool.unseen(self.mapping.resource, digests)
+        rows = [row for row, new in zip(page, fresh, strict=True) if new]
+        seen = [
+            Seen(digest, row.changed) for digest, row, new in zip(digests, page, fresh, strict=True) if new
+        ]
+        self._store(rows, state.position, state.next_sequence, seen)
+
+    def _store(self, rows: Sequence[SourceRow], position: Position, first: int, seen: Sequence[Seen]) -> None:
+        batches = build_batches(rows, self.mapping, self._spec, self._sender, first)
+        self._spool.store(self.mapping.resource, batches, position, seen, now=time.time())
+        if batches:
+            self.state.spooled.set()
+
+    async def _has_room(self) -> bool:
+        """Say whether the spool may take more; where not, the source keeps the rows meanwhile."""
+        size_bytes = await asyncio.to_thread(self._spool.size_bytes)
+        self.state.spool_full = size_bytes > self._pace.spool_max_bytes
+        return not self.state.spool_full

@@ -1,0 +1,163 @@
+"""Rows of a PostgreSQL table (version 10 or later), page by page in order of their key.
+
+There is no long transaction and no cursor: each page is a statement of its own, so a load of hours never holds
+back the source's vacuum; rows that change behind the page are read as changes afterwards.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import asyncpg
+
+from shuqiao.edge.connectors import SourceError, SourceRow
+from shuqiao.edge.mapping import TableMapping
+
+_CLOCK_FORMAT = "%Y-%m-%d %H:%M:%S.%f"
+_SQL_FORMAT = "'YYYY-MM-DD HH24:MI:SS.US'"
+_TIMEOUT_S = 60.0
+_FAULTS = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncio.TimeoutError)
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """SQL pieces of one mapping, made from what the database's catalogue says about its columns."""
+
+    table: str
+    select: str
+    key: str
+    key_type: str
+    changed: str
+    zoned: bool
+
+    def clock_of(self, expression: str) -> str:
+        """Return SQL that writes a time of the changed column's type as sortable text."""
+        plain = f"({expression} AT TIME ZONE 'UTC')" if self.zoned else f"({expression})"
+        return f"to_char({plain}, {_SQL_FORMAT})"
+
+    def time_of(self, parameter: str) -> str:
+        """Return SQL that reads such a text back."""
+        plain = f"{parameter}::text::timestamp"
+        return f"({plain} AT TIME ZONE 'UTC')" if self.zoned else plain
+
+
+class PostgresqlSource:
+    """Reads one database over a small pool of connections in read-only transactions."""
+
+    def __init__(self, url: str) -> None:
+        """Remember the URL; nothing is opened before the first read."""
+        self._url = url
+        self._pool: asyncpg.Pool | None = None
+        self._columns: dict[str, _Columns] = {}
+        self._opening = asyncio.Lock()
+
+    async def check(self, mapping: TableMapping) -> None:
+        """Compare the mapping with the table."""
+        await self._describe(mapping)
+
+    async def clock(self, mapping: TableMapping) -> str:
+        """Return the server's time, or its local time where the column has no zone."""
+        columns = await self._describe(mapping)
+        now = "clock_timestamp()" if columns.zoned else "clock_timestamp()::timestamp"
+        rows = await self._fetch(f"SELECT {columns.clock_of(now)} AS clock")
+        return str(rows[0]["clock"])
+
+    def earlier(self, clock: str, seconds: float) -> str:
+        """Return the text of a time before `clock`."""
+        moment = datetime.strptime(clock, _CLOCK_FORMAT) - timedelta(seconds=seconds)
+        return moment.strftime(_CLOCK_FORMAT)
+
+    async def read_all(self, mapping: TableMapping, after: str | None, limit: int) -> list[SourceRow]:
+        """Return one page in key order."""
+        c = await self._describe(mapping)
+        where = "" if after is None else f"WHERE {c.key} > $2::text::{c.key_type} "
+        arguments: list[Any] = [limit] if after is None else [limit, after]
+        sql = f"SELECT {c.select} FROM {c.table} {where}ORDER BY {c.key} LIMIT $1"
+        return _rows(await self._fetch(sql, *arguments))
+
+    async def read_changed(
+        self, mapping: TableMapping, since: str, after: SourceRow | None, limit: int
+    ) -> list[SourceRow]:
+        """Return one page in order of change and key."""
+        c = await self._describe(mapping)
+        where = f"isfinite({c.changed}) AND {c.changed} >= {c.time_of('$2')}"
+        arguments: list[Any] = [limit, since]
+        if after is not None:
+            where += f" AND ({c.changed}, {c.key}) > ({c.time_of('$3')}, $4::text::{c.key_type})"
+            arguments += [after.changed, after.key]
+        sql = f"SELECT {c.select} FROM {c.table} WHERE {where} ORDER BY {c.changed}, {c.key} LIMIT $1"
+        return _rows(await self._fetch(sql, *arguments))
+
+    async def close(self) -> None:
+        """Close the connections without waiting for a server that doesn't answer."""
+        if self._pool is not None:
+            self._pool.terminate()
+
+    async def _describe(self, mapping: TableMapping) -> _Columns:
+        known = self._columns.get(mapping.resource)
+        if known is not None:
+            return known
+        sql = (
+            "SELECT a.attname, format_type(a.atttypid, a.atttypmod) AS type FROM pg_catalog.pg_attribute a"
+            " WHERE a.attrelid = to_regclass($1::text) AND a.attnum > 0 AND NOT a.attisdropped"
+        )
+        rows = await self._fetch(sql, _quoted(mapping.table))
+        types = {row["attname"]: row["type"] for row in rows}
+        faults = _faults(mapping, types)
+        if faults:
+            raise SourceError(f"{mapping.path}: " + "; ".join(faults))
+        self._columns[mapping.resource] = made = _sql_pieces(mapping, types)
+        return made
+
+    async def _fetch(self, sql: str, *arguments: Any) -> list[asyncpg.Record]:
+        try:
+            pool = await self._opened()
+            return await pool.fetch(sql, *arguments, timeout=_TIMEOUT_S)
+        except _FAULTS as error:
+            # The table may have been altered, so the next read looks at its columns again.
+            self._columns.clear()
+            # The class alone: the text of a database error may quote a row.
+            raise SourceError(f"the source database: {type(error).__name__}") from None
+
+    async def _opened(self) -> asyncpg.Pool:
+        async with self._opening:
+            if self._pool is None:
+                settings = {"default_transaction_read_only": "on", "application_name": "shuqiao-node"}
+                self._pool = await asyncpg.create_pool(
+                    self._url, min_size=0, max_size=2, timeout=10, server_settings=settings
+                )
+            return self._pool
+
+
+def _sql_pieces(mapping: TableMapping, types: dict[str, str]) -> _Columns:
+    zoned = types[mapping.changed] == "timestamp with time zone"
+    key, changed = _quote(mapping.key), _quote(mapping.changed)
+    bare = _Columns(_quoted(mapping.table), "", key, types[mapping.key], changed, zoned)
+    wanted = [f"{key}::text", bare.clock_of(changed), *map(_quote, mapping.source_columns())]
+    return _Columns(bare.table, ", ".join(wanted), key, bare.key_type, changed, zoned)
+
+
+def _faults(mapping: TableMapping, types: dict[str, str]) -> list[str]:
+    if not types:
+        return [f"the source has no table {mapping.table!r} that the node may see"]
+    named = (mapping.key, mapping.changed, *mapping.source_columns())
+    faults = [f"the table has no column {name!r}" for name in dict.fromkeys(named) if name not in types]
+    if not types.get(mapping.changed, "timestamp").startswith("timestamp"):
+        faults.append(f"the column {mapping.changed!r} of changes is not a timestamp")
+    return faults
+
+
+def _rows(records: Sequence[asyncpg.Record]) -> list[SourceRow]:
+    return [SourceRow(record[0], record[1] or "", tuple(record)[2:]) for record in records]
+
+
+def _quote(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _quoted(table: str) -> str:
+    return ".".join(_quote(part) for part in table.split("."))

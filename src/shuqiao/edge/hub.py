@@ -1,0 +1,96 @@
+"""The node's side of the two subjects it may use: hand over batches, ask for receipts.
+
+Every call waits for an answer: a publication the server forbids is otherwise dropped without a word.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+import msgspec
+from nats.errors import Error as NatsError
+
+from shuqiao.rules.errors import BatchMalformed
+from shuqiao.wire.batch_receipt import ReceiptsReply, ReceiptsRequest, decode_reply
+from shuqiao.wire.nats_client import Client
+from shuqiao.wire.subjects import STREAM, ingest_subject, receipts_subject
+
+_TIMEOUT_S = 5.0
+_FAULTS = (
+    NatsError,
+    OSError,
+    asyncio.TimeoutError,
+    BatchMalformed,
+    msgspec.DecodeError,
+    msgspec.ValidationError,
+)
+
+
+class HubAwayError(Exception):
+    """The hub gave no usable answer in time; the node keeps what it has and tries again."""
+
+
+class _StreamError(msgspec.Struct):
+    code: int
+    description: str = ""
+
+
+class _StreamAnswer(msgspec.Struct):
+    stream: str = ""
+    error: _StreamError | None = None
+
+
+class Hub:
+    """A connection to the hub that is opened when it is first needed and again whenever it broke."""
+
+    def __init__(self, department: str, connect: Callable[[], Awaitable[Client]]) -> None:
+        """Remember how to connect; nothing is opened yet."""
+        self._department = department
+        self._connect = connect
+        self._client: Client | None = None
+        self._opening = asyncio.Lock()
+        self.last_contact: float | None = None
+
+    async def hand_over(self, resource: str, message: bytes) -> None:
+        """Put a message into the stream; returns when the stream has acknowledged it."""
+        data = await self._request(ingest_subject(self._department, resource), message)
+        try:
+            answer = msgspec.json.decode(data, type=_StreamAnswer)
+        except _FAULTS as error:
+            raise HubAwayError(type(error).__name__) from None
+        if answer.error is not None or answer.stream != STREAM:
+            raise HubAwayError(f"stream refused: {answer.error.code if answer.error else 'other stream'}")
+        self.last_contact = time.time()
+
+    async def receipts(self, resource: str, after: int) -> ReceiptsReply:
+        """Return the hub's last sequence and receipts after `after`."""
+        question = msgspec.json.encode(ReceiptsRequest(after))
+        data = await self._request(receipts_subject(self._department, resource), question)
+        try:
+            reply = decode_reply(data)
+        except _FAULTS as error:
+            raise HubAwayError(type(error).__name__) from None
+        self.last_contact = time.time()
+        return reply
+
+    async def close(self) -> None:
+        """Close the connection."""
+        if self._client is not None:
+            await self._client.close()
+
+    async def _request(self, subject: str, data: bytes) -> bytes:
+        try:
+            client = await self._opened()
+            reply = await client.request(subject, data, timeout=_TIMEOUT_S)
+        except _FAULTS as error:
+            raise HubAwayError(type(error).__name__) from None
+        return bytes(reply.data)
+
+    async def _opened(self) -> Client:
+        async with self._opening:
+            if self._client is None or self._client.is_closed:
+                self._client = None
+                self._client = await self._connect()
+            return self._client

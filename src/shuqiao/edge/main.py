@@ -1,0 +1,138 @@
+"""The node's process: `python -m shuqiao.edge.main`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sqlite3
+import sys
+from collections.abc import Awaitable
+from contextlib import suppress
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
+
+from shuqiao.edge import enrol, status
+from shuqiao.edge.batches import Sender
+from shuqiao.edge.capture import Capture, Pace
+from shuqiao.edge.connectors.postgresql import PostgresqlSource
+from shuqiao.edge.cover import Cover
+from shuqiao.edge.hub import Hub
+from shuqiao.edge.mapping import MappingError, load_mappings
+from shuqiao.edge.publish import Delivery
+from shuqiao.edge.settings import NodeSettings, SettingsError, load_settings
+from shuqiao.edge.spool import Spool
+from shuqiao.security.keys import KeyRefusedError, load_public_der
+from shuqiao.wire import nats_client
+from shuqiao.wire.enrolment import Admission
+from shuqiao.wire.subjects import inbox_prefix
+
+_log = logging.getLogger("shuqiao.edge")
+_STATUS_S = 1.0
+
+
+class Node:
+    """All lines of one department's node: for each mapped table a capture and a delivery."""
+
+    def __init__(self, settings: NodeSettings) -> None:
+        """Read keys, admission and mappings, and open the spool; raises what `main` reports."""
+        admission = _admission(settings)
+        mappings = load_mappings(settings.mapping_folder, admission.resources)
+        sender = _sender(settings, admission)
+        self._settings = settings
+        self._files = enrol.NodeFiles(settings.home)
+        self._spool = Spool(self._files.spool)
+        self._source = PostgresqlSource(settings.source_url)
+        self._hub = Hub(settings.department, self._connect)
+        cover = Cover(self._files.cover_key)
+        keys = {key.id: load_public_der(key.public_key) for key in admission.receipt_keys}
+        pace = Pace(settings.batch_rows, settings.poll_s, settings.overlap_s, settings.spool_max_bytes)
+        self._lines = []
+        for mapping in mappings:
+            spec = admission.resources[mapping.resource]
+            capture = Capture(mapping, spec, self._source, self._spool, cover, sender, self._hub, pace)
+            delivery = Delivery(settings.department, capture, self._spool, self._hub, keys, settings.resend_s)
+            self._lines.append((capture, delivery))
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop` is set; a fault nobody foresaw ends the process, which may then start anew."""
+        work: list[Awaitable[None]] = [self._watch()]
+        work += [part.run() for line in self._lines for part in line]
+        tasks = [asyncio.ensure_future(part) for part in work]
+        ended = asyncio.ensure_future(stop.wait())
+        try:
+            done, _ = await asyncio.wait([*tasks, ended], return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in (*tasks, ended):
+                task.cancel()
+            await asyncio.gather(*tasks, ended, return_exceptions=True)
+            await self._source.close()
+            with suppress(OSError, asyncio.TimeoutError):
+                await asyncio.wait_for(self._hub.close(), 2)
+            self._spool.close()
+
+    async def _connect(self) -> nats_client.Client:
+        settings = self._settings
+        return await nats_client.connect(
+            settings.nats_url,
+            settings.credentials_file,
+            settings.authority_file,
+            name=f"node-{settings.department}",
+            inbox_prefix=inbox_prefix(settings.department),
+        )
+
+    async def _watch(self) -> None:
+        while True:
+            now = await asyncio.to_thread(
+                status.describe, self._settings.department, self._hub, self._spool, self._lines
+            )
+            await asyncio.to_thread(status.write_status, self._files.status, now)
+            await asyncio.sleep(_STATUS_S)
+
+
+def _admission(settings: NodeSettings) -> Admission:
+    try:
+        admission = enrol.load_admission(settings.home)
+    except FileNotFoundError:
+        raise SettingsError(f"{settings.home} holds no admission: enrol the node first") from None
+    except msgspec.DecodeError:
+        raise SettingsError(f"the admission in {settings.home} can't be read: enrol the node again") from None
+    if admission.department != settings.department:
+        raise SettingsError(f"the admission in {settings.home} is for {admission.department}")
+    return admission
+
+
+def _sender(settings: NodeSettings, admission: Admission) -> Sender:
+    vault_key = load_public_der(admission.vault_key.public_key)
+    if not isinstance(vault_key, X25519PublicKey):
+        raise SettingsError("the admission names a vault key that is not X25519")
+    return Sender(settings.department, enrol.load_key(settings.home), vault_key)
+
+
+async def _serve(settings: NodeSettings) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await Node(settings).run(stop)
+
+
+def main() -> int:
+    """Run the node until SIGTERM; 2 for wrong settings, keys or mapping files."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    try:
+        asyncio.run(_serve(load_settings(os.environ)))
+    except (SettingsError, MappingError, KeyRefusedError) as error:
+        _log.error("node_settings_wrong %s", error)
+        return 2
+    except sqlite3.OperationalError as error:
+        _log.error("spool_unusable %s", error)
+        return 3
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

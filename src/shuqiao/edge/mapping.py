@@ -1,0 +1,203 @@
+"""The mapping file: from the columns of a department's own table to the items of a catalogue resource.
+
+YAML, read once at start. Every fault names the file and line; nothing is guessed and no unknown word is
+skipped, because a silently ignored line would be a silently missing item.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from shuqiao.wire.schemas import ItemSpec, ResourceSpec
+
+MAX_FILE_BYTES = 256 * 1024
+
+
+class MappingError(Exception):
+    """A mapping file can't be used; the message lists its faults, one a line, as `file:line: fault`."""
+
+
+@dataclass(frozen=True)
+class ColumnSource:
+    """An item that comes from a column, its values translated where `codes` is given.
+
+    A value that `codes` doesn't list is sent as it is: the hub then refuses the row with its reason.
+    """
+
+    column: str
+    codes: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class ConstantSource:
+    """An item that has the same value in every row."""
+
+    value: str
+
+
+Source = ColumnSource | ConstantSource
+
+
+@dataclass(frozen=True)
+class TableMapping:
+    """One source table mapped to one resource; `version` changes with any byte of the file."""
+
+    resource: str
+    system: str
+    table: str
+    key: str
+    changed: str
+    items: Mapping[str, Source]
+    version: str
+    path: Path
+
+    def source_columns(self) -> tuple[str, ...]:
+        """Return the columns to read, each once, in a fixed order."""
+        named = [source.column for source in self.items.values() if isinstance(source, ColumnSource)]
+        return tuple(dict.fromkeys(named))
+
+
+def load_mappings(folder: Path, resources: Mapping[str, ResourceSpec]) -> list[TableMapping]:
+    """Read every `*.yaml` of a folder; raise MappingError with the faults of all files together."""
+    mappings: list[TableMapping] = []
+    faults: list[str] = []
+    paths = sorted(folder.glob("*.yaml"))
+    if not paths:
+        faults.append(f"{folder}: holds no mapping file (*.yaml)")
+    for path in paths:
+        try:
+            mappings.append(read_mapping(path, resources))
+        except MappingError as error:
+            faults.append(str(error))
+    names = [mapping.resource for mapping in mappings]
+    faults += [
+        f"{folder}: {name} is mapped twice" for name in sorted({n for n in names if names.count(n) > 1})
+    ]
+    if faults:
+        raise MappingError("\n".join(faults))
+    return mappings
+
+
+def read_mapping(path: Path, resources: Mapping[str, ResourceSpec]) -> TableMapping:
+    """Read one mapping file and check it against the resource it names."""
+    data = path.read_bytes()
+    if len(data) > MAX_FILE_BYTES:
+        raise MappingError(f"{path}:1: the file is larger than {MAX_FILE_BYTES} bytes")
+    try:
+        root = yaml.compose(data.decode("utf-8"), Loader=yaml.SafeLoader)
+    except (yaml.MarkedYAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        raise MappingError(f"{path}:{mark.line + 1 if mark else 1}: not readable as YAML") from None
+    reader = _Reader(path)
+    mapping = reader.mapping(root, resources, hashlib.sha256(data).hexdigest()[:16])
+    if reader.faults or mapping is None:
+        raise MappingError("\n".join(reader.faults))
+    return mapping
+
+
+class _Reader:
+    """Walks the YAML nodes of one file and collects faults with their lines."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.faults: list[str] = []
+
+    def mapping(
+        self, root: yaml.Node | None, resources: Mapping[str, ResourceSpec], version: str
+    ) -> TableMapping | None:
+        top = self._fields(root, required=("resource", "source", "items"))
+        resource = self._text(top.get("resource"))
+        spec = resources.get(resource)
+        if "resource" in top and spec is None:
+            self._fault(top["resource"], f"the hub has no resource {resource!r} for this department")
+        fields = ("system", "table", "key", "changed")
+        source = self._fields(top.get("source"), required=fields)
+        items = self._items(top.get("items"), spec)
+        if self.faults:
+            return None
+        system, table, key, changed = (self._text(source[name]) for name in fields)
+        if self.faults:
+            return None
+        return TableMapping(resource, system, table, key, changed, items, version, self.path)
+
+    def _items(self, node: yaml.Node | None, spec: ResourceSpec | None) -> dict[str, Source]:
+        if node is None or spec is None:
+            return {}
+        known = {item.field: item for item in spec.items}
+        sources: dict[str, Source] = {}
+        for name, value in self._pairs(node):
+            item = known.get(name.value)
+            if item is None:
+                self._fault(name, f"the resource has no item {name.value!r}")
+                continue
+            found = self._source(value, item)
+            if found is not None:
+                sources[item.field] = found
+        needed = [item.field for item in spec.items if item.required or item.field == spec.record_key]
+        for field in needed:
+            if field not in sources:
+                self._fault(node, f"the required item {field!r} is not mapped")
+        return sources
+
+    def _source(self, node: yaml.Node, item: ItemSpec) -> Source | None:
+        if isinstance(node, yaml.ScalarNode):
+            return ColumnSource(self._text(node))
+        fields = self._fields(node, optional=("column", "codes", "value"))
+        if set(fields) == {"value"}:
+            return ConstantSource(self._text(fields["value"]))
+        if "column" not in fields or "value" in fields:
+            self._fault(node, "an item takes either a column (with codes) or a value")
+            return None
+        codes = self._codes(fields["codes"], item) if "codes" in fields else None
+        return ColumnSource(self._text(fields["column"]), codes)
+
+    def _codes(self, node: yaml.Node, item: ItemSpec) -> dict[str, str]:
+        codes: dict[str, str] = {}
+        for name, value in self._pairs(node):
+            codes[name.value] = self._text(value)
+            if item.codes is not None and codes[name.value] not in item.codes:
+                self._fault(value, f"{codes[name.value]!r} is not a code of {item.field!r}")
+        return codes
+
+    def _fields(
+        self, node: yaml.Node | None, required: tuple[str, ...] = (), optional: tuple[str, ...] = ()
+    ) -> dict[str, yaml.Node]:
+        found: dict[str, yaml.Node] = {}
+        for name, value in self._pairs(node):
+            if name.value not in (*required, *optional):
+                self._fault(name, f"unknown word {name.value!r}")
+            found[name.value] = value
+        for name_ in required:
+            if name_ not in found:
+                self._fault(node, f"{name_!r} is missing")
+        return found
+
+    def _pairs(self, node: yaml.Node | None) -> list[tuple[yaml.ScalarNode, yaml.Node]]:
+        if not isinstance(node, yaml.MappingNode):
+            self._fault(node, "a list of `name: value` is needed here")
+            return []
+        pairs: list[tuple[yaml.ScalarNode, yaml.Node]] = []
+        names: set[str] = set()
+        for name, value in node.value:
+            if not isinstance(name, yaml.ScalarNode) or name.value in names:
+                self._fault(name, "a name must be a plain word and stand once")
+                continue
+            names.add(name.value)
+            pairs.append((name, value))
+        return pairs
+
+    def _text(self, node: yaml.Node | None) -> str:
+        if isinstance(node, yaml.ScalarNode) and node.value and node.tag != "tag:yaml.org,2002:null":
+            return str(node.value)
+        if node is not None:
+            self._fault(node, "a text is needed here")
+        return ""
+
+    def _fault(self, node: yaml.Node | None, text: str) -> None:
+        line = 1 if node is None else node.start_mark.line + 1
+        self.faults.append(f"{self.path}:{line}: {text}")

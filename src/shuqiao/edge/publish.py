@@ -1,0 +1,152 @@
+"""Sending one resource's batches in order, and deleting each when the hub's signed receipt is there."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass
+
+import msgspec
+
+from shuqiao.edge.capture import Capture
+from shuqiao.edge.hub import Hub, HubAwayError
+from shuqiao.edge.spool import Outcome, Spool
+from shuqiao.security.keys import PublicKey
+from shuqiao.wire.batch_receipt import BatchReceipt, ReceiptsReply, Refusal, check_receipt
+
+_log = logging.getLogger("shuqiao.edge")
+_WINDOW = 4
+_BUSY_S = 0.1
+_IDLE_S = 5.0
+_RETRY_S = 1.0
+
+
+@dataclass
+class DeliveryState:
+    """What the status file says about sending one resource."""
+
+    hub_away: bool = False
+    refusal: Refusal | None = None
+    receipt_fault: str | None = None
+
+
+class Delivery:
+    """Sends what the capture of one resource puts into the spool."""
+
+    def __init__(
+        self,
+        department: str,
+        capture: Capture,
+        spool: Spool,
+        hub: Hub,
+        receipt_keys: dict[str, PublicKey],
+        resend_s: float,
+    ) -> None:
+        """Put the parts together; nothing is sent yet."""
+        self.state = DeliveryState()
+        self._department = department
+        self._capture = capture
+        self._resource = capture.mapping.resource
+        self._spool = spool
+        self._hub = hub
+        self._keys = receipt_keys
+        self._resend_s = resend_s
+        self._progress = (0, time.monotonic())
+
+    async def run(self) -> None:
+        """Send and collect receipts until cancelled; a hub that is away is asked again and again."""
+        while True:
+            try:
+                waits = await self.step()
+                self.state.hub_away = False
+                pause_s = _BUSY_S if waits else _IDLE_S
+            except HubAwayError as error:
+                if not self.state.hub_away:
+                    _log.warning("hub_away %s %s", self._resource, error)
+                self.state.hub_away = True
+                pause_s = _RETRY_S
+            await self._pause(pause_s)
+
+    async def step(self) -> bool:
+        """Send what has not been sent, then ask for receipts; returns whether batches still wait."""
+        if await asyncio.to_thread(self._spool.state, self._resource) is None:
+            return False
+        for batch in await asyncio.to_thread(self._spool.unsent, self._resource, _WINDOW):
+            await self._hub.hand_over(self._resource, batch.message)
+            await asyncio.to_thread(self._spool.mark_sent, self._resource, batch.sequence)
+        first, _, _ = await asyncio.to_thread(self._spool.waiting, self._resource)
+        reply = await self._hub.receipts(self._resource, first - 1)
+        await self._take(reply)
+        _, rows, _ = await asyncio.to_thread(self._spool.waiting, self._resource)
+        return rows > 0
+
+    async def _take(self, reply: ReceiptsReply) -> None:
+        self.state.refusal = reply.refusal
+        if not await self._agrees(reply.last):
+            return
+        for text in reply.receipts:
+            try:
+                receipt = check_receipt(text, self._keys)
+                await self._settle(receipt)
+            except (ValueError, msgspec.DecodeError) as error:
+                # Without a receipt that can be trusted the batch stays in the spool.
+                self.state.receipt_fault = str(error)
+                _log.error("receipt_refused %s", self._resource)
+                return
+        self.state.receipt_fault = None
+        await self._watch_progress(reply.last)
+
+    async def _agrees(self, last: int) -> bool:
+        """Compare the hub's ledger with the spool; where they contradict each other, load in full again.
+
+        That is so when the hub was restored from an older backup, or the node's disk was.
+        """
+        async with self._capture.state.exclusive:
+            first, _, _ = await asyncio.to_thread(self._spool.waiting, self._resource)
+            state = await asyncio.to_thread(self._spool.state, self._resource)
+            if state is not None and first - 1 <= last < state.next_sequence:
+                return True
+            _log.error("ledger_disagrees %s last=%d first=%d", self._resource, last, first)
+            await self._start_over(last)
+            return False
+
+    async def _settle(self, receipt: BatchReceipt) -> None:
+        if (receipt.department, receipt.resource) != (self._department, self._resource):
+            raise ValueError("the receipt is for another resource")
+        digest = await asyncio.to_thread(self._spool.digest, self._resource, receipt.sequence)
+        if digest is None:
+            return
+        if digest != receipt.manifest_digest:
+            _log.error("receipt_of_other_batch %s sequence=%d", self._resource, receipt.sequence)
+            async with self._capture.state.exclusive:
+                reply = await self._hub.receipts(self._resource, receipt.sequence)
+                await self._start_over(reply.last)
+            return
+        rejected = msgspec.json.encode(receipt.rejected).decode()
+        outcome = Outcome(receipt.accepted, rejected, receipt.merged_at.isoformat())
+        await asyncio.to_thread(self._spool.receipted, self._resource, receipt.sequence, outcome)
+
+    async def _start_over(self, last: int) -> None:
+        version = self._capture.mapping.version
+        await asyncio.to_thread(self._spool.begin, self._resource, version, last + 1)
+
+    async def _watch_progress(self, last: int) -> None:
+        """Send everything again when the hub's ledger has not moved for a while although batches wait."""
+        now = time.monotonic()
+        _, rows, _ = await asyncio.to_thread(self._spool.waiting, self._resource)
+        if rows == 0 or last != self._progress[0]:
+            self._progress = (last, now)
+        elif now - self._progress[1] > self._resend_s:
+            _log.warning("sending_again %s after=%d", self._resource, last)
+            await asyncio.to_thread(self._spool.send_again, self._resource)
+            self._progress = (last, now)
+
+    async def _pause(self, seconds: float) -> None:
+        spooled = self._capture.state.spooled
+        try:
+            await asyncio.wait_for(spooled.wait(), seconds)
+        except TimeoutError:
+            return
+        finally:
+            spooled.clear()

@@ -1,0 +1,101 @@
+"""Settings of a node, read from the environment once and checked all together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from shuqiao.wire.subjects import check_department
+
+
+class SettingsError(Exception):
+    """The settings can't be used; the message lists every fault."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSettings:
+    """What a node needs. `home` holds keys, spool and status; times are in seconds, sizes in bytes."""
+
+    home: Path
+    department: str
+    nats_url: str
+    credentials_file: Path
+    authority_file: Path
+    mapping_folder: Path
+    source_url: str
+    poll_s: float
+    overlap_s: float
+    resend_s: float
+    batch_rows: int
+    spool_max_bytes: int
+
+
+_REQUIRED = (
+    "NODE_HOME",
+    "NODE_DEPARTMENT",
+    "NATS_URL",
+    "NODE_CREDS",
+    "NODE_CA",
+    "NODE_MAPPING",
+    "NODE_SOURCE_URL",
+)
+
+
+def load_settings(environment: Mapping[str, str]) -> NodeSettings:
+    """Read NODE_* and NATS_URL; raise SettingsError naming all faults."""
+    faults = [f"{name} is not set" for name in _REQUIRED if not environment.get(name)]
+    department = environment.get("NODE_DEPARTMENT", "")
+    if department:
+        try:
+            check_department(department)
+        except ValueError:
+            faults.append("NODE_DEPARTMENT is not a department code such as 440100-health")
+    url = environment.get("NATS_URL", "")
+    if url and not url.startswith(("tls://", "wss://")):
+        faults.append("NATS_URL must begin with tls:// or wss://")
+
+    def number(name: str, default: float, low: float, high: float) -> float:
+        return _number(environment, name, (default, low, high), faults.append)
+
+    poll_s = number("NODE_POLL_SECONDS", 2, 0.05, 86_400)
+    overlap_s = number("NODE_OVERLAP_SECONDS", 60, 1, 86_400)
+    resend_s = number("NODE_RESEND_SECONDS", 30, 0.5, 3_600)
+    batch_rows = number("NODE_BATCH_ROWS", 4_000, 1, 10_000)
+    spool_max_bytes = number("NODE_SPOOL_BYTES", 2 * 1024**3, 1024**2, 1024**4)
+    if faults:
+        raise SettingsError("; ".join(faults))
+    return NodeSettings(
+        home=Path(environment["NODE_HOME"]),
+        department=department,
+        nats_url=url,
+        credentials_file=Path(environment["NODE_CREDS"]),
+        authority_file=Path(environment["NODE_CA"]),
+        mapping_folder=Path(environment["NODE_MAPPING"]),
+        source_url=environment["NODE_SOURCE_URL"],
+        poll_s=poll_s,
+        overlap_s=overlap_s,
+        resend_s=resend_s,
+        batch_rows=int(batch_rows),
+        spool_max_bytes=int(spool_max_bytes),
+    )
+
+
+def _number(
+    environment: Mapping[str, str],
+    name: str,
+    default_low_high: tuple[float, float, float],
+    complain: Callable[[str], None],
+) -> float:
+    default, low, high = default_low_high
+    text = environment.get(name)
+    if not text:
+        return default
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    # A comparison with NaN is false, so no number at all is refused here too.
+    if not low <= value <= high:
+        complain(f"{name} must be a number from {low:g} to {high:g}")
+    return value

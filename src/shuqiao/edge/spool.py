@@ -1,0 +1,300 @@
+"""The node's memory on disk: batches not yet receipted, and how far each table has been read.
+
+One SQLite file in WAL mode, flushed at every commit. A batch and the position it was read up to are written
+in one transaction, so a crash at any line neither loses a row nor sends it under two numbers. The batches
+themselves hold identity items only sealed to the vault.
+
+Calls block on the disk: async code runs them in a thread. They may come from several threads.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS resource (
+    resource      TEXT PRIMARY KEY,
+    mapping       TEXT NOT NULL,
+    next_sequence INTEGER NOT NULL,
+    phase         TEXT NOT NULL CHECK (phase IN ('full', 'changes')),
+    cursor        TEXT,
+    watermark     TEXT
+) STRICT;
+CREATE TABLE IF NOT EXISTS batch (
+    resource TEXT NOT NULL,
+    sequence INTEGER NOT NULL,
+    message  BLOB NOT NULL,
+    digest   TEXT NOT NULL,
+    rows     INTEGER NOT NULL,
+    created  REAL NOT NULL,
+    sent     INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (resource, sequence)
+) STRICT;
+CREATE TABLE IF NOT EXISTS seen (
+    resource TEXT NOT NULL,
+    digest   BLOB NOT NULL,
+    changed  TEXT NOT NULL,
+    PRIMARY KEY (resource, digest)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS outcome (
+    resource  TEXT NOT NULL,
+    sequence  INTEGER NOT NULL,
+    accepted  INTEGER NOT NULL,
+    rejected  TEXT NOT NULL,
+    merged_at TEXT NOT NULL,
+    PRIMARY KEY (resource, sequence)
+) STRICT;
+"""
+
+KEPT_OUTCOMES = 1000
+"""Receipts kept for each resource for whoever runs the node; the hub's ledger keeps them all."""
+
+Phase = Literal["full", "changes"]
+
+
+@dataclass(frozen=True)
+class Position:
+    """How far a table has been read.
+
+    In phase `full`, `cursor` is the last key read, encrypted. `watermark` is the source's clock, as text,
+    from which changes are still to be read; it is known from the start of the full load on.
+    """
+
+    mapping: str
+    phase: Phase
+    cursor: str | None
+    watermark: str | None
+
+
+@dataclass(frozen=True)
+class ResourceState:
+    """The position of a resource and the sequence its next batch gets."""
+
+    position: Position
+    next_sequence: int
+
+
+@dataclass(frozen=True)
+class SpooledBatch:
+    """A batch that waits for its receipt; `digest` is the SHA-256 of its manifest in hexadecimal."""
+
+    sequence: int
+    message: bytes
+    digest: str
+    rows: int
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A row version inside the overlap window that has been put into a batch, and when it changed."""
+
+    digest: bytes
+    changed: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the hub's receipt says about a batch; `rejected` is JSON of (row, item, code)."""
+
+    accepted: int
+    rejected: str
+    merged_at: str
+
+
+class Spool:
+    """The spool file of one node. Use `close` at the end; a second process on the same file is refused."""
+
+    def __init__(self, path: Path) -> None:
+        """Open or create the file."""
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._lock = threading.Lock()
+        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=1.0)
+        # An exclusive lock for as long as the file is open keeps a second node off it.
+        self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
+        self._db.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = FULL")
+        self._db.executescript(_SCHEMA)
+        path.chmod(0o600)
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._db.close()
+
+    def state(self, resource: str) -> ResourceState | None:
+        """Return how far a resource has come, or None when nothing is known of it."""
+        with self._lock:
+            row = self._db.execute(
+                "SELECT mapping, phase, cursor, watermark, next_sequence FROM resource WHERE resource = ?",
+                (resource,),
+            ).fetchone()
+        return None if row is None else ResourceState(Position(*row[:4]), row[4])
+
+    def begin(self, resource: str, mapping: str, next_sequence: int) -> None:
+        """Start the resource over with a full load whose first batch gets this sequence.
+
+        Drops batches that wait: the full load reads their rows again.
+        """
+        with self._transaction() as db:
+            for table in ("batch", "seen", "resource"):
+                db.execute(f"DELETE FROM {table} WHERE resource = ?", (resource,))
+            db.execute(
+                "INSERT INTO resource (resource, mapping, next_sequence, phase) VALUES (?, ?, ?, 'full')",
+                (resource, mapping, next_sequence),
+            )
+
+    def restart_load(self, resource: str, mapping: str) -> None:
+        """Read the table from its beginning under another mapping; batches that wait are still sent."""
+        with self._transaction() as db:
+            db.execute("DELETE FROM seen WHERE resource = ?", (resource,))
+            db.execute(
+                "UPDATE resource SET mapping = ?, phase = 'full', cursor = NULL, watermark = NULL"
+                " WHERE resource = ?",
+                (mapping, resource),
+            )
+
+    def store(
+        self,
+        resource: str,
+        batches: Sequence[SpooledBatch],
+        position: Position,
+        seen: Sequence[Seen] = (),
+        *,
+        now: float,
+    ) -> None:
+        """Write batches and the position they lead to in one transaction.
+
+        The first batch must have the sequence that is next: else ValueError, and nothing is written.
+        """
+        with self._transaction() as db:
+            (expected,) = db.execute(
+                "SELECT next_sequence FROM resource WHERE resource = ?", (resource,)
+            ).fetchone()
+            if [batch.sequence for batch in batches] != list(range(expected, expected + len(batches))):
+                raise ValueError("the batches do not continue the sequence")
+            db.executemany(
+                "INSERT INTO batch (resource, sequence, message, digest, rows, created)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                [(resource, b.sequence, b.message, b.digest, b.rows, now) for b in batches],
+            )
+            db.executemany(
+                "INSERT OR REPLACE INTO seen (resource, digest, changed) VALUES (?, ?, ?)",
+                [(resource, row.digest, row.changed) for row in seen],
+            )
+            db.execute(
+                "UPDATE resource SET next_sequence = ?, phase = ?, cursor = ?, watermark = ?"
+                " WHERE resource = ?",
+                (
+                    expected + len(batches),
+                    position.phase,
+                    position.cursor,
+                    position.watermark,
+                    resource,
+                ),
+            )
+
+    def finish_run(self, resource: str, watermark: str, oldest: str) -> None:
+        """Note that changes up to `watermark` have been read, and forget what was seen before `oldest`.
+
+        Both are texts of the source's clock in one fixed format, so that they sort as they follow each other.
+        """
+        with self._transaction() as db:
+            db.execute("UPDATE resource SET watermark = ? WHERE resource = ?", (watermark, resource))
+            db.execute("DELETE FROM seen WHERE resource = ? AND changed < ?", (resource, oldest))
+
+    def unseen(self, resource: str, digests: Sequence[bytes]) -> list[bool]:
+        """Say for each row version whether it has not been put into a batch yet."""
+        with self._lock:
+            find = "SELECT 1 FROM seen WHERE resource = ? AND digest = ?"
+            return [self._db.execute(find, (resource, d)).fetchone() is None for d in digests]
+
+    def unsent(self, resource: str, limit: int) -> list[SpooledBatch]:
+        """Return the first batches that have not been handed to the stream, in order."""
+        with self._lock:
+            rows = self._db.execute(
+                "SELECT sequence, message, digest, rows FROM batch WHERE resource = ? AND sent = 0"
+                " ORDER BY sequence LIMIT ?",
+                (resource, limit),
+            ).fetchall()
+        return [SpooledBatch(*row) for row in rows]
+
+    def mark_sent(self, resource: str, sequence: int) -> None:
+        """Note that the stream has acknowledged a batch."""
+        with self._transaction() as db:
+            db.execute("UPDATE batch SET sent = 1 WHERE resource = ? AND sequence = ?", (resource, sequence))
+
+    def send_again(self, resource: str) -> None:
+        """Let every batch that waits be sent once more, from the first on."""
+        with self._transaction() as db:
+            db.execute("UPDATE batch SET sent = 0 WHERE resource = ?", (resource,))
+
+    def waiting(self, resource: str) -> tuple[int, int, float | None]:
+        """Return the first sequence that waits (or the next one), how many rows wait, and since when."""
+        with self._lock:
+            first, rows, created = self._db.execute(
+                "SELECT min(sequence), coalesce(sum(rows), 0), min(created) FROM batch WHERE resource = ?",
+                (resource,),
+            ).fetchone()
+            if first is None:
+                (first,) = self._db.execute(
+                    "SELECT next_sequence FROM resource WHERE resource = ?", (resource,)
+                ).fetchone()
+        return first, rows, created
+
+    def digest(self, resource: str, sequence: int) -> str | None:
+        """Return the manifest digest of a batch that waits."""
+        with self._lock:
+            row = self._db.execute(
+                "SELECT digest FROM batch WHERE resource = ? AND sequence = ?", (resource, sequence)
+            ).fetchone()
+        return None if row is None else str(row[0])
+
+    def receipted(self, resource: str, sequence: int, outcome: Outcome) -> None:
+        """Delete a batch whose receipt has been verified, and keep what became of it."""
+        with self._transaction() as db:
+            db.execute("DELETE FROM batch WHERE resource = ? AND sequence = ?", (resource, sequence))
+            db.execute(
+                "INSERT OR REPLACE INTO outcome (resource, sequence, accepted, rejected, merged_at)"
+                " VALUES (?, ?, ?, ?, ?)",
+                (resource, sequence, outcome.accepted, outcome.rejected, outcome.merged_at),
+            )
+            db.execute(
+                "DELETE FROM outcome WHERE resource = ? AND sequence <= ?",
+                (resource, sequence - KEPT_OUTCOMES),
+            )
+            # The pragma frees one page for each row fetched.
+            db.execute("PRAGMA incremental_vacuum(512)").fetchall()
+
+    def outcomes(self, resource: str, limit: int) -> list[tuple[int, Outcome]]:
+        """Return the latest outcomes, newest first."""
+        with self._lock:
+            rows = self._db.execute(
+                "SELECT sequence, accepted, rejected, merged_at FROM outcome WHERE resource = ?"
+                " ORDER BY sequence DESC LIMIT ?",
+                (resource, limit),
+            ).fetchall()
+        return [(row[0], Outcome(*row[1:])) for row in rows]
+
+    def size_bytes(self) -> int:
+        """Return how much the waiting messages take."""
+        with self._lock:
+            (size,) = self._db.execute("SELECT coalesce(sum(length(message)), 0) FROM batch").fetchone()
+        return int(size)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")

@@ -1,0 +1,108 @@
+"""The node's state in one small file, for whoever runs it: counts, times and codes, no row contents."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from shuqiao.edge.capture import Capture
+from shuqiao.edge.hub import Hub
+from shuqiao.edge.publish import Delivery
+from shuqiao.edge.spool import Spool
+
+
+class BatchOutcome(msgspec.Struct, frozen=True):
+    """The receipt of one batch; `rejected` is how many faults it names."""
+
+    sequence: int
+    accepted: int
+    rejected: list[tuple[int, str, str]]
+    merged_at: str
+
+
+class ResourceStatus(msgspec.Struct, frozen=True):
+    """One resource: `lag_s` is how long the oldest waiting batch has waited."""
+
+    state: str
+    phase: str | None
+    next_sequence: int | None
+    waiting_rows: int
+    lag_s: float
+    fault: str | None
+    refused: str | None
+    latest: list[BatchOutcome]
+
+
+class NodeStatus(msgspec.Struct, frozen=True):
+    """The whole node; `last_contact` is when the hub last answered."""
+
+    department: str
+    state: str
+    at: datetime
+    last_contact: datetime | None
+    resources: dict[str, ResourceStatus]
+
+
+_ORDER = ("hub_away", "source_away", "refused", "receipt_untrusted", "spool_full", "loading", "up")
+"""States from the gravest: the node's state is the gravest of its resources."""
+
+_SHOWN_OUTCOMES = 5
+_SHOWN_FAULTS = 20
+
+
+def describe(department: str, hub: Hub, spool: Spool, lines: list[tuple[Capture, Delivery]]) -> NodeStatus:
+    """Return the state of the node now; reads the spool and blocks."""
+    resources = {capture.mapping.resource: _resource(spool, capture, delivery) for capture, delivery in lines}
+    states = [status.state for status in resources.values()]
+    contact = None if hub.last_contact is None else datetime.fromtimestamp(hub.last_contact, UTC)
+    return NodeStatus(department, min(states, key=_ORDER.index), datetime.now(UTC), contact, resources)
+
+
+def write_status(path: Path, status: NodeStatus) -> None:
+    """Replace the file in one step; it is a view of the spool, so it need not be flushed."""
+    draft = path.with_name(path.name + ".new")
+    draft.write_bytes(msgspec.json.format(msgspec.json.encode(status), indent=2))
+    draft.replace(path)
+
+
+def _resource(spool: Spool, capture: Capture, delivery: Delivery) -> ResourceStatus:
+    resource = capture.mapping.resource
+    known = spool.state(resource)
+    _, rows, created = (0, 0, None) if known is None else spool.waiting(resource)
+    phase = known.position.phase if known else None
+    refusal = delivery.state.refusal
+    return ResourceStatus(
+        state=_state(capture, delivery, phase),
+        phase=phase,
+        next_sequence=known.next_sequence if known else None,
+        waiting_rows=rows,
+        lag_s=0.0 if created is None else round(time.time() - created, 3),
+        fault=delivery.state.receipt_fault or capture.state.fault,
+        refused=refusal.code if refusal else None,
+        latest=_latest(spool, resource),
+    )
+
+
+def _state(capture: Capture, delivery: Delivery, phase: str | None) -> str:
+    if delivery.state.hub_away:
+        return "hub_away"
+    if capture.state.fault:
+        return "source_away"
+    if delivery.state.refusal:
+        return "refused"
+    if delivery.state.receipt_fault:
+        return "receipt_untrusted"
+    if capture.state.spool_full:
+        return "spool_full"
+    return "up" if phase == "changes" else "loading"
+
+
+def _latest(spool: Spool, resource: str) -> list[BatchOutcome]:
+    latest = []
+    for sequence, outcome in spool.outcomes(resource, _SHOWN_OUTCOMES):
+        faults = msgspec.json.decode(outcome.rejected, type=list[tuple[int, str, str]])
+        latest.append(BatchOutcome(sequence, outcome.accepted, faults[:_SHOWN_FAULTS], outcome.merged_at))
+    return latest
