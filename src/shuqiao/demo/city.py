@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import psycopg
@@ -20,7 +21,7 @@ from shuqiao.demo import sources
 from shuqiao.demo.home import Home
 from shuqiao.embedded import hub, nats, postgres
 from shuqiao.embedded.processes import is_root
-from shuqiao.embedded.supervisor import Program, python
+from shuqiao.embedded.supervisor import Program, Supervisor, python
 from shuqiao.loader.enrol import enrol_department
 from shuqiao.security.keys import (
     key_id,
@@ -61,13 +62,14 @@ class Source:
 SOURCES = (Source("440100-health", "health"), Source("440100-police", "police"))
 
 
-def start_servers(home: Home) -> list[tuple[str, subprocess.Popen[bytes]]]:
+def start_servers(home: Home, supervisor: Supervisor) -> None:
     """Start both PostgreSQL servers: the hub's, and the one in which the departments keep their databases."""
     programs = postgres.runtime(home.data)
-    return [
-        ("hub database", postgres.start(home.hub_server, programs=programs)),
-        ("department databases", postgres.start(home.departments_server, programs=programs)),
-    ]
+    for name, server in (
+        ("hub-database", home.hub_server),
+        ("department-databases", home.departments_server),
+    ):
+        supervisor.adopt(name, partial(postgres.start, server, programs=programs), postgres.stop)
 
 
 def prepare_databases(home: Home) -> None:

@@ -10,14 +10,12 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from subprocess import Popen
 from types import FrameType
 
 import psycopg
 
 from shuqiao.demo import city
 from shuqiao.demo.home import Home
-from shuqiao.embedded import postgres
 from shuqiao.embedded.processes import end, runs
 from shuqiao.embedded.supervisor import Supervisor
 
@@ -127,7 +125,6 @@ class _City:
         self._say_line = say
         self._began = time.monotonic()
         self._supervisor = Supervisor(home.logs, say)
-        self._servers: list[tuple[str, Popen[bytes]]] = []
 
     def run(self) -> int:
         """Prepare, start, report ready, look after, end everything. A signal ends it at any moment."""
@@ -136,7 +133,7 @@ class _City:
         try:
             self._prepare()
             self._start()
-            self._supervisor.run()
+            self._supervisor.run(self._note_state)
         except _StopAskedError:
             pass
         finally:
@@ -157,7 +154,7 @@ class _City:
         os.chdir(home.root)
         home.write_state({"pid": os.getpid()})
         self._say("starting PostgreSQL")
-        self._servers = city.start_servers(home)
+        city.start_servers(home, self._supervisor)
         city.prepare_databases(home)
         city.prepare_keys(home)
         people = threading.Thread(target=city.prepare_sources, args=(home, self._options, self._say))
@@ -191,7 +188,7 @@ class _City:
                 "address": f"http://127.0.0.1:{options.port}",
                 "plane_url": f"http://127.0.0.1:{options.plane_port}",
                 "audit_url": self._home.hub_url("shuqiao_auditor"),
-                "processes": self._supervisor.pids() | {name: process.pid for name, process in self._servers},
+                "processes": self._supervisor.pids(),
             }
         )
 
@@ -228,8 +225,6 @@ class _City:
 
     def _end(self) -> None:
         self._supervisor.stop()
-        for _, process in reversed(self._servers):
-            postgres.stop(process)
         self._home.write_state({})
 
 

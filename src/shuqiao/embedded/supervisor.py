@@ -31,7 +31,9 @@ class Program:
 
 @dataclass
 class _Child:
-    program: Program
+    name: str
+    begin: Callable[[], subprocess.Popen[bytes]]
+    finish: Callable[[subprocess.Popen[bytes]], None]
     process: subprocess.Popen[bytes]
     started_at: float
     restarts: int = 0
@@ -50,64 +52,79 @@ class Supervisor:
 
     def start(self, program: Program) -> None:
         """Start one more program; those started later are ended earlier."""
-        self._children.append(_Child(program, self._spawn(program), time.monotonic()))
+
+        def finish(process: subprocess.Popen[bytes]) -> None:
+            def alive() -> bool:
+                return process.poll() is None
+
+            end(process.pid, alive=alive, first=program.stop_signal, then=signal.SIGKILL)
+
+        self.adopt(program.name, lambda: self._spawn(program), finish)
+
+    def adopt(
+        self,
+        name: str,
+        begin: Callable[[], subprocess.Popen[bytes]],
+        finish: Callable[[subprocess.Popen[bytes]], None],
+    ) -> None:
+        """Start and watch a process that has its own way to begin and to end; `begin` may raise OSError,
+        RuntimeError when it can't yet, and is then tried again."""
+        self._children.append(_Child(name, begin, finish, begin(), time.monotonic()))
 
     def pids(self) -> dict[str, int]:
         """Process number of each program."""
-        return {child.program.name: child.process.pid for child in self._children}
+        return {child.name: child.process.pid for child in self._children}
 
-    def look_after(self) -> None:
-        """One round: start again whatever has died. Call it several times a second."""
-        now = time.monotonic()
+    def look_after(self) -> bool:
+        """One round: start again whatever has died. Say whether a process number changed.
+
+        Call it several times a second.
+        """
+        changed = False
         for child in self._children:
-            if child.start_again_at is not None:
-                if now >= child.start_again_at:
-                    child.process, child.started_at, child.start_again_at = (
-                        self._spawn(child.program),
-                        now,
-                        None,
-                    )
-                continue
-            code = child.process.poll()
-            if code is None:
-                continue
-            child.restarts = 0 if now - child.started_at > LIVED_S else child.restarts + 1
-            pause = RESTART_PAUSE_S[min(child.restarts, len(RESTART_PAUSE_S)) - 1 if child.restarts else 0]
-            child.start_again_at = now + pause
-            self._say(
-                f"{child.program.name} ended ({code}); starting it again. See {self._log(child.program)}"
-            )
+            changed |= self._look_after(child, time.monotonic())
+        return changed
 
-    def run(self) -> None:
-        """Look after the processes until `stop` is asked for."""
+    def run(self, changed: Callable[[], None]) -> None:
+        """Look after the processes until stopped; `changed` is called when one has a new process number."""
         while not self.stopping:
-            self.look_after()
+            if self.look_after():
+                changed()
             time.sleep(0.2)
 
     def stop(self) -> None:
         """End every child, the last started first."""
         self.stopping = True
         for child in reversed(self._children):
-            process = child.process
-            end(
-                process.pid,
-                alive=lambda process=process: process.poll() is None,  # type: ignore[misc]
-                first=child.program.stop_signal,
-                then=signal.SIGKILL,
-            )
+            child.finish(child.process)
 
-    def _log(self, program: Program) -> Path:
-        return self._logs / f"{program.name}.log"
+    def _look_after(self, child: _Child, now: float) -> bool:
+        if child.start_again_at is None:
+            code = child.process.poll()
+            if code is not None:
+                child.restarts = 0 if now - child.started_at > LIVED_S else child.restarts + 1
+                child.start_again_at = (
+                    now + RESTART_PAUSE_S[min(max(child.restarts - 1, 0), len(RESTART_PAUSE_S) - 1)]
+                )
+                self._say(f"{child.name} ended ({code}); starting it again. Its log is in {self._logs}")
+            return False
+        if now < child.start_again_at:
+            return False
+        try:
+            child.process = child.begin()
+        except (OSError, RuntimeError) as error:
+            child.start_again_at = now + RESTART_PAUSE_S[-2]
+            self._say(f"{child.name} cannot start yet: {error}")
+            return False
+        child.started_at, child.start_again_at = now, None
+        return True
 
     def _spawn(self, program: Program) -> subprocess.Popen[bytes]:
-        common = {
-            name: os.environ[name]
-            for name in ("PATH", "LANG", "LC_ALL", "HOME", "SHUQIAO_HOME")
-            if name in os.environ
-        }
+        inherited = ("PATH", "LANG", "LC_ALL", "HOME", "SHUQIAO_HOME")
+        common = {name: os.environ[name] for name in inherited if name in os.environ}
         return spawn(
             program.argv,
-            log=self._log(program),
+            log=self._logs / f"{program.name}.log",
             user=program.user,
             cwd=program.cwd,
             death_signal=program.stop_signal,
