@@ -67,7 +67,8 @@ class City:
         ports = ["--port", self.port, "--plane-port", self.plane_port, "--nats-port", self.nats_port]
         done = self.run("demo", "--detach", "--people", str(PEOPLE), *map(str, ports), *more)
         logs = "".join(
-            f"\n--- {p.name}\n{p.read_text(errors='replace')[-1500:]}" for p in (self.home / "log").glob("*.log")
+            f"\n--- {p.name}\n{p.read_text(errors='replace')[-1500:]}"
+            for p in (self.home / "log").glob("*.log")
         )
         assert done.returncode == 0, done.stdout + done.stderr + logs
         return next(line for line in done.stdout.splitlines() if line.startswith("ready"))
