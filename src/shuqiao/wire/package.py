@@ -128,15 +128,18 @@ def encode_part(rows: pa.RecordBatch) -> bytes:
     return _SIZE.pack(stream.size) + bytes(_CODEC.compress(stream, asbytes=True))
 
 
-def decode_part(part: bytes, schema: pa.Schema, rows: int, name: str) -> pa.RecordBatch:
-    """Read a part that must hold exactly these columns and this many rows; `name` is for the refusal."""
+def decode_part(part: bytes, schema: pa.Schema, rows: int | None, name: str) -> pa.RecordBatch:
+    """Read a part that must hold exactly these columns and, if given, this many rows.
+
+    Without `rows`, any number up to `MAX_ROWS` is taken. `name` is for the refusal.
+    """
     try:
         return _decode_part(part, schema, rows)
     except (pa.ArrowException, ValueError, struct.error, IndexError, OSError, MemoryError):
         raise BatchMalformed(part=name) from None
 
 
-def _decode_part(part: bytes, schema: pa.Schema, rows: int) -> pa.RecordBatch:
+def _decode_part(part: bytes, schema: pa.Schema, rows: int | None) -> pa.RecordBatch:
     (size,) = _SIZE.unpack_from(part)
     if size > MAX_PART_BYTES:
         raise ValueError("too large")
@@ -151,8 +154,10 @@ def _decode_part(part: bytes, schema: pa.Schema, rows: int) -> pa.RecordBatch:
         raise ValueError("compressed twice")
     batch = pa.ipc.read_record_batch(body, schema)
     # A batch without columns has no row count of its own: the other part carries all items.
-    if len(schema) and batch.num_rows != rows:
+    if len(schema) and rows is not None and batch.num_rows != rows:
         raise ValueError("other number of rows")
+    if batch.num_rows > MAX_ROWS:
+        raise ValueError("too many rows")
     batch.validate(full=True)
     return batch
 

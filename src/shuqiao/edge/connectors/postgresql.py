@@ -1,7 +1,7 @@
 """Rows of a PostgreSQL table (version 10 or later), page by page in order of their key.
 
-There is no long transaction and no cursor: each page is a statement of its own, so a load of hours never holds
-back the source's vacuum; rows that change behind the page are read as changes afterwards.
+There is no long transaction and no cursor: each page is a statement of its own, so a load of hours never
+holds back the source's vacuum; rows that change behind the page are read as changes afterwards.
 """
 
 from __future__ import annotations
