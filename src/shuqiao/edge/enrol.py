@@ -6,7 +6,6 @@ other; a one-use code that does it over the network is a later step.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from shuqiao.security.keys import (
     read_secret_file,
     write_secret_file,
 )
+from shuqiao.security.nats_secrets import replace_file
 from shuqiao.wire.enrolment import Admission, NodeRequest
 
 
@@ -84,9 +84,10 @@ def accept(home: Path, admission: Admission) -> None:
     """Write credentials, authority and admission into the node's home; may be repeated."""
     files = NodeFiles(home)
     seed = read_secret_file(files.nats_seed)
-    _replace(files.credentials, nats_accounts.credentials(admission.user_jwt, seed).encode())
-    _replace(files.authority, admission.authority_pem.encode())
-    _replace(files.admission, msgspec.json.encode(admission))
+    credentials = nats_accounts.credentials(admission.user_jwt, seed)
+    replace_file(files.credentials, credentials.encode(), mode=0o400)
+    replace_file(files.authority, admission.authority_pem.encode(), mode=0o444)
+    replace_file(files.admission, msgspec.json.encode(admission), mode=0o400)
 
 
 def load_admission(home: Path) -> Admission:
@@ -97,14 +98,3 @@ def load_admission(home: Path) -> Admission:
 def load_key(home: Path) -> SigningKey:
     """Read the key that signs batches."""
     return load_signing_key(NodeFiles(home).signing_key)
-
-
-def _replace(path: Path, content: bytes) -> None:
-    draft = path.with_name(path.name + ".new")
-    draft.unlink(missing_ok=True)
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
