@@ -12,6 +12,9 @@ from typing import Final
 
 FORMAT: Final = "shuqiao/audit/v1"
 
+PROMISE_DUE: Final = dt.timedelta(seconds=60)
+"""A promised entry stands in the tree after this time at the latest; normally it does within a second."""
+
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
@@ -29,6 +32,15 @@ class Checkpoint:
         """The bytes that are signed: five lines of ASCII, each ended by a line feed."""
         root = base64.b64encode(self.root).decode("ascii")
         return f"{FORMAT}\n{self.origin}\n{self.size}\n{root}\n{time_text(self.signed_at)}\n".encode("ascii")
+
+
+@dataclass(frozen=True, slots=True)
+class SignedCheckpoint:
+    """A checkpoint with the Ed25519 signature over its text and the id of the key that made it."""
+
+    checkpoint: Checkpoint
+    key_id: str
+    signature: bytes
 
 
 def time_text(moment: dt.datetime) -> str:
