@@ -29,7 +29,7 @@ class Grant(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     department: Name
     provider: Name
     mode: Literal["verify", "query"]
-    items: Annotated[tuple[Name, ...], msgspec.Meta(min_length=1, max_length=200)]
+    items: Annotated[tuple[Name, ...], msgspec.Meta(min_length=1, max_length=64)]
     match: Literal["all", "each"] = "all"
     applications: Annotated[tuple[Name, ...], msgspec.Meta(max_length=200)]
     purpose: Text

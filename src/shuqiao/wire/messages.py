@@ -90,6 +90,7 @@ class CallEntry(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     at: datetime
     department: str
     actor: str
+    application: str
     key: str
     outcome: str
     end_user: str = ""

@@ -1,0 +1,332 @@
+"""From a verified call to its answer: decide, ask the vault, read and record in one statement, promise."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Generic, NamedTuple, TypeVar
+from uuid import UUID, uuid4
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from shuqiao.plane.answers import RETRY_AFTER_S, problem_body
+from shuqiao.plane.batch import Batcher, Key, QueueFull
+from shuqiao.plane.calls import Call, CallRefused, Granted, Reply, decide, refusal_entry
+from shuqiao.plane.database import Database, DatabaseUnavailable, ReadRow, RefusalRow, Seen
+from shuqiao.plane.keeper import Keeper
+from shuqiao.plane.metrics import Metrics
+from shuqiao.plane.operations import query, verify
+from shuqiao.plane.operations.questions import Question
+from shuqiao.plane.settings import MAX_BATCH, MAX_WAITING
+from shuqiao.rules.errors import (
+    CallError,
+    NotAvailable,
+    Overloaded,
+    SignatureReplayed,
+    SignatureStale,
+    Unavailable,
+)
+from shuqiao.rules.exchange import Mode
+from shuqiao.security import keys
+from shuqiao.wire.receipt import encode_promise, make_promises
+from shuqiao.wire.vault import CompareResult, RevealResult, VaultClient, VaultError
+
+R = TypeVar("R", CompareResult, RevealResult)
+
+MAX_TRIES = 3
+REFUSALS: Key = ("", "call_refused")
+_DECOY_RESOURCE = "r000000aaaaaaaaaa"
+_RESOURCE = re.compile(r"r[0-9]{6}[a-z2-7]{10}")
+
+_encoder = msgspec.json.Encoder()
+
+
+class Asked(NamedTuple):
+    """A call that may be answered, decided at an epoch."""
+
+    call: Call
+    granted: Granted
+    question: Question
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Operation(Generic[R]):
+    """The three steps in which the operations differ; `R` is what the vault says of one call."""
+
+    ask_vault: Callable[[VaultClient, str, Sequence[Question]], Awaitable[Sequence[R]]]
+    row: Callable[[Question, R], ReadRow]
+    answer: Callable[[Question, R, Seen], bytes | None]
+
+
+_VERIFY: Operation[CompareResult] = Operation(verify.ask_vault, verify.row, verify.answer)
+_QUERY: Operation[RevealResult] = Operation(query.ask_vault, query.row, query.answer)
+
+
+class Refusal(NamedTuple):
+    """A call that is refused; `entry` is the id its audit entry will have."""
+
+    call: Call
+    refused: CallRefused
+    entry: UUID
+    is_decided: bool
+
+
+class Outcome(NamedTuple):
+    """What a recorded call answers."""
+
+    call: Call
+    entry: UUID
+    digest: bytes
+    status: int
+    body: bytes
+
+
+class Answering:
+    """Answers calls in micro-batches; every answer has a durable audit entry before it is given.
+
+    It trusts the signature the call came with, and nothing else the caller says.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        vault: VaultClient,
+        keeper: Keeper,
+        promise_key: Ed25519PrivateKey,
+        metrics: Metrics,
+        lanes: int,
+    ) -> None:
+        """Keep the parts; nothing runs until the first call."""
+        self._database = database
+        self._vault = vault
+        self._keeper = keeper
+        self._promise_key = promise_key
+        self._promise_key_id = keys.key_id(promise_key.public_key())
+        self._metrics = metrics
+        self._asked: Batcher[Asked] = Batcher(
+            self._answer, self._give_up, lanes=lanes, max_batch=MAX_BATCH, max_waiting=MAX_WAITING
+        )
+        self._refusals: Batcher[Refusal] = Batcher(
+            self._refuse, self._give_up, lanes=1, max_batch=MAX_BATCH, max_waiting=MAX_WAITING
+        )
+
+    @property
+    def waiting(self) -> int:
+        """The number of calls that wait for a lane."""
+        return self._asked.waiting + self._refusals.waiting
+
+    def submit(self, call: Call) -> None:
+        """Decide over a call and queue it; its `reply` is set in the end, whatever happens."""
+        snapshot = self._keeper.current
+        try:
+            granted = decide(call, snapshot)
+            question = self._prepared(call, granted)
+        except CallRefused as refused:
+            self.refuse(call, refused, call.entry, is_decided=True)
+            return
+        try:
+            self._asked.submit(
+                (call.resource_id, call.mode.value), Asked(call, granted, question, snapshot.epoch)
+            )
+        except QueueFull:
+            self._reply_problem(call, Overloaded())
+
+    @staticmethod
+    def _prepared(call: Call, granted: Granted) -> Question:
+        try:
+            if call.mode is Mode.VERIFY:
+                return verify.prepare(call, granted)
+            return query.prepare(call, granted)
+        except CallError as error:
+            raise CallRefused(error, granted.grant.document.id) from None
+
+    def refuse(self, call: Call, refused: CallRefused, entry: UUID, *, is_decided: bool = False) -> None:
+        """Record a refusal and answer it; `is_decided` if another epoch might decide otherwise."""
+        try:
+            self._refusals.submit(REFUSALS, Refusal(call, refused, entry, is_decided))
+        except QueueFull:
+            self._reply_problem(call, Overloaded())
+
+    def _give_up(self, work: Asked | Refusal) -> None:
+        self._reply_problem(work.call, Unavailable())
+
+    def _reply_problem(self, call: Call, error: CallError) -> None:
+        """Answer without an entry: nothing was read, nothing was decided."""
+        if not call.reply.done():
+            call.reply.set_result(
+                Reply(error.status, problem_body(error, call.language), retry_after_s=RETRY_AFTER_S)
+            )
+
+    async def _answer(self, key: Key, batch: list[Asked]) -> None:
+        if key[1] == Mode.VERIFY.value:
+            await self._answer_with(_VERIFY, key, batch)
+        else:
+            await self._answer_with(_QUERY, key, batch)
+
+    async def _answer_with(self, operation: Operation[R], key: Key, batch: list[Asked]) -> None:
+        """Ask the vault, then read and record in one statement; of another epoch, decide again."""
+        epoch = self._keeper.current.epoch
+        asked = self._without_twins([work for work in batch if work.epoch == epoch])
+        for late in (work for work in batch if work.epoch != epoch):
+            self._again(late.call)
+        if not asked:
+            return
+        self._metrics.count_batch(key[1], len(asked))
+        try:
+            questions = [work.question for work in asked]
+            results = await operation.ask_vault(self._vault, key[0], questions)
+            rows = [operation.row(*pair) for pair in zip(questions, results, strict=True)]
+            seen = await self._database.read(key[0], epoch, rows)
+            if seen[0].ordinal == 0:
+                await self._keeper.refresh(seen[0].epoch)
+        except (DatabaseUnavailable, VaultError):
+            for work in asked:
+                self._give_up(work)
+            return
+        if seen[0].ordinal == 0:
+            for work in asked:
+                self._again(work.call)
+            return
+        outcomes = []
+        for question, result, row in zip(questions, results, seen, strict=True):
+            if row.written and row.digest is not None:
+                body = operation.answer(question, result, row)
+                outcomes.append(_outcome(question.call, row.digest, body))
+            else:
+                self.refuse(question.call, CallRefused(SignatureReplayed()), uuid4())
+        self._promise_all(outcomes)
+
+    def _without_twins(self, batch: list[Asked]) -> list[Asked]:
+        """Take the second of two calls with one signature out, and order the rest by entry id.
+
+        The database would see both as new: they come in one statement. The order keeps two statements with
+        the same ids from waiting for each other in a circle.
+        """
+        first: dict[UUID, Asked] = {}
+        for work in batch:
+            if first.setdefault(work.call.entry, work) is not work:
+                self.refuse(work.call, CallRefused(SignatureReplayed()), uuid4())
+        return [first[entry] for entry in sorted(first)]
+
+    def _again(self, call: Call) -> None:
+        """Decide once more on the current snapshot, a few times at most."""
+        call.tries += 1
+        if call.tries >= MAX_TRIES:
+            self._reply_problem(call, Unavailable())
+        else:
+            self.submit(call)
+
+    async def _refuse(self, _key: Key, batch: list[Refusal]) -> None:
+        """Record refusals; those that must look like a record that is not there ask the vault first."""
+        epoch = self._keeper.current.epoch
+        first: dict[UUID, Refusal] = {}
+        for work in batch:
+            if first.setdefault(work.entry, work) is not work:
+                self._answer_twin(work)
+        refusals = [first[entry] for entry in sorted(first)]
+        self._metrics.count_batch("call_refused", len(refusals))
+        try:
+            await self._ask_in_vain(refusals)
+            rows = [self._refusal_row(work) for work in refusals]
+            seen = await self._database.record_refusals(epoch, rows)
+            if seen[0].ordinal == 0:
+                await self._keeper.refresh(seen[0].epoch)
+        except (DatabaseUnavailable, VaultError):
+            for work in refusals:
+                self._give_up(work)
+            return
+        if seen[0].ordinal == 0:
+            for work in refusals:
+                self._refuse_again(work)
+            return
+        outcomes = []
+        for work, row in zip(refusals, seen, strict=True):
+            if row.written and row.digest is not None:
+                error = work.refused.error
+                body = problem_body(error, work.call.language)
+                outcomes.append(Outcome(work.call, work.entry, row.digest, error.status, body))
+            else:
+                self._answer_twin(work)
+        self._promise_all(outcomes)
+
+    async def _ask_in_vain(self, refusals: list[Refusal]) -> None:
+        """Do the vault's part of an answered call, so that time does not tell what the text hides."""
+        decoys = [work for work in refusals if isinstance(work.refused.error, NotAvailable)]
+        numbers = [work.call.request.subject for work in decoys if work.call.request is not None]
+        if numbers:
+            named = decoys[0].call.resource_id
+            resource = named if _RESOURCE.fullmatch(named) else _DECOY_RESOURCE
+            await self._vault.resolve(resource, numbers, [work.entry for work in decoys])
+
+    def _answer_twin(self, work: Refusal) -> None:
+        """Answer a refusal whose entry is there already: somebody sent the same signature again.
+
+        A stale one is simply stale again, or whoever kept it could fill the log with it for ever.
+        """
+        if isinstance(work.refused.error, SignatureStale):
+            self._reply_problem(work.call, work.refused.error)
+        else:
+            self.refuse(work.call, CallRefused(SignatureReplayed()), uuid4())
+
+    def _refuse_again(self, work: Refusal) -> None:
+        if work.is_decided:
+            self._again(work.call)
+            return
+        work.call.tries += 1
+        if work.call.tries >= MAX_TRIES:
+            self._reply_problem(work.call, Unavailable())
+        else:
+            self.refuse(work.call, work.refused, work.entry)
+
+    def _refusal_row(self, work: Refusal) -> RefusalRow:
+        call = work.call
+        resource = self._keeper.current.resources.get(call.resource_id)
+        provider = resource.department if resource is not None else None
+        # What stands in a URL is the caller's word; only what has the form of an id enters the log.
+        named = call.resource_id if _RESOURCE.fullmatch(call.resource_id) else None
+        entry = refusal_entry(call, work.entry, work.refused, named or "", provider or "")
+        return RefusalRow(
+            work.entry,
+            call.at,
+            entry.event,
+            entry.department,
+            provider,
+            entry.actor,
+            named,
+            work.refused.grant,
+            entry.case or None,
+            entry.outcome,
+            _encoder.encode(entry).decode("utf-8"),
+        )
+
+    def _promise_all(self, outcomes: list[Outcome]) -> None:
+        """Sign one promise for all and answer."""
+        if not outcomes:
+            return
+        at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        promises = make_promises(
+            [(item.entry, item.digest, hashlib.sha256(item.body).digest()) for item in outcomes],
+            at,
+            self._promise_key_id,
+            self._promise_key.sign,
+        )
+        for item, promise in zip(outcomes, promises, strict=True):
+            if not item.call.reply.done():
+                item.call.reply.set_result(Reply(item.status, item.body, encode_promise(promise)))
+
+    async def close(self, timeout_s: float) -> None:
+        """Let what is under way finish for a time."""
+        await self._asked.close(timeout_s)
+        await self._refusals.close(timeout_s)
+
+
+def _outcome(call: Call, digest: bytes, body: bytes | None) -> Outcome:
+    if body is not None:
+        return Outcome(call, call.entry, digest, 200, body)
+    error = NotAvailable()
+    return Outcome(call, call.entry, digest, error.status, problem_body(error, call.language))

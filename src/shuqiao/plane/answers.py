@@ -1,0 +1,76 @@
+"""Refusals as problem details (RFC 9457), in Chinese unless English is asked for."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from http import HTTPStatus
+
+import msgspec
+
+from shuqiao.rules.errors import CallError
+from shuqiao.wire.messages import Problem
+
+TYPE_PREFIX = "urn:shuqiao:problem:"
+PROBLEM_TYPE = "application/problem+json"
+JSON_TYPE = "application/json"
+RETRY_AFTER_S = 1
+
+_TITLES_ZH = {
+    400: "请求不符合接口要求",
+    401: "未通过身份鉴别",
+    403: "授权不允许",
+    404: "没有可供使用的信息",
+    408: "请求超时",
+    413: "请求过大",
+    422: "填写的内容有误",
+    503: "服务暂不可用",
+}
+_TITLES_EN = {
+    400: "The request does not have the form of the interface",
+    401: "Not authenticated",
+    403: "The grant does not allow this",
+    404: "Nothing is available",
+    408: "The request took too long",
+    413: "The request is too large",
+    422: "A value is wrong",
+    503: "Not available for the moment",
+}
+_encoder = msgspec.json.Encoder()
+
+
+@lru_cache(maxsize=256)
+def language_of(accept: str | None) -> str:
+    """Pick `en` only when the header prefers English to Chinese; Chinese is the first language."""
+    best, chosen = 0.0, "zh"
+    for part in (accept or "")[:200].split(","):
+        name, _, parameters = part.strip().lower().partition(";")
+        weight = _weight(parameters)
+        primary = name.partition("-")[0]
+        if primary in ("zh", "en") and weight > best:
+            best, chosen = weight, primary
+    return chosen
+
+
+def _weight(parameters: str) -> float:
+    name, _, value = parameters.strip().partition("=")
+    if name != "q":
+        return 1.0
+    try:
+        return float(value)
+    except ValueError:
+        return 0.0
+
+
+def problem_body(error: CallError, language: str) -> bytes:
+    """Write a refusal as problem details."""
+    titles = _TITLES_EN if language == "en" else _TITLES_ZH
+    return _encoder.encode(
+        Problem(
+            type=TYPE_PREFIX + error.code,
+            title=titles.get(error.status, HTTPStatus(error.status).phrase),
+            status=error.status,
+            code=error.code,
+            detail=error.explain(language),
+            rule=error.rule or "",
+        )
+    )

@@ -1,0 +1,170 @@
+"""The plane's statements: load a snapshot, read rows with their audit entries, record refusals.
+
+Every statement has a time limit. Whatever goes wrong on the way to the database is `DatabaseUnavailable`;
+a call then answers 503 and never guesses.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+import asyncpg
+
+from shuqiao.plane.settings import STATEMENT_TIMEOUT_S
+from shuqiao.plane.state import Snapshot, load_snapshot
+
+_RESOURCE = re.compile(r"r[0-9]{6}[a-z2-7]{10}")
+
+
+EXTRA_CONNECTIONS = 2
+"""One for refusals and one for loading a snapshot."""
+
+
+class DatabaseUnavailable(Exception):
+    """The database can't be reached, is too slow, or refused a statement."""
+
+
+class ReadRow(NamedTuple):
+    """One call as `exchange.read_<resource>` takes it, in the order of its parameters."""
+
+    id: UUID
+    at: datetime
+    event: str
+    department: str
+    actor: str
+    grant: str
+    case: str | None
+    outcome: str
+    record: UUID
+    claims: str | None
+    body: str
+
+
+class RefusalRow(NamedTuple):
+    """One refused call as `exchange.record_refusals` takes it, in the order of its parameters."""
+
+    id: UUID
+    at: datetime
+    event: str
+    department: str
+    provider: str | None
+    actor: str
+    resource: str | None
+    grant: str | None
+    case: str | None
+    outcome: str
+    body: str
+
+
+class Seen(NamedTuple):
+    """What the database says of one call; `matches` and `data` are JSON text."""
+
+    ordinal: int
+    epoch: int
+    written: bool
+    digest: bytes | None
+    found: bool
+    version: int | None
+    matches: str | None
+    data: str | None
+
+
+_COLUMNS = "ordinal, epoch, written, digest, found, version, matches::text, data::text"
+_REFUSALS = f"SELECT {_COLUMNS} FROM exchange.record_refusals($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12)"
+
+
+async def _keep_as_it_is(_connection: object) -> None:
+    """Return a connection to the pool without a round trip: no statement here leaves anything behind."""
+
+
+class Database:
+    """A worker's connections, one for each statement that may be under way, and one more for loading."""
+
+    def __init__(self, url: str, lanes: int) -> None:
+        """Keep the settings; `open` connects."""
+        self._url = url
+        self._lanes = lanes
+        self._pool: asyncpg.Pool | None = None
+
+    async def open(self) -> None:
+        """Connect; raises `DatabaseUnavailable`."""
+        try:
+            self._pool = await asyncpg.create_pool(
+                self._url,
+                min_size=self._lanes + EXTRA_CONNECTIONS,
+                max_size=self._lanes + EXTRA_CONNECTIONS,
+                max_inactive_connection_lifetime=0,
+                max_queries=0x7FFFFFFF,
+                timeout=STATEMENT_TIMEOUT_S,
+                command_timeout=STATEMENT_TIMEOUT_S,
+                reset=_keep_as_it_is,
+                server_settings={
+                    "application_name": "shuqiao-plane",
+                    "timezone": "UTC",
+                    "jit": "off",
+                    "statement_timeout": str(int(STATEMENT_TIMEOUT_S * 1000)),
+                    "idle_in_transaction_session_timeout": "10000",
+                },
+            )
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+            raise DatabaseUnavailable(type(error).__name__) from error
+
+    async def close(self) -> None:
+        """Close all connections, waiting at most a statement's time."""
+        if self._pool is not None:
+            try:
+                await asyncio.wait_for(self._pool.close(), STATEMENT_TIMEOUT_S)
+            except TimeoutError:
+                self._pool.terminate()
+
+    async def read(self, resource: str, epoch: int, rows: Sequence[ReadRow]) -> list[Seen]:
+        """Read rows of one resource and write their audit entries, in one statement."""
+        if _RESOURCE.fullmatch(resource) is None:
+            raise ValueError("not a resource id")
+        statement = f"SELECT {_COLUMNS} FROM exchange.read_{resource}($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12)"
+        return await self._fetch(statement, epoch, rows)
+
+    async def record_refusals(self, epoch: int, rows: Sequence[RefusalRow]) -> list[Seen]:
+        """Write the audit entries of refused calls, in one statement."""
+        return await self._fetch(_REFUSALS, epoch, rows)
+
+    async def _fetch(
+        self, statement: str, epoch: int, rows: Sequence[ReadRow] | Sequence[RefusalRow]
+    ) -> list[Seen]:
+        try:
+            async with self._ready_pool().acquire(timeout=STATEMENT_TIMEOUT_S) as connection:
+                found = await connection.fetch(statement, epoch, *(list(c) for c in zip(*rows, strict=True)))
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+            raise DatabaseUnavailable(type(error).__name__) from error
+        seen = [Seen(*row) for row in found]
+        if not seen or (seen[0].ordinal != 0 and len(seen) != len(rows)):
+            raise DatabaseUnavailable("the database did not answer for every call")
+        seen.sort()
+        return seen
+
+    async def load(self, known: Snapshot) -> Snapshot:
+        """Load a snapshot."""
+        try:
+            async with self._ready_pool().acquire(timeout=STATEMENT_TIMEOUT_S) as connection:
+                return await load_snapshot(connection, known)
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+            raise DatabaseUnavailable(type(error).__name__) from error
+
+    async def current_epoch(self) -> int:
+        """Ask for the epoch alone."""
+        try:
+            async with self._ready_pool().acquire(timeout=STATEMENT_TIMEOUT_S) as connection:
+                epoch: int = await connection.fetchval("SELECT value FROM exchange.epoch")
+                return epoch
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+            raise DatabaseUnavailable(type(error).__name__) from error
+
+    def _ready_pool(self) -> asyncpg.Pool:
+        if self._pool is None:
+            raise DatabaseUnavailable("not connected yet")
+        return self._pool

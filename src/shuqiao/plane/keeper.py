@@ -1,0 +1,72 @@
+"""Keeps the worker's snapshot current."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import asyncpg
+
+from shuqiao.plane.database import Database, DatabaseUnavailable
+from shuqiao.plane.metrics import Metrics
+from shuqiao.plane.settings import STATEMENT_TIMEOUT_S
+from shuqiao.plane.state import Snapshot
+
+log = logging.getLogger("shuqiao.plane")
+
+CHANNEL = "exchange_epoch"
+RECONNECT_S = 1.0
+CHECK_EVERY_S = 30.0
+
+
+class Keeper:
+    """Holds the current snapshot and replaces it when the epoch has moved.
+
+    The notice is a hint that shortens the first call after a change. What makes a change certain is that
+    every statement names the epoch it was decided on.
+    """
+
+    def __init__(self, database: Database, url: str, metrics: Metrics) -> None:
+        """Start with an empty snapshot, under which every call is refused."""
+        self.current = Snapshot()
+        self._database = database
+        self._url = url
+        self._metrics = metrics
+        self._loading = asyncio.Lock()
+        self._changed = asyncio.Event()
+
+    async def refresh(self, at_least: int) -> None:
+        """Have a snapshot of this epoch or a later one; several that ask at once share one load."""
+        async with self._loading:
+            if self.current.epoch < at_least:
+                self.current = await self._database.load(self.current)
+                self._metrics.reloads += 1
+
+    async def watch(self) -> None:
+        """Reload on the notice and every half minute, until cancelled; restores its own connection."""
+        while True:
+            try:
+                await self._listen()
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+                log.warning("epoch_notice_lost error=%s", type(error).__name__)
+            except DatabaseUnavailable as error:
+                log.warning("snapshot_not_loaded error=%s", error)
+            await asyncio.sleep(RECONNECT_S)
+
+    async def _listen(self) -> None:
+        connection = await asyncpg.connect(
+            self._url, timeout=STATEMENT_TIMEOUT_S, command_timeout=STATEMENT_TIMEOUT_S
+        )
+        try:
+            await connection.add_listener(CHANNEL, lambda *_: self._changed.set())
+            while not connection.is_closed():
+                await self.refresh(await self._database.current_epoch())
+                try:
+                    async with asyncio.timeout(CHECK_EVERY_S):
+                        await self._changed.wait()
+                except TimeoutError:
+                    continue
+                finally:
+                    self._changed.clear()
+        finally:
+            connection.terminate()

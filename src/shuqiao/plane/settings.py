@@ -1,0 +1,105 @@
+"""Settings of the plane, read once from the environment; all faults are reported together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from shuqiao.security import keys
+
+T = TypeVar("T")
+
+MAX_BODY_BYTES = 1024 * 1024
+BODY_TIMEOUT_S = 10
+STATEMENT_TIMEOUT_S = 5.0
+MAX_BATCH = 128
+MAX_LANES = 16
+MAX_WAITING = 4096
+
+
+class SettingsFaulty(Exception):
+    """The environment can't be used; the message names every fault."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a worker of the plane needs to know.
+
+    `authorities` are the names this plane answers to: a request signed for another platform is refused.
+    `lanes` is the number of statements a worker has under way at once.
+    """
+
+    database_url: str
+    vault_socket: Path
+    vault_key: bytes
+    promise_key: Ed25519PrivateKey
+    session_key: bytes
+    authorities: frozenset[str]
+    lanes: int = 2
+
+
+def _promise_key(path: Path) -> Ed25519PrivateKey:
+    key = keys.load_signing_key(path)
+    if not isinstance(key, Ed25519PrivateKey):
+        raise keys.KeyRefusedError(f"{path} does not hold an Ed25519 key")
+    return key
+
+
+def _authorities(text: str) -> frozenset[str]:
+    names = frozenset(name.strip().lower() for name in text.split(",") if name.strip())
+    if not names:
+        raise ValueError("names no host")
+    return names
+
+
+def _lanes(text: str) -> int:
+    lanes = int(text)
+    if not 1 <= lanes <= MAX_LANES:
+        raise ValueError(f"must lie between 1 and {MAX_LANES}")
+    return lanes
+
+
+class _Reader:
+    """Reads variables and collects what is wrong with them."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self.environment = environment
+        self.faults: list[str] = []
+
+    def read(self, name: str, parse: Callable[[str], T], default: str | None = None) -> T | None:
+        text = self.environment.get(name, default)
+        if not text:
+            self.faults.append(f"{name} is not set")
+            return None
+        try:
+            return parse(text)
+        except (ValueError, OSError, keys.KeyRefusedError) as error:
+            self.faults.append(f"{name}: {error}")
+            return None
+
+
+def read_settings(environment: Mapping[str, str]) -> Settings:
+    """Read and check everything; raises `SettingsFaulty` with all faults at once."""
+    reader = _Reader(environment)
+    database_url = reader.read("PLANE_DATABASE_URL", str)
+    vault_socket = reader.read("VAULT_SOCKET", Path)
+    vault_key = reader.read("VAULT_CLIENT_KEY_FILE", lambda text: keys.load_secret_file(Path(text)))
+    promise_key = reader.read("PLANE_PROMISE_KEY_FILE", lambda text: _promise_key(Path(text)))
+    session_key = reader.read("PLANE_SESSION_KEY_FILE", lambda text: keys.load_secret_file(Path(text)))
+    authorities = reader.read("PLANE_AUTHORITIES", _authorities)
+    lanes = reader.read("PLANE_LANES", _lanes, "2")
+    if (
+        database_url is None
+        or vault_socket is None
+        or vault_key is None
+        or promise_key is None
+        or session_key is None
+        or authorities is None
+        or lanes is None
+    ):
+        raise SettingsFaulty("; ".join(reader.faults))
+    return Settings(database_url, vault_socket, vault_key, promise_key, session_key, authorities, lanes)

@@ -1,0 +1,218 @@
+"""What the plane knows of applications, resources and grants, as of one epoch.
+
+A snapshot is immutable. It is replaced when a statement reports another epoch, which makes revocation
+certain, and on the notice `exchange_epoch`, which is only a hint.
+"""
+
+from __future__ import annotations
+
+import base64
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import asyncpg
+import msgspec
+from asyncpg.pool import PoolConnectionProxy
+
+from shuqiao.rules.exchange import GrantFacts, Match, Mode
+from shuqiao.rules.ids import ApplicationId, DepartmentCode, GrantId, ResourceId
+from shuqiao.security import keys
+from shuqiao.security.http_signatures import Verify, request_verifier
+from shuqiao.wire.grant import Grant, GrantUnreadable, verify_grant
+from shuqiao.wire.messages import PromiseKey
+from shuqiao.wire.schemas import ItemSpec, ResourceSpec
+
+if TYPE_CHECKING:
+    Connection = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
+
+log = logging.getLogger("shuqiao.plane")
+
+LOAD_TIMEOUT_S = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """A system of a department that may sign calls with this key."""
+
+    id: str
+    department: str
+    key_id: str
+    verify: Verify
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """A resource in force: its owner and its items by field."""
+
+    id: str
+    department: str
+    record_key: ItemSpec
+    modes: frozenset[str]
+    items: Mapping[str, ItemSpec]
+
+
+@dataclass(frozen=True, slots=True)
+class HeldGrant:
+    """A grant whose signature was checked, with what decides over it and what was checked."""
+
+    document: Grant
+    facts: GrantFacts
+    checked: tuple[str, bytes, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything a decision needs, as of `epoch`; `faults` counts rows that could not be trusted."""
+
+    epoch: int = -1
+    applications: Mapping[str, Application] = field(default_factory=dict)
+    by_key: Mapping[str, Application] = field(default_factory=dict)
+    resources: Mapping[str, Resource] = field(default_factory=dict)
+    grants: Mapping[str, HeldGrant] = field(default_factory=dict)
+    grants_of: Mapping[tuple[str, str], tuple[GrantFacts, ...]] = field(default_factory=dict)
+    promise_keys: tuple[PromiseKey, ...] = ()
+    faults: int = 0
+
+
+_spec_decoder = msgspec.json.Decoder(ResourceSpec)
+
+
+async def load_snapshot(connection: Connection, known: Snapshot) -> Snapshot:
+    """Read all tables as of one moment; grants already checked in `known` are not checked again."""
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        epoch = await connection.fetchval("SELECT value FROM exchange.epoch", timeout=LOAD_TIMEOUT_S)
+        applications = await connection.fetch(
+            "SELECT id, department, algorithm, public_key FROM exchange.application WHERE active",
+            timeout=LOAD_TIMEOUT_S,
+        )
+        resources = await connection.fetch(
+            "SELECT id, department, spec::text FROM exchange.resource WHERE active", timeout=LOAD_TIMEOUT_S
+        )
+        grants = await connection.fetch(
+            'SELECT id, document, signature, key_id, revoked_at, revoked_reason FROM exchange."grant"',
+            timeout=LOAD_TIMEOUT_S,
+        )
+        signing_keys = await connection.fetch(
+            "SELECT id, purpose, algorithm, public_key FROM exchange.signing_key WHERE active",
+            timeout=LOAD_TIMEOUT_S,
+        )
+    return _assemble(
+        epoch, applications, resources, _checked_grants(grants, signing_keys, known), signing_keys
+    )
+
+
+def _assemble(
+    epoch: int,
+    applications: Iterable[asyncpg.Record],
+    resources: Iterable[asyncpg.Record],
+    grants: tuple[dict[str, HeldGrant], int],
+    signing_keys: Iterable[asyncpg.Record],
+) -> Snapshot:
+    held, faults = grants
+    known_applications, application_faults = _applications(applications)
+    known_resources, resource_faults = _resources(resources)
+    grants_of: dict[tuple[str, str], list[GrantFacts]] = {}
+    for grant in held.values():
+        grants_of.setdefault((grant.facts.department, grant.facts.resource_id), []).append(grant.facts)
+    return Snapshot(
+        epoch,
+        known_applications,
+        {application.key_id: application for application in known_applications.values()},
+        known_resources,
+        held,
+        {place: tuple(facts) for place, facts in grants_of.items()},
+        tuple(_promise_key(row) for row in signing_keys if row["purpose"] == "promise"),
+        faults + application_faults + resource_faults,
+    )
+
+
+def _applications(rows: Iterable[asyncpg.Record]) -> tuple[dict[str, Application], int]:
+    made: dict[str, Application] = {}
+    faults = 0
+    for row in rows:
+        try:
+            verify = request_verifier(row["algorithm"], row["public_key"])
+        except keys.KeyRefusedError:
+            faults += 1
+            log.error("application_key_unusable application=%s", row["id"])
+            continue
+        made[row["id"]] = Application(row["id"], row["department"], keys.key_id(row["public_key"]), verify)
+    return made, faults
+
+
+def _resources(rows: Iterable[asyncpg.Record]) -> tuple[dict[str, Resource], int]:
+    made: dict[str, Resource] = {}
+    faults = 0
+    for row in rows:
+        try:
+            spec = _spec_decoder.decode(row["spec"])
+            items = {item.field: item for item in spec.items}
+            record_key = items[spec.record_key]
+        except (msgspec.MsgspecError, KeyError):
+            faults += 1
+            log.error("resource_spec_unusable resource=%s", row["id"])
+            continue
+        made[row["id"]] = Resource(row["id"], row["department"], record_key, frozenset(spec.modes), items)
+    return made, faults
+
+
+def _promise_key(row: asyncpg.Record) -> PromiseKey:
+    return PromiseKey(row["id"], row["algorithm"], base64.b64encode(row["public_key"]).decode("ascii"))
+
+
+def _checked_grants(
+    rows: Iterable[asyncpg.Record], signing_keys: Iterable[asyncpg.Record], known: Snapshot
+) -> tuple[dict[str, HeldGrant], int]:
+    grant_keys = {
+        row["id"]: (row["algorithm"], keys.load_public_der(row["public_key"]))
+        for row in signing_keys
+        if row["purpose"] == "grants"
+    }
+    held: dict[str, HeldGrant] = {}
+    faults = 0
+    for row in rows:
+        checked = (row["document"], row["signature"], row["key_id"])
+        document = _checked_document(checked, grant_keys, known.grants.get(row["id"]))
+        # The row's id is not signed; a document under another grant's number is as false as a bad signature.
+        if document is None or document.id != row["id"]:
+            faults += 1
+            log.error("grant_not_trusted grant=%s", row["id"])
+            continue
+        held[row["id"]] = HeldGrant(document, _facts(document, row), checked)
+    return held, faults
+
+
+def _checked_document(
+    checked: tuple[str, bytes, str],
+    grant_keys: Mapping[str, tuple[str, keys.PublicKey]],
+    known: HeldGrant | None,
+) -> Grant | None:
+    text, signature, key_id = checked
+    if key_id not in grant_keys:
+        return None
+    if known is not None and known.checked == checked:
+        return known.document
+    algorithm, key = grant_keys[key_id]
+    try:
+        return verify_grant(text, signature, algorithm, key)
+    except GrantUnreadable:
+        return None
+
+
+def _facts(document: Grant, row: asyncpg.Record) -> GrantFacts:
+    return GrantFacts(
+        GrantId(document.id),
+        DepartmentCode(document.department),
+        ResourceId(document.resource),
+        Mode(document.mode),
+        frozenset(document.items),
+        Match(document.match),
+        frozenset(ApplicationId(application) for application in document.applications),
+        document.purpose,
+        document.valid_from,
+        document.valid_until,
+        row["revoked_at"],
+        row["revoked_reason"],
+    )
