@@ -128,6 +128,12 @@ def write_mappings(department: str, folder: Path) -> None:
         shutil.copyfile(path, folder / path.name)
 
 
+def published_rows(health: psycopg.Connection[tuple[object, ...]], police_url: str) -> int:
+    """Count the rows that the two nodes have to publish in a first load."""
+    with psycopg.connect(police_url, connect_timeout=10) as police:
+        return _count(health, HEALTH_TABLE) + _count(police, POLICE_TABLE)
+
+
 def create_health_source(url: str, births: Iterable[Birth]) -> int:
     """Create the health department's table of birth certificates and fill it; return its number of rows.
 
@@ -153,6 +159,7 @@ def _create(
     url: str, table: str, ddl: str, columns: tuple[str, ...], rows: Iterable[tuple[object, ...]]
 ) -> int:
     name = sql.Identifier(table)
+    connection: psycopg.Connection[tuple[object, ...]]
     with psycopg.connect(url, connect_timeout=10) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT to_regclass(%s) IS NOT NULL", [f"public.{table}"])
         if cursor.fetchone() == (False,):
@@ -163,9 +170,12 @@ def _create(
                 for row in rows:
                     copy.write_row(row)
             cursor.execute(sql.SQL("ANALYZE {}").format(name))
-        cursor.execute(sql.SQL("SELECT count(*) FROM {}").format(name))
-        found = cursor.fetchone()
-    return int(found[0]) if found else 0
+        return _count(connection, table)
+
+
+def _count(connection: psycopg.Connection[tuple[object, ...]], table: str) -> int:
+    found = connection.execute(sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(table))).fetchone()
+    return int(str(found[0])) if found else 0
 
 
 def _birth_row(birth: Birth) -> tuple[object, ...]:
