@@ -1,7 +1,8 @@
 """Share types on one scale, whatever a city calls them.
 
 A regulation that names none gives every first request the full procedure.
-Source: guangzhou-2016 art. 35(1) (no types); guangzhou-2019-165 art. 9; xiamen-2015 art. 4; shenyang-2016 art. 10.
+Source: guangzhou-2016 art. 35(1) (names none); guangzhou-2019-165 art. 9; xiamen-2015 art. 4; shenyang-2016
+art. 10.
 """
 
 from __future__ import annotations
