@@ -1,0 +1,131 @@
+"""The command `shuqiao call`: sign one call as an application of the sample city and show the answer."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from shuqiao.client.plane import (
+    PlaneAnswer,
+    PlaneClient,
+    PlaneUnreachable,
+    PromiseBroken,
+    PromiseKeys,
+    load_promise_keys,
+)
+from shuqiao.security import keys
+from shuqiao.security.http_signatures import CallContext, key_signer
+
+
+class CallFaulty(Exception):
+    """The command can't be carried out; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What `credentials.json` says of one application."""
+
+    plane_url: str
+    key_file: Path
+    promise_keys: PromiseKeys
+
+
+def read_credentials(home: Path, application: str) -> Credentials:
+    """Find an application's key and the platform's promise keys; raises `CallFaulty`."""
+    file = home / "demo" / "credentials.json"
+    try:
+        content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        entry = content["applications"].get(application)
+        if entry is None:
+            known = ", ".join(sorted(content["applications"])) or "none"
+            raise CallFaulty(f"{file} knows no application {application}; it knows: {known}")
+        key_file = Path(entry["key_file"])
+        return Credentials(
+            content["plane_url"],
+            key_file if key_file.is_absolute() else home / key_file,
+            load_promise_keys(content["promise_keys"]),
+        )
+    except FileNotFoundError as error:
+        raise CallFaulty(f"{file} does not exist; start the sample city with ./dev demo") from error
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, keys.KeyRefusedError) as error:
+        raise CallFaulty(
+            f"{file} can't be used ({type(error).__name__}); start over with ./dev demo"
+        ) from error
+
+
+def _claims(given: list[str]) -> dict[str, str]:
+    claims: dict[str, str] = {}
+    for text in given:
+        item, separator, value = text.partition("=")
+        if not separator or not item:
+            raise CallFaulty(f"write a claim as item=value, not {item!r} alone")
+        if item in claims:
+            raise CallFaulty(f"the item {item} is claimed twice")
+        claims[item] = value
+    return claims
+
+
+def _ask(client: PlaneClient, arguments: argparse.Namespace) -> PlaneAnswer:
+    context = CallContext(arguments.purpose, arguments.end_user, arguments.grant)
+    if arguments.operation == "verify":
+        claims = _claims(arguments.claim)
+        if not claims:
+            raise CallFaulty("name what to compare with --claim item=value")
+        return client.verify(
+            arguments.resource, arguments.subject, claims, case=arguments.case, context=context
+        )
+    return client.query(
+        arguments.resource, arguments.subject, arguments.item, case=arguments.case, context=context
+    )
+
+
+def _keep_promise(home: Path, answer: PlaneAnswer) -> Path | None:
+    """Keep the promise as evidence; it names an entry and holds no data of a person."""
+    if answer.promise is None:
+        return None
+    file = home / "demo" / "promises" / f"{answer.promise.entry}.promise"
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(answer.promise_text + "\n", encoding="ascii")
+    except OSError:
+        return None
+    return file
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
+def call_command(arguments: argparse.Namespace) -> int:
+    """Make one call; the answer goes to standard output, words about it to standard error.
+
+    Exit code 0 when the call was answered and its promise holds, else 1.
+    """
+    home = Path(os.environ.get("SHUQIAO_HOME", ".shuqiao"))
+    try:
+        credentials = read_credentials(home, arguments.app)
+        signer = key_signer(keys.load_signing_key(credentials.key_file))
+        url = arguments.url or credentials.plane_url
+        with PlaneClient(url, signer, promise_keys=credentials.promise_keys, language="en") as client:
+            answer = _ask(client, arguments)
+    except (CallFaulty, keys.KeyRefusedError) as error:
+        _say(str(error))
+        return 1
+    except PlaneUnreachable as error:
+        _say(f"the plane can't be reached: {error}. Is the city running? Start it with ./dev demo")
+        return 1
+    except PromiseBroken as error:
+        _say(f"{error}. Do not rely on the answer; tell the platform agency.")
+        return 1
+    print(json.dumps(answer.body, ensure_ascii=False, indent=2))
+    kept = _keep_promise(home, answer)
+    if kept is not None and answer.promise is not None:
+        _say(f"entry {answer.promise.entry}; promise checked and kept in {kept}")
+    if not answer.is_answered:
+        _say(f"{answer.code}: {answer.body.get('detail', '')}")
+    return 0 if answer.is_answered else 1

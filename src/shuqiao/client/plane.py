@@ -1,0 +1,211 @@
+"""Calls the plane over HTTP: signs, sends, and checks the promise that comes with the answer."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from shuqiao.security import keys
+from shuqiao.security.http_signatures import CallContext, KeySigner, RequestSigner, sign_request
+from shuqiao.security.sessions import (
+    SessionRefused,
+    SessionSigner,
+    accept_answer,
+    answer_message,
+    decode_key,
+    encode_key,
+)
+from shuqiao.wire.receipt import HEADER, Promise, PromiseUnreadable, decode_promise, verify_promise
+
+TIMEOUT_S = 10.0
+MAX_ANSWER_BYTES = 4 * 1024 * 1024
+
+PromiseKeys = Mapping[str, keys.PublicKey]
+
+
+class PlaneUnreachable(Exception):
+    """The plane could not be reached, or what came back is no answer of a plane."""
+
+
+class PromiseBroken(Exception):
+    """The answer's promise is missing or does not hold; the answer must not be relied on."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlaneAnswer:
+    """What the plane answered: HTTP status, JSON body, and the promise once it was checked.
+
+    `promise_text` is the promise as it was sent, to be kept as evidence.
+    """
+
+    status: int
+    body: dict[str, Any]
+    promise: Promise | None = None
+    promise_text: str = ""
+
+    @property
+    def is_answered(self) -> bool:
+        """The call was answered and not refused."""
+        return self.status == 200
+
+    @property
+    def code(self) -> str | None:
+        """The stable code of a refusal."""
+        code = self.body.get("code")
+        return str(code) if code is not None else None
+
+
+def load_promise_keys(entries: list[dict[str, str]]) -> dict[str, keys.PublicKey]:
+    """Read public keys (base64 of SubjectPublicKeyInfo DER) and hold each against its id."""
+    loaded: dict[str, keys.PublicKey] = {}
+    for entry in entries:
+        try:
+            der = base64.b64decode(entry["public_key"], validate=True)
+        except (binascii.Error, ValueError) as error:
+            raise keys.KeyRefusedError("a promise key is not base64") from error
+        if keys.key_id(der) != entry["id"]:
+            raise keys.KeyRefusedError("a promise key does not belong to its id")
+        loaded[entry["id"]] = keys.load_public_der(der)
+    return loaded
+
+
+class PlaneClient:
+    """Makes signed calls as one application; not for several threads at once.
+
+    With `promise_keys` every recorded answer must carry a promise that holds, else `PromiseBroken`.
+    Calls are never repeated: a repeated signature is refused, and a new one is a new call in the log.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        signer: RequestSigner,
+        *,
+        promise_keys: PromiseKeys | None = None,
+        timeout_s: float = TIMEOUT_S,
+        language: str = "zh",
+    ) -> None:
+        """Keep the settings; the first call connects."""
+        self._signer = signer
+        self._promise_keys = promise_keys
+        self._http = httpx.Client(
+            base_url=url.rstrip("/"),
+            timeout=timeout_s,
+            headers={"accept-language": language},
+            trust_env=False,
+        )
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def __enter__(self) -> PlaneClient:
+        """Use the client in a `with` block."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
+        self.close()
+
+    def verify(
+        self, resource: str, subject: str, claims: Mapping[str, str], *, case: str = "", context: CallContext
+    ) -> PlaneAnswer:
+        """Ask whether claims agree with a record."""
+        body: dict[str, Any] = {"subject": subject, "claims": dict(claims)}
+        return self._call(resource, "verify", body, case, context)
+
+    def query(
+        self, resource: str, subject: str, items: list[str], *, case: str = "", context: CallContext
+    ) -> PlaneAnswer:
+        """Ask for items of a record; without items for all that is granted."""
+        body: dict[str, Any] = {"subject": subject}
+        if items:
+            body["items"] = items
+        return self._call(resource, "query", body, case, context)
+
+    def _call(
+        self, resource: str, operation: str, body: dict[str, Any], case: str, context: CallContext
+    ) -> PlaneAnswer:
+        if case:
+            body["case"] = case
+        path = f"/v1/resources/{quote(resource, safe='')}/{operation}"
+        response = self._post(path, body, context, self._signer)
+        text = response.headers.get(HEADER, "")
+        return PlaneAnswer(
+            response.status_code, _json_of(response), self._checked_promise(response, text), text
+        )
+
+    def agree_session(self, signer: KeySigner) -> SessionSigner:
+        """Agree a session key with the application's own key, and use it from now on."""
+        own = X25519PrivateKey.generate()
+        client = own.public_key().public_bytes_raw()
+        response = self._post("/v1/sessions", {"public_key": encode_key(client)}, CallContext(), signer)
+        answer = _json_of(response)
+        if response.status_code != 200:
+            raise PlaneUnreachable(f"no session was agreed: {answer.get('code', response.status_code)}")
+        try:
+            server = decode_key(answer["public_key"])
+            self._check_session(answer, client, server)
+            session = accept_answer(own, server, signer.key_id, answer["key_id"])
+        except (KeyError, TypeError, SessionRefused) as error:
+            raise PlaneUnreachable("the answer agrees no session") from error
+        self._signer = session
+        return session
+
+    def _check_session(self, answer: dict[str, Any], client: bytes, server: bytes) -> None:
+        if self._promise_keys is None:
+            return
+        key = self._promise_keys.get(answer["signed_by"])
+        message = answer_message(client, server, answer["key_id"], answer["expires_at"])
+        if key is None or not keys.verify("ed25519", key, decode_key(answer["signature"]), message):
+            raise PromiseBroken("the session was not agreed with the platform")
+
+    def _post(
+        self, path: str, body: dict[str, Any], context: CallContext, signer: RequestSigner
+    ) -> httpx.Response:
+        raw = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+        target = ("POST", self._http.base_url.netloc.decode("ascii"), path)
+        headers = sign_request(signer, target, raw, context, int(time.time()))
+        headers["content-type"] = "application/json"
+        try:
+            response = self._http.post(path, content=raw, headers=headers)
+        except httpx.HTTPError as error:
+            raise PlaneUnreachable(f"{type(error).__name__} at {self._http.base_url}") from error
+        if len(response.content) > MAX_ANSWER_BYTES:
+            raise PlaneUnreachable("the answer is too large")
+        return response
+
+    def _checked_promise(self, response: httpx.Response, text: str) -> Promise | None:
+        """Check the promise of a recorded answer; answers that were not recorded carry none."""
+        if not text:
+            if response.status_code == 200 and self._promise_keys is not None:
+                raise PromiseBroken("the answer came without a promise")
+            return None
+        try:
+            promise = decode_promise(text)
+        except PromiseUnreadable as error:
+            raise PromiseBroken("the promise can't be read") from error
+        if self._promise_keys is not None:
+            key = self._promise_keys.get(promise.key_id)
+            if key is None or not verify_promise(promise, response.content, key):
+                raise PromiseBroken("the promise is not the platform's about this answer")
+        return promise
+
+
+def _json_of(response: httpx.Response) -> dict[str, Any]:
+    try:
+        body = response.json()
+    except ValueError as error:
+        raise PlaneUnreachable("the answer is not JSON") from error
+    if not isinstance(body, dict):
+        raise PlaneUnreachable("the answer is not a JSON object")
+    return body
