@@ -1,9 +1,9 @@
 """The message in which a department's node sends one batch of rows, and how each side checks it.
 
 A message is msgpack of four byte strings: manifest (JSON), the node's Ed25519 signature over the manifest,
-the plain part and the sealed part. A part is an Arrow IPC stream of one record batch, compressed as a whole
-with zstd behind its size in 4 bytes; the sealed part is such a part sealed to the vault. Row n of one part
-belongs to row n of the other.
+the plain part and the sealed part. A part is an Arrow IPC stream of one record batch whose buffers are
+compressed with zstd; the sealed part is such a part sealed to the vault. Row n of one part belongs to row n
+of the other.
 
 Everything here refuses with `BatchMalformed` or `BatchSignatureInvalid` and names the part at fault, never a
 value. It does not look at values: the loader does that with the resource's rules.
@@ -30,8 +30,7 @@ MAX_PART_BYTES = 32 * 1024 * 1024
 
 ALGORITHM = "ed25519"
 
-_SIZE = struct.Struct(">I")
-_CODEC = pa.Codec("zstd", compression_level=3)
+_WRITE = pa.ipc.IpcWriteOptions(compression=pa.Codec("zstd", compression_level=3))
 _Digest = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 _Field = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9_]{0,62}$")]
 _Code = Annotated[str, msgspec.Meta(pattern="^[a-z_]{1,40}$")]
@@ -120,12 +119,12 @@ def read_manifest(package: Package) -> Manifest:
 
 
 def encode_part(rows: pa.RecordBatch) -> bytes:
-    """Return one record batch as a part: size in 4 bytes, then the zstd-compressed Arrow IPC stream."""
+    """Return one record batch as a part."""
     sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, rows.schema) as writer:
+    with pa.ipc.new_stream(sink, rows.schema, options=_WRITE) as writer:
         writer.write_batch(rows)
-    stream = sink.getvalue()
-    return _SIZE.pack(stream.size) + bytes(_CODEC.compress(stream, asbytes=True))
+    part: bytes = sink.getvalue().to_pybytes()
+    return part
 
 
 def decode_part(part: bytes, schema: pa.Schema, rows: int | None, name: str) -> pa.RecordBatch:
@@ -135,23 +134,19 @@ def decode_part(part: bytes, schema: pa.Schema, rows: int | None, name: str) -> 
     """
     try:
         return _decode_part(part, schema, rows)
-    except (pa.ArrowException, ValueError, struct.error, IndexError, OSError, MemoryError):
+    except (pa.ArrowException, ValueError, struct.error, StopIteration, OSError, MemoryError):
         raise BatchMalformed(part=name) from None
 
 
 def _decode_part(part: bytes, schema: pa.Schema, rows: int | None) -> pa.RecordBatch:
-    (size,) = _SIZE.unpack_from(part)
-    if size > MAX_PART_BYTES:
-        raise ValueError("too large")
-    stream = _CODEC.decompress(part[_SIZE.size :], decompressed_size=size)
-    reader = pa.ipc.MessageReader.open_stream(pa.BufferReader(stream))
+    reader = pa.ipc.MessageReader.open_stream(pa.BufferReader(part))
     head, body = reader.read_next_message(), reader.read_next_message()
     if head.type != "schema" or body.type != "record batch":
         raise ValueError("unexpected message")
     if not pa.ipc.read_schema(head).equals(schema):
         raise ValueError("other columns than the catalogue's")
-    if _has_compressed_body(body.metadata.to_pybytes()):
-        raise ValueError("compressed twice")
+    if _unfolded_bytes(body.metadata.to_pybytes(), body.body.to_pybytes()) > MAX_PART_BYTES:
+        raise ValueError("unfolds into too much")
     batch = pa.ipc.read_record_batch(body, schema)
     # A batch without columns has no row count of its own: the other part carries all items.
     if len(schema) and rows is not None and batch.num_rows != rows:
@@ -162,18 +157,38 @@ def _decode_part(part: bytes, schema: pa.Schema, rows: int | None) -> pa.RecordB
     return batch
 
 
-def _has_compressed_body(metadata: bytes) -> bool:
-    """Say whether a record batch compresses its buffers, which could unfold to any size when it is read.
+def _unfolded_bytes(metadata: bytes, body: bytes) -> int:
+    """Return how large a record batch becomes when its buffers are decompressed.
 
-    Arrow has no switch against that, so the flag is read from the flatbuffer: field 2 of the message is the
-    record batch, field 3 of that its compression.
+    Arrow has no bound of its own: each compressed buffer says in its first 8 bytes how large it gets, and
+    that much is allocated before anything is checked. So the sizes are added up first, from the flatbuffer:
+    field 2 of the message is the record batch, its field 2 the list of buffers, field 3 the compression.
     """
     (message,) = struct.unpack_from("<I", metadata)
-    header = _table_field(metadata, message, 2)
-    if header is None:
-        raise ValueError("no header")
-    (offset,) = struct.unpack_from("<I", metadata, header)
-    return _table_field(metadata, header + offset, 3) is not None
+    batch = _follow(metadata, _table_field(metadata, message, 2))
+    if _table_field(metadata, batch, 3) is None:
+        return len(body)
+    buffers = _follow(metadata, _table_field(metadata, batch, 2))
+    (count,) = struct.unpack_from("<I", metadata, buffers)
+    total = 0
+    for index in range(count):
+        offset, length = struct.unpack_from("<qq", metadata, buffers + 4 + 16 * index)
+        if length <= 0:
+            continue
+        (size,) = struct.unpack_from("<q", body, offset)
+        # -1 marks a buffer that is stored as it is.
+        total += length if size == -1 else size
+        if offset < 0 or size < -1:
+            raise ValueError("impossible buffer")
+    return total
+
+
+def _follow(metadata: bytes, field: int | None) -> int:
+    """Return where the table or vector lies that a field refers to."""
+    if field is None:
+        raise ValueError("no such field")
+    (offset,) = struct.unpack_from("<I", metadata, field)
+    return field + int(offset)
 
 
 def _table_field(metadata: bytes, table: int, number: int) -> int | None:
@@ -187,4 +202,4 @@ def _table_field(metadata: bytes, table: int, number: int) -> int | None:
     if slot + 2 > length:
         return None
     (offset,) = struct.unpack_from("<H", metadata, directory + slot)
-    return table + offset if offset else None
+    return table + int(offset) if offset else None
