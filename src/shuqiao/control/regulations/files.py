@@ -1,0 +1,146 @@
+"""The data files of the regulations: where they lie, and each one read, checked and turned into values.
+
+Every function raises RegulationInvalid with file, line and reason where a file can't be used. Results are
+kept for the life of the process: a changed file counts from the next start.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+
+import shuqiao
+from shuqiao.control.regulations import meaning, values
+from shuqiao.control.regulations.documents import Document, read_document
+from shuqiao.rules.articles import Article, Clause, find_clause, parse_articles
+from shuqiao.rules.catalogue import Bodies, DataList
+from shuqiao.rules.errors import RegulationInvalid
+from shuqiao.rules.regulation import Regulation
+from shuqiao.rules.workdays import Calendar
+
+_ID = re.compile(r"[a-z]+-[0-9]{4}(-[a-z0-9]+)*", re.ASCII)
+_CALENDAR = re.compile(r"[a-z]{2,10}", re.ASCII)
+
+
+def regulations_dir() -> Path:
+    """Where the data files lie: inside an installed package, or at the root of a checkout."""
+    package = Path(shuqiao.__file__).resolve().parent
+    for folder in (package / "regulations", package.parent.parent / "regulations"):
+        if (folder / "schema.json").is_file():
+            return folder
+    raise RegulationInvalid(file="schema.json", line=1, reason="the folder of regulations is missing")
+
+
+def regulation_ids(folder: Path | None = None) -> tuple[str, ...]:
+    """The ids of all regulation files, sorted."""
+    return tuple(
+        sorted(path.stem for path in (folder or regulations_dir()).glob("*-[0-9][0-9][0-9][0-9]*.yaml"))
+    )
+
+
+@cache
+def load_regulation(regulation_id: str, folder: Path | None = None) -> Regulation:
+    """One regulation, checked against its schema, its text and itself."""
+    base = folder or regulations_dir()
+    name = f"{regulation_id}.yaml"
+    if len(regulation_id) > 64 or not _ID.fullmatch(regulation_id):
+        raise RegulationInvalid(file="regulations", line=1, reason="this is no id of a regulation")
+    document = _read(base, name, "regulation")
+    if document.content["id"] != regulation_id:
+        raise document.invalid(("id",), f"the file is called {name}")
+    meaning.check_regulation(document, load_articles(document.content["text"], base))
+    return values.regulation_of(document)
+
+
+@cache
+def load_articles(text_file: str, folder: Path | None = None) -> Mapping[int, Article]:
+    """The articles of a regulation's text; a text without any is refused."""
+    path = _inside(folder or regulations_dir(), text_file)
+    try:
+        articles = parse_articles(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise RegulationInvalid(file=text_file, line=1, reason="the text can't be read") from error
+    if not articles:
+        raise RegulationInvalid(file=text_file, line=1, reason="the text has no article")
+    return articles
+
+
+@cache
+def load_departments(regulation: Regulation, folder: Path | None = None) -> Bodies:
+    """The departments that a regulation's file names."""
+    document = _read(folder or regulations_dir(), regulation.departments_file, "departments")
+    _same_regulation(document, regulation)
+    meaning.check_departments(document, {role.key for role in regulation.body_roles})
+    return values.bodies_of(document)
+
+
+@cache
+def load_catalogue(regulation: Regulation, folder: Path | None = None) -> tuple[DataList, ...]:
+    """The lists of a regulation's catalogue with all their items, in the order of the law."""
+    base = folder or regulations_dir()
+    document = _read(base, regulation.catalogue_file, "catalogue")
+    _same_regulation(document, regulation)
+    words = {body.word for body in load_departments(regulation, folder).departments}
+    meaning.check_catalogue(document, load_articles(regulation.text_file, folder), words)
+    return values.lists_of(document)
+
+
+@cache
+def load_calendar(name: str = "cn", folder: Path | None = None) -> Calendar:
+    """The calendar of all announced years; a calendar without any year is refused."""
+    base = folder or regulations_dir()
+    if not _CALENDAR.fullmatch(name):
+        raise RegulationInvalid(file="calendars", line=1, reason="this is no name of a calendar")
+    paths = sorted((base / "calendars").glob(f"{name}-[0-9][0-9][0-9][0-9].yaml"))
+    if not paths:
+        raise RegulationInvalid(file=f"calendars/{name}", line=1, reason="there is no such calendar")
+    years = [_load_year(base, f"calendars/{path.name}") for path in paths]
+    return Calendar(
+        frozenset(year for calendar in years for year in calendar.years),
+        {day: worked for calendar in years for day, worked in calendar.days.items()},
+    )
+
+
+def _load_year(base: Path, name: str) -> Calendar:
+    document = _read(base, name, "calendar")
+    if not name.endswith(f"-{document.content['year']}.yaml"):
+        raise document.invalid(("year",), "the file is named for another year")
+    meaning.check_calendar(document)
+    days = {
+        values.day_of(document, (part, at, "date"), row["date"]): part == "working_days"
+        for part in ("holidays", "working_days")
+        for at, row in enumerate(document.content[part])
+    }
+    return Calendar(frozenset({document.content["year"]}), days)
+
+
+def clause(regulation: Regulation, citation: str, folder: Path | None = None) -> Clause | None:
+    """The clause a citation names, with its name in both languages; None for a setting."""
+    return find_clause(load_articles(regulation.text_file, folder), citation)
+
+
+def article_text(regulation: Regulation, citation: str, folder: Path | None = None) -> str:
+    """The words of the law that a citation such as `35(1)` names; KeyError where there are none."""
+    found = clause(regulation, citation, folder)
+    if found is None:
+        raise KeyError(citation)
+    return "\n".join(found.lines)
+
+
+def _read(base: Path, name: str, kind: str) -> Document:
+    return read_document(_inside(base, name), kind, base / "schema.json")
+
+
+def _inside(base: Path, name: str) -> Path:
+    # The schema already bounds the names; this holds even if a schema is changed.
+    path = (base / name).resolve()
+    if not path.is_relative_to(base.resolve()):
+        raise RegulationInvalid(file="regulations", line=1, reason="a file outside the folder is named")
+    return path
+
+
+def _same_regulation(document: Document, regulation: Regulation) -> None:
+    if document.content["regulation"] != regulation.id:
+        raise document.invalid(("regulation",), f"the file belongs to {regulation.id}")
