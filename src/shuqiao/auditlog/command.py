@@ -126,7 +126,7 @@ def _find(connection: proofs.Connection, wanted: str) -> StoredEntry:
 
 
 def _print_entry(entry: StoredEntry) -> None:
-    print(f"entry     {entry.id}\nat        {time_text(entry.occurred_at)}\nevent     {entry.event}")
+    print(f"entry       {entry.id}\nat          {time_text(entry.occurred_at)}\nevent       {entry.event}")
     shown = (
         ("department", entry.department),
         ("provider", entry.provider),
@@ -138,17 +138,19 @@ def _print_entry(entry: StoredEntry) -> None:
     )
     for name, value in shown:
         if value is not None:
-            print(f"{name:<10}{value}")
-    print(f"digest    {entry.digest.hex()}")
+            print(f"{name:<12}{value}")
+    print(f"digest      {entry.digest.hex()}")
 
 
 def _print_proof(proof: proofs.InclusionProof, signed: bool) -> None:
     checkpoint = proof.signed.checkpoint
-    print(f"position  {proof.position} of {checkpoint.size}")
+    print(f"position    {proof.position} of {checkpoint.size}")
     for step, node in enumerate(proof.path):
-        print(f"{'path' if step == 0 else '':<10}{node.hex()}")
-    print(f"root      {checkpoint.root.hex()}")
-    print(f"signed    {time_text(checkpoint.signed_at)} by key {proof.signed.key_id} of {checkpoint.origin}")
+        print(f"{'path' if step == 0 else '':<12}{node.hex()}")
+    print(f"root        {checkpoint.root.hex()}")
+    print(
+        f"signed      {time_text(checkpoint.signed_at)} by key {proof.signed.key_id} of {checkpoint.origin}"
+    )
     _say(proof.holds(), "the path leads from the entry to the root of the newest checkpoint")
     _say(signed, "the checkpoint is signed by the log's key")
 

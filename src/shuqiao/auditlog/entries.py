@@ -85,7 +85,8 @@ def _column_fault(entry: StoredEntry, lines: Sequence[dict[str, object]]) -> str
     expected += [("id", "id", str(entry.id)), ("record_id", "record", record)]
     for column, key, value in expected:
         said = [line[key] for line in lines if key in line] or [None]
-        if any(other != value for other in said):
+        # Writers leave out what is empty; an empty column says no more than a null one.
+        if any((other or None) != (value or None) for other in said):
             return f"its column {column} does not say what its body says"
     moments = [line["at"] for line in lines if "at" in line] or [None]
     if any(_moment(text) != entry.occurred_at for text in moments):

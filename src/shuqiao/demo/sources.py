@@ -94,11 +94,11 @@ CREATE OR REPLACE FUNCTION jl_gxsj() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN NEW.gxsj := clock_timestamp(); RETURN NEW; END $$;
 CREATE TRIGGER jl_gxsj BEFORE UPDATE ON {} FOR EACH ROW EXECUTE FUNCTION jl_gxsj();
 """
-_HEALTH_COLUMNS: Final = (
+HEALTH_COLUMNS: Final = (
     "zsbh", "xsexm", "xb", "jkzk", "mqxm", "mqsfzh", "fqxm", "fqsfzh", "csrq", "qfsj", "qfjg", "gxsj",
     "sample_note",
 )  # fmt: skip
-_POLICE_COLUMNS: Final = (
+POLICE_COLUMNS: Final = (
     "gmsfhm", "xm", "xb", "mz", "csrq", "zz", "hjzj", "pcs", "hjzt", "yxzqh", "ypcs", "zxrq", "zxyy", "gxsj",
     "sample_note",
 )  # fmt: skip
@@ -139,7 +139,7 @@ def create_health_source(url: str, births: Iterable[Birth]) -> int:
 
     A table that is there already is left as it is.
     """
-    return _create(url, HEALTH_TABLE, _HEALTH_DDL, _HEALTH_COLUMNS, map(_birth_row, births))
+    return _create(url, HEALTH_TABLE, _HEALTH_DDL, HEALTH_COLUMNS, map(_birth_row, births))
 
 
 def create_police_source(url: str, register: Iterable[Resident], seed: int = SEED) -> int:
@@ -147,7 +147,7 @@ def create_police_source(url: str, register: Iterable[Resident], seed: int = SEE
 
     About one household record in eighty is cancelled: moved away (1) or deceased (2).
     """
-    return _create(url, POLICE_TABLE, _POLICE_DDL, _POLICE_COLUMNS, _police_rows(register, seed))
+    return _create(url, POLICE_TABLE, _POLICE_DDL, POLICE_COLUMNS, _police_rows(register, seed))
 
 
 def create_market_source(url: str, companies: Iterable[Enterprise]) -> int:
