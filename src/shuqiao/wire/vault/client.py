@@ -59,9 +59,14 @@ _welcome_decoder = msgspec.msgpack.Decoder(Welcome | Refused)
 _spec_encoder = msgspec.msgpack.Encoder()
 
 
-async def read_frame(reader: asyncio.StreamReader, limit_bytes: int = MAX_FRAME_BYTES) -> bytes:
-    """Read the body of one frame; a frame beyond the limit is refused before its body is read."""
-    size = int.from_bytes(await reader.readexactly(LENGTH_BYTES), "big")
+async def read_frame(
+    reader: asyncio.StreamReader, limit_bytes: int = MAX_FRAME_BYTES, begun: bytes = b""
+) -> bytes:
+    """Read the body of one frame; a frame beyond the limit is refused before its body is read.
+
+    `begun` is what was read of the length already.
+    """
+    size = int.from_bytes(begun + await reader.readexactly(LENGTH_BYTES - len(begun)), "big")
     if size > limit_bytes:
         raise FrameRefused(f"a frame of {size} bytes exceeds {limit_bytes}")
     return await reader.readexactly(size)

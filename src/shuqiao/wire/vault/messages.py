@@ -125,7 +125,7 @@ class Assign(msgspec.Struct, frozen=True, tag="assign"):
     resource: Resource
     spec: Annotated[bytes, msgspec.Meta(max_length=256 * 1024)]
     department: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{6}-[a-z0-9-]{1,40}$")]
-    sequence: Annotated[int, msgspec.Meta(ge=1, lt=2**63)]
+    sequence: Annotated[int, msgspec.Meta(ge=1, lt=2**62)]
     sealed: bytes
     skip: Annotated[tuple[int, ...], msgspec.Meta(max_length=MAX_ROWS)]
     entries: Entries
@@ -220,9 +220,8 @@ REFUSAL_CODES = frozenset(
     {
         "vault_access_refused",
         "vault_operation_not_allowed",
-        "vault_request_malformed",
-        "vault_overloaded",
         "vault_unavailable",
+        "vault_answer_too_large",
         "batch_malformed",
     }
 )

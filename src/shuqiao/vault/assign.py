@@ -1,0 +1,332 @@
+"""Storing a batch: decide purely what each row changes, then write all of it in one transaction.
+
+The same batch again changes nothing and gives the same ids and versions, so the loader may repeat it after
+any crash on either side.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+# Made in C; a batch needs hundreds of thousands of ids.
+from asyncpg.pgproto.pgproto import UUID as FastUUID
+
+from shuqiao.rules.normalise import normalise_value
+from shuqiao.vault.batch import PreparedRow, ResourceForm, decode_content, own_identifier
+from shuqiao.vault.keys import VaultKeys
+from shuqiao.vault.store import ASSIGN_LOCK, log_operation
+from shuqiao.wire.vault import AssignedRow
+
+if TYPE_CHECKING:
+    from shuqiao.vault.store import Connection, Pool
+
+_EXISTING = """
+SELECT key_blind, record_id, subject_id, version, content, department, sequence
+FROM vault.record WHERE resource = $1 AND key_blind = ANY($2::bytea[])
+"""
+_IDENTIFIERS = """
+SELECT i.kind, i.blind, i.subject_id
+FROM unnest($1::text[], $2::bytea[]) AS asked (kind, blind)
+JOIN vault.identifier i USING (kind, blind)
+"""
+_PAYLOADS = "SELECT record_id, payload FROM vault.record WHERE record_id = ANY($1::uuid[])"
+_UPDATE = """
+UPDATE vault.record r
+SET subject_id = u.subject_id, version = u.version, payload = u.payload, content = u.content,
+    department = $1, sequence = $2, key_version = $3
+FROM unnest($4::uuid[], $5::uuid[], $6::int[], $7::bytea[], $8::bytea[])
+    AS u (record_id, subject_id, version, payload, content)
+WHERE r.record_id = u.record_id
+"""
+_CONFIRM = """
+UPDATE vault.record SET department = $1, sequence = $2
+WHERE record_id = ANY($3::uuid[]) AND (department, sequence) IS DISTINCT FROM ($1, $2)
+"""
+_FORGET_NAMES = """
+DELETE FROM vault.name_index n USING unnest($1::bytea[], $2::uuid[]) AS old (blind, record_id)
+WHERE n.blind = old.blind AND n.record_id = old.record_id
+"""
+_FORGET_RELATED = "DELETE FROM vault.related_party WHERE record_id = ANY($1::uuid[])"
+_KEEP_SPEC = """
+INSERT INTO vault.resource (id, spec) VALUES ($1, $2)
+ON CONFLICT (id) DO UPDATE SET spec = excluded.spec, updated_at = now()
+WHERE vault.resource.spec IS DISTINCT FROM excluded.spec
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchOrigin:
+    """Which batch the rows come from."""
+
+    form: ResourceForm
+    spec: bytes
+    department: str
+    sequence: int
+    client: str
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class BlindRow:
+    """A prepared row with the blinds of everything it is found by."""
+
+    source: PreparedRow
+    key: bytes
+    own: tuple[str, bytes] | None
+    related: tuple[tuple[str, str, bytes], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Existing:
+    """What the vault holds of a record already."""
+
+    record: UUID
+    subject: UUID
+    version: int
+    content: bytes
+    department: str
+    sequence: int
+
+
+@dataclass(slots=True)
+class Changes:
+    """Rows to write, collected while the batch is decided, each in the order of its table's columns."""
+
+    subjects: list[tuple[UUID]] = field(default_factory=list)
+    identifiers: list[tuple[str, bytes, UUID, int]] = field(default_factory=list)
+    records: list[tuple[object, ...]] = field(default_factory=list)
+    updates: list[tuple[UUID, UUID, int, bytes, bytes]] = field(default_factory=list)
+    confirmed: list[UUID] = field(default_factory=list)
+    names: list[tuple[bytes, UUID]] = field(default_factory=list)
+    old_names: list[tuple[bytes, UUID]] = field(default_factory=list)
+    related: list[tuple[UUID, str, UUID]] = field(default_factory=list)
+    answer: list[AssignedRow] = field(default_factory=list)
+
+
+def blind_row(keys: VaultKeys, form: ResourceForm, row: PreparedRow) -> BlindRow:
+    """Compute the blinds of a row."""
+    own = None if row.own is None else (row.own[0], keys.identifier_blind(*row.own))
+    related = tuple([(name, kind, keys.identifier_blind(kind, number)) for name, kind, number in row.related])
+    return BlindRow(row, keys.record_key_blind(form.resource, row.key), own, related)
+
+
+class BatchDecider:
+    """Decides, row by row, what a batch changes; touches no database.
+
+    `subjects` grows as the batch names persons not known before, so two rows that name the same person
+    agree.
+    """
+
+    def __init__(
+        self,
+        keys: VaultKeys,
+        origin: BatchOrigin,
+        existing: dict[bytes, Existing],
+        subjects: dict[tuple[str, bytes], UUID],
+    ) -> None:
+        """Take what the vault holds of the records and numbers of this batch."""
+        self._keys = keys
+        self._origin = origin
+        self._existing = existing
+        self._subjects = subjects
+        self._ids = _RandomIds()
+        self.changes = Changes()
+
+    def changed_records(self, rows: Sequence[BlindRow]) -> list[UUID]:
+        """The records whose present content is needed to decide, because the batch replaces it."""
+        known = [(row, self._existing[row.key]) for row in rows if row.key in self._existing]
+        return [held.record for row, held in known if self._replaces(row, held)]
+
+    def decide(self, row: BlindRow, payloads: dict[UUID, bytes]) -> None:
+        """Add one row's changes and its answer."""
+        held = self._existing.get(row.key)
+        if held is None:
+            self._add(row)
+        elif self._replaces(row, held):
+            self._replace(
+                row, held, decode_content(self._keys.decrypt(held.record.bytes, payloads[held.record]))
+            )
+        else:
+            if not self._is_older(held):
+                self.changes.confirmed.append(held.record)
+            self._answer(row, held.record, held.subject, held.version)
+
+    def _is_older(self, held: Existing) -> bool:
+        return held.department == self._origin.department and held.sequence > self._origin.sequence
+
+    def _replaces(self, row: BlindRow, held: Existing) -> bool:
+        mark = self._keys.content_mark(held.record.bytes, row.source.content)
+        return mark != held.content and not self._is_older(held)
+
+    def _add(self, row: BlindRow) -> None:
+        record = self._ids.next()
+        subject = self._new_subject() if row.own is None else self._subject_of(*row.own)
+        payload, mark = self._protect(record, row)
+        origin = self._origin
+        self.changes.records.append(
+            (
+                record,
+                origin.form.resource,
+                row.key,
+                subject,
+                1,
+                payload,
+                mark,
+                origin.department,
+                origin.sequence,
+                self._keys.version,
+            )
+        )
+        self._index(row, record)
+        self._answer(row, record, subject, 1)
+
+    def _replace(self, row: BlindRow, held: Existing, old: dict[str, str]) -> None:
+        subject = self._subject_after(row, held, old)
+        payload, mark = self._protect(held.record, row)
+        version = held.version + 1
+        self.changes.updates.append((held.record, subject, version, payload, mark))
+        form = self._origin.form
+        for item in form.items:
+            if item.kind == "name" and item.field in old:
+                name = normalise_value(item.kind, item.type, old[item.field])
+                blind = self._keys.name_blind(form.resource, item.field, name)
+                self.changes.old_names.append((blind, held.record))
+        self._index(row, held.record)
+        self._answer(row, held.record, subject, version)
+
+    def _subject_after(self, row: BlindRow, held: Existing, old: dict[str, str]) -> UUID:
+        """Keep the subject, unless the record's own number is corrected to somebody else's.
+
+        A number that appears for the first time on a record without one belongs to the record's subject,
+        if nobody else has it yet.
+        """
+        if row.own is None:
+            return held.subject
+        if row.own not in self._subjects and not self._had_own(old):
+            self._name_subject(row.own, held.subject)
+        return self._subject_of(*row.own)
+
+    def _had_own(self, old: dict[str, str]) -> bool:
+        form = self._origin.form
+        return any(
+            own_identifier(form, item, normalise_value(item.kind, item.type, old[item.field])) is not None
+            for item in form.items
+            if item.field in old
+        )
+
+    def _subject_of(self, kind: str, blind: bytes) -> UUID:
+        subject = self._subjects.get((kind, blind))
+        if subject is None:
+            subject = self._new_subject()
+            self._name_subject((kind, blind), subject)
+        return subject
+
+    def _name_subject(self, identifier: tuple[str, bytes], subject: UUID) -> None:
+        self._subjects[identifier] = subject
+        self.changes.identifiers.append((*identifier, subject, self._keys.version))
+
+    def _new_subject(self) -> UUID:
+        subject = self._ids.next()
+        self.changes.subjects.append((subject,))
+        return subject
+
+    def _protect(self, record: UUID, row: BlindRow) -> tuple[bytes, bytes]:
+        raw, content = record.bytes, row.source.content
+        return self._keys.encrypt(raw, content), self._keys.content_mark(raw, content)
+
+    def _index(self, row: BlindRow, record: UUID) -> None:
+        resource = self._origin.form.resource
+        for name_field, name in row.source.names:
+            self.changes.names.append((self._keys.name_blind(resource, name_field, name), record))
+        for related_field, kind, blind in row.related:
+            self.changes.related.append((record, related_field, self._subject_of(kind, blind)))
+
+    def _answer(self, row: BlindRow, record: UUID, subject: UUID, version: int) -> None:
+        self.changes.answer.append(AssignedRow(row.source.row, record, subject, version))
+
+
+class _RandomIds:
+    """Random ids (UUID version 4), drawn from the system many at a time."""
+
+    def __init__(self) -> None:
+        self._bytes = b""
+        self._position = 0
+
+    def next(self) -> UUID:
+        if self._position == len(self._bytes):
+            self._bytes, self._position = os.urandom(16 * 512), 0
+        raw = bytearray(self._bytes[self._position : self._position + 16])
+        self._position += 16
+        raw[6] = raw[6] & 0x0F | 0x40
+        raw[8] = raw[8] & 0x3F | 0x80
+        return FastUUID(bytes(raw))
+
+
+async def store_batch(
+    pool: Pool, keys: VaultKeys, origin: BatchOrigin, rows: Sequence[BlindRow]
+) -> list[AssignedRow]:
+    """Decide and write a batch in one transaction; batches wait for each other."""
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", ASSIGN_LOCK)
+        existing = await _read_existing(connection, origin, rows)
+        subjects = await _read_identifiers(connection, rows)
+        decider = BatchDecider(keys, origin, existing, subjects)
+        changed = decider.changed_records(rows)
+        payloads: dict[UUID, bytes] = (
+            {row[0]: row[1] for row in await connection.fetch(_PAYLOADS, changed)} if changed else {}
+        )
+        for row in rows:
+            decider.decide(row, payloads)
+        await _write(connection, keys, origin, decider.changes)
+        return decider.changes.answer
+
+
+async def _read_existing(
+    connection: Connection, origin: BatchOrigin, rows: Sequence[BlindRow]
+) -> dict[bytes, Existing]:
+    found = await connection.fetch(_EXISTING, origin.form.resource, [row.key for row in rows])
+    return {row[0]: Existing(*row[1:]) for row in found}
+
+
+async def _read_identifiers(
+    connection: Connection, rows: Sequence[BlindRow]
+) -> dict[tuple[str, bytes], UUID]:
+    asked = {row.own for row in rows if row.own is not None}
+    asked.update((kind, blind) for row in rows for _, kind, blind in row.related)
+    pairs = list(asked)
+    found = await connection.fetch(_IDENTIFIERS, [kind for kind, _ in pairs], [blind for _, blind in pairs])
+    return {(row[0], row[1]): row[2] for row in found}
+
+
+async def _write(connection: Connection, keys: VaultKeys, origin: BatchOrigin, changes: Changes) -> None:
+    await connection.execute(_KEEP_SPEC, origin.form.resource, origin.spec)
+    await _copy(connection, "subject", ("id",), changes.subjects)
+    await _copy(connection, "identifier", ("kind", "blind", "subject_id", "key_version"), changes.identifiers)
+    columns = ("record_id", "resource", "key_blind", "subject_id", "version", "payload", "content")
+    await _copy(connection, "record", (*columns, "department", "sequence", "key_version"), changes.records)
+    if changes.updates:
+        parts = [list(part) for part in zip(*changes.updates, strict=True)]
+        await connection.execute(_UPDATE, origin.department, origin.sequence, keys.version, *parts)
+        await connection.execute(_FORGET_RELATED, parts[0])
+    if changes.old_names:
+        blinds, records = zip(*changes.old_names, strict=True)
+        await connection.execute(_FORGET_NAMES, list(blinds), list(records))
+    if changes.confirmed:
+        await connection.execute(_CONFIRM, origin.department, origin.sequence, changes.confirmed)
+    await _copy(connection, "name_index", ("blind", "record_id"), changes.names)
+    await _copy(connection, "related_party", ("record_id", "field", "subject_id"), changes.related)
+    count = len(changes.answer)
+    await log_operation(
+        connection, origin.client, "assign", origin.form.resource, count, origin.digest, "done"
+    )
+
+
+async def _copy(
+    connection: Connection, table: str, columns: tuple[str, ...], rows: Sequence[tuple[object, ...]]
+) -> None:
+    if rows:
+        await connection.copy_records_to_table(table, schema_name="vault", columns=columns, records=rows)

@@ -1,0 +1,72 @@
+"""The vault's keys, all derived from one master key, and the only uses made of them."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+MASTER_KEY_BYTES = 32
+NAME_BLIND_BYTES = 16
+_NONCE_BYTES = 12
+
+
+class VaultKeys:
+    """Blind indexes, content marks and payload encryption under one version of the keys.
+
+    Citizen numbers can be enumerated: whoever holds the blind key can name everybody. The keys therefore
+    never leave this object, and nothing here returns them.
+    """
+
+    def __init__(self, master: bytes, version: int = 1) -> None:
+        """Derive the keys of `version` from the master key."""
+        if len(master) != MASTER_KEY_BYTES:
+            raise ValueError("the master key must have 32 bytes")
+        self.version = version
+        # Feeding a key into HMAC costs more than the message, so it is done once and copied.
+        self._record_key = hmac.new(_derive(master, "record key", version), digestmod="sha256")
+        self._identifier = hmac.new(_derive(master, "identifier", version), digestmod="sha256")
+        self._name = hmac.new(_derive(master, "name", version), digestmod="sha256")
+        self._content = hmac.new(_derive(master, "content", version), digestmod="sha256")
+        self._payload = AESGCM(_derive(master, "payload", version))
+        self.check_value = hashlib.sha256(_derive(master, "check", version)).digest()
+
+    def record_key_blind(self, resource: str, number: str) -> bytes:
+        """Where a list's record is found; the same number in two lists gives two unlike blinds."""
+        return _mac(self._record_key, f"{resource}\x00{number}".encode())
+
+    def identifier_blind(self, kind: str, number: str) -> bytes:
+        """Where a person or body is found, whichever list names it."""
+        return _mac(self._identifier, f"{kind}\x00{number}".encode())
+
+    def name_blind(self, resource: str, field: str, name: str) -> bytes:
+        """Where the records that bear a name in one field of one list are found."""
+        return _mac(self._name, f"{resource}\x00{field}\x00{name}".encode())[:NAME_BLIND_BYTES]
+
+    def content_mark(self, record_id: bytes, content: bytes) -> bytes:
+        """A mark that tells whether a record's content changed; equal contents of two records look unlike."""
+        return _mac(self._content, record_id + content)
+
+    def encrypt(self, record_id: bytes, content: bytes) -> bytes:
+        """Encrypt a record's content; it opens under this record id only."""
+        nonce = os.urandom(_NONCE_BYTES)
+        return nonce + self._payload.encrypt(nonce, content, record_id)
+
+    def decrypt(self, record_id: bytes, payload: bytes) -> bytes:
+        """Give back a record's content; raises InvalidTag when it was altered or belongs to another."""
+        return self._payload.decrypt(payload[:_NONCE_BYTES], payload[_NONCE_BYTES:], record_id)
+
+
+def _derive(master: bytes, purpose: str, version: int) -> bytes:
+    info = f"shuqiao vault|{purpose}|{version}".encode("ascii")
+    return HKDF(hashes.SHA256(), 32, salt=None, info=info).derive(master)
+
+
+def _mac(keyed: hmac.HMAC, message: bytes) -> bytes:
+    fresh = keyed.copy()
+    fresh.update(message)
+    return fresh.digest()

@@ -1,0 +1,186 @@
+"""The vault's process: `python -m shuqiao.vault.main`, settings from the environment (see `settings`).
+
+Started as root, it opens every file and its socket first and then becomes VAULT_USER for good.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import grp
+import logging
+import os
+import pwd
+import resource
+import signal
+import socket
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import asyncpg
+import uvloop
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from shuqiao.security.keys import (
+    KeyRefusedError,
+    load_or_create_sealing_key,
+    load_sealing_key,
+    load_secret_file,
+    random_secret_file,
+)
+from shuqiao.vault.keys import MASTER_KEY_BYTES, VaultKeys
+from shuqiao.vault.operations import Operations
+from shuqiao.vault.server import Limits, VaultServer
+from shuqiao.vault.settings import SettingsInvalid, VaultSettings, load_settings
+from shuqiao.vault.store import WrongMasterKey, check_keys, migrate, migrations, open_pool
+from shuqiao.wire.vault import ALLOWED
+
+log = logging.getLogger("shuqiao.vault")
+
+POOL_SIZE = 8
+SOCKET_MODE = 0o660
+_BACKLOG = 64
+_PR_SET_PDEATHSIG = 1
+_PR_GET_PDEATHSIG = 2
+
+
+class StartRefused(Exception):
+    """The vault can't start safely; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """Everything read from files before the process gives up its rights."""
+
+    keys: VaultKeys
+    sealing_key: X25519PrivateKey
+    client_keys: Mapping[str, bytes]
+    listening: socket.socket
+
+
+def open_everything(settings: VaultSettings) -> Opened:
+    """Read or make the keys and open the socket."""
+    if settings.create_key:
+        master = random_secret_file(settings.key_file, MASTER_KEY_BYTES)
+        sealing_key = load_or_create_sealing_key(settings.sealing_key_file)
+        client_keys = {name: random_secret_file(settings.client_keys / name) for name in sorted(ALLOWED)}
+    else:
+        master = load_secret_file(settings.key_file, MASTER_KEY_BYTES)
+        sealing_key = load_sealing_key(settings.sealing_key_file)
+        client_keys = {name: load_secret_file(settings.client_keys / name) for name in sorted(ALLOWED)}
+    return Opened(VaultKeys(master), sealing_key, client_keys, listen(settings))
+
+
+def listen(settings: VaultSettings) -> socket.socket:
+    """Open the socket for its group only; a socket left by a killed vault is replaced, a live one is not."""
+    path = settings.socket
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if path.is_socket():
+        if _answers(str(path)):
+            raise StartRefused(f"another vault answers at {path}: stop it first")
+        path.unlink()
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    # Nobody can connect between creation and the final mode.
+    previous = os.umask(0o177)
+    try:
+        listening.bind(str(path))
+    finally:
+        os.umask(previous)
+    group = (
+        path.parent.stat().st_gid
+        if settings.socket_group is None
+        else grp.getgrnam(settings.socket_group).gr_gid
+    )
+    with contextlib.suppress(PermissionError):
+        # An ordinary user keeps its own group where it may not give the socket to another.
+        os.chown(path, -1, group)
+    path.chmod(SOCKET_MODE)
+    listening.listen(_BACKLOG)
+    listening.setblocking(False)
+    return listening
+
+
+def _answers(path: str) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1)
+        try:
+            probe.connect(path)
+        except OSError:
+            return False
+        return True
+
+
+def drop_rights(user: str) -> None:
+    """Become `user` for good; the parent's death signal, which the kernel clears here, is set again."""
+    account = pwd.getpwnam(user)
+    if account.pw_uid == 0:
+        raise StartRefused("VAULT_USER must not be root")
+    libc = ctypes.CDLL(None, use_errno=True)
+    death_signal = ctypes.c_int(0)
+    libc.prctl(_PR_GET_PDEATHSIG, ctypes.byref(death_signal), 0, 0, 0)
+    os.setgroups([])
+    os.setresgid(account.pw_gid, account.pw_gid, account.pw_gid)
+    os.setresuid(account.pw_uid, account.pw_uid, account.pw_uid)
+    libc.prctl(_PR_SET_PDEATHSIG, death_signal.value, 0, 0, 0)
+    # Root's home is neither readable nor any business of this user: nothing may look for files there.
+    os.environ["HOME"] = "/nonexistent"
+    os.chdir("/")
+
+
+async def run(settings: VaultSettings, opened: Opened) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    pool = await open_pool(settings.database_url, POOL_SIZE)
+    try:
+        await migrate(pool)
+        await check_keys(pool, opened.keys)
+        operations = Operations(pool, opened.keys, opened.sealing_key)
+        server = VaultServer(operations, pool, opened.client_keys, Limits())
+        await server.serve(opened.listening, stop)
+    finally:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(pool.close(), timeout=5)
+        pool.terminate()
+
+
+def main() -> int:
+    """Start the vault; returns the exit status."""
+    _log_to_standard_error()
+    try:
+        settings = load_settings(os.environ)
+        # A core dump would hold every key.
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        opened = open_everything(settings)
+        # The text of the migrations lies beside the program, where the later user may not be let in.
+        migrations()
+        if settings.user is not None and os.geteuid() == 0:
+            drop_rights(settings.user)
+        uvloop.run(run(settings, opened))
+    except SettingsInvalid as error:
+        for fault in error.faults:
+            log.error("setting_invalid %s", fault)
+        return 2
+    except (StartRefused, KeyRefusedError, WrongMasterKey) as error:
+        log.error("start_refused %s", error)
+        return 2
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        log.error("vault_failed reason=%s", type(error).__name__)
+        return 1
+    return 0
+
+
+def _log_to_standard_error() -> None:
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s"
+    )
+    logging.Formatter.converter = time.gmtime
+
+
+if __name__ == "__main__":
+    sys.exit(main())

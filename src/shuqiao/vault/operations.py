@@ -1,0 +1,226 @@
+"""What the vault does when asked: resolve, compare, reveal, find by name, assign.
+
+An unknown number costs the same steps as a known one: its record id is random, and claims are compared with
+a decoy of the same form that is decrypted like a record. Neither answer nor work says who is in the vault.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import secrets
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from shuqiao.rules.normalise import normalise, normalise_value
+from shuqiao.vault import store
+from shuqiao.vault.assign import BatchOrigin, blind_row, store_batch
+from shuqiao.vault.batch import (
+    BatchUnreadable,
+    ResourceForm,
+    check_columns,
+    decode_content,
+    last_rows,
+    open_batch,
+    read_slices,
+)
+from shuqiao.vault.keys import VaultKeys
+from shuqiao.wire.schemas import ResourceSpec
+from shuqiao.wire.vault import (
+    MAX_FOUND,
+    Assign,
+    Assigned,
+    Compare,
+    Compared,
+    CompareResult,
+    FindByName,
+    Found,
+    Resolve,
+    Resolved,
+    Reveal,
+    Revealed,
+    RevealResult,
+    sealing_context,
+)
+
+if TYPE_CHECKING:
+    from shuqiao.vault.store import Pool
+
+_spec_decoder: msgspec.msgpack.Decoder[ResourceSpec] = msgspec.msgpack.Decoder(ResourceSpec)
+_content_encoder = msgspec.msgpack.Encoder()
+
+
+@dataclass(slots=True)
+class WorkCount:
+    """How often the costly steps ran; tells that known and unknown numbers cost the same."""
+
+    decryptions: int = 0
+    comparisons: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A resource's form and the decoy that stands for every number it doesn't have."""
+
+    form: ResourceForm
+    decoy: tuple[UUID, int, bytes]
+
+
+class Operations:
+    """The five operations over one database and one set of keys."""
+
+    def __init__(self, pool: Pool, keys: VaultKeys, sealing_key: X25519PrivateKey) -> None:
+        """Take what the process opened at its start."""
+        self._pool = pool
+        self._keys = keys
+        self._sealing_key = sealing_key
+        self._known: dict[str, _Known] = {}
+        self.work = WorkCount()
+
+    async def resolve(self, client: str, request: Resolve) -> Resolved:
+        """Give a record id for each number."""
+        known = await self._known_of(request.resource)
+        blinds = self._blinds(known, request.resource, request.numbers)
+        found = await store.read_record_ids(
+            self._pool, client, "resolve", request.resource, blinds, entries_digest(request.entries)
+        )
+        # A random id is drawn for every number, so that drawing it doesn't tell who is unknown.
+        ids = [uuid.uuid4() for _ in blinds]
+        return Resolved(request.id, tuple([found.get(place, ids[place]) for place in range(len(blinds))]))
+
+    async def compare(self, client: str, request: Compare) -> Compared:
+        """Answer each claim with yes or no."""
+        known = await self._known_of(request.resource)
+        blinds = self._blinds(known, request.resource, [call.number for call in request.calls])
+        digest = entries_digest(request.entries)
+        found = await store.read_records(self._pool, client, "compare", request.resource, blinds, digest)
+        results = []
+        for place, call in enumerate(request.calls):
+            answer_id, version, content = self._content_of(known, found.get(place))
+            matches = {
+                name: self._agrees(known, name, claim, content.get(name))
+                for name, claim in call.claims.items()
+            }
+            results.append(CompareResult(answer_id, version, matches))
+        return Compared(request.id, tuple(results))
+
+    async def reveal(self, client: str, request: Reveal) -> Revealed:
+        """Give values in clear; which grants permit it is bound into the operation's digest."""
+        known = await self._known_of(request.resource)
+        blinds = self._blinds(known, request.resource, [call.number for call in request.calls])
+        digest = entries_digest(request.entries, [call.grant for call in request.calls])
+        found = await store.read_records(self._pool, client, "reveal", request.resource, blinds, digest)
+        results = []
+        for place, call in enumerate(request.calls):
+            answer_id, version, content = self._content_of(known, found.get(place))
+            values = {name: content.get(name) if version else None for name in call.fields}
+            results.append(RevealResult(answer_id, version, values))
+        return Revealed(request.id, tuple(results))
+
+    async def find_by_name(self, client: str, request: FindByName) -> Found:
+        """Give the records that bear a name; the reason is bound into the operation's digest."""
+        name = normalise("name", request.name)
+        blind = self._keys.name_blind(request.resource, request.field, name)
+        digest = entries_digest(request.entries, [request.reason])
+        found = await store.find_name(self._pool, client, request.resource, blind, MAX_FOUND + 1, digest)
+        return Found(request.id, tuple(found[:MAX_FOUND]), len(found) > MAX_FOUND)
+
+    async def assign(self, client: str, request: Assign) -> Assigned:
+        """Store a batch; raises BatchUnreadable when it can't be opened or has a wrong form."""
+        form = _form_of(request.resource, request.spec)
+        context = sealing_context(request.department, request.resource, request.sequence)
+        table = open_batch(self._sealing_key, request.sealed, context)
+        check_columns(form, table)
+        prepared, faults = [], []
+        for rows, row_faults in read_slices(form, table, frozenset(request.skip)):
+            prepared += rows
+            faults += row_faults
+            # Verifications of others must not wait for a whole batch.
+            await asyncio.sleep(0)
+        kept, duplicates = last_rows(prepared, form.key.field)
+        blind_rows = []
+        for place, row in enumerate(kept):
+            blind_rows.append(blind_row(self._keys, form, row))
+            if place % 512 == 511:
+                await asyncio.sleep(0)
+        origin = BatchOrigin(
+            form,
+            request.spec,
+            request.department,
+            request.sequence,
+            client,
+            entries_digest(request.entries),
+        )
+        answer = await store_batch(self._pool, self._keys, origin, blind_rows)
+        self._known.pop(request.resource, None)
+        return Assigned(
+            request.id,
+            tuple(sorted(answer, key=lambda row: row.row)),
+            tuple(sorted(faults + duplicates, key=lambda fault: fault.row)),
+        )
+
+    async def _known_of(self, resource: str) -> _Known | None:
+        known = self._known.get(resource)
+        if known is None:
+            spec = await store.read_spec(self._pool, resource)
+            if spec is None:
+                return None
+            known = self._make_known(_form_of(resource, spec))
+            self._known[resource] = known
+        return known
+
+    def _make_known(self, form: ResourceForm) -> _Known:
+        decoy_id = uuid.uuid4()
+        content = {item.field: secrets.token_hex(9) for item in form.items}
+        payload = self._keys.encrypt(decoy_id.bytes, _content_encoder.encode(content))
+        return _Known(form, (decoy_id, 0, payload))
+
+    def _blinds(self, known: _Known | None, resource: str, numbers: Sequence[str]) -> list[bytes]:
+        kind = "document" if known is None else known.form.key.kind
+        item_type = "string" if known is None else known.form.key.type
+        return [
+            self._keys.record_key_blind(resource, normalise_value(kind, item_type, number))
+            for number in numbers
+        ]
+
+    def _content_of(
+        self, known: _Known | None, found: tuple[UUID, int, bytes] | None
+    ) -> tuple[UUID, int, dict[str, str]]:
+        if known is None:
+            return uuid.uuid4(), 0, {}
+        stranger = uuid.uuid4()
+        record, version, payload = known.decoy if found is None else found
+        self.work.decryptions += 1
+        content = decode_content(self._keys.decrypt(record.bytes, payload))
+        return stranger if found is None else record, version, content
+
+    def _agrees(self, known: _Known | None, name: str, claim: str, held: str | None) -> bool:
+        item = None if known is None else known.form.by_field.get(name)
+        kind, item_type = ("plain", "string") if item is None else (item.kind, item.type)
+        # An absent value is compared with a secret nobody can claim, so it takes as long as a present one.
+        stored = secrets.token_hex(9) if held is None else held
+        self.work.comparisons += 1
+        claimed = normalise_value(kind, item_type, claim).encode()
+        return hmac.compare_digest(claimed, normalise_value(kind, item_type, stored).encode())
+
+
+def entries_digest(entries: Sequence[UUID], words: Sequence[str] = ()) -> bytes:
+    """SHA-256 over the audit entries a call serves, and over grants or a reason given with it."""
+    digest = hashlib.sha256(b"".join([entry.bytes for entry in entries]))
+    for word in words:
+        digest.update(hashlib.sha256(word.encode()).digest())
+    return digest.digest()
+
+
+def _form_of(resource: str, spec: bytes) -> ResourceForm:
+    try:
+        return ResourceForm.of(resource, _spec_decoder.decode(spec))
+    except msgspec.MsgspecError as error:
+        raise BatchUnreadable("the specification can't be read") from error
