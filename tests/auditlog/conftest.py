@@ -134,17 +134,3 @@ def log(hub_database, tmp_path: Path) -> Iterator[Log]:
             admin, auditor, hub_database.superuser, hub_database.role("shuqiao_integrator"), auditor_url,
             LogKey(ORIGIN, key, key_id), key_file,
         )  # fmt: skip
-
-
-@pytest.fixture(scope="session")
-def hub_template(pg_server):
-    """Stands in until the control can migrate."""
-    from shuqiao.embedded import hub
-
-    name = "sq_template_audit"
-    hub.create_database(pg_server.superuser(), name, "shuqiao_owner", control_schema=True)
-    base = Path("src/shuqiao/control")
-    with psycopg.connect(pg_server.url(name), autocommit=True) as c:
-        c.execute((base / "audit/sql/0001_audit.sql").read_text())
-        c.execute((base / "basedata/sql/0001_exchange.sql").read_text())
-    return name
