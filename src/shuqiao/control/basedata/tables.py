@@ -45,11 +45,11 @@ def create_base_table(resource_id: str, columns: Iterable[PlainColumn]) -> None:
                 f"{resource_id}: item {column.field!r} of type {column.type!r} can have no column"
             )
     with connection.cursor() as cursor:
-        for statement in _statements(resource_id, checked):
+        for statement in base_table_statements(resource_id, checked):
             cursor.execute(statement)
 
 
-def _statements(rid: str, columns: list[PlainColumn]) -> list[str]:
+def base_table_statements(rid: str, columns: list[PlainColumn]) -> list[str]:
     """All DDL of one resource, in order."""
     return [
         *_table_statements(rid, columns),
