@@ -20,12 +20,12 @@ def check_regulation(document: Document, articles: Mapping[int, Article]) -> Non
     """Check a regulation file against its text and against itself."""
     check_citations(document, articles)
     it = document.content
-    for place in (("roles",), ("body_roles",), ("share_types",), ("conditions",), ("dispute",)):
-        _no_doubles(document, place, "key")
+    for table in ("roles", "body_roles", "share_types", "conditions", "dispute"):
+        _no_doubles(document, (table,), "key")
     _no_doubles(document, ("request", "deadlines"), "key")
     body_roles = {role["key"] for role in it["body_roles"]}
-    for place in (("catalogue", "chain"), ("dispute",)):
-        _known(document, place, "by", body_roles)
+    _known(document, ("catalogue", "chain"), "by", body_roles)
+    _known(document, ("dispute",), "by", body_roles)
     capabilities = {capability for role in it["roles"] for capability in role["may"]} | {""}
     for case in ("request", "grant"):
         _check_procedure(document, case, capabilities)
