@@ -1,100 +1,55 @@
-"""Admission of a node: it makes its keys, the hub admits their public halves, it keeps the answer.
+"""Admission seen from the node: `python -m shuqiao.edge.enrol request | accept`.
 
-Private keys never leave the node's folder. Carrying request and admission is left to people who know each
-other; a one-use code that does it over the network is a later step.
+`request` makes the node's keys and prints their public halves, which go to the platform agency; `accept`
+reads the hub's answer from standard input. People who know each other carry both; a one-use code that does
+it over the network is a later step.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import argparse
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
-from shuqiao.security import nats_accounts
-from shuqiao.security.keys import (
-    SigningKey,
-    load_or_create_signing_key,
-    load_signing_key,
-    public_der,
-    read_secret_file,
-    write_secret_file,
-)
-from shuqiao.security.nats_secrets import replace_file
-from shuqiao.wire.enrolment import Admission, NodeRequest
+from shuqiao.wire.enrolment import Admission
+from shuqiao.wire.node_home import accept, create_request
+from shuqiao.wire.subjects import check_department
+
+MAX_ADMISSION_BYTES = 4 * 1024 * 1024
 
 
-@dataclass(frozen=True)
-class NodeFiles:
-    """Where a node keeps what admission gives it, all below its home."""
-
-    home: Path
-
-    @property
-    def signing_key(self) -> Path:
-        """The key that signs batches."""
-        return self.home / "keys" / "signing.pem"
-
-    @property
-    def nats_seed(self) -> Path:
-        """The seed of the node's NATS user."""
-        return self.home / "keys" / "nats-user.nk"
-
-    @property
-    def cover_key(self) -> Path:
-        """The secret that keeps row keys out of the spool."""
-        return self.home / "keys" / "cover.key"
-
-    @property
-    def credentials(self) -> Path:
-        """The NATS credentials (NODE_CREDS)."""
-        return self.home / "node.creds"
-
-    @property
-    def authority(self) -> Path:
-        """The certificate of the authority that signs the hub's server (NODE_CA)."""
-        return self.home / "ca.pem"
-
-    @property
-    def admission(self) -> Path:
-        """The hub's answer: keys to trust and what each resource consists of."""
-        return self.home / "admission.json"
-
-    @property
-    def spool(self) -> Path:
-        """The spool file."""
-        return self.home / "spool" / "spool.sqlite"
-
-    @property
-    def status(self) -> Path:
-        """The status file."""
-        return self.home / "status.json"
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one of the two steps; 2 where the department or the answer is not usable."""
+    parser = argparse.ArgumentParser(
+        prog="python -m shuqiao.edge.enrol", description="Admit this node to a hub."
+    )
+    parser.add_argument("step", choices=("request", "accept"))
+    parser.add_argument("--home", type=Path, required=True, help="the node's folder (NODE_HOME)")
+    parser.add_argument("--department", required=True, help="department code, such as 440100-health")
+    given = parser.parse_args(arguments)
+    try:
+        check_department(given.department)
+        if given.step == "request":
+            request = create_request(given.home, given.department)
+            sys.stdout.write(msgspec.json.encode(request).decode() + "\n")
+        else:
+            accept(given.home, _admission(given.department))
+    except (ValueError, msgspec.DecodeError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    return 0
 
 
-def create_request(home: Path, department: str) -> NodeRequest:
-    """Make the node's keys where they are missing and return their public halves."""
-    files = NodeFiles(home)
-    signing = load_or_create_signing_key(files.signing_key)
-    write_secret_file(files.nats_seed, nats_accounts.create_seed(nats_accounts.USER))
-    user = nats_accounts.public_key(read_secret_file(files.nats_seed))
-    return NodeRequest(department, public_der(signing.public_key()), user)
+def _admission(department: str) -> Admission:
+    text = sys.stdin.read(MAX_ADMISSION_BYTES)
+    admission = msgspec.json.decode(text, type=Admission)
+    if admission.department != department:
+        raise ValueError(f"the admission is for {admission.department}, not for {department}")
+    return admission
 
 
-def accept(home: Path, admission: Admission) -> None:
-    """Write credentials, authority and admission into the node's home; may be repeated."""
-    files = NodeFiles(home)
-    seed = read_secret_file(files.nats_seed)
-    credentials = nats_accounts.credentials(admission.user_jwt, seed)
-    replace_file(files.credentials, credentials.encode(), mode=0o400)
-    replace_file(files.authority, admission.authority_pem.encode(), mode=0o444)
-    replace_file(files.admission, msgspec.json.encode(admission), mode=0o400)
-
-
-def load_admission(home: Path) -> Admission:
-    """Read the hub's answer; raise FileNotFoundError where the node has not been admitted."""
-    return msgspec.json.decode(NodeFiles(home).admission.read_bytes(), type=Admission)
-
-
-def load_key(home: Path) -> SigningKey:
-    """Read the key that signs batches."""
-    return load_signing_key(NodeFiles(home).signing_key)
+if __name__ == "__main__":
+    sys.exit(main())

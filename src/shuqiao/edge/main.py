@@ -14,7 +14,7 @@ from contextlib import suppress
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 
-from shuqiao.edge import enrol, status
+from shuqiao.edge import status
 from shuqiao.edge.batches import Sender
 from shuqiao.edge.capture import Capture, Pace
 from shuqiao.edge.connectors.postgresql import PostgresqlSource
@@ -25,7 +25,7 @@ from shuqiao.edge.publish import Delivery
 from shuqiao.edge.settings import NodeSettings, SettingsError, load_settings
 from shuqiao.edge.spool import Spool
 from shuqiao.security.keys import KeyRefusedError, load_public_der
-from shuqiao.wire import nats_client
+from shuqiao.wire import nats_client, node_home
 from shuqiao.wire.enrolment import Admission
 from shuqiao.wire.subjects import inbox_prefix
 
@@ -42,7 +42,7 @@ class Node:
         mappings = load_mappings(settings.mapping_folder, admission.resources)
         sender = _sender(settings, admission)
         self._settings = settings
-        self._files = enrol.NodeFiles(settings.home)
+        self._files = node_home.NodeFiles(settings.home)
         self._spool = Spool(self._files.spool)
         self._source = PostgresqlSource(settings.source_url)
         self._hub = Hub(settings.department, self._connect)
@@ -96,7 +96,7 @@ class Node:
 
 def _admission(settings: NodeSettings) -> Admission:
     try:
-        admission = enrol.load_admission(settings.home)
+        admission = node_home.load_admission(settings.home)
     except FileNotFoundError:
         raise SettingsError(f"{settings.home} holds no admission: enrol the node first") from None
     except msgspec.DecodeError:
@@ -110,7 +110,7 @@ def _sender(settings: NodeSettings, admission: Admission) -> Sender:
     vault_key = load_public_der(admission.vault_key.public_key)
     if not isinstance(vault_key, X25519PublicKey):
         raise SettingsError("the admission names a vault key that is not X25519")
-    return Sender(settings.department, enrol.load_key(settings.home), vault_key)
+    return Sender(settings.department, node_home.load_key(settings.home), vault_key)
 
 
 async def _serve(settings: NodeSettings) -> None:

@@ -1,0 +1,133 @@
+"""Everything that is checked before a batch may touch the database, cheapest and most telling first.
+
+A batch is refused whole where it can't be trusted; a row is refused alone where only its values are wrong.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import asyncpg
+import pyarrow as pa
+
+from shuqiao.loader import ledger
+from shuqiao.loader.ledger import Merge, ProvidedResource
+from shuqiao.loader.validate import find_faults
+from shuqiao.rules.errors import (
+    BatchMalformed,
+    BatchOutOfSequence,
+    BatchSignatureInvalid,
+    BatchUnknownResource,
+    BatchWrongDepartment,
+    DuplicateKey,
+)
+from shuqiao.wire.package import (
+    Manifest,
+    Package,
+    RowFault,
+    check_signature,
+    decode_package,
+    decode_part,
+    read_manifest,
+)
+from shuqiao.wire.schemas import arrow_schema, plain_items
+from shuqiao.wire.vault import Assigned, VaultClient, VaultRefused
+
+_IDENTITY_COLUMNS = ("record_id", "subject_id", "identity_version")
+
+
+@dataclass(frozen=True)
+class Trusted:
+    """A batch whose signature, origin and digests are right; its values have not been looked at."""
+
+    package: Package
+    manifest: Manifest
+    resource: ProvidedResource
+
+
+async def trust(pool: asyncpg.Pool, department: str, resource: str, message: bytes) -> Trusted:
+    """Check a message that came on the subject of this department and resource, or raise BatchError.
+
+    The signature comes before the manifest is parsed: nothing unsigned is interpreted.
+    """
+    package = decode_package(message)
+    key = await ledger.node_key(pool, department)
+    if key is None:
+        raise BatchSignatureInvalid()
+    check_signature(package, key)
+    manifest = read_manifest(package)
+    provided = await ledger.provided_resource(pool, resource)
+    if (manifest.department, manifest.resource) != (department, resource):
+        raise BatchWrongDepartment(department=department, resource=resource)
+    if provided is None:
+        raise BatchUnknownResource(resource=resource)
+    if provided.department != department:
+        raise BatchWrongDepartment(department=department, resource=resource)
+    return Trusted(package, manifest, provided)
+
+
+def check_sequence(manifest: Manifest, last: int) -> bool:
+    """Say whether the batch is the next one; False means it was merged before.
+
+    Raises BatchOutOfSequence where an earlier batch is missing.
+    """
+    if manifest.sequence > last + 1:
+        raise BatchOutOfSequence(expected=last + 1, sequence=manifest.sequence)
+    return manifest.sequence == last + 1
+
+
+async def separate(vault: VaultClient, batch: Trusted, today: date) -> Merge:
+    """Check the plain rows, hand the sealed ones to the vault, and return what is to be merged."""
+    manifest, spec = batch.manifest, batch.resource.spec
+    items = plain_items(spec)
+    plain = decode_part(batch.package.plain, arrow_schema(items), manifest.rows, "plain")
+    known = {item.field for item in spec.items}
+    if any(fault.item not in known for fault in manifest.faults):
+        raise BatchMalformed(part="manifest")
+    faults = [*manifest.faults, *find_faults(plain, items, today)]
+    try:
+        assigned = await vault.assign(
+            manifest.resource,
+            spec,
+            department=manifest.department,
+            sequence=manifest.sequence,
+            sealed=batch.package.sealed,
+            skip=tuple(sorted({fault.row for fault in faults})),
+        )
+    except VaultRefused as refused:
+        if refused.code == BatchMalformed.code:
+            raise BatchMalformed(part="sealed") from None
+        raise
+    rows = _staged_rows(plain, assigned, spec.record_key, faults)
+    faults += [RowFault(fault.row, fault.item, fault.code) for fault in assigned.faults]
+    return Merge(
+        department=manifest.department,
+        resource=manifest.resource,
+        sequence=manifest.sequence,
+        manifest=batch.package.manifest.decode(),
+        manifest_digest=hashlib.sha256(batch.package.manifest).digest(),
+        source=manifest.source,
+        columns=(*_IDENTITY_COLUMNS, *(item.field for item in items)),
+        rows=rows,
+        rejected=tuple(sorted(set(faults), key=lambda fault: (fault.row, fault.item, fault.code))),
+    )
+
+
+def _staged_rows(
+    plain: pa.RecordBatch, assigned: Assigned, record_key: str, faults: list[RowFault]
+) -> list[tuple[Any, ...]]:
+    """Join the vault's ids with the plain values; a record that occurs twice is staged once."""
+    seen = set()
+    kept = []
+    for row in assigned.rows:
+        if row.record in seen:
+            faults.append(RowFault(row.row, record_key, DuplicateKey.code))
+        else:
+            seen.add(row.record)
+            kept.append(row)
+    chosen = plain.take(pa.array([row.row for row in kept], type=pa.int32()))
+    ids = ([row.record for row in kept], [row.subject for row in kept], [row.version for row in kept])
+    return list(zip(*ids, *(column.to_pylist() for column in chosen.columns), strict=True))
