@@ -78,7 +78,8 @@ def _add_call(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
 def _add_audit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     audit = commands.add_parser("audit", help="prove and check the audit log")
     steps = audit.add_subparsers(dest="step", required=True)
-    steps.add_parser("verify", help="check the whole log")
+    verify = steps.add_parser("verify", help="check the whole log")
+    verify.add_argument("--since", metavar="FILE", help="also that it still begins as this older proof saw it")
     prove = steps.add_parser("prove", help="prove that one entry is in the log")
     prove.add_argument("entry", help="entry id or position")
     prove.add_argument("--out", default=None, help="write the proof to this file")
