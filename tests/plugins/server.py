@@ -124,6 +124,7 @@ def hub_template(pg_server: TestServer) -> str:
         "-m",
         "django",
         "migrate",
+        "--skip-checks",
         "--verbosity",
         "0",
         "--settings",

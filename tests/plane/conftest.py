@@ -1,0 +1,282 @@
+"""A small city for the plane: a migrated hub, a real vault with births in it, a real plane of two workers."""
+
+import asyncio
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+import psycopg
+import pytest
+
+from shuqiao.client.plane import PlaneClient, load_promise_keys
+from shuqiao.control.basedata.tables import PlainColumn, base_table_statements
+from shuqiao.security import keys
+from shuqiao.security.http_signatures import CallContext, RequestSigner, key_signer, sign_request
+from shuqiao.wire.grant import Grant, sign_grant
+from tests.plugins.server import Hub
+from tests.vault import births
+from tests.vault.conftest import Vault, vault, vault_home
+
+__all__ = ["vault", "vault_home"]
+
+RESOURCE = births.RESOURCE
+UNKNOWN = "r440100zzzzzzzzzz"
+APP = "app-housing-rental"
+OTHER_APP = "app-education-enrol"
+PURPOSE = "公租房资格审核"
+PEOPLE = 20
+VERIFY_ITEMS = ("mother_name", "mother_citizen_id_number", "sex_code")
+QUERY_ITEMS = ("newborn_name", "sex_code")
+
+
+@dataclass
+class City:
+    """What the tests talk to. `admin` is a superuser of the hub, who sees what the plane can't."""
+
+    hub: Hub
+    vault: Vault
+    admin: psycopg.Connection
+    folder: Path
+    port: int
+    application_keys: dict[str, keys.SigningKey] = field(default_factory=dict)
+    grant_key: keys.SigningKey = field(default_factory=keys.generate_signing_key)
+    process: subprocess.Popen[bytes] | None = None
+    grants: int = 0
+
+    @property
+    def url(self) -> str:
+        """Address of the plane."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def environment(self) -> dict[str, str]:
+        """Settings of the plane."""
+        return os.environ | {
+            "PLANE_DATABASE_URL": self.hub.role("shuqiao_plane"),
+            "VAULT_SOCKET": str(self.vault.socket),
+            "VAULT_CLIENT_KEY_FILE": str(self.vault.folder / "secrets" / "vault-clients" / "plane"),
+            "PLANE_PROMISE_KEY_FILE": str(self.folder / "promise.key"),
+            "PLANE_SESSION_KEY_FILE": str(self.folder / "session.key"),
+        }
+
+    def start(self, workers: int = 2) -> None:
+        """Start the plane and wait until it is ready."""
+        with (self.folder / "plane.log").open("ab") as output:
+            self.process = subprocess.Popen(
+                [
+                    sys.executable,
+                    "-m",
+                    "shuqiao.plane.main",
+                    "--workers",
+                    str(workers),
+                    "--port",
+                    str(self.port),
+                ],
+                env=self.environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+        deadline = time.monotonic() + 30
+        while self.status("/health/ready") != 200:
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError((self.folder / "plane.log").read_text())
+            time.sleep(0.05)
+
+    def status(self, path: str) -> int:
+        """Status of an open route, 0 when nobody answers."""
+        try:
+            return httpx.get(self.url + path, timeout=5, trust_env=False).status_code
+        except httpx.HTTPError:
+            return 0
+
+    def stop(self, number: int = signal.SIGTERM) -> None:
+        """End the plane."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(number)
+            self.process.wait(timeout=20)
+
+    def issue(self, **changes: Any) -> Grant:
+        """Issue a grant of births to the housing department."""
+        self.grants += 1
+        words: dict[str, Any] = {
+            "id": f"G-2026-{self.grants:04d}",
+            "resource": RESOURCE,
+            "department": "440100-housing",
+            "provider": births.DEPARTMENT,
+            "mode": "verify",
+            "items": VERIFY_ITEMS,
+            "match": "each",
+            "applications": (APP,),
+            "purpose": PURPOSE,
+            "valid_from": date(2026, 1, 1),
+            "valid_until": date.today() + timedelta(days=30),
+            "regulation": "guangzhou-2016 art. 35",
+            "request_no": f"R-2026-{self.grants:04d}",
+            "issued_at": datetime.now(UTC),
+            "issued_by": "sample.reviewer",
+        }
+        grant = Grant(**(words | changes))
+        made = sign_grant(grant, self.grant_key)
+        self.admin.execute(
+            'INSERT INTO exchange."grant" (id, document, signature, key_id) VALUES (%s, %s, %s, %s)',
+            [grant.id, made.document, made.signature, made.key_id],
+        )
+        return grant
+
+    def revoke(self, grant: Grant, reason: str = "样例撤销") -> None:
+        """Take a grant back."""
+        self.admin.execute(
+            'UPDATE exchange."grant" SET revoked_at = now(), revoked_reason = %s WHERE id = %s',
+            [reason, grant.id],
+        )
+
+    def signer(self, application: str = APP) -> RequestSigner:
+        """What signs for an application."""
+        return key_signer(self.application_keys[application])
+
+    def promise_keys(self) -> dict[str, keys.PublicKey]:
+        """The public keys of promises, as the plane publishes them."""
+        answer = httpx.get(self.url + "/v1/promise-keys", timeout=5, trust_env=False)
+        return load_promise_keys(answer.json()["keys"])
+
+    def client(self, application: str = APP) -> PlaneClient:
+        """The project's own client; it checks every promise."""
+        return PlaneClient(
+            self.url, self.signer(application), promise_keys=self.promise_keys(), language="en"
+        )
+
+    def signed(
+        self,
+        body: bytes,
+        *,
+        operation: str = "verify",
+        resource: str = RESOURCE,
+        application: str = APP,
+        created: int | None = None,
+        **context: str,
+    ) -> dict[str, str]:
+        """Headers of a signed call."""
+        path = f"/v1/resources/{resource}/{operation}"
+        headers = sign_request(
+            self.signer(application),
+            ("POST", f"127.0.0.1:{self.port}", path),
+            body,
+            CallContext(**context),
+            created if created is not None else int(time.time()),
+        )
+        return headers | {"content-type": "application/json"}
+
+    def entries(self) -> list[dict[str, Any]]:
+        """All entries of calls, oldest first, with the plane's line of the body."""
+        cursor = self.admin.execute(
+            "SELECT id, event, department, provider, actor, resource_id, record_id, grant_id, case_no,"
+            " outcome, body FROM audit.entry WHERE event IN ('verify', 'query', 'call_refused')"
+            " ORDER BY occurred_at"
+        )
+        names = [column.name for column in cursor.description or ()]
+        rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        for row in rows:
+            said, _, seen = row["body"].partition("\n")
+            row["said"] = json.loads(said)
+            row["seen"] = json.loads(seen) if seen else None
+        return rows
+
+
+def free_port() -> int:
+    """A port nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def enrol(city: City, application: str, department: str, algorithm: str) -> None:
+    """Register an application with a fresh key."""
+    key = keys.generate_signing_key(algorithm)
+    city.application_keys[application] = key
+    city.admin.execute(
+        "INSERT INTO exchange.application (id, department, name_zh, name_en, algorithm, public_key)"
+        " VALUES (%s, %s, '样例应用', 'Sample application', %s, %s)",
+        [application, department, algorithm, keys.public_der(key.public_key())],
+    )
+
+
+def register_key(city: City, purpose: str, key: keys.SigningKey) -> None:
+    """Publish a key of the platform."""
+    der = keys.public_der(key.public_key())
+    city.admin.execute(
+        "INSERT INTO exchange.signing_key (id, purpose, algorithm, public_key)"
+        " VALUES (%s, %s, 'ed25519', %s)",
+        [keys.key_id(der), purpose, der],
+    )
+
+
+def fill(city: City) -> None:
+    """Publish the list of births and store invented ones, as catalogue, vault and loader do."""
+    spec = msgspec.json.encode(births.BIRTH).decode()
+    city.admin.execute(
+        "INSERT INTO exchange.resource (id, code, name_zh, name_en, department, spec)"
+        " VALUES (%s, '样例/1', '出生登记', 'Births', %s, %s)",
+        [RESOURCE, births.DEPARTMENT, spec],
+    )
+    for statement in base_table_statements(RESOURCE, [PlainColumn("sex_code", "code")]):
+        city.admin.execute(statement)
+    rows = [births.birth(serial) for serial in range(PEOPLE)]
+    assigned = asyncio.run(city.vault.assign(rows))
+    assert len(assigned.rows) == PEOPLE
+    with city.admin.cursor() as cursor:
+        cursor.executemany(
+            f"INSERT INTO base.{RESOURCE} (record_id, subject_id, identity_version, version,"
+            " source_department, source_system, batch_sequence, first_received_at, received_at, sex_code)"
+            " VALUES (%s, %s, %s, 1, %s, 'sample', 1, now(), now(), %s)",
+            [
+                (row.record, row.subject, row.version, births.DEPARTMENT, str(1 + row.row % 2))
+                for row in assigned.rows
+            ],
+        )
+
+
+@pytest.fixture
+def city_at_rest(hub_database: Hub, vault: Vault, tmp_path: Path) -> Iterator[City]:
+    """A city whose plane has not been started."""
+    tmp_path.chmod(0o700)
+    with psycopg.connect(hub_database.superuser, autocommit=True) as admin:
+        city = City(hub_database, vault, admin, tmp_path, free_port())
+        promise_key = keys.load_or_create_signing_key(tmp_path / "promise.key")
+        keys.random_secret_file(tmp_path / "session.key")
+        register_key(city, "promise", promise_key)
+        register_key(city, "grants", city.grant_key)
+        enrol(city, APP, "440100-housing", "ed25519")
+        enrol(city, OTHER_APP, "440100-education", "ecdsa-p256-sha256")
+        fill(city)
+        yield city
+        city.stop()
+
+
+@pytest.fixture
+def city(city_at_rest: City) -> City:
+    """A city with a running plane of two workers."""
+    city_at_rest.start()
+    return city_at_rest
+
+
+def nonce() -> str:
+    """A fresh nonce."""
+    return secrets.token_urlsafe(16)
+
+
+def entry_of(answer: dict[str, Any]) -> uuid.UUID:
+    """The audit entry an answer names."""
+    return uuid.UUID(answer["entry"])
