@@ -84,7 +84,7 @@ class Log:
 
     def verify(self) -> Report:
         """What `shuqiao audit verify` checks."""
-        return verify_log(self.auditor, proofs.read_log_keys(self.auditor), ORIGIN)
+        return verify_log(self.auditor, proofs.read_keys(self.auditor, "log"), ORIGIN)
 
     def position(self, entry: uuid.UUID) -> int | None:
         """Where the entry stands in the tree."""
@@ -99,12 +99,12 @@ class Log:
         }
         return subprocess.Popen([sys.executable, "-m", "shuqiao.auditlog.main"], env=environment)
 
-    def run_command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def run_command(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run `shuqiao audit …` as an auditor would."""
-        environment = os.environ | {"SHUQIAO_DATABASE_URL": self.auditor_url, "LOG_ORIGIN": ORIGIN}
+        place = {"SHUQIAO_DATABASE_URL": self.auditor_url, "LOG_ORIGIN": ORIGIN}
         return subprocess.run(
             [sys.executable, "-m", "shuqiao.cli", "audit", *arguments],
-            env=environment, capture_output=True, text=True, check=False, timeout=60,
+            env=os.environ | place | environment, capture_output=True, text=True, check=False, timeout=60,
         )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from uuid import UUID
 import msgspec
 import pytest
 
+from shuqiao.auditlog import proofs
 from shuqiao.auditlog.promises import Verdict, judge_promise, read_promise
 from shuqiao.security import keys
 from shuqiao.wire.receipt import Promise, encode_promise, make_promises
@@ -32,17 +33,18 @@ def promise(log: Log, entry: UUID, key: keys.SigningKey) -> Promise:
     return make_promises([(entry, digest, answer)], at, keys.key_id(key.public_key()), key.sign)[0]
 
 
-def later(seconds: float = 0) -> dt.datetime:
-    """Now, or some seconds from now."""
-    return dt.datetime.now(dt.UTC) + dt.timedelta(seconds=seconds)
+def judge(log: Log, given: Promise, in_seconds: float = 0) -> tuple[Verdict, str]:
+    """What the log makes of the promise now, or some seconds from now."""
+    now = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=in_seconds)
+    return judge_promise(log.auditor, given, proofs.read_keys(log.auditor, "promise"), now)
 
 
 def test_kept_promise(log: Log, promise_key: keys.SigningKey, tmp_path: Path) -> None:
     entry = log.append()
     given = promise(log, entry, promise_key)
-    assert judge_promise(log.auditor, given, later())[0] is Verdict.EARLY
+    assert judge(log, given)[0] is Verdict.EARLY
     log.integrate()
-    assert judge_promise(log.auditor, given, later())[0] is Verdict.KEPT
+    assert judge(log, given)[0] is Verdict.KEPT
     file = tmp_path / "promise"
     file.write_text(f"Shuqiao-Promise: {encode_promise(given)}\n")
     done = log.run_command("check-promise", str(file))
@@ -62,7 +64,7 @@ def test_row_deleted_before_it_was_integrated_convicts(
     log.append_many(3)
     log.integrate()
     assert log.verify().fault is None
-    verdict, words = judge_promise(log.auditor, given, later())
+    verdict, words = judge(log, given)
     assert verdict is Verdict.BROKEN
     assert "convicts the platform" in words
     file = tmp_path / "promise"
@@ -78,7 +80,7 @@ def test_replaced_entry_convicts(log: Log, promise_key: keys.SigningKey) -> None
     log.tamper("UPDATE audit.entry SET body = NULL, digest = sha256('x') WHERE id = %s", [entry])
     log.tamper("UPDATE audit.pending SET digest = sha256('x') WHERE entry_id = %s", [entry])
     log.integrate()
-    assert judge_promise(log.auditor, given, later())[0] is Verdict.BROKEN
+    assert judge(log, given)[0] is Verdict.BROKEN
 
 
 def test_entry_held_back_convicts_after_a_minute(log: Log, promise_key: keys.SigningKey) -> None:
@@ -87,17 +89,17 @@ def test_entry_held_back_convicts_after_a_minute(log: Log, promise_key: keys.Sig
     log.tamper("DELETE FROM audit.pending WHERE entry_id = %s", [entry])
     log.append()
     log.integrate()
-    assert judge_promise(log.auditor, given, later(50))[0] is Verdict.EARLY
-    assert judge_promise(log.auditor, given, later(61))[0] is Verdict.BROKEN
+    assert judge(log, given, 50)[0] is Verdict.EARLY
+    assert judge(log, given, 61)[0] is Verdict.BROKEN
 
 
 def test_forged_promise_proves_nothing(log: Log, promise_key: keys.SigningKey, tmp_path: Path) -> None:
     stranger = keys.generate_signing_key()
     entry = log.append()
-    assert judge_promise(log.auditor, promise(log, entry, stranger), later())[0] is Verdict.NO_PROMISE
+    assert judge(log, promise(log, entry, stranger))[0] is Verdict.NO_PROMISE
     given = promise(log, entry, promise_key)
     altered = msgspec.structs.replace(given, digest="00" * 32)
-    assert judge_promise(log.auditor, altered, later())[0] is Verdict.NO_PROMISE
+    assert judge(log, altered)[0] is Verdict.NO_PROMISE
     file = tmp_path / "promise.json"
     file.write_bytes(msgspec.json.encode(given))
     assert read_promise(file) == given

@@ -7,10 +7,12 @@ import random
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 
 from shuqiao.auditlog import proofs
 from shuqiao.rules import merkle
 from shuqiao.rules.checkpoint import Checkpoint, SignedCheckpoint
+from shuqiao.security import keys
 from tests.auditlog.conftest import ORIGIN, Log
 
 pytestmark = pytest.mark.database
@@ -46,7 +48,7 @@ def test_proofs_equal_those_of_a_naive_tree(log: Log) -> None:
         log.integrate()
     rows = log.admin.execute("SELECT entry_id, hash FROM audit.leaf ORDER BY position").fetchall()
     hashes = [row[1] for row in rows]
-    trusted = proofs.read_log_keys(log.auditor)
+    trusted = proofs.read_keys(log.auditor, "log")
     sizes = [sum(steps[: place + 1]) for place in range(len(steps))]
     signed = {size: proofs.read_checkpoint(log.auditor, size, ORIGIN) for size in sizes}
     for size in sizes:
@@ -87,7 +89,7 @@ def test_rewritten_history_is_not_consistent(log: Log) -> None:
     forged = Checkpoint(ORIGIN, 40, hashlib.sha256(b"another").digest(), older.checkpoint.signed_at)
     remembered = SignedCheckpoint(forged, older.key_id, older.signature)
     assert not proofs.prove_consistency(log.auditor, remembered, newer).holds()
-    assert not proofs.is_signed(remembered, proofs.read_log_keys(log.auditor))
+    assert not proofs.is_signed(remembered, proofs.read_keys(log.auditor, "log"))
 
 
 def test_prove_command(log: Log, tmp_path: Path) -> None:
@@ -103,7 +105,8 @@ def test_prove_command(log: Log, tmp_path: Path) -> None:
     assert done.stdout.count("HOLDS") == 3
     assert "BROKEN" not in done.stdout
     position = log.position(entry)
-    assert log.run_command("prove", str(position)).stdout == "\n".join(done.stdout.splitlines()[:-1]) + "\n"
+    again = log.run_command("prove", str(position)).stdout
+    assert again == done.stdout.replace(f"The proof is in {out}.\n", "")
     check_file(json.loads(out.read_text()), log)
 
 
@@ -119,6 +122,48 @@ def check_file(proof: dict, log: Log) -> None:
         f"{checkpoint['signed_at']}\n"
     )
     log.key.key.public_key().verify(base64.b64decode(checkpoint["signature"]), text.encode())
+
+
+def test_log_still_begins_with_what_an_older_proof_saw(log: Log, tmp_path: Path) -> None:
+    """A kept proof finds what a whole check can't: a log rewritten and signed anew by its own key."""
+    log.append_many(20)
+    log.integrate()
+    out = tmp_path / "proof.json"
+    assert log.run_command("prove", "3", "--out", str(out)).returncode == 0
+    log.append_many(10)
+    log.integrate()
+    done = log.run_command("verify", "--since", str(out))
+    assert done.returncode == 0
+    assert "the log still begins with those 20 entries" in done.stdout
+    log.tamper("DELETE FROM audit.leaf")
+    log.tamper("DELETE FROM audit.checkpoint")
+    log.tamper("INSERT INTO audit.pending SELECT id, digest FROM audit.entry ORDER BY id DESC")
+    log.integrate()
+    assert log.verify().fault is None
+    done = log.run_command("verify", "--since", str(out))
+    assert done.returncode == 2
+    assert "BROKEN  the log still begins" in done.stdout
+
+
+def test_keys_of_the_auditor_count_more_than_those_of_the_database(log: Log, tmp_path: Path) -> None:
+    log.append_many(3)
+    log.integrate()
+    mine = tmp_path / "log.pem"
+    mine.write_bytes(public_pem(log.key.key))
+    environment = {"LOG_PUBLIC_KEYS": str(mine), "PROMISE_PUBLIC_KEYS": str(mine)}
+    done = log.run_command("verify", **environment)
+    assert (done.returncode, done.stdout.count("NOTE")) == (0, 0)
+    mine.write_bytes(public_pem(keys.generate_signing_key()))
+    assert log.run_command("verify").returncode == 0
+    done = log.run_command("verify", **environment)
+    assert done.returncode == 2
+    assert "checkpoint_signature" in done.stdout
+
+
+def public_pem(key: keys.SigningKey) -> bytes:
+    """The public key as an auditor gets it."""
+    form = serialization.PublicFormat.SubjectPublicKeyInfo
+    return key.public_key().public_bytes(serialization.Encoding.PEM, form)
 
 
 def test_prove_command_finds_an_altered_entry(log: Log) -> None:

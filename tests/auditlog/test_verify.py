@@ -204,6 +204,6 @@ def test_command_says_so(filled: Log) -> None:
 def test_another_logs_checkpoints_do_not_pass(filled: Log) -> None:
     """The name of the log is under the signature: a checkpoint of one city is worth nothing in another."""
     assert ORIGIN != "another-city"
-    report = verify_log(filled.auditor, proofs.read_log_keys(filled.auditor), "another-city")
+    report = verify_log(filled.auditor, proofs.read_keys(filled.auditor, "log"), "another-city")
     assert report.fault is not None
     assert report.fault.code == "checkpoint_signature"

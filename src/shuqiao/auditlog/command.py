@@ -11,11 +11,14 @@ import json
 import os
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 from uuid import UUID
 
 import psycopg
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from shuqiao.auditlog import proofs
 from shuqiao.auditlog.entries import StoredEntry, entry_fault
@@ -23,30 +26,57 @@ from shuqiao.auditlog.promises import Verdict, judge_promise, read_promise
 from shuqiao.auditlog.settings import DEFAULT_ORIGIN
 from shuqiao.auditlog.verify import Report, verify_log
 from shuqiao.rules.checkpoint import time_text
+from shuqiao.security import keys
 
 HOLDS: Final = 0
 UNANSWERED: Final = 1
 BROKEN: Final = 2
+
+PEM_END: Final = b"-----END PUBLIC KEY-----"
+KEYS_HINT: Final = (
+    "public keys were taken from the platform's own database; to be independent of it, name files you got "
+    "elsewhere in LOG_PUBLIC_KEYS and PROMISE_PUBLIC_KEYS"
+)
 
 
 class CommandError(Exception):
     """The question can't be answered; the message says why and what to do."""
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the log is, what it is called, and the auditor's own files of public keys, if any."""
+
+    database_url: str
+    origin: str
+    log_keys: Path | None
+    promise_keys: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Audit:
+    """One run of a command: an open connection, the log's name, and the keys that are believed."""
+
+    connection: proofs.Connection
+    origin: str
+    log_keys: Mapping[str, keys.PublicKey]
+    promise_keys: Mapping[str, keys.PublicKey]
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Run `arguments.step` (verify, prove, check-promise); return the exit code."""
     try:
-        url, origin = _place(os.environ)
+        place = find_place(os.environ)
         with psycopg.connect(
-            url, autocommit=True, connect_timeout=10, application_name="shuqiao-audit"
+            place.database_url, autocommit=True, connect_timeout=10, application_name="shuqiao-audit"
         ) as connection:
-            match arguments.step:
-                case "verify":
-                    return _verify(connection, origin)
-                case "prove":
-                    return _prove(connection, origin, arguments.entry, arguments.out)
-                case _:
-                    return _check_promise(connection, Path(arguments.file))
+            log_keys = _trusted(connection, "log", place.log_keys)
+            promise_keys = _trusted(connection, "promise", place.promise_keys)
+            code = _run(_Audit(connection, place.origin, log_keys, promise_keys), arguments)
+            if place.log_keys is None or place.promise_keys is None:
+                # Whoever owns the database could have put keys of their own there, so the auditor is told.
+                print(f"NOTE    {KEYS_HINT}")
+            return code
     except CommandError as error:
         print(error, file=sys.stderr)
     except psycopg.OperationalError:
@@ -57,8 +87,18 @@ def run(arguments: argparse.Namespace) -> int:
     return UNANSWERED
 
 
-def _place(environment: Mapping[str, str]) -> tuple[str, str]:
-    """The database's URL and the log's name: from the environment, or from the running city's state."""
+def _run(audit: _Audit, arguments: argparse.Namespace) -> int:
+    match arguments.step:
+        case "verify":
+            return _verify(audit, getattr(arguments, "since", None))
+        case "prove":
+            return _prove(audit, arguments.entry, arguments.out)
+        case _:
+            return _check_promise(audit, Path(arguments.file))
+
+
+def find_place(environment: Mapping[str, str]) -> Place:
+    """Find the log: from the environment, or from the state of the city that runs in SHUQIAO_HOME."""
     home = Path(environment.get("SHUQIAO_HOME", ".shuqiao"))
     try:
         state = json.loads((home / "run" / "state.json").read_text(encoding="utf-8"))
@@ -67,13 +107,54 @@ def _place(environment: Mapping[str, str]) -> tuple[str, str]:
     url = environment.get("SHUQIAO_DATABASE_URL") or state.get("audit_url")
     if not url:
         raise CommandError("No database: set SHUQIAO_DATABASE_URL, or start the city with `./dev demo`.")
-    return str(url), str(environment.get("LOG_ORIGIN") or state.get("log_origin") or DEFAULT_ORIGIN)
+    origin = environment.get("LOG_ORIGIN") or state.get("log_origin") or DEFAULT_ORIGIN
+    files = (
+        environment.get("LOG_PUBLIC_KEYS") or state.get("log_public_keys"),
+        environment.get("PROMISE_PUBLIC_KEYS") or state.get("promise_public_keys"),
+    )
+    log_keys, promise_keys = (Path(file) if file else None for file in files)
+    return Place(str(url), str(origin), log_keys, promise_keys)
 
 
-def _verify(connection: proofs.Connection, origin: str) -> int:
-    report = verify_log(connection, proofs.read_log_keys(connection), origin)
+def _trusted(connection: proofs.Connection, purpose: str, file: Path | None) -> Mapping[str, keys.PublicKey]:
+    if file is None:
+        return proofs.read_keys(connection, purpose)
+    try:
+        blocks = [block + PEM_END for block in file.read_bytes().split(PEM_END)[:-1]]
+        found = [serialization.load_pem_public_key(block.lstrip()) for block in blocks]
+    except (OSError, ValueError) as error:
+        raise CommandError(f"{file} can't be read as public keys in PEM form.") from error
+    return {keys.key_id(key): key for key in found if isinstance(key, Ed25519PublicKey)}
+
+
+def _verify(audit: _Audit, since: str | None) -> int:
+    report = verify_log(audit.connection, audit.log_keys, audit.origin)
     print(_report_text(report))
-    return HOLDS if report.fault is None else BROKEN
+    kept = since is None or _still_begins_with(audit, Path(since))
+    return HOLDS if report.fault is None and kept else BROKEN
+
+
+def _still_begins_with(audit: _Audit, file: Path) -> bool:
+    """Say whether the log still begins with the entries an older proof file was made over."""
+    try:
+        older = proofs.parse_document(file.read_bytes())
+    except (OSError, ValueError) as error:
+        raise CommandError(f"{file} holds no proof of this program") from error
+    newest = proofs.read_newest(audit.connection, audit.origin)
+    size = older.signed.checkpoint.size
+    signed = (
+        older.signed.checkpoint.origin == audit.origin
+        and older.holds()
+        and proofs.is_signed(older.signed, audit.log_keys)
+    )
+    _say(signed, f"{file} holds a proof over {size} entries, signed by the log's key")
+    kept = (
+        newest is not None
+        and newest.checkpoint.size >= size
+        and proofs.prove_consistency(audit.connection, older.signed, newest).holds()
+    )
+    _say(kept, f"the log still begins with those {size} entries")
+    return signed and kept
 
 
 def _report_text(report: Report) -> str:
@@ -87,7 +168,8 @@ def _report_text(report: Report) -> str:
     )
 
 
-def _prove(connection: proofs.Connection, origin: str, wanted: str, out: str | None) -> int:
+def _prove(audit: _Audit, wanted: str, out: str | None) -> int:
+    connection = audit.connection
     entry = _find(connection, wanted)
     _print_entry(entry)
     fault = entry_fault(entry)
@@ -96,12 +178,12 @@ def _prove(connection: proofs.Connection, origin: str, wanted: str, out: str | N
     if position is None:
         print("WAITS   the entry is durable but not yet numbered; ask again in a second")
         return BROKEN if fault else UNANSWERED
-    newest = proofs.read_newest(connection, origin)
+    newest = proofs.read_newest(connection, audit.origin)
     if newest is None or newest.checkpoint.size <= position:
         print("BROKEN  the entry has a position but no checkpoint covers it")
         return BROKEN
     proof = proofs.prove_inclusion(connection, entry, position, newest)
-    signed = proofs.is_signed(newest, proofs.read_log_keys(connection))
+    signed = proofs.is_signed(newest, audit.log_keys)
     _print_proof(proof, signed)
     if out is not None:
         Path(out).write_text(json.dumps(proof.document(), indent=2) + "\n", encoding="utf-8")
@@ -159,11 +241,11 @@ def _say(holds: bool, words: str) -> None:
     print(f"{'HOLDS ' if holds else 'BROKEN'}  {words}")
 
 
-def _check_promise(connection: proofs.Connection, file: Path) -> int:
+def _check_promise(audit: _Audit, file: Path) -> int:
     try:
         promise = read_promise(file)
     except (OSError, ValueError) as error:
         raise CommandError(f"The file holds no promise: {error}") from error
-    verdict, words = judge_promise(connection, promise, dt.datetime.now(dt.UTC))
+    verdict, words = judge_promise(audit.connection, promise, audit.promise_keys, dt.datetime.now(dt.UTC))
     print(f"{verdict.value:<8}{words}")
     return {Verdict.KEPT: HOLDS, Verdict.BROKEN: BROKEN}.get(verdict, UNANSWERED)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import enum
 import hmac
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -21,7 +22,6 @@ from shuqiao.security import keys
 from shuqiao.wire.receipt import Promise, decode_promise, promise_is_signed
 
 _MAX_FILE_BYTES: Final = 64 * 1024
-_KEY: Final = "SELECT public_key FROM exchange.signing_key WHERE id = %b AND purpose = 'promise'"
 
 
 class Verdict(enum.Enum):
@@ -45,11 +45,12 @@ def read_promise(file: Path) -> Promise:
     return decode_promise(content.decode("ascii").rpartition(":")[2].strip())
 
 
-def judge_promise(connection: Connection, promise: Promise, now: dt.datetime) -> tuple[Verdict, str]:
-    """Say what the log makes of the promise, with the reason in words."""
-    row = connection.execute(_KEY, [promise.key_id], binary=True).fetchone()
-    der = b"" if row is None else bytes(row[0])  # type: ignore[call-overload]
-    if not der or not promise_is_signed(promise, keys.load_public_der(der)):
+def judge_promise(
+    connection: Connection, promise: Promise, trusted: Mapping[str, keys.PublicKey], now: dt.datetime
+) -> tuple[Verdict, str]:
+    """Say what the log makes of the promise, with the reason in words; `trusted` are promise keys by id."""
+    key = trusted.get(promise.key_id)
+    if key is None or not promise_is_signed(promise, key):
         return Verdict.NO_PROMISE, "this is not signed by a promise key of the platform, so it proves nothing"
     entry = read_entry(connection, promise.entry)
     if entry is None:

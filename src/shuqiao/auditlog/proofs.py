@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
+import msgspec
 import psycopg
 
 from shuqiao.auditlog.entries import COLUMNS, StoredEntry
 from shuqiao.rules import merkle
-from shuqiao.rules.checkpoint import Checkpoint, SignedCheckpoint, time_text
+from shuqiao.rules.checkpoint import Checkpoint, SignedCheckpoint, is_origin, time_text
 from shuqiao.security import keys
 
 Connection = psycopg.Connection[tuple[object, ...]]
@@ -37,7 +38,7 @@ _NEWEST: Final = """
 SELECT size, root, signed_at, key_id, signature FROM audit.checkpoint ORDER BY size DESC LIMIT 1
 """
 _OF_SIZE: Final = "SELECT size, root, signed_at, key_id, signature FROM audit.checkpoint WHERE size = %b"
-_LOG_KEYS: Final = "SELECT id, public_key FROM exchange.signing_key WHERE purpose = 'log'"
+_KEYS: Final = "SELECT id, public_key FROM exchange.signing_key WHERE purpose = %b"
 
 
 class TreeIncompleteError(Exception):
@@ -80,6 +81,38 @@ class InclusionProof:
         }
 
 
+def parse_document(content: bytes) -> InclusionProof:
+    """Read what `InclusionProof.document` wrote; ValueError for anything else."""
+    document = msgspec.json.decode(content, type=_Document)
+    checkpoint = document.checkpoint
+    signed_at = dt.datetime.fromisoformat(checkpoint.signed_at)
+    if document.format != PROOF_FORMAT or signed_at.tzinfo is None or not is_origin(checkpoint.origin):
+        raise ValueError("not a proof of the audit log")
+    root, signature = base64.b64decode(checkpoint.root), base64.b64decode(checkpoint.signature)
+    said = Checkpoint(checkpoint.origin, checkpoint.size, root, signed_at)
+    path = tuple(bytes.fromhex(node) for node in document.path)
+    signed = SignedCheckpoint(said, checkpoint.key_id, signature)
+    return InclusionProof(document.entry, bytes.fromhex(document.digest), document.position, path, signed)
+
+
+class _DocumentCheckpoint(msgspec.Struct, frozen=True):
+    origin: str
+    size: int
+    root: str
+    signed_at: str
+    key_id: str
+    signature: str
+
+
+class _Document(msgspec.Struct, frozen=True):
+    format: str
+    entry: UUID
+    digest: str
+    position: int
+    path: tuple[str, ...]
+    checkpoint: _DocumentCheckpoint
+
+
 @dataclass(frozen=True, slots=True)
 class ConsistencyProof:
     """That the log of an older checkpoint begins a newer one's: nothing was changed or removed."""
@@ -100,9 +133,10 @@ def is_signed(signed: SignedCheckpoint, trusted: Mapping[str, keys.PublicKey]) -
     return key is not None and keys.verify("ed25519", key, signed.signature, signed.checkpoint.text())
 
 
-def read_log_keys(connection: Connection) -> dict[str, keys.PublicKey]:
-    """Read every key that ever signed checkpoints, by id; a row whose id is not its key's is left out."""
-    found = ((str(row[0]), bytes(_as_bytes(row[1]))) for row in connection.execute(_LOG_KEYS))
+def read_keys(connection: Connection, purpose: str) -> dict[str, keys.PublicKey]:
+    """Read every key that ever signed for `purpose`, by id; a row whose id is not its key's is left out."""
+    rows = connection.execute(_KEYS, [purpose], binary=True)
+    found = ((str(row[0]), _as_bytes(row[1])) for row in rows)
     return {name: keys.load_public_der(der) for name, der in found if keys.key_id(der) == name}
 
 
