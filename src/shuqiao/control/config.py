@@ -9,8 +9,12 @@ from urllib.parse import urlsplit
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 
+from shuqiao.rules.checkpoint import is_origin
+
 MIN_SECRET_CHARS = 50
 DEFAULT_REGULATION = "guangzhou-2016"
+# The integrator signs checkpoints under this name; both processes must be told the same.
+DEFAULT_LOG_ORIGIN = "shuqiao"
 
 
 class ConfigError(Exception):
@@ -35,6 +39,7 @@ class Config:
     regulation: str
     sample: bool
     behind_tls: bool
+    log_origin: str
     configured: bool
 
 
@@ -53,6 +58,7 @@ def unconfigured() -> Config:
         regulation=DEFAULT_REGULATION,
         sample=False,
         behind_tls=False,
+        log_origin=DEFAULT_LOG_ORIGIN,
         configured=False,
     )
 
@@ -70,6 +76,7 @@ def read_config(environ: Mapping[str, str]) -> Config:
         regulation=environ.get("SHUQIAO_REGULATION", DEFAULT_REGULATION),
         sample=_flag(environ, "SHUQIAO_SAMPLE", faults),
         behind_tls=_flag(environ, "SHUQIAO_BEHIND_TLS", faults),
+        log_origin=_origin(environ, faults),
         configured=True,
     )
     if faults:
@@ -126,6 +133,13 @@ def _path(environ: Mapping[str, str], name: str, faults: list[str]) -> Path:
     if not value:
         faults.append(f"{name} is not set")
     return Path(value)
+
+
+def _origin(environ: Mapping[str, str], faults: list[str]) -> str:
+    origin = environ.get("SHUQIAO_LOG_ORIGIN", DEFAULT_LOG_ORIGIN)
+    if not is_origin(origin):
+        faults.append("SHUQIAO_LOG_ORIGIN must be the name of the audit log in visible ASCII")
+    return origin
 
 
 def _flag(environ: Mapping[str, str], name: str, faults: list[str]) -> bool:

@@ -17,6 +17,8 @@ class Resource(models.Model):
     list_key = models.CharField(max_length=60, unique=True)
     regulation = models.CharField(max_length=40)
     article = models.CharField(max_length=20)
+    category_zh = models.CharField(max_length=100)
+    category_en = models.CharField(max_length=160)
     name_zh = models.CharField(max_length=100)
     name_en = models.CharField(max_length=160)
     summary_zh = models.CharField(max_length=500)
@@ -24,7 +26,6 @@ class Resource(models.Model):
     department = models.ForeignKey(Department, models.PROTECT, related_name="resources")
     # Lists that the law gives to several bodies name all of them here, the provider included.
     joint_departments = models.ManyToManyField(Department, related_name="joint_resources")
-    legal_departments_zh = models.JSONField(default=list)
     record_key = models.CharField(max_length=63)
     library = models.CharField(max_length=30)
     update_cycle = models.CharField(max_length=20)
@@ -33,11 +34,11 @@ class Resource(models.Model):
     share_type = models.CharField(max_length=20, null=True, blank=True)  # noqa: DJ001
     platform_zh = models.CharField(max_length=100)
     scope_zh = models.CharField(max_length=200)
-    conditions = models.JSONField(default=list)
-    max_period_months = models.PositiveSmallIntegerField(default=12)
     state = models.CharField(max_length=12, default="published")
     version = models.PositiveIntegerField(default=1)
     published_at = models.DateTimeField(null=True, blank=True)
+    # Names of the entry and its items, line by line: what exact substrings are checked against.
+    search_text = models.TextField(default="")
     words = SearchVectorField(null=True)
     grams = SearchVectorField(null=True)
     pinyin = SearchVectorField(null=True)
@@ -86,6 +87,9 @@ class Item(models.Model):
     codes = models.JSONField(null=True, blank=True)
     required = models.BooleanField(default=False)
     modes = ArrayField(models.CharField(max_length=12))
+    # Not in the list itself: an article of its own adds it, so that records can be compared.
+    companion = models.BooleanField(default=False)
+    article = models.CharField(max_length=20, blank=True)
 
     class Meta:
         """Fields become column names, so their form is checked."""

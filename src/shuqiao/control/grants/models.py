@@ -19,7 +19,9 @@ class Grant(models.Model):
     """One grant; `document` is the signed text, the other columns repeat it for searching."""
 
     number = models.CharField(primary_key=True, max_length=20)
-    request_number = models.CharField(max_length=20, unique=True)
+    request_number = models.CharField(max_length=20)
+    # A request that is disputed may be answered again; each answer gives at most one grant.
+    round = models.PositiveSmallIntegerField(default=1)
     resource = models.ForeignKey(Resource, models.PROTECT, related_name="grants")
     provider = models.ForeignKey(Department, models.PROTECT, related_name="grants_given")
     consumer = models.ForeignKey(Department, models.PROTECT, related_name="grants_received")
@@ -47,6 +49,7 @@ class Grant(models.Model):
             models.Index(fields=["valid_until"], condition=Q(state="active"), name="grant_still_active"),
         ]
         constraints = [
+            models.UniqueConstraint(fields=["request_number", "round"], name="one_grant_per_answer"),
             models.CheckConstraint(
                 condition=Q(valid_until__gte=F("valid_from")), name="grant_period_is_forward"
             ),

@@ -17,7 +17,7 @@ class GrantItem:
     type: str
     kind: str
     identity: bool
-    codes: tuple[str, ...]
+    codes: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)

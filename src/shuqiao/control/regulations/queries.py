@@ -1,9 +1,15 @@
 """What pages show of the regulation in force: articles, terms, and the legal clock."""
 
+import re
 from dataclasses import dataclass
 from datetime import date
 
+from shuqiao.control import clock
+from shuqiao.control.regulations.current import calendar, named, regulation, text_articles
 from shuqiao.control.texts import Text
+from shuqiao.rules import deadlines
+from shuqiao.rules.articles import find_clause
+from shuqiao.rules.regulation import Regulation
 
 
 @dataclass(frozen=True)
@@ -48,3 +54,75 @@ class Clock:
     provisional: bool
     ticks: tuple[Tick, ...]
     article: ArticleRef
+
+
+# How a regulation is called in a citation, by the last word of its title.
+_TERM = re.compile(r"(?:在)?\d+个工作日(?:内)?[^，,。;；、]*")
+_SHORT_TITLES = {"实施细则": "细则", "办法": "办法", "规定": "规定"}
+
+
+def regulation_name() -> Text:
+    """Name the regulation in force."""
+    title = regulation().title
+    return Text(title.zh, title.en)
+
+
+def article_ref(article: str, regulation_id: str = "") -> ArticleRef:
+    """Cite an article such as `35(1)` of a regulation, by default the one in force.
+
+    What the text leaves open cites no article but says that it is a setting of the platform.
+    """
+    rules = named(regulation_id) if regulation_id else regulation()
+    clause = find_clause(text_articles(rules.id), article)
+    if clause is None:
+        return ArticleRef(rules.id, "", Text("平台设定", "Platform setting"))
+    short = next((s for end, s in _SHORT_TITLES.items() if rules.title.zh.endswith(end)), rules.title.zh)
+    return ArticleRef(rules.id, article, Text(f"{short} {clause.zh}", f"Rules, {clause.en}"))
+
+
+def article_text(article: str, regulation_id: str = "") -> ArticleText | None:
+    """Return a cited article with all its lines, or None where there is no such article.
+
+    Marked are the words that set a term in the paragraph or item that is cited.
+    """
+    rules = named(regulation_id) if regulation_id else regulation()
+    texts = text_articles(rules.id)
+    clause = find_clause(texts, article)
+    if clause is None:
+        return None
+    whole = texts[int(article.partition("(")[0].partition("¶")[0])]
+    return ArticleText(article_ref(article, rules.id), whole.lines, _decisive(clause.lines))
+
+
+def cited_text(article: str, regulation_id: str = "") -> ArticleText:
+    """Return only the paragraph or item cited; a setting has no words of the law."""
+    rules = named(regulation_id) if regulation_id else regulation()
+    clause = find_clause(text_articles(rules.id), article)
+    lines = clause.lines if clause else ()
+    return ArticleText(article_ref(article, rules.id), lines, _decisive(lines))
+
+
+def _decisive(lines: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(found for line in lines for found in _TERM.findall(line))
+
+
+def due(deadline: str, starts_on: date, rules: Regulation) -> deadlines.Due:
+    """Compute when a term of the regulation ends, by the calendar the office keeps."""
+    return deadlines.due_date(rules.deadline(deadline), starts_on, rules, calendar())
+
+
+def clock_of(given: deadlines.Due, *, done_on: date | None = None) -> Clock:
+    """Show a term as it stands today, or as it stood when it was met."""
+    read = deadlines.read_clock(given, calendar(), clock.today(), done_on=done_on)
+    waiting = given.provisional and read.state in (deadlines.ClockState.NORMAL, deadlines.ClockState.SOON)
+    regulation_id, _, article = given.article.partition(" art. ")
+    return Clock(
+        starts_on=given.starts_on,
+        due_on=given.due_on,
+        total_days=given.working_days,
+        days_left=read.days_left,
+        state="wait" if waiting else read.state.value,
+        provisional=given.provisional,
+        ticks=tuple(Tick(tick.day, tick.state.value) for tick in read.ticks),
+        article=article_ref(article, regulation_id),
+    )

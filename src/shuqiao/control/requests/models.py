@@ -6,8 +6,9 @@ from django.db.models import Q
 
 from shuqiao.control.accounts.models import Account
 from shuqiao.control.catalogue.models import Item, Resource
-from shuqiao.control.grants.models import Grant
 from shuqiao.control.organisations.models import Application, Department, Duty
+
+STATES = ["draft", "submitted", "approved", "partly_approved", "refused", "negotiation", "withdrawn"]
 
 
 class Request(models.Model):
@@ -42,7 +43,8 @@ class Request(models.Model):
     granted_mode = models.CharField(max_length=12, blank=True)
     answer_note = models.CharField(max_length=500, blank=True)
     escalated_at = models.DateTimeField(null=True, blank=True)
-    grant = models.OneToOneField(Grant, models.PROTECT, null=True, blank=True, related_name="request")
+    # Counts the answers a request may still get: one, and one more for each dispute.
+    round = models.PositiveSmallIntegerField(default=1)
 
     class Meta:
         """What two people at once could otherwise break is a constraint here."""
@@ -53,19 +55,20 @@ class Request(models.Model):
             models.Index(fields=["reply_due_on"], condition=Q(state="submitted"), name="request_clock"),
         ]
         constraints = [
+            models.CheckConstraint(condition=Q(state__in=STATES), name="request_state_is_known"),
             models.CheckConstraint(
                 condition=Q(state="draft", submitted_at=None, number=None)
+                | Q(state="withdrawn", submitted_at=None, number=None)
                 | Q(submitted_at__isnull=False, number__isnull=False, duty__isnull=False),
                 name="submitted_request_is_complete",
             ),
             models.CheckConstraint(
-                condition=Q(state__in=["approved", "partly_approved", "refused"], decided_at__isnull=False)
-                | (~Q(state__in=["approved", "partly_approved", "refused"]) & Q(decided_at=None)),
+                condition=~Q(state__in=["approved", "partly_approved", "refused"])
+                | Q(decided_at__isnull=False, decided_by__isnull=False),
                 name="decided_request_has_its_time",
             ),
-            models.CheckConstraint(
-                condition=Q(grant=None) | Q(state__in=["approved", "partly_approved"]),
-                name="only_an_approved_request_has_a_grant",
+            models.UniqueConstraint(
+                fields=["created_by", "resource"], condition=Q(state="draft"), name="one_draft_per_account"
             ),
             models.CheckConstraint(
                 condition=~Q(state="submitted") | Q(reply_due_on__isnull=False),
@@ -111,6 +114,7 @@ class RequestEvent(models.Model):
     occurred_at = models.DateTimeField()
     account = models.ForeignKey(Account, models.PROTECT, null=True, blank=True)
     department = models.ForeignKey(Department, models.PROTECT, null=True, blank=True)
+    round = models.PositiveSmallIntegerField(default=1)
     params = models.JSONField(default=dict)
     entry_id = models.UUIDField(null=True, blank=True)
     articles = ArrayField(models.CharField(max_length=40), default=list)
@@ -121,9 +125,9 @@ class RequestEvent(models.Model):
         ordering = ["occurred_at", "id"]
         constraints = [
             models.UniqueConstraint(
-                fields=["request", "code"],
+                fields=["request", "code", "round"],
                 condition=Q(code__in=["submitted", "answered", "escalated"]),
-                name="request_step_once",
+                name="request_step_once_a_round",
             )
         ]
 

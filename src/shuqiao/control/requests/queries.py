@@ -20,6 +20,15 @@ class DutyOption:
 
 
 @dataclass(frozen=True)
+class Condition:
+    """A condition of use that every requester accepts, with its article."""
+
+    key: str
+    text: Text
+    article: ArticleRef
+
+
+@dataclass(frozen=True)
 class Forecast:
     """Latest days if the request were submitted today."""
 
@@ -57,8 +66,8 @@ class RequestForm:
     case_wording: str
     applications: tuple[ApplicationRef, ...]
     chosen_applications: tuple[str, ...]
-    conditions: tuple[Text, ...]
-    accepted_conditions: tuple[int, ...]
+    conditions: tuple[Condition, ...]
+    accepted_conditions: tuple[str, ...]
     max_period_months: int
     wanted_until: date | None
     forecast: Forecast
@@ -161,17 +170,17 @@ class RequestCase:
     duty_confirmed: bool
     items: tuple[CaseItem, ...]
     applications: tuple[ApplicationRef, ...]
-    accepted_conditions: tuple[Text, ...]
+    accepted_conditions: tuple[Condition, ...]
     wanted_until: date | None
     submitted_at: datetime | None
     reply_clock: Clock | None
     provide_forecast: Forecast | None
     steps: tuple[Step, ...]
     history: tuple[HistoryRow, ...]
-    grant: str | None
+    grants: tuple[str, ...]
     answer_note: str
     max_valid_until: date
     can_answer: bool
     answer_refusal: Text | None
-    can_edit: bool
-    can_revoke: bool
+    can_withdraw: bool
+    can_dispute: bool

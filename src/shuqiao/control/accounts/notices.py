@@ -1,0 +1,29 @@
+"""Telling a department something on its pages, in the transaction of the action that caused it."""
+
+from collections.abc import Mapping
+
+from shuqiao.control import clock
+from shuqiao.control.accounts.models import Account, Notification
+
+
+def notify(
+    department: str,
+    code: str,
+    reference: str,
+    *,
+    capability: str = "",
+    account: Account | None = None,
+    params: Mapping[str, str | int] | None = None,
+) -> None:
+    """Leave a notice for a department, for those of it who hold a capability, or for one account.
+
+    The same event about the same reference is told once, however often a job runs.
+    """
+    Notification.objects.get_or_create(
+        department_id=department,
+        capability=capability,
+        account=account,
+        code=code,
+        reference=reference,
+        defaults={"params": dict(params or {}), "created_at": clock.now()},
+    )

@@ -1,0 +1,170 @@
+"""Building the sharing catalogue from the base lists of a regulation."""
+
+from dataclasses import asdict
+
+import msgspec
+from django.db import connection, transaction
+
+from shuqiao.control import clock
+from shuqiao.control.audit.actions import append_entry
+from shuqiao.control.basedata.tables import PlainColumn, create_base_table
+from shuqiao.control.catalogue import search
+from shuqiao.control.catalogue.models import Item, Resource, ResourceVersion
+from shuqiao.control.catalogue.words import search_text
+from shuqiao.control.organisations.models import Department
+from shuqiao.control.regulations.current import data_lists
+from shuqiao.rules import catalogue as rules
+from shuqiao.rules.errors import FieldRequired
+from shuqiao.rules.ids import resource_id
+from shuqiao.rules.regulation import Regulation
+from shuqiao.wire.schemas import ItemSpec, ResourceSpec
+
+# A number or picture of a person is only compared. Source: our choice, decision "sensitive items".
+VERIFY_ONLY_FROM_SENSITIVITY = 3
+
+
+def load_base_lists(regulation: Regulation, actor: str) -> int:
+    """Create the entries of a regulation's catalogue that aren't there yet; return how many were created.
+
+    An entry that is there stays as it is: changes go through the catalogue's procedure. Each entry, its
+    base table and its row for the plane come in one transaction.
+    Source: guangzhou-2016 art. 3(3), 28(2), 30(1).
+    """
+    return sum(_publish(regulation, given, actor) for given in data_lists(regulation.id))
+
+
+@transaction.atomic
+def _publish(regulation: Regulation, given: rules.DataList, actor: str) -> int:
+    rid = resource_id(regulation.region, given.key)
+    with connection.cursor() as cursor:
+        # Two seedings at once: the second waits and then finds the entry.
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtext('publish'), hashtext(%s))", [rid])
+    if Resource.objects.filter(id=rid).exists():
+        return 0
+    departments = [_department(regulation.region, word) for word in given.departments]
+    resource = _create_resource(regulation, given, rid, departments)
+    items = Item.objects.bulk_create(_item(resource, item, given) for item in given.items)
+    _write_exchange(resource, items)
+    create_base_table(rid, [PlainColumn(item.field, item.type) for item in items if not item.identity])
+    _index(resource, items, departments)
+    append_entry(
+        "entry_published",
+        actor=actor,
+        at=clock.now(),
+        outcome="published",
+        department=resource.department_id,
+        provider=resource.department_id,
+        resource_id=rid,
+        facts={"version": 1, "regulation": regulation.id, "articles": [given.article], "items": len(items)},
+    )
+    return 1
+
+
+def _department(region: str, word: str) -> Department:
+    department = Department.objects.filter(region=region, word=word).first()
+    if department is None:
+        raise FieldRequired(field=f"责任采集部门 {region}-{word}", rule="guangzhou-2016 art. 30(1)")
+    return department
+
+
+def _create_resource(
+    regulation: Regulation, given: rules.DataList, rid: str, departments: list[Department]
+) -> Resource:
+    now = clock.now()
+    resource = Resource.objects.create(
+        id=rid,
+        code=given.code,
+        list_key=given.key,
+        regulation=regulation.id,
+        article=given.article,
+        category_zh=given.category_zh,
+        category_en=given.category_en,
+        name_zh=given.zh,
+        name_en=given.en,
+        summary_zh=given.summary_zh,
+        summary_en=given.summary_en,
+        department=departments[0],
+        record_key=given.record_key,
+        library=given.library,
+        update_cycle=given.update_cycle,
+        modes=list(given.modes),
+        platform_zh="市政府信息共享平台",
+        scope_zh="本市各级行政机关，按法定职权申请使用",
+        published_at=now,
+    )
+    resource.joint_departments.set(departments)
+    ResourceVersion.objects.create(
+        resource=resource,
+        version=1,
+        content=asdict(given),
+        note_zh=f"依实施细则第{given.article}条建目录",
+        note_en=f"Made from art. {given.article} of the rules",
+        published_at=now,
+    )
+    return resource
+
+
+def _item(resource: Resource, given: rules.Item, of: rules.DataList) -> Item:
+    confined = given.sensitivity >= VERIFY_ONLY_FROM_SENSITIVITY or given.type == "image"
+    return Item(
+        resource=resource,
+        number=given.number,
+        part=given.part,
+        part_of_zh=given.part_of,
+        field=given.field,
+        zh=given.zh,
+        en=given.en,
+        type=given.type,
+        length=given.length,
+        identity=given.identity,
+        kind=given.kind,
+        sensitivity=given.sensitivity,
+        standard=given.standard,
+        codes={code.value: code.zh for code in given.codes} if given.codes is not None else None,
+        required=given.required,
+        modes=[mode for mode in of.modes if mode == "verify" or not confined],
+        companion=given.companion,
+        article=given.article,
+    )
+
+
+def _write_exchange(resource: Resource, items: list[Item]) -> None:
+    spec = ResourceSpec(
+        record_key=resource.record_key,
+        modes=tuple(resource.modes),
+        items=tuple(msgspec.convert(_spec_of(item), ItemSpec) for item in items),
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO exchange.resource (id, code, name_zh, name_en, department, spec)"
+            " VALUES (%s, %s, %s, %s, %s, %s)",
+            [
+                resource.id,
+                resource.code,
+                resource.name_zh,
+                resource.name_en,
+                resource.department_id,
+                msgspec.json.encode(spec).decode(),
+            ],
+        )
+
+
+def _spec_of(item: Item) -> dict[str, object]:
+    return {
+        "field": item.field,
+        "zh": item.zh,
+        "en": item.en,
+        "type": item.type,
+        "identity": item.identity,
+        "kind": item.kind,
+        "sensitivity": item.sensitivity,
+        "required": item.required,
+        "codes": tuple(item.codes) if item.codes else None,
+    }
+
+
+def _index(resource: Resource, items: list[Item], departments: list[Department]) -> None:
+    others = [resource.summary_zh, resource.summary_en, resource.category_zh]
+    others += [name for d in departments for name in (d.name_zh, d.short_zh, d.name_en)]
+    text = search_text(resource.name_zh, resource.name_en, [(item.zh, item.en) for item in items], others)
+    search.store_search_text(resource.id, text)

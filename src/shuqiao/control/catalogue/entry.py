@@ -1,0 +1,158 @@
+"""The page of one catalogue entry, put together in a fixed number of queries."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from django.db import connection
+
+from shuqiao.control import clock
+from shuqiao.control.accounts.access import Viewer
+from shuqiao.control.accounts.capabilities import Capability
+from shuqiao.control.catalogue import labels
+from shuqiao.control.catalogue.models import Resource
+from shuqiao.control.catalogue.queries import (
+    EntryPage,
+    ModeUse,
+    UserRow,
+    VersionRow,
+    access_resource,
+    held_grants,
+    item_row,
+    open_requests,
+)
+from shuqiao.control.organisations.models import Application
+from shuqiao.control.organisations.queries import (
+    department_ref,
+    department_refs,
+    persons_in_charge,
+)
+from shuqiao.control.regulations.current import regulation
+from shuqiao.control.regulations.queries import article_ref, article_text, cited_text
+from shuqiao.control.texts import Text
+
+USE_DAYS = 30
+
+
+@dataclass(frozen=True)
+class _Holdings:
+    """What the ledger and the log say about an entry: rows, last arrival, recent calls by department."""
+
+    records: int
+    last_received_at: datetime | None
+    calls: dict[str, int]
+
+
+def entry_page(viewer: Viewer, resource_id: str) -> EntryPage:
+    """Return everything the entry page shows; raises `NotFound` for what this viewer can't see."""
+    resource = access_resource(viewer, resource_id)
+    rules = regulation()
+    own, holdings = viewer.department.code, _holdings(resource)
+    users = _users(resource, holdings.calls)
+    refusal = _request_refusal(viewer, resource)
+    reply, provide = rules.deadline("reply"), rules.deadline("provide")
+    return EntryPage(
+        id=resource.id,
+        code=resource.code,
+        name=Text(resource.name_zh, resource.name_en),
+        summary=Text(resource.summary_zh, resource.summary_en),
+        version=resource.version,
+        published_at=resource.published_at,
+        category=Text(resource.category_zh, resource.category_en),
+        article=article_text(resource.article, resource.regulation) or cited_text(resource.article),
+        reply_article=article_ref(reply.article),
+        reply_days=reply.working_days,
+        provide_days=provide.working_days,
+        share_type=None,
+        provider=department_ref(resource.department),
+        joint_departments=tuple(department_ref(d) for d in resource.joint_departments.order_by("code")),
+        persons=persons_in_charge(resource.department_id),
+        library=labels.label(labels.LIBRARIES, resource.library),
+        update_cycle=labels.label(labels.UPDATE_CYCLES, resource.update_cycle),
+        platform=resource.platform_zh,
+        scope=resource.scope_zh,
+        max_period_months=rules.period.maximum_months,
+        conditions=tuple(Text(c.zh, c.en) for c in rules.conditions),
+        record_key=resource.record_key,
+        items=tuple(item_row(item, resource.record_key) for item in resource.items.all()),
+        services=_services(resource, users),
+        users=users,
+        versions=_versions(resource),
+        record_count=holdings.records,
+        last_received_at=holdings.last_received_at,
+        calls_30_days=sum(holdings.calls.values()),
+        can_request=refusal is None,
+        request_refusal=refusal,
+        granted_until=held_grants(own, [resource.id]).get(resource.id),
+        open_request=open_requests(own, [resource.id]).get(resource.id),
+    )
+
+
+def _request_refusal(viewer: Viewer, resource: Resource) -> Text | None:
+    if not viewer.can(Capability.REQUEST_SUBMIT):
+        return Text("你的角色不提出申请", "Your role does not make requests")
+    if resource.department_id == viewer.department.code:
+        return Text("本部门就是责任部门", "Your own department is responsible for it")
+    return None
+
+
+def _holdings(resource: Resource) -> _Holdings:
+    since = clock.now() - timedelta(days=USE_DAYS)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT coalesce(sum(inserted), 0), max(merged_at) FROM exchange.batch WHERE resource_id = %s",
+            [resource.id],
+        )
+        ledger = cursor.fetchone()
+        cursor.execute(
+            "SELECT department, count(*) FROM audit.entry WHERE provider = %s AND occurred_at >= %s"
+            " AND resource_id = %s AND event IN ('verify', 'query') GROUP BY department",
+            [resource.department_id, since, resource.id],
+        )
+        calls = {str(department): int(count) for department, count in cursor.fetchall()}
+    return _Holdings(int(ledger[0]) if ledger else 0, ledger[1] if ledger else None, calls)
+
+
+def _users(resource: Resource, calls: dict[str, int]) -> tuple[UserRow, ...]:
+    """Who holds an active grant, most calls first; the pages' own applications are not named."""
+    rows = resource.grants.filter(state="active").values_list("consumer_id", "mode", "number", "valid_until")
+    grants: dict[tuple[str, str], tuple[date, list[str]]] = {}
+    for consumer, mode, number, until in rows:
+        last, numbers = grants.get((consumer, mode), (until, []))
+        grants[consumer, mode] = (max(last, until), [*numbers, number])
+    named = _applications([number for _, numbers in grants.values() for number in numbers])
+    departments = department_refs()
+    found = [
+        UserRow(
+            department=departments[consumer],
+            applications=tuple(dict.fromkeys(name for number in numbers for name in named[number])),
+            mode=mode,
+            mode_label=labels.label(labels.MODES, mode),
+            valid_until=until,
+            calls_30_days=calls.get(consumer, 0),
+        )
+        for (consumer, mode), (until, numbers) in grants.items()
+    ]
+    return tuple(sorted(found, key=lambda row: (-row.calls_30_days, row.department.code)))
+
+
+def _applications(numbers: list[str]) -> dict[str, list[Text]]:
+    named: dict[str, list[Text]] = defaultdict(list)
+    rows = Application.objects.filter(grants__number__in=numbers, portal=False)
+    for number, zh, en in rows.values_list("grants__number", "name_zh", "name_en"):
+        named[number].append(Text(zh, en))
+    return named
+
+
+def _services(resource: Resource, users: tuple[UserRow, ...]) -> tuple[ModeUse, ...]:
+    return tuple(
+        ModeUse(mode, label, sum(1 for user in users if user.mode == mode))
+        for mode, label in labels.mode_labels(resource.modes)
+    )
+
+
+def _versions(resource: Resource) -> tuple[VersionRow, ...]:
+    return tuple(
+        VersionRow(v.version, Text(v.note_zh, v.note_en), v.published_at, v.version == resource.version)
+        for v in resource.versions.order_by("-version")
+    )

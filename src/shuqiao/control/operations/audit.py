@@ -1,0 +1,320 @@
+"""The audit list as a viewer may see it, and the proof that one entry is in the log."""
+
+import hashlib
+import json
+from dataclasses import fields
+from datetime import datetime, time, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connection, transaction
+
+from shuqiao.control import clock
+from shuqiao.control.accounts.access import NotFound, Viewer
+from shuqiao.control.accounts.capabilities import Capability
+from shuqiao.control.audit.actions import append_entry
+from shuqiao.control.catalogue.models import Resource
+from shuqiao.control.operations import labels
+from shuqiao.control.operations.queries import (
+    AuditFilters,
+    AuditPage,
+    AuditProof,
+    AuditRow,
+    Check,
+    Sibling,
+)
+from shuqiao.control.organisations.queries import DepartmentRef, department_refs
+from shuqiao.control.regulations.queries import article_ref
+from shuqiao.control.texts import Text
+from shuqiao.rules import checkpoint, merkle
+from shuqiao.rules.errors import RequestMalformed
+from shuqiao.security import keys
+
+PAGE_SIZE = 50
+_COLUMNS = (
+    "e.id, l.position, e.occurred_at, e.event, e.department, e.actor, e.resource_id, e.record_id,"
+    " e.grant_id, e.case_no, e.outcome"
+)
+_ARTICLES = {
+    "verify": ("38",),
+    "query": ("38",),
+    "request_submitted": ("35", "38"),
+    "request_decided": ("35", "38"),
+    "grant_issued": ("35", "38"),
+}
+
+
+def may_read_audit(viewer: Viewer) -> bool:
+    """Tell whether the viewer's role reads the log at all, its own part or the whole."""
+    return viewer.can(Capability.AUDIT_VIEW) or viewer.can(Capability.AUDIT_VIEW_ALL)
+
+
+def audit_page(viewer: Viewer, filters: AuditFilters, before: str = "") -> AuditPage:
+    """Return a page of the log, newest first; a search is recorded before its result is read.
+
+    A department sees what it did and what was done with its information; supervision sees all.
+    """
+    if not may_read_audit(viewer):
+        raise NotFound
+    if filters != AuditFilters() and not before:
+        _record_search(viewer, filters)
+    where, values = _conditions(viewer, filters, before)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {_COLUMNS} FROM audit.entry e LEFT JOIN audit.leaf l ON l.entry_id = e.id"
+            f" WHERE {where} ORDER BY e.occurred_at DESC, e.id DESC LIMIT {PAGE_SIZE + 1}",
+            values,
+        )
+        found = cursor.fetchall()
+        cursor.execute("SELECT coalesce(max(size), 0) FROM audit.checkpoint")
+        total = cursor.fetchone()
+    departments = department_refs()
+    rows = _rows(found[:PAGE_SIZE], departments)
+    more = len(found) > PAGE_SIZE
+    return AuditPage(
+        rows=rows,
+        filters=filters,
+        total_integrated=int(total[0]) if total else 0,
+        events=tuple(labels.EVENTS.items()),
+        departments=tuple(departments.values()),
+        next_before=f"{rows[-1].at.isoformat()}_{rows[-1].id}" if more else "",
+    )
+
+
+@transaction.atomic
+def _record_search(viewer: Viewer, filters: AuditFilters) -> None:
+    asked = {field.name: str(getattr(filters, field.name)) for field in fields(filters)}
+    append_entry(
+        "audit_searched",
+        actor=f"account:{viewer.username}",
+        at=clock.now(),
+        outcome="searched",
+        department=viewer.department.code,
+        provider=viewer.department.code,
+        facts={"filters": {name: value for name, value in asked.items() if value not in ("", "None")}},
+    )
+
+
+def _conditions(viewer: Viewer, filters: AuditFilters, before: str) -> tuple[str, dict[str, Any]]:
+    conditions, values = _visible(viewer)
+    if filters.since:
+        conditions.append("e.occurred_at >= %(since)s")
+        values["since"] = datetime.combine(filters.since, time(), clock.LEGAL_ZONE)
+    if filters.until:
+        conditions.append("e.occurred_at < %(until)s")
+        values["until"] = datetime.combine(filters.until + timedelta(days=1), time(), clock.LEGAL_ZONE)
+    if filters.department:
+        conditions.append("(e.department = %(department)s OR e.provider = %(department)s)")
+        values["department"] = filters.department
+    for name, column in (("resource", "resource_id"), ("event", "event"), ("case", "case_no")):
+        if getattr(filters, name):
+            conditions.append(f"e.{column} = %({name})s")
+            values[name] = getattr(filters, name)
+    if filters.entry:
+        conditions.append("e.id = %(entry)s")
+        values["entry"] = _entry_id(filters.entry)
+    if before:
+        conditions.append("(e.occurred_at, e.id) < (%(before_at)s, %(before_id)s)")
+        values["before_at"], values["before_id"] = _position(before)
+    return " AND ".join(conditions) or "true", values
+
+
+def _visible(viewer: Viewer) -> tuple[list[str], dict[str, Any]]:
+    if viewer.can(Capability.AUDIT_VIEW_ALL):
+        return [], {}
+    return ["(e.department = %(own)s OR e.provider = %(own)s)"], {"own": viewer.department.code}
+
+
+def _position(before: str) -> tuple[datetime, UUID]:
+    at, _, entry = before.rpartition("_")
+    try:
+        return datetime.fromisoformat(at), UUID(entry)
+    except ValueError as error:
+        raise RequestMalformed(part="before") from error
+
+
+def _entry_id(text: str) -> UUID:
+    try:
+        return UUID(text.strip())
+    except ValueError:
+        # Not an entry's number: then nothing is found, as for any other unknown one.
+        return UUID(int=0)
+
+
+def _rows(found: list[tuple[object, ...]], departments: dict[str, DepartmentRef]) -> tuple[AuditRow, ...]:
+    resources = {str(row[6]) for row in found if row[6]}
+    names = {r.id: Text(r.name_zh, r.name_en) for r in Resource.objects.filter(id__in=resources)}
+    return tuple(_row(row, departments, names) for row in found)
+
+
+def _row(row: tuple[object, ...], departments: dict[str, DepartmentRef], names: dict[str, Text]) -> AuditRow:
+    entry, position, at, event, department, actor, resource, record, grant, case, outcome = row
+    if not isinstance(at, datetime):
+        raise TypeError("audit.entry.occurred_at is a time")
+    return AuditRow(
+        id=str(entry),
+        position=int(str(position)) if position is not None else None,
+        at=at,
+        event=str(event),
+        event_label=labels.label(labels.EVENTS, str(event)),
+        department=departments.get(str(department)),
+        actor=str(actor),
+        resource=str(resource or ""),
+        resource_name=names.get(str(resource)),
+        record=str(record or ""),
+        grant=str(grant or ""),
+        case=str(case or ""),
+        outcome=str(outcome),
+        outcome_label=labels.label(labels.OUTCOMES, str(outcome)),
+    )
+
+
+def audit_proof(viewer: Viewer, entry: str) -> AuditProof:
+    """Compute the proof of one entry against the newest checkpoint; nothing of it is remembered.
+
+    Raises `NotFound` for an entry that isn't there or that the viewer may not see.
+    """
+    if not may_read_audit(viewer):
+        raise NotFound
+    conditions, values = _visible(viewer)
+    where = " AND ".join([*conditions, "e.id = %(entry)s"])
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {_COLUMNS}, e.body, e.salt, e.digest, l.hash FROM audit.entry e"
+            f" LEFT JOIN audit.leaf l ON l.entry_id = e.id WHERE {where}",
+            values | {"entry": _entry_id(entry)},
+        )
+        found = cursor.fetchone()
+        cursor.execute(
+            "SELECT c.size, c.root, c.signed_at, c.key_id, c.signature, k.public_key FROM audit.checkpoint c"
+            " LEFT JOIN exchange.signing_key k ON k.id = c.key_id AND k.purpose = 'log'"
+            " ORDER BY c.size DESC LIMIT 1"
+        )
+        newest = cursor.fetchone()
+    if found is None:
+        raise NotFound
+    return _proof(_rows([found[:11]], department_refs())[0], found[11:], newest)
+
+
+_Stored = tuple[str | None, bytes, bytes, bytes | None]
+_Newest = tuple[int, bytes, datetime, str, bytes, bytes | None]
+
+
+def _proof(row: AuditRow, stored: _Stored, newest: _Newest | None) -> AuditProof:
+    body, salt, digest, leaf = stored[0] or "", bytes(stored[1]), bytes(stored[2]), stored[3]
+    covered = newest is not None and row.position is not None and row.position < newest[0]
+    own_leaf = merkle.leaf_hash(digest)
+    path = _path(row.position, newest[0]) if covered and newest and row.position is not None else []
+    siblings = _siblings(own_leaf, row.position or 0, newest[0], path) if covered and newest else ()
+    checks = _checks(
+        row, (body, salt, digest, bytes(leaf) if leaf else None), newest if covered else None, path
+    )
+    return AuditProof(
+        row=row,
+        facts=_facts(body),
+        body=body,
+        digest=digest.hex(),
+        salt=salt.hex(),
+        leaf_hash=own_leaf.hex(),
+        path=siblings,
+        size=newest[0] if newest else None,
+        root=bytes(newest[1]).hex() if newest else "",
+        signed_at=newest[2] if newest else None,
+        key_id=newest[3] if newest else "",
+        articles=tuple(article_ref(number) for number in _ARTICLES.get(row.event, ("38",))),
+        checks=checks,
+        proved=all(check.passed for check in checks),
+    )
+
+
+def _path(position: int, size: int) -> list[bytes]:
+    places = merkle.nodes_for_inclusion(position, size)
+    hashes: dict[tuple[int, int], bytes] = {}
+    with connection.cursor() as cursor:
+        leaves = [at for level, at in places if level == 0]
+        cursor.execute("SELECT 0, position, hash FROM audit.leaf WHERE position = ANY(%s)", [leaves])
+        rows = cursor.fetchall()
+        inner = [(level, at) for level, at in places if level > 0]
+        cursor.execute(
+            "SELECT n.level, n.position, n.hash FROM audit.node n"
+            " JOIN unnest(%s::smallint[], %s::bigint[]) AS w(level, position) USING (level, position)",
+            [[level for level, _ in inner], [at for _, at in inner]],
+        )
+        rows += cursor.fetchall()
+    hashes = {(int(level), int(at)): bytes(value) for level, at, value in rows}
+    # A hash that is gone makes a proof that fails; it must not make a page that fails.
+    return merkle.inclusion_proof(lambda level, at: hashes.get((level, at), bytes(32)), position, size)
+
+
+def _siblings(leaf: bytes, position: int, size: int, path: list[bytes]) -> tuple[Sibling, ...]:
+    """Climb from the leaf to the root and note each step (RFC 9162, 2.1.3.2)."""
+    drawn = []
+    at, last, computed, level = position, size - 1, leaf, 0
+    for sibling in path:
+        on_left = at % 2 == 1 or at == last
+        while on_left and at % 2 == 0 and at:
+            at, last, level = at >> 1, last >> 1, level + 1
+        computed = merkle.node_hash(sibling, computed) if on_left else merkle.node_hash(computed, sibling)
+        drawn.append(Sibling(level, "left" if on_left else "right", sibling.hex(), computed.hex()))
+        at, last, level = at >> 1, last >> 1, level + 1
+    return tuple(drawn)
+
+
+def _checks(
+    row: AuditRow, stored: tuple[str, bytes, bytes, bytes | None], newest: _Newest | None, path: list[bytes]
+) -> tuple[Check, ...]:
+    body, salt, digest, leaf = stored
+    unchanged = hashlib.sha256(salt + body.encode()).digest() == digest
+    listed = leaf is not None and leaf == merkle.leaf_hash(digest)
+    included = (
+        newest is not None
+        and row.position is not None
+        and merkle.verify_inclusion(merkle.leaf_hash(digest), row.position, newest[0], path, bytes(newest[1]))
+    )
+    short = digest.hex()[:8]
+    waiting = Text("尚未编入日志树，通常在一秒内完成", "Not yet in the tree; normally within a second")
+    in_tree = Text(f"{len(path)} 个兄弟摘要，算得树根一致", f"{len(path)} sibling hashes lead to the root")
+    return (
+        Check(
+            "content",
+            Text("内容未改", "Content unchanged"),
+            unchanged,
+            Text(f"摘要 {short}… 与条目逐字核对", f"Digest {short}… computed again from the entry"),
+        ),
+        Check(
+            "leaf",
+            Text("叶与条目相符", "Leaf belongs to the entry"),
+            listed,
+            waiting if leaf is None else Text("叶摘要由条目摘要算得", "Leaf hash computed from the digest"),
+        ),
+        Check("inclusion", Text("确在日志中", "In the log"), included, in_tree if newest else waiting),
+        _signature_check(newest),
+    )
+
+
+def _signature_check(newest: _Newest | None) -> Check:
+    name = Text("树根有签名", "Root is signed")
+    if newest is None:
+        return Check("signature", name, False, Text("尚无覆盖此条的检查点", "No checkpoint covers it yet"))
+    size, root, signed_at, key_id, signature, public = newest
+    text = checkpoint.Checkpoint(settings.CONFIG.log_origin, size, bytes(root), signed_at).text()
+    passed = public is not None and keys.verify(
+        "ed25519", keys.load_public_der(bytes(public)), bytes(signature), text
+    )
+    return Check("signature", name, passed, Text(f"Ed25519 · 密钥 {key_id}", f"Ed25519, key {key_id}"))
+
+
+def _facts(body: str) -> tuple[tuple[Text, str], ...]:
+    """Show the members of the one or two lines of JSON of a body; the database's line comes second."""
+    shown = []
+    for line in body.splitlines()[:2]:
+        try:
+            members = json.loads(line)
+        except ValueError:
+            continue
+        for key, value in members.items() if isinstance(members, dict) else ():
+            if value not in (None, "", {}, []):
+                text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+                shown.append((labels.label(labels.FACTS, str(key)), text))
+    return tuple(shown)

@@ -1,0 +1,82 @@
+"""Words for the stable codes of audit events and outcomes."""
+
+from shuqiao.control.texts import Text
+
+EVENTS = {
+    "verify": Text("核验", "Verification"),
+    "query": Text("查询", "Query"),
+    "call_refused": Text("拒绝调用", "Call refused"),
+    "request_submitted": Text("提交申请", "Request submitted"),
+    "request_decided": Text("答复申请", "Request answered"),
+    "request_escalated": Text("转入协商", "Moved to negotiation"),
+    "request_withdrawn": Text("撤回申请", "Request withdrawn"),
+    "grant_issued": Text("授权", "Grant issued"),
+    "grant_revoked": Text("停用授权", "Grant revoked"),
+    "grant_expired": Text("授权期满", "Grant expired"),
+    "batch_merged": Text("入库", "Batch merged"),
+    "batch_refused": Text("拒收批次", "Batch refused"),
+    "signed_in": Text("登录", "Signed in"),
+    "sign_in_refused": Text("登录被拒", "Sign-in refused"),
+    "audit_searched": Text("查审计", "Audit searched"),
+    "entry_published": Text("发布目录条目", "Entry published"),
+    "department_enrolled": Text("单位接入", "Department enrolled"),
+    "application_enrolled": Text("应用接入", "Application enrolled"),
+    "vault_searched": Text("按姓名查找", "Searched by name"),
+}
+OUTCOMES = {
+    "answered": Text("已应答", "Answered"),
+    "accepted": Text("成功", "Accepted"),
+    "refused": Text("不予共享", "Refused"),
+    "submitted": Text("已提交", "Submitted"),
+    "approved": Text("全部同意", "Approved"),
+    "partly_approved": Text("部分同意", "Partly approved"),
+    "negotiating": Text("转入协商", "In negotiation"),
+    "withdrawn": Text("已撤回", "Withdrawn"),
+    "active": Text("生效", "In force"),
+    "revoked": Text("已停用", "Revoked"),
+    "expired": Text("已期满", "Expired"),
+    "merged": Text("已入库", "Merged"),
+    "published": Text("已发布", "Published"),
+    "searched": Text("已查询", "Searched"),
+    "match": Text("一致", "Match"),
+    "no_match": Text("不一致", "No match"),
+    "not_available": Text("没有可用信息", "Not available"),
+    "item_not_granted": Text("超出授权的信息项", "Item outside the grant"),
+    "grant_revoked": Text("授权已停用", "Grant revoked"),
+    "grant_expired": Text("授权已期满", "Grant expired"),
+    "signature_invalid": Text("签名无效", "Signature invalid"),
+    "signature_stale": Text("签名超时", "Signature stale"),
+    "signature_replayed": Text("签名重复使用", "Signature replayed"),
+}
+FACTS = {
+    "actor": Text("操作人", "Actor"),
+    "application": Text("应用", "Application"),
+    "articles": Text("依据条款", "Articles"),
+    "at": Text("时间", "Time"),
+    "case": Text("办件编号", "Case"),
+    "consumer": Text("使用单位", "User"),
+    "department": Text("使用方", "Acting department"),
+    "end_user": Text("使用人", "End user"),
+    "event": Text("动作", "Event"),
+    "fields": Text("信息项", "Items"),
+    "found": Text("有无记录", "Record found"),
+    "grant": Text("授权", "Grant"),
+    "identity_version": Text("身份版本", "Identity version"),
+    "key_id": Text("密钥编号", "Key"),
+    "matches": Text("比对结果", "Comparison"),
+    "mode": Text("方式", "Mode"),
+    "outcome": Text("结果", "Outcome"),
+    "provider": Text("提供方", "Provider"),
+    "purpose": Text("用途", "Purpose"),
+    "reason": Text("理由", "Reason"),
+    "record": Text("对象代号", "Record"),
+    "regulation": Text("适用规则", "Regulation"),
+    "resource": Text("目录条目", "Catalogue entry"),
+    "valid_until": Text("有效期至", "Valid until"),
+    "version": Text("记录版本", "Record version"),
+}
+
+
+def label(table: dict[str, Text], code: str) -> Text:
+    """Return the words for a code; a code without words shows itself."""
+    return table.get(code, Text(code, code))

@@ -1,0 +1,142 @@
+"""What forms give to the actions on requests, and checking it against catalogue and register."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+
+from shuqiao.control.accounts.access import Fault, Viewer
+from shuqiao.control.catalogue.models import Item, Resource
+from shuqiao.control.grants.models import Grant, GrantState
+from shuqiao.control.organisations.models import Application, Duty
+from shuqiao.control.texts import Text
+
+MAX_PURPOSE_CHARS = 200
+MAX_REASON_CHARS = 200
+MAX_WORDING_CHARS = 100
+
+
+@dataclass(frozen=True)
+class RequestInput:
+    """A request as its form gives it; `items` maps each field asked for to why it is needed."""
+
+    resource: str
+    mode: str = "verify"
+    duty: int | None = None
+    purpose: str = ""
+    case_wording: str = ""
+    items: Mapping[str, str] = field(default_factory=dict)
+    applications: tuple[str, ...] = ()
+    accepted_conditions: tuple[str, ...] = ()
+    wanted_until: date | None = None
+
+
+@dataclass(frozen=True)
+class AnswerInput:
+    """An answer as its form gives it; `decisions` maps every item asked for to yes or no.
+
+    `refusal_reason` holds for every refused item without a reason of its own. Without `applications`, all
+    of the request's may use the grant.
+    """
+
+    decisions: Mapping[str, bool]
+    refusal_reason: str = ""
+    refusal_reasons: Mapping[str, str] = field(default_factory=dict)
+    mode: str = "verify"
+    match: str = "all"
+    purpose: str = ""
+    valid_from: date | None = None
+    valid_until: date | None = None
+    applications: tuple[str, ...] = ()
+    case_required: bool = False
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A request's input after the look-ups: only what exists and may be asked for is left."""
+
+    items: tuple[tuple[Item, str], ...]
+    duty: Duty | None
+    applications: tuple[Application, ...]
+    faults: tuple[Fault, ...]
+
+
+def check_input(viewer: Viewer, given: RequestInput, resource: Resource) -> Checked:
+    """Look up everything the input names; what does not exist, or is not theirs, becomes a fault."""
+    faults: list[Fault] = []
+    if given.mode not in resource.modes:
+        faults.append(
+            _fault("mode", "mode_unknown", "此条目不提供这种方式", "The entry isn't offered in this mode")
+        )
+    known = {item.field: item for item in resource.items.all()}
+    items = []
+    for name, reason in given.items.items():
+        item = known.get(name)
+        if item is None:
+            faults.append(
+                _fault("items", "item_unknown", "所选信息项不在目录中", "An item is not in the catalogue")
+            )
+            continue
+        items.append((item, reason.strip()[:MAX_REASON_CHARS]))
+        faults += _item_faults(item, reason, given.mode, resource.record_key)
+    own_duties = Duty.objects.filter(department_id=viewer.department.code)
+    duty = own_duties.filter(pk=given.duty).first() if given.duty is not None else None
+    if given.duty is not None and duty is None:
+        faults.append(
+            _fault(
+                "duty",
+                "duty_unknown",
+                "所选职权不是本部门登记的职权",
+                "Not a registered duty of your department",
+            )
+        )
+    own = Application.objects.filter(
+        id__in=given.applications, department_id=viewer.department.code, active=True
+    )
+    applications = tuple(own.order_by("id"))
+    if len(applications) != len(set(given.applications)):
+        faults.append(
+            _fault(
+                "applications",
+                "application_unknown",
+                "所选应用不是本部门的有效应用",
+                "Not an active application of yours",
+            )
+        )
+    return Checked(tuple(items), duty, applications, tuple(faults))
+
+
+def _item_faults(item: Item, reason: str, mode: str, record_key: str) -> list[Fault]:
+    if not reason.strip():
+        zh, en = f"请写明为何需要“{item.zh}”", f"Say why {item.en} is needed"
+        return [_fault(f"reason:{item.field}", "reason_missing", zh, en)]
+    if mode not in item.modes:
+        zh, en = (
+            f"“{item.zh}”不提供这种方式，可申请核验",
+            f"{item.en} isn't offered in this mode; ask to verify it",
+        )
+        return [_fault("items", "item_mode", zh, en)]
+    if item.field == record_key and mode == "verify":
+        zh = f"“{item.zh}”用来指明所查对象，不必申请"
+        return [_fault("items", "item_is_key", zh, f"{item.en} names the record; it need not be asked for")]
+    return []
+
+
+def covering_grant(viewer: Viewer, given: RequestInput, today: date) -> str | None:
+    """Return a grant that already gives everything asked for: then no new review is needed (REQ-13)."""
+    for grant in Grant.objects.filter(
+        consumer_id=viewer.department.code,
+        resource_id=given.resource,
+        mode=given.mode,
+        state=GrantState.ACTIVE,
+        valid_from__lte=today,
+        valid_until__gte=given.wanted_until or today,
+    ).prefetch_related("applications"):
+        applications = {application.id for application in grant.applications.all()}
+        if set(given.items) <= set(grant.fields) and set(given.applications) <= applications:
+            return grant.number
+    return None
+
+
+def _fault(name: str, code: str, zh: str, en: str) -> Fault:
+    return Fault(name, code, Text(zh, en))
