@@ -36,9 +36,9 @@ class AccountInput:
     role: str
 
 
-def create_account(given: AccountInput, password: str) -> Account:
-    """Create an account, or keep the one of that name as it is: a second seeding changes no password."""
-    account, _ = Account.objects.get_or_create(
+def create_account(given: AccountInput, password: str, *, renew: bool = False) -> Account:
+    """Create an account, or keep the one of that name as it is; with `renew` it gets the password."""
+    account, created = Account.objects.get_or_create(
         username=given.username,
         defaults={
             "display_name": given.display_name,
@@ -48,6 +48,9 @@ def create_account(given: AccountInput, password: str) -> Account:
             "created_at": clock.now(),
         },
     )
+    if renew and not created:
+        account.password = make_password(password)
+        account.save(update_fields=["password"])
     return account
 
 

@@ -1,0 +1,126 @@
+"""Who acts in the sample city, and the older cases that fill its lists. All persons are invented."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class SampleAccount:
+    """A demonstration account: `department` is a code word of the departments file."""
+
+    username: str
+    display_name: str
+    department: str
+    role: str
+
+
+@dataclass(frozen=True)
+class SampleApplication:
+    """A department's own system in the sample city."""
+
+    id: str
+    department: str
+    zh: str
+    en: str
+
+
+@dataclass(frozen=True)
+class SampleCase:
+    """An older request: submitted so many working days ago, and what came of it.
+
+    `granted` are the items its provider has approved; without `reviewer` it is still open.
+    """
+
+    clerk: str
+    list_key: str
+    purpose: str
+    items: dict[str, str]
+    days_ago: int
+    mode: str = "verify"
+    reviewer: str = ""
+    answered_after: int = 0
+    granted: tuple[str, ...] = ()
+    refusal: str = ""
+    applications: tuple[str, ...] = field(default=())
+
+
+ACCOUNTS = (
+    SampleAccount("lin", "林示例", "housing", "clerk"),
+    SampleAccount("chen", "陈示例", "health", "sharing_officer"),
+    SampleAccount("wu", "吴示例", "health", "technician"),
+    SampleAccount("zhao", "赵示例", "police", "sharing_officer"),
+    SampleAccount("zhou", "周示例", "supervision", "supervisor"),
+    SampleAccount("zheng", "郑示例", "data", "coordinator"),
+    SampleAccount("ma", "马示例", "platform", "platform_operator"),
+    SampleAccount("huang", "黄示例", "civil-affairs", "sharing_officer"),
+    SampleAccount("xu", "徐示例", "education", "clerk"),
+    SampleAccount("he", "何示例", "disabled-federation", "clerk"),
+)
+
+APPLICATIONS = (
+    SampleApplication("app-housing-rental", "housing", "公租房审核系统", "Public rental assessment"),
+    SampleApplication("app-civil-affairs-relief", "civil-affairs", "社会救助系统", "Social relief"),
+    SampleApplication("app-education-enrolment", "education", "学籍系统", "School enrolment"),
+)
+
+_SURNAMES = "李王张刘杨黄周吴徐孙马朱胡郭何高罗郑梁谢宋唐许韩冯邓曹彭曾肖田董袁潘"
+
+
+def sample_person(place: int) -> str:
+    """Return an invented name that says that it is one."""
+    return f"{_SURNAMES[place % len(_SURNAMES)]}示例"
+
+
+CASES = (
+    SampleCase(
+        "huang",
+        "death",
+        "殡葬补贴核发（示例）",
+        {"deceased_name": "核发对象核对", "death_date": "核发时限核对"},
+        days_ago=12,
+    ),
+    SampleCase(
+        "xu",
+        "birth",
+        "义务教育入学年龄核对（示例）",
+        {"newborn_name": "核对入学儿童姓名", "birth_date": "核对入学年龄"},
+        days_ago=9,
+        applications=("app-education-enrolment",),
+    ),
+    SampleCase(
+        "he",
+        "birth",
+        "残疾儿童康复救助（示例）",
+        {"newborn_name": "核对救助对象", "birth_date": "核对年龄"},
+        days_ago=3,
+    ),
+    SampleCase(
+        "huang",
+        "household_registration",
+        "最低生活保障对象审核（示例）",
+        {"name": "核对申请人姓名", "household_status": "核对户籍状态"},
+        days_ago=40,
+        reviewer="zhao",
+        answered_after=4,
+        granted=("name", "household_status"),
+        applications=("app-civil-affairs-relief",),
+    ),
+    SampleCase(
+        "lin",
+        "household_registration",
+        "公租房申请家庭户籍核对（示例）",
+        {"name": "核对申请人姓名", "household_status": "核对户籍状态", "ethnicity": "登记表要求"},
+        days_ago=25,
+        reviewer="zhao",
+        answered_after=5,
+        granted=("name", "household_status"),
+        refusal="与公租房资格审核无关，不属履行所述职权所需",
+    ),
+    SampleCase(
+        "lin",
+        "marriage_adoption",
+        "公租房申请家庭婚姻状况核对（示例）",
+        {"marital_status": "核对家庭成员关系", "marriage_registration_date": "核对婚姻起始日期"},
+        days_ago=2,
+        applications=("app-housing-rental",),
+    ),
+)
