@@ -76,7 +76,7 @@ class PostgresqlSource:
         c = await self._describe(mapping)
         where = "" if after is None else f"WHERE {c.key} > $2::text::{c.key_type} "
         arguments: list[Any] = [limit] if after is None else [limit, after]
-        sql = f"SELECT {c.select} FROM {c.table} {where}ORDER BY {c.key} LIMIT $1"
+        sql = f"SELECT {c.select} FROM {c.table} t {where}ORDER BY {c.key} LIMIT $1"
         return _rows(await self._fetch(sql, *arguments))
 
     async def read_changed(
@@ -89,7 +89,7 @@ class PostgresqlSource:
         if after is not None:
             where += f" AND ({c.changed}, {c.key}) > ({c.time_of('$3')}, $4::text::{c.key_type})"
             arguments += [after.changed, after.key]
-        sql = f"SELECT {c.select} FROM {c.table} WHERE {where} ORDER BY {c.changed}, {c.key} LIMIT $1"
+        sql = f"SELECT {c.select} FROM {c.table} t WHERE {where} ORDER BY {c.changed}, {c.key} LIMIT $1"
         return _rows(await self._fetch(sql, *arguments))
 
     async def close(self) -> None:
@@ -135,9 +135,14 @@ class PostgresqlSource:
 
 def _sql_pieces(mapping: TableMapping, types: dict[str, str]) -> _Columns:
     zoned = types[mapping.changed] == "timestamp with time zone"
-    key, changed = _quote(mapping.key), _quote(mapping.changed)
+    # With the table's alias a name can't be mistaken for an output column of the same name.
+    key, changed = f"t.{_quote(mapping.key)}", f"t.{_quote(mapping.changed)}"
     bare = _Columns(_quoted(mapping.table), "", key, types[mapping.key], changed, zoned)
-    wanted = [f"{key}::text", bare.clock_of(changed), *map(_quote, mapping.source_columns())]
+    wanted = [
+        f"{key}::text",
+        bare.clock_of(changed),
+        *(f"t.{_quote(name)}" for name in mapping.source_columns()),
+    ]
     return _Columns(bare.table, ", ".join(wanted), key, bare.key_type, changed, zoned)
 
 
