@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+import msgspec
+
 # Made in C; a batch needs hundreds of thousands of ids.
 from asyncpg.pgproto.pgproto import UUID as FastUUID
 
@@ -35,12 +37,10 @@ JOIN vault.identifier i USING (kind, blind)
 """
 _PAYLOADS = "SELECT record_id, payload FROM vault.record WHERE record_id = ANY($1::uuid[])"
 _UPDATE = """
-UPDATE vault.record r
-SET subject_id = u.subject_id, version = u.version, payload = u.payload, content = u.content,
-    department = $1, sequence = $2, key_version = $3
-FROM unnest($4::uuid[], $5::uuid[], $6::int[], $7::bytea[], $8::bytea[])
-    AS u (record_id, subject_id, version, payload, content)
-WHERE r.record_id = u.record_id
+UPDATE vault.record
+SET subject_id = $2, related_fields = $3, related_subjects = $4, version = $5, payload = $6, content = $7,
+    department = $8, sequence = $9, key_version = $10
+WHERE record_id = $1
 """
 _CONFIRM = """
 UPDATE vault.record SET department = $1, sequence = $2
@@ -50,7 +50,20 @@ _FORGET_NAMES = """
 DELETE FROM vault.name_index n USING unnest($1::bytea[], $2::uuid[]) AS old (blind, record_id)
 WHERE n.blind = old.blind AND n.record_id = old.record_id
 """
-_FORGET_RELATED = "DELETE FROM vault.related_party WHERE record_id = ANY($1::uuid[])"
+_RECORD_COLUMNS = (
+    "record_id",
+    "resource",
+    "key_blind",
+    "subject_id",
+    "related_fields",
+    "related_subjects",
+    "version",
+    "payload",
+    "content",
+    "department",
+    "sequence",
+    "key_version",
+)
 _KEEP_SPEC = """
 INSERT INTO vault.resource (id, spec) VALUES ($1, $2)
 ON CONFLICT (id) DO UPDATE SET spec = excluded.spec, updated_at = now()
@@ -70,8 +83,7 @@ class BatchOrigin:
     digest: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class BlindRow:
+class BlindRow(msgspec.Struct, frozen=True):
     """A prepared row with the blinds of everything it is found by."""
 
     source: PreparedRow
@@ -80,8 +92,7 @@ class BlindRow:
     related: tuple[tuple[str, str, bytes], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Existing:
+class Existing(msgspec.Struct, frozen=True):
     """What the vault holds of a record already."""
 
     record: UUID
@@ -99,11 +110,10 @@ class Changes:
     subjects: list[tuple[UUID]] = field(default_factory=list)
     identifiers: list[tuple[str, bytes, UUID, int]] = field(default_factory=list)
     records: list[tuple[object, ...]] = field(default_factory=list)
-    updates: list[tuple[UUID, UUID, int, bytes, bytes]] = field(default_factory=list)
+    updates: list[tuple[object, ...]] = field(default_factory=list)
     confirmed: list[UUID] = field(default_factory=list)
     names: list[tuple[bytes, UUID]] = field(default_factory=list)
     old_names: list[tuple[bytes, UUID]] = field(default_factory=list)
-    related: list[tuple[UUID, str, UUID]] = field(default_factory=list)
     answer: list[AssignedRow] = field(default_factory=list)
 
 
@@ -165,37 +175,36 @@ class BatchDecider:
     def _add(self, row: BlindRow) -> None:
         record = self._ids.next()
         subject = self._new_subject() if row.own is None else self._subject_of(*row.own)
-        payload, mark = self._protect(record, row)
-        origin = self._origin
-        self.changes.records.append(
-            (
-                record,
-                origin.form.resource,
-                row.key,
-                subject,
-                1,
-                payload,
-                mark,
-                origin.department,
-                origin.sequence,
-                self._keys.version,
-            )
-        )
-        self._index(row, record)
+        place = (record, self._origin.form.resource, row.key)
+        self.changes.records.append(place + self._row_values(row, record, subject, 1))
+        self._index_names(row, record)
         self._answer(row, record, subject, 1)
+
+    def _row_values(self, row: BlindRow, record: UUID, subject: UUID, version: int) -> tuple[object, ...]:
+        raw, content = record.bytes, row.source.content
+        return (
+            subject,
+            [related_field for related_field, _, _ in row.related],
+            [self._subject_of(kind, blind) for _, kind, blind in row.related],
+            version,
+            self._keys.encrypt(raw, content),
+            self._keys.content_mark(raw, content),
+            self._origin.department,
+            self._origin.sequence,
+            self._keys.version,
+        )
 
     def _replace(self, row: BlindRow, held: Existing, old: dict[str, str]) -> None:
         subject = self._subject_after(row, held, old)
-        payload, mark = self._protect(held.record, row)
         version = held.version + 1
-        self.changes.updates.append((held.record, subject, version, payload, mark))
+        self.changes.updates.append((held.record, *self._row_values(row, held.record, subject, version)))
         form = self._origin.form
         for item in form.items:
             if item.kind == "name" and item.field in old:
                 name = normalise_value(item.kind, item.type, old[item.field])
                 blind = self._keys.name_blind(form.resource, item.field, name)
                 self.changes.old_names.append((blind, held.record))
-        self._index(row, held.record)
+        self._index_names(row, held.record)
         self._answer(row, held.record, subject, version)
 
     def _subject_after(self, row: BlindRow, held: Existing, old: dict[str, str]) -> UUID:
@@ -234,16 +243,10 @@ class BatchDecider:
         self.changes.subjects.append((subject,))
         return subject
 
-    def _protect(self, record: UUID, row: BlindRow) -> tuple[bytes, bytes]:
-        raw, content = record.bytes, row.source.content
-        return self._keys.encrypt(raw, content), self._keys.content_mark(raw, content)
-
-    def _index(self, row: BlindRow, record: UUID) -> None:
+    def _index_names(self, row: BlindRow, record: UUID) -> None:
         resource = self._origin.form.resource
         for name_field, name in row.source.names:
             self.changes.names.append((self._keys.name_blind(resource, name_field, name), record))
-        for related_field, kind, blind in row.related:
-            self.changes.related.append((record, related_field, self._subject_of(kind, blind)))
 
     def _answer(self, row: BlindRow, record: UUID, subject: UUID, version: int) -> None:
         self.changes.answer.append(AssignedRow(row.source.row, record, subject, version))
@@ -281,7 +284,7 @@ async def store_batch(
         )
         for row in rows:
             decider.decide(row, payloads)
-        await _write(connection, keys, origin, decider.changes)
+        await _write(connection, origin, decider.changes)
         return decider.changes.answer
 
 
@@ -302,23 +305,19 @@ async def _read_identifiers(
     return {(row[0], row[1]): row[2] for row in found}
 
 
-async def _write(connection: Connection, keys: VaultKeys, origin: BatchOrigin, changes: Changes) -> None:
+async def _write(connection: Connection, origin: BatchOrigin, changes: Changes) -> None:
     await connection.execute(_KEEP_SPEC, origin.form.resource, origin.spec)
     await _copy(connection, "subject", ("id",), changes.subjects)
     await _copy(connection, "identifier", ("kind", "blind", "subject_id", "key_version"), changes.identifiers)
-    columns = ("record_id", "resource", "key_blind", "subject_id", "version", "payload", "content")
-    await _copy(connection, "record", (*columns, "department", "sequence", "key_version"), changes.records)
+    await _copy(connection, "record", _RECORD_COLUMNS, changes.records)
     if changes.updates:
-        parts = [list(part) for part in zip(*changes.updates, strict=True)]
-        await connection.execute(_UPDATE, origin.department, origin.sequence, keys.version, *parts)
-        await connection.execute(_FORGET_RELATED, parts[0])
+        await connection.executemany(_UPDATE, changes.updates)
     if changes.old_names:
         blinds, records = zip(*changes.old_names, strict=True)
         await connection.execute(_FORGET_NAMES, list(blinds), list(records))
     if changes.confirmed:
         await connection.execute(_CONFIRM, origin.department, origin.sequence, changes.confirmed)
     await _copy(connection, "name_index", ("blind", "record_id"), changes.names)
-    await _copy(connection, "related_party", ("record_id", "field", "subject_id"), changes.related)
     count = len(changes.answer)
     await log_operation(
         connection, origin.client, "assign", origin.form.resource, count, origin.digest, "done"

@@ -24,23 +24,28 @@ CREATE TABLE vault.identifier (
     kind text NOT NULL CHECK (kind IN ('citizen_id', 'credit_code')),
     blind bytea NOT NULL CHECK (octet_length(blind) = 32),
     subject_id uuid NOT NULL REFERENCES vault.subject,
-    key_version smallint NOT NULL REFERENCES vault.key_version,
+    key_version smallint NOT NULL,
     PRIMARY KEY (kind, blind)
 );
 
--- fillfactor leaves room for a new sequence or version beside the old row, without touching any index.
+-- related_*: somebody else whom the record names by number, such as a mother, an employer or a legal
+-- representative; the two arrays run side by side. fillfactor leaves room for a new sequence or version
+-- beside the old row, without touching any index.
 CREATE TABLE vault.record (
     record_id uuid PRIMARY KEY,
     resource text NOT NULL,
     key_blind bytea NOT NULL CHECK (octet_length(key_blind) = 32),
     subject_id uuid NOT NULL REFERENCES vault.subject,
+    related_fields text[] NOT NULL,
+    related_subjects uuid[] NOT NULL,
     version integer NOT NULL CHECK (version > 0),
     payload bytea NOT NULL,
     content bytea NOT NULL CHECK (octet_length(content) = 32),
     department text NOT NULL,
     sequence bigint NOT NULL CHECK (sequence > 0),
-    key_version smallint NOT NULL REFERENCES vault.key_version,
-    UNIQUE (resource, key_blind)
+    key_version smallint NOT NULL,
+    UNIQUE (resource, key_blind),
+    CHECK (cardinality(related_fields) = cardinality(related_subjects))
 ) WITH (fillfactor = 85);
 
 -- The blind covers resource and field too, so that one name in two lists shows no likeness. 16 bytes find a
@@ -49,14 +54,6 @@ CREATE TABLE vault.name_index (
     blind bytea NOT NULL CHECK (octet_length(blind) = 16),
     record_id uuid NOT NULL,
     PRIMARY KEY (blind, record_id)
-);
-
--- Somebody else whom a record names by number: a mother, an employer, a legal representative.
-CREATE TABLE vault.related_party (
-    record_id uuid NOT NULL,
-    field text NOT NULL,
-    subject_id uuid NOT NULL,
-    PRIMARY KEY (record_id, field)
 );
 
 CREATE TABLE vault.operation (
