@@ -1,13 +1,15 @@
 """A small city for the plane: a migrated hub, a real vault with births in it, a real plane of two workers."""
 
 import asyncio
+import contextlib
+import dataclasses
 import json
 import os
-import secrets
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 from collections.abc import Iterator
@@ -26,11 +28,9 @@ from shuqiao.control.basedata.tables import PlainColumn, base_table_statements
 from shuqiao.security import keys
 from shuqiao.security.http_signatures import CallContext, RequestSigner, key_signer, sign_request
 from shuqiao.wire.grant import Grant, sign_grant
-from tests.plugins.server import Hub
+from tests.plugins.server import RUN, Hub, TestServer
 from tests.vault import births
-from tests.vault.conftest import Vault, vault, vault_home
-
-__all__ = ["vault", "vault_home"]
+from tests.vault.conftest import Vault
 
 RESOURCE = births.RESOURCE
 UNKNOWN = "r440100zzzzzzzzzz"
@@ -55,6 +55,7 @@ class City:
     grant_key: keys.SigningKey = field(default_factory=keys.generate_signing_key)
     process: subprocess.Popen[bytes] | None = None
     grants: int = 0
+    seen_before: set[uuid.UUID] = field(default_factory=set)
 
     @property
     def url(self) -> str:
@@ -188,6 +189,7 @@ class City:
         )
         names = [column.name for column in cursor.description or ()]
         rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        rows = [row for row in rows if row["id"] not in self.seen_before]
         for row in rows:
             said, _, seen = row["body"].partition("\n")
             row["said"] = json.loads(said)
@@ -248,33 +250,71 @@ def fill(city: City) -> None:
         )
 
 
-@pytest.fixture
-def city_at_rest(hub_database: Hub, vault: Vault, tmp_path: Path) -> Iterator[City]:
-    """A city whose plane has not been started."""
-    tmp_path.chmod(0o700)
-    with psycopg.connect(hub_database.superuser, autocommit=True) as admin:
-        city = City(hub_database, vault, admin, tmp_path, free_port())
-        promise_key = keys.load_or_create_signing_key(tmp_path / "promise.key")
-        keys.random_secret_file(tmp_path / "session.key")
-        register_key(city, "promise", promise_key)
-        register_key(city, "grants", city.grant_key)
-        enrol(city, APP, "440100-housing", "ed25519")
-        enrol(city, OTHER_APP, "440100-education", "ecdsa-p256-sha256")
-        fill(city)
+@contextlib.contextmanager
+def fresh_hub(server: TestServer, template: str) -> Iterator[tuple[Hub, str]]:
+    """A migrated hub database, and the URL of an empty one for the vault."""
+    names = [f"sq_{RUN}_{uuid.uuid4().hex[:8]}" for _ in range(2)]
+    with psycopg.connect(server.superuser(), autocommit=True) as admin:
+        admin.execute(f"CREATE DATABASE {names[0]} TEMPLATE {template} OWNER shuqiao_owner")
+        admin.execute(f"CREATE DATABASE {names[1]} OWNER shuqiao_vault")
+        try:
+            yield Hub(names[0], server), server.url(names[1], "shuqiao_vault")
+        finally:
+            for name in names:
+                admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@contextlib.contextmanager
+def running_city(server: TestServer, template: str) -> Iterator[City]:
+    """A city with a vault and a plane of two workers."""
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sq-plane-")))
+        hub, vault_url = stack.enter_context(fresh_hub(server, template))
+        (folder / "run").mkdir(mode=0o755)
+        vault = Vault(folder, vault_url)
+        vault.start()
+        stack.callback(lambda: vault.kill() if vault.process and vault.process.poll() is None else None)
+        admin = stack.enter_context(psycopg.connect(hub.superuser, autocommit=True))
+        city = City(hub, vault, admin, folder, free_port())
+        prepare(city)
+        stack.callback(city.stop)
+        city.start()
         yield city
-        city.stop()
+
+
+def prepare(city: City) -> None:
+    """Make the keys, publish them, enrol two applications and fill the list of births."""
+    promise_key = keys.load_or_create_signing_key(city.folder / "promise.key")
+    keys.random_secret_file(city.folder / "session.key")
+    register_key(city, "promise", promise_key)
+    register_key(city, "grants", city.grant_key)
+    enrol(city, APP, "440100-housing", "ed25519")
+    enrol(city, OTHER_APP, "440100-education", "ecdsa-p256-sha256")
+    fill(city)
+
+
+@pytest.fixture(scope="session")
+def shared_city(pg_server: TestServer, hub_template: str) -> Iterator[City]:
+    """One city for the tests that leave its parts whole."""
+    with running_city(pg_server, hub_template) as city:
+        yield city
 
 
 @pytest.fixture
-def city(city_at_rest: City) -> City:
-    """A city with a running plane of two workers."""
-    city_at_rest.start()
-    return city_at_rest
+def city(shared_city: City) -> City:
+    """The shared city without grants and, to the eyes of the test, without entries."""
+    city = shared_city
+    city.admin.execute('DELETE FROM exchange."grant"')
+    return dataclasses.replace(
+        city, application_keys=dict(city.application_keys), seen_before={row["id"] for row in city.entries()}
+    )
 
 
-def nonce() -> str:
-    """A fresh nonce."""
-    return secrets.token_urlsafe(16)
+@pytest.fixture
+def own_city(pg_server: TestServer, hub_template: str) -> Iterator[City]:
+    """A city whose parts the test may break."""
+    with running_city(pg_server, hub_template) as city:
+        yield city
 
 
 def entry_of(answer: dict[str, Any]) -> uuid.UUID:

@@ -167,13 +167,7 @@ class Gate:
             if not is_digest_of(signature.content_digest, body):
                 raise DigestMismatch()
             entry = call.entry
-            call.request = (
-                decode_body(_verify_decoder, body)
-                if mode is Mode.VERIFY
-                else decode_body(_query_decoder, body)
-            )
-            if not call.request.case.isprintable():
-                raise RequestMalformed(part="case")
+            call.request = _request_of(mode, body)
         except CallError as error:
             self._answering.refuse(call, CallRefused(error), entry)
         else:
@@ -265,6 +259,14 @@ class Gate:
             epoch=current.epoch, waiting=self._answering.waiting, faults=current.faults
         )
         return Reply(200, text.encode("ascii"), content_type=CONTENT_TYPE)
+
+
+def _request_of(mode: Mode, body: bytes) -> VerifyRequest | QueryRequest:
+    request = decode_body(_verify_decoder, body) if mode is Mode.VERIFY else decode_body(_query_decoder, body)
+    # The number of the case is kept in the log as text, which can't hold every character.
+    if not request.case.isprintable():
+        raise RequestMalformed(part="case")
+    return request
 
 
 def _context(headers: dict[str, str]) -> CallContext:
