@@ -159,3 +159,16 @@ def test_broken_tree_is_not_built_upon(log: Log) -> None:
     process = log.start()
     assert process.wait(20) == 3
     assert leaves(log) == 3
+
+
+def test_the_integrators_role_sees_no_body_and_writes_no_entry(log: Log) -> None:
+    entry = log.append()
+    with psycopg.connect(log.integrator_url, autocommit=True) as connection:
+        assert connection.execute("SELECT id FROM audit.entry").fetchone() == (entry,)
+        for statement in (
+            "SELECT body FROM audit.entry", "SELECT salt FROM audit.entry", "SELECT actor FROM audit.entry",
+            "INSERT INTO audit.pending (entry_id, digest) VALUES (gen_random_uuid(), sha256(''))",
+            "SELECT audit.append(gen_random_uuid(), now(), 'x', '', '', '', '', NULL, '', '', '', '')",
+        ):  # fmt: skip
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute(statement)

@@ -9,7 +9,7 @@ import pytest
 from shuqiao.auditlog import proofs
 from shuqiao.auditlog.verify import verify_log
 from shuqiao.security import keys
-from tests.auditlog.conftest import APPEND, ORIGIN, Log
+from tests.auditlog.conftest import APPEND, ORIGIN, Log, register_key
 
 pytestmark = pytest.mark.database
 
@@ -147,6 +147,17 @@ def test_checkpoint_of_a_key_that_is_not_the_logs(filled: Log) -> None:
     filled.tamper(
         "UPDATE audit.checkpoint SET key_id = %s, signature = %s WHERE size = 700",
         [keys.key_id(stranger.public_key()), keys.sign("ed25519", stranger, b"x")],
+    )
+    assert found(filled) == ("checkpoint_signature", 699)
+
+
+def test_promise_key_signs_no_checkpoint(filled: Log) -> None:
+    other = keys.generate_signing_key()
+    register_key(filled.admin, "promise", other)
+    newest = proofs.read_newest(filled.auditor, ORIGIN)
+    filled.tamper(
+        "UPDATE audit.checkpoint SET key_id = %s, signature = %s WHERE size = 700",
+        [keys.key_id(other.public_key()), keys.sign("ed25519", other, newest.checkpoint.text())],
     )
     assert found(filled) == ("checkpoint_signature", 699)
 
