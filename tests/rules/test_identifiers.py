@@ -112,3 +112,11 @@ def test_made_numbers_are_sound_and_tell_birth_and_sex() -> None:
         assert ident.check_citizen_id(number).ok
         assert ident.birth_date_of(number) == day
         assert ident.is_male(number) is (int(first[-1]) % 2 == 1)
+
+
+def test_a_market_registration_number_has_15_digits_and_a_wrong_check_digit_is_a_warning() -> None:
+    assert ident.check_registration_number("110108000000016") == ident.Finding()
+    assert ident.check_registration_number("110108000000017").warnings == (ident.CHECK_DIGIT,)
+    assert ident.check_registration_number("11010800000001").code == ident.FORM
+    for field in ("enterprise_registration_number", "individual_business_registration_number"):
+        assert not ident.check_identifier("document", "12345", field=field).ok

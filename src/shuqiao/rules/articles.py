@@ -15,7 +15,7 @@ _DIGITS = {character: value for value, character in enumerate("零一二三四�
 _ARTICLE = re.compile(r"第([一二三四五六七八九十百零]{1,7})条\s+(.+)")
 _DIVISION = re.compile(r"第[一二三四五六七八九十]{1,4}[章节](\s|$)")
 _ITEM = re.compile(r"[(（]([一二三四五六七八九十]{1,4})[)）]")
-_CITATION = re.compile(r"([1-9][0-9]{0,2})(?:(\(|¶)([1-9][0-9]?)\)?)?", re.ASCII)
+_CITATION = re.compile(r"([1-9][0-9]{0,2})(?:\(([1-9][0-9]?)\)|¶([1-9][0-9]?))?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +88,11 @@ def find_clause(articles: Mapping[int, Article], citation: str) -> Clause | None
     article = articles.get(int(found[1])) if found else None
     if found is None or article is None:
         return None
-    if found[2] is None:
+    if found[2] is None and found[3] is None:
         return Clause(citation, *_names(article.number), article.lines)
-    as_item = found[2] == "(" and bool(article.items)
+    as_item = found[2] is not None and bool(article.items)
     choices = article.items if as_item else article.paragraphs
-    place = int(found[3])
+    place = int(found[2] or found[3])
     if place > len(choices):
         return None
     return Clause(citation, *_names(article.number, place, as_item=as_item), (choices[place - 1],))

@@ -1,7 +1,7 @@
 """The numbers that name persons, bodies and documents, checked by the national standards.
 
 A finding never repeats the number. Regions may be historic, so an unknown one is a warning, not an error.
-Source: GB 11643-1999, GB 32100-2015, GB 11714-1997.
+Source: GB 11643-1999, GB 32100-2015, GB 11714-1997, GS 15-2006.
 """
 
 from __future__ import annotations
@@ -44,6 +44,11 @@ _CREDIT_WEIGHTS = tuple(3**place % 31 for place in range(17))
 
 _ORGANISATION_CODE = re.compile(r"[0-9A-Z]{8}-?[0-9X]", re.ASCII)
 _ORGANISATION_WEIGHTS = (3, 7, 9, 10, 5, 8, 4, 2)
+
+_REGISTRATION = re.compile(r"[0-9]{15}", re.ASCII)
+_REGISTRATION_FIELDS = frozenset(
+    {"enterprise_registration_number", "individual_business_registration_number"}
+)
 
 _BIRTH_CERTIFICATE = re.compile(r"[A-Z][0-9]{9}", re.ASCII)
 _DOCUMENT = re.compile(r"[0-9A-Za-z\u4e00-\u9fff()\[\]〔〕\-_/.#]{1,40}")
@@ -111,6 +116,21 @@ def check_organisation_code(text: str) -> Finding:
     return Finding() if organisation_check_character(plain[:8]) == plain[8] else Finding(CHECK_DIGIT)
 
 
+def registration_check_digit(first_14: str) -> str:
+    """The last digit that belongs to the first 14 of a market registration number (MOD 11,10)."""
+    product = 10
+    for digit in first_14:
+        product = ((product + int(digit)) % 10 or 10) * 2 % 11
+    return str((11 - product) % 10)
+
+
+def check_registration_number(text: str) -> Finding:
+    """A market registration number of 15 digits; old ones break the check digit, so that is a warning."""
+    if _REGISTRATION.fullmatch(text) is None:
+        return Finding(FORM)
+    return Finding() if registration_check_digit(text[:14]) == text[14] else Finding(warnings=(CHECK_DIGIT,))
+
+
 def check_birth_certificate(text: str) -> Finding:
     """A birth certificate number: a letter and nine digits; it has no check digit."""
     return Finding() if _BIRTH_CERTIFICATE.fullmatch(text) else Finding(FORM)
@@ -144,6 +164,12 @@ def check_identifier(kind: str, text: str, *, field: str = "") -> Finding:
     `field` picks the stricter form of a document known by its item.
     """
     if kind == "document":
-        return check_birth_certificate(text) if field == "birth_certificate_number" else check_document(text)
+        return _check_document_of(field, text)
     check = _BY_KIND.get(kind)
     return Finding() if check is None else check(text)
+
+
+def _check_document_of(field: str, text: str) -> Finding:
+    if field == "birth_certificate_number":
+        return check_birth_certificate(text)
+    return check_registration_number(text) if field in _REGISTRATION_FIELDS else check_document(text)
