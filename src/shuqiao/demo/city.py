@@ -20,7 +20,7 @@ import psycopg
 from shuqiao.demo import sources
 from shuqiao.demo.home import Home
 from shuqiao.embedded import hub, nats, postgres
-from shuqiao.embedded.processes import is_root
+from shuqiao.embedded.processes import is_root, system_user
 from shuqiao.embedded.supervisor import Program, Supervisor, python
 from shuqiao.loader.enrol import enrol_department
 from shuqiao.security.keys import (
@@ -33,6 +33,7 @@ from shuqiao.security.keys import (
 )
 
 VAULT_USER = "shuqiao-vault"
+LOG_ORIGIN = "shuqiao-demo"
 VAULT_CLIENTS = ("plane", "loader", "control")
 SIGNING_PURPOSES = ("grants", "log", "promise", "receipts")
 
@@ -147,6 +148,7 @@ def control_environment(home: Home, options: Options) -> dict[str, str]:
         "SHUQIAO_PORTAL_KEYS": str(home.secrets / "portal"),
         "SHUQIAO_GRANT_KEY_FILE": str(home.secrets / "grants.key"),
         "SHUQIAO_REGULATION": "guangzhou-2016",
+        "SHUQIAO_LOG_ORIGIN": LOG_ORIGIN,
         "SHUQIAO_SAMPLE": "1",
     }
 
@@ -154,7 +156,7 @@ def control_environment(home: Home, options: Options) -> dict[str, str]:
 def run_control(home: Home, options: Options, *arguments: str) -> None:
     """Run one management command of control; its output is shown only when it fails."""
     environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    command = [sys.executable, "-m", "django", *arguments]
+    command = [sys.executable, "-m", "django", *arguments, "--skip-checks"]
     done = subprocess.run(
         command,
         env=environment | control_environment(home, options),
@@ -209,6 +211,7 @@ def hub_programs(home: Home, options: Options) -> list[Program]:
         "VAULT_CLIENT_KEYS": str(clients),
     }
     if is_root():
+        system_user(VAULT_USER)
         vault["VAULT_USER"] = VAULT_USER
     plane = {
         "PLANE_DATABASE_URL": home.hub_url("shuqiao_plane"),
@@ -229,7 +232,7 @@ def hub_programs(home: Home, options: Options) -> list[Program]:
     integrator = {
         "INTEGRATOR_DATABASE_URL": home.hub_url("shuqiao_integrator"),
         "LOG_KEY_FILE": str(home.secrets / "log.key"),
-        "LOG_ORIGIN": "shuqiao-demo",
+        "LOG_ORIGIN": LOG_ORIGIN,
     }
     workers, plane_port = str(options.plane_workers), str(options.plane_port)
     return [
