@@ -5,15 +5,19 @@ from pathlib import Path
 import psycopg
 import pytest
 import yaml
+from psycopg import sql
+from psycopg.rows import dict_row
 
 from shuqiao.demo import people as city
 from shuqiao.demo import sources
 from shuqiao.demo.enterprises import enterprises
 from shuqiao.demo.names import SAMPLE_NOTE
+from shuqiao.edge.mapping import ColumnSource, read_mapping
 from shuqiao.rules.ids import resource_id
+from shuqiao.wire.schemas import ItemSpec, ResourceSpec
 
 pytestmark = pytest.mark.database
-ITEMS = Path(__file__).parents[2] / "regulations" / "base-data-items.yaml"
+CATALOGUE = Path(__file__).parents[2] / "regulations" / "catalogue" / "guangzhou-2016.yaml"
 
 
 def test_health_department(empty_database: str) -> None:
@@ -70,29 +74,41 @@ def test_city_counts_what_the_nodes_publish(empty_database: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("department", "key", "table", "columns"),
-    [
-        ("440100-health", "birth", sources.HEALTH_TABLE, sources.HEALTH_COLUMNS),
-        ("440100-police", "household_registration", sources.POLICE_TABLE, sources.POLICE_COLUMNS),
-    ],
+    ("department", "key", "unmapped"),
+    [("440100-health", "birth", set()), ("440100-police", "household_registration", {"photo"})],
 )
-def test_mappings_name_existing_columns_and_items(
-    department: str, key: str, table: str, columns: tuple[str, ...], tmp_path: Path
+def test_mapping_fits_the_table_and_the_catalogue(
+    empty_database: str, tmp_path: Path, department: str, key: str, unmapped: set[str]
 ) -> None:
+    """Every column is there, every item but the photo comes, and every code is of the catalogue's list."""
+    sources.create_sources(empty_database, empty_database, people=3_000)
     sources.write_mappings(department, tmp_path)
-    mapping = yaml.safe_load((tmp_path / f"{key}.yaml").read_text(encoding="utf-8"))
-    assert mapping["resource"] == resource_id("440100", key)
-    assert mapping["source"]["table"] == table
-    used = {value["column"] if isinstance(value, dict) else value for value in mapping["items"].values()}
-    assert used | {mapping["source"]["key"], mapping["source"]["changed"]} <= set(columns)
-    fields = item_fields(key)
-    assert set(mapping["items"]) <= fields
-    assert fields - set(mapping["items"]) <= {"photo"}
+    resource, spec = resource_id("440100", key), catalogued(key)
+    mapping = read_mapping(tmp_path / f"{key}.yaml", {resource: spec})
+    assert {item.field for item in spec.items} - set(mapping.items) == unmapped
+    columns = sql.SQL(", ").join(map(sql.Identifier, mapping.source_columns()))
+    query = sql.SQL("SELECT {} FROM {}").format(columns, sql.Identifier(mapping.table))
+    with psycopg.connect(empty_database, row_factory=dict_row) as connection:
+        rows = connection.execute(query).fetchall()
+    assert len(rows) > 1_000
+    for item in spec.items:
+        source = mapping.items.get(item.field)
+        if item.codes is None or not isinstance(source, ColumnSource):
+            continue
+        found = {row[source.column] for row in rows} - {None}
+        assert {(source.codes or {}).get(value, value) for value in found} <= set(item.codes), item.field
 
 
-def item_fields(key: str) -> set[str]:
-    """The fields of a list of chapter 2, compound items by their parts."""
-    data = yaml.safe_load(ITEMS.read_text(encoding="utf-8"))
-    lists = {found["key"]: found for category in data["categories"] for found in category["lists"]}
-    items = lists[key]["items"]
-    return {part["field"] for item in items for part in item.get("parts", [item])}
+def catalogued(key: str) -> ResourceSpec:
+    """What the catalogue of the regulation says of a list."""
+    data = yaml.safe_load(CATALOGUE.read_text(encoding="utf-8"))
+    found = next(entry for entry in data["lists"] if entry["key"] == key)
+    lists = {name: tuple(codes) for name, codes in data["code_lists"].items()}
+    items = tuple(
+        ItemSpec(
+            item["field"], item["zh"], item["en"], item["type"], item["identity"], item["kind"],
+            item["sensitivity"], item.get("required", False), lists.get(item.get("codes", "")),
+        )
+        for item in found["items"]
+    )  # fmt: skip
+    return ResourceSpec(found["record_key"], tuple(found["modes"]), items)
