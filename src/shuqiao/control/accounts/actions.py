@@ -8,7 +8,8 @@ from django.db import connection, transaction
 
 from shuqiao.control import clock
 from shuqiao.control.accounts.access import Viewer
-from shuqiao.control.accounts.models import Account, Notification, SignInAttempt
+from shuqiao.control.accounts.models import Account, SignInAttempt
+from shuqiao.control.accounts.notices import notices_for
 from shuqiao.control.audit.actions import append_entry
 
 # Source: our choice, decision "sign-in": five wrong passwords in a row make the account wait.
@@ -38,17 +39,17 @@ class AccountInput:
 
 def create_account(given: AccountInput, password: str, *, renew: bool = False) -> Account:
     """Create an account, or keep the one of that name as it is; with `renew` it gets the password."""
-    account, created = Account.objects.get_or_create(
-        username=given.username,
-        defaults={
-            "display_name": given.display_name,
-            "department_id": given.department,
-            "role": given.role,
-            "password": make_password(password),
-            "created_at": clock.now(),
-        },
-    )
-    if renew and not created:
+    account = Account.objects.filter(username=given.username).first()
+    if account is None:
+        return Account.objects.create(
+            username=given.username,
+            display_name=given.display_name,
+            department_id=given.department,
+            role=given.role,
+            password=make_password(password),
+            created_at=clock.now(),
+        )
+    if renew:
         account.password = make_password(password)
         account.save(update_fields=["password"])
     return account
@@ -122,6 +123,4 @@ def _record(name: str, account: Account | None, now: datetime) -> None:
 
 def mark_notices_read(viewer: Viewer) -> int:
     """Mark everything the viewer can see as read; return how many were new."""
-    return Notification.objects.filter(department_id=viewer.department.code, read_at=None).update(
-        read_at=clock.now()
-    )
+    return notices_for(viewer).filter(read_at=None).update(read_at=clock.now())

@@ -2,7 +2,10 @@
 
 from collections.abc import Mapping
 
+from django.db.models import Q, QuerySet
+
 from shuqiao.control import clock
+from shuqiao.control.accounts.access import Viewer
 from shuqiao.control.accounts.models import Account, Notification
 
 
@@ -26,4 +29,13 @@ def notify(
         code=code,
         reference=reference,
         defaults={"params": dict(params or {}), "created_at": clock.now()},
+    )
+
+
+def notices_for(viewer: Viewer) -> QuerySet[Notification]:
+    """Return the notices a viewer may see: the department's, for this account or for what it may do."""
+    return Notification.objects.filter(
+        Q(account=None) | Q(account_id=viewer.account_id),
+        Q(capability="") | Q(capability__in=viewer.capabilities),
+        department_id=viewer.department.code,
     )

@@ -124,7 +124,7 @@ def _item(resource: Resource, given: rules.Item, of: rules.DataList) -> Item:
         required=given.required,
         modes=[mode for mode in of.modes if mode == "verify" or not confined],
         companion=given.companion,
-        article=given.article,
+        article=given.article if given.companion else "",
     )
 
 

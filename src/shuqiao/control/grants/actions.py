@@ -9,6 +9,7 @@ from django.db import connection, transaction
 
 from shuqiao.control import clock
 from shuqiao.control.accounts.access import Viewer
+from shuqiao.control.accounts.capabilities import Capability
 from shuqiao.control.accounts.notices import notify
 from shuqiao.control.audit.actions import append_entry
 from shuqiao.control.grants.access import access_grant_to_revoke
@@ -144,7 +145,13 @@ def revoke_grant(viewer: Viewer, number: str, reason: str) -> None:
             [now, words, number],
         )
     _record("grant_revoked", grant, f"account:{viewer.username}", "revoked", {"reason": words})
-    notify(grant.consumer_id, "grant_revoked", number, params={"reason": words})
+    notify(
+        grant.consumer_id,
+        "grant_revoked",
+        number,
+        capability=Capability.REQUEST_SUBMIT,
+        params={"reason": words},
+    )
 
 
 def expire_grants() -> int:
@@ -170,5 +177,5 @@ def _expire(number: str) -> int:
         return 0
     Grant.objects.filter(number=number).update(state=GrantState.EXPIRED, ended_at=clock.now())
     _record("grant_expired", grant, "system:worker", "expired", {})
-    notify(grant.consumer_id, "grant_expired", number)
+    notify(grant.consumer_id, "grant_expired", number, capability=Capability.REQUEST_SUBMIT)
     return 1

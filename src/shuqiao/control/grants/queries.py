@@ -47,6 +47,16 @@ class GrantRow:
 
 
 @dataclass(frozen=True)
+class GrantList:
+    """A page of grants, those in force first."""
+
+    rows: tuple[GrantRow, ...]
+    total: int
+    page: int
+    pages: int
+
+
+@dataclass(frozen=True)
 class OwnCall:
     """A call the viewer made from the pages today; `matches` is null where nothing was compared."""
 

@@ -70,7 +70,7 @@ def verify_through_plane(
 
 def _verification(answer: PlaneAnswer, grant: Grant, elapsed_ms: int) -> Verification:
     if not answer.is_answered:
-        entry = answer.body.get("entry")
+        entry = answer.promise.entry if answer.promise else None
         code = answer.code or "unavailable"
         detail = str(answer.body.get("detail", ""))
         raise CallRefused(code, answer.status, _words(code, detail), str(entry) if entry else None)

@@ -327,8 +327,8 @@ def add_event(
 def tell_of_negotiation(request: Request) -> None:
     """Tell both sides, and whoever co-ordinates, that negotiation has begun."""
     reference = request.number or ""
-    notify(request.requester_id, "negotiation_opened", reference)
-    notify(request.provider_id, "negotiation_opened", reference)
+    notify(request.requester_id, "negotiation_opened", reference, capability=Capability.REQUEST_SUBMIT)
+    notify(request.provider_id, "negotiation_opened", reference, capability=Capability.REQUEST_ANSWER)
     for code in Department.objects.filter(roles__contains=["competent"]).values_list("code", flat=True):
         notify(code, "negotiation_opened", reference, capability=Capability.DISPUTE_COORDINATE)
 

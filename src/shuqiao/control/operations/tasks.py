@@ -1,0 +1,203 @@
+"""The first page after signing in: what is due, in which order, and the ten working days ahead."""
+
+from collections import defaultdict
+from datetime import date, datetime, time, timedelta
+
+from django.db.models import Q
+
+from shuqiao.control import clock
+from shuqiao.control.accounts.access import Viewer
+from shuqiao.control.accounts.capabilities import Capability
+from shuqiao.control.accounts.models import Notification
+from shuqiao.control.accounts.notices import notices_for
+from shuqiao.control.catalogue.models import Resource
+from shuqiao.control.operations.queries import Notice, StripDay, Task, TaskGroup, TaskList
+from shuqiao.control.regulations.current import calendar
+from shuqiao.control.requests.lists import request_rows
+from shuqiao.control.requests.models import Request
+from shuqiao.control.requests.queries import RequestRow
+from shuqiao.control.texts import Text
+from shuqiao.rules.workdays import add_working_days, is_working_day, working_days_between
+
+MAX_TASKS = 100
+MAX_NOTICES = 8
+STRIP_DAYS = 10
+_GROUPS = {
+    "overdue": Text("已逾期", "Overdue"),
+    "today": Text("今天到期", "Due today"),
+    "week": Text("本周到期", "Due this week"),
+    "later": Text("以后", "Later"),
+}
+
+
+def task_list(viewer: Viewer) -> TaskList:
+    """Return the viewer's first page, the nearest legal date first; a fixed number of queries."""
+    today = clock.today()
+    rows = _due_requests(viewer)
+    tasks = [(row.clock.due_on, _task(viewer, row)) for row in rows if row.clock]
+    notices, unread = _notices(viewer)
+    answered = _reply_times(viewer, today)
+    return TaskList(
+        today=today,
+        groups=_grouped(tasks, today),
+        task_count=len(tasks),
+        strip=_strip(tasks, today),
+        my_requests=_own_requests(viewer),
+        notices=notices,
+        unread=unread,
+        overdue=sum(1 for due_on, _ in tasks if due_on < today),
+        due_today=sum(1 for due_on, _ in tasks if due_on == today),
+        answered_this_month=len(answered),
+        mean_reply_days=round(sum(answered) / len(answered), 1) if answered else None,
+    )
+
+
+def _due_requests(viewer: Viewer) -> tuple[RequestRow, ...]:
+    """Requests that wait for this viewer: to be answered, or to be brought to an agreement."""
+    waiting = Q(pk__in=[])
+    if viewer.can(Capability.REQUEST_ANSWER):
+        waiting |= Q(provider_id=viewer.department.code, state__in=["submitted", "negotiation"])
+    if viewer.can(Capability.DISPUTE_COORDINATE):
+        waiting |= Q(state="negotiation")
+    return request_rows(Request.objects.filter(waiting).order_by("reply_due_on", "pk")[:MAX_TASKS])
+
+
+def _task(viewer: Viewer, row: RequestRow) -> Task:
+    if row.clock is None:
+        raise ValueError("a request without a term is no task")
+    name, asked = row.resource_name, row.requester
+    mine = row.provider.code == viewer.department.code
+    negotiating = row.state == "negotiation"
+    action = Text("答复", "Answer") if negotiating else Text("审核", "Review")
+    return Task(
+        kind="request",
+        reference=row.number,
+        title=Text(
+            f"{asked.short.zh}申请 {name.zh} {row.item_count} 项",
+            f"{asked.name.en} asks for {row.item_count} items of {name.en}",
+        ),
+        detail=Text(f"{row.number}　用途：{row.purpose}", f"{row.number}, purpose: {row.purpose}"),
+        stage=row.state_label,
+        clock=row.clock,
+        action=action if mine else Text("协调", "Co-ordinate"),
+    )
+
+
+def _grouped(tasks: list[tuple[date, Task]], today: date) -> tuple[TaskGroup, ...]:
+    sunday = today + timedelta(days=6 - today.weekday())
+    groups: dict[str, list[Task]] = defaultdict(list)
+    for due_on, task in sorted(tasks, key=lambda pair: pair[0]):
+        groups[_urgency(due_on, today, sunday)].append(task)
+    return tuple(TaskGroup(key, label, tuple(groups[key])) for key, label in _GROUPS.items() if groups[key])
+
+
+def _urgency(due_on: date, today: date, sunday: date) -> str:
+    if due_on < today:
+        return "overdue"
+    if due_on == today:
+        return "today"
+    return "week" if due_on <= sunday else "later"
+
+
+def _strip(tasks: list[tuple[date, Task]], today: date) -> tuple[StripDay, ...]:
+    """Show overdue days with something on them, today, and the working days after it: ten in all."""
+    kept = calendar()
+    due: dict[date, list[tuple[str, Text]]] = defaultdict(list)
+    for due_on, task in tasks:
+        due[due_on].append((task.reference, task.title))
+    past = sorted(day for day in due if day < today)[-3:]
+    ahead = [today] if is_working_day(kept, today) else []
+    while len(past) + len(ahead) < STRIP_DAYS:
+        ahead.append(add_working_days(kept, ahead[-1] if ahead else today, 1).day)
+    days = [*past, *ahead]
+    following = [*days[1:], None]
+    return tuple(
+        StripDay(
+            day=day,
+            today=day == today,
+            overdue=day < today,
+            provisional=day.year not in kept.years,
+            week_ends=after is not None and after.isocalendar()[:2] != day.isocalendar()[:2],
+            items=tuple(due.get(day, ())),
+        )
+        for day, after in zip(days, following, strict=True)
+    )
+
+
+def _own_requests(viewer: Viewer) -> tuple[RequestRow, ...]:
+    if not viewer.can(Capability.REQUEST_SUBMIT):
+        return ()
+    visible = ~Q(state__in=["draft", "withdrawn"]) | Q(state="draft", created_by_id=viewer.account_id)
+    found = Request.objects.filter(visible, requester_id=viewer.department.code)
+    return request_rows(found.order_by("-changed_at", "-pk")[:4])
+
+
+def _reply_times(viewer: Viewer, today: date) -> list[int]:
+    """Return the working days that each answer of this month took."""
+    if not viewer.can(Capability.REQUEST_ANSWER):
+        return []
+    first = datetime.combine(today.replace(day=1), time(), clock.LEGAL_ZONE)
+    answered = Request.objects.filter(provider_id=viewer.department.code, decided_at__gte=first)
+    kept = calendar()
+    return [
+        working_days_between(kept, clock.legal_day(submitted), clock.legal_day(decided))
+        for submitted, decided in answered.values_list("submitted_at", "decided_at")
+        if submitted and decided
+    ]
+
+
+def _notices(viewer: Viewer) -> tuple[tuple[Notice, ...], int]:
+    found = notices_for(viewer)
+    newest = list(found.order_by("-created_at", "-pk")[:MAX_NOTICES])
+    ids = {str(notice.params.get("resource", "")) for notice in newest}
+    names = {r.id: Text(r.name_zh, r.name_en) for r in Resource.objects.filter(id__in=ids)}
+    return tuple(_notice(notice, names) for notice in newest), found.filter(read_at=None).count()
+
+
+def _notice(notice: Notification, names: dict[str, Text]) -> Notice:
+    title, detail = _NOTICES.get(
+        notice.code, (Text(notice.code, notice.code), Text("{reference}", "{reference}"))
+    )
+    name = names.get(str(notice.params.get("resource", "")), Text("", ""))
+    given = {"due_on": "", "reason": "", **notice.params, "reference": notice.reference}
+    return Notice(
+        id=notice.pk,
+        code=notice.code,
+        reference=notice.reference,
+        title=title,
+        detail=Text(
+            detail.zh.format_map({**given, "name": name.zh}), detail.en.format_map({**given, "name": name.en})
+        ),
+        at=notice.created_at,
+        read=notice.read_at is not None,
+    )
+
+
+_NOTICES = {
+    "request_received": (
+        Text("收到申请", "Request received"),
+        Text("{reference} {name}，最迟 {due_on} 答复", "{reference} {name}, to be answered by {due_on}"),
+    ),
+    "request_answered": (
+        Text("申请已答复", "Request answered"),
+        Text("{reference} 已有答复", "{reference} has been answered"),
+    ),
+    "request_withdrawn": (
+        Text("申请已撤回", "Request withdrawn"),
+        Text("{reference} 已由申请方撤回", "{reference} was withdrawn by its requester"),
+    ),
+    "negotiation_opened": (
+        Text("转入协商", "Negotiation opened"),
+        Text("{reference} 由主管部门组织双方协商", "{reference} is now negotiated by both sides"),
+    ),
+    "grant_revoked": (
+        Text("授权已停用", "Grant revoked"),
+        Text("{reference} 理由：{reason}", "{reference}, reason: {reason}"),
+    ),
+    "grant_expired": (
+        Text("授权已到期", "Grant expired"),
+        Text(
+            "{reference} 已到期，仍需使用的请重新申请", "{reference} has ended; apply again if still needed"
+        ),
+    ),
+}
