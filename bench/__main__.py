@@ -1,0 +1,21 @@
+"""Run one benchmark: `python -m bench NAME [options]`."""
+
+from __future__ import annotations
+
+import sys
+
+from bench import query
+
+BENCHMARKS = {"query": query.main}
+
+
+def main(arguments: list[str]) -> int:
+    """Run the benchmark named first; returns the exit code."""
+    if not arguments or arguments[0] not in BENCHMARKS:
+        print(f"usage: ./dev bench NAME [--help]; NAME is one of: {', '.join(BENCHMARKS)}", file=sys.stderr)
+        return 2
+    return BENCHMARKS[arguments[0]](arguments[1:])
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
