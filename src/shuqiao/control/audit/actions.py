@@ -25,10 +25,10 @@ def append_entry(
 
     `department` acts, `provider` owns what is acted on; both may see the entry. `facts` are further JSON
     values of the body and hold no personal data. The entry becomes durable with the transaction, so the
-    caller's change and its entry stand or fall together.
+    caller's change and its entry stand or fall together. Raises ValueError when `facts` name a field of the entry.
     """
     entry_id = uuid.uuid4()
-    body = {
+    body: dict[str, object] = {
         "event": event,
         "id": str(entry_id),
         "at": at.astimezone(dt.UTC).isoformat(),
@@ -39,8 +39,11 @@ def append_entry(
         "grant": grant_id,
         "case": case_no,
         "outcome": outcome,
-        **(facts or {}),
     }
+    repeated = body.keys() & (facts or {}).keys()
+    if repeated:
+        raise ValueError(f"facts repeat fields of the entry: {sorted(repeated)}")
+    body |= facts or {}
     text = json.dumps(body, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
     arguments = (
         entry_id,

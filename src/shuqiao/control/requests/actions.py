@@ -285,7 +285,14 @@ def _move(request: Request, state: str) -> None:
     request.state = state
 
 
-def record(event: str, request: Request, actor: str, outcome: str, facts: dict[str, object]) -> str:
+def record(
+    event: str,
+    request: Request,
+    actor: str,
+    outcome: str,
+    facts: dict[str, object],
+    grant_id: str | None = None,
+) -> str:
     """Append the audit entry of a step of a request and return its id."""
     entry = append_entry(
         event,
@@ -295,6 +302,7 @@ def record(event: str, request: Request, actor: str, outcome: str, facts: dict[s
         department=request.requester_id,
         provider=request.provider_id,
         resource_id=request.resource_id,
+        grant_id=grant_id,
         case_no=request.number,
         facts={"regulation": request.regulation, **facts},
     )

@@ -211,9 +211,9 @@ def _tell(viewer: Viewer, request: Request, answer: _Answer, accepted: Accepted,
             "granted": [row.item.field for row in answer.granted],
             "refused": {row.item.field: reason for row, reason in answer.refused},
             "mode": answer.mode if answer.granted else None,
-            "grant": grant.number if grant else None,
             "articles": [accepted.article],
         },
+        grant_id=grant.number if grant else None,
     )
     add_event(request, "answered", viewer, entry=entry, articles=[accepted.article], state=accepted.to_state)
     notify(
