@@ -44,4 +44,5 @@ def test_unknown_and_not_granted_and_not_there_are_one_text() -> None:
 def test_a_better_citation_replaces_that_of_the_class() -> None:
     error = errors.FieldRequired(field="目的", rule="guangzhou-2016 art. 4(1)")
     assert error.explain("en").endswith("(Rule: guangzhou-2016 art. 4(1))")
+    assert error.explain("zh").endswith("（依据：guangzhou-2016 第4条(1)）")
     assert errors.rule_of("field_required") == "guangzhou-2016 art. 35(1)"

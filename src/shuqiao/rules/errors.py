@@ -49,14 +49,20 @@ Source: our choice, decision "one error hierarchy" (style guide, Errors).
 
 from __future__ import annotations
 
+import re
 from string import Formatter
-from typing import ClassVar, Literal
+from typing import ClassVar
 
-Language = Literal["zh", "en"]
+_ARTICLE = re.compile(r"art\. ([0-9]+)")
 
 
 def _names_in(template: str) -> frozenset[str]:
     return frozenset(name for _, name, _, _ in Formatter().parse(template) if name)
+
+
+def _cited_in_chinese(rule: str) -> str:
+    """A citation such as `guangzhou-2016 art. 35(1)` with the article in Chinese."""
+    return _ARTICLE.sub(r"第\1条", rule)
 
 
 class ShuqiaoError(Exception):
@@ -94,7 +100,7 @@ class ShuqiaoError(Exception):
             text = self.message_en.format_map(self.fields)
             return f"{text} (Rule: {self.rule})" if self.rule else text
         text = self.message_zh.format_map(self.fields)
-        return f"{text}（依据：{self.rule}）" if self.rule else text
+        return f"{text}（依据：{_cited_in_chinese(self.rule)}）" if self.rule else text
 
     def __str__(self) -> str:
         """The code and the English message, for logs."""
