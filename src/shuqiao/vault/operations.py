@@ -55,6 +55,7 @@ if TYPE_CHECKING:
 
 _spec_decoder: msgspec.msgpack.Decoder[ResourceSpec] = msgspec.msgpack.Decoder(ResourceSpec)
 _content_encoder = msgspec.msgpack.Encoder()
+_FIRST_VERSION = 1
 
 
 @dataclass(slots=True)
@@ -120,7 +121,7 @@ class Operations:
         results = []
         for place, call in enumerate(request.calls):
             answer_id, version, content = self._content_of(known, found.get(place))
-            values = {name: content.get(name) if version else None for name in call.fields}
+            values = {name: content.get(name) if place in found else None for name in call.fields}
             results.append(RevealResult(answer_id, version, values))
         return Revealed(request.id, tuple(results))
 
@@ -180,7 +181,7 @@ class Operations:
         decoy_id = uuid.uuid4()
         content = {item.field: secrets.token_hex(9) for item in form.items}
         payload = self._keys.encrypt(decoy_id.bytes, _content_encoder.encode(content))
-        return _Known(form, (decoy_id, 0, payload))
+        return _Known(form, (decoy_id, _FIRST_VERSION, payload))
 
     def _blinds(self, known: _Known | None, resource: str, numbers: Sequence[str]) -> list[bytes]:
         kind = "document" if known is None else known.form.key.kind
@@ -194,7 +195,7 @@ class Operations:
         self, known: _Known | None, found: tuple[UUID, int, bytes] | None
     ) -> tuple[UUID, int, dict[str, str]]:
         if known is None:
-            return uuid.uuid4(), 0, {}
+            return uuid.uuid4(), _FIRST_VERSION, {}
         stranger = uuid.uuid4()
         record, version, payload = known.decoy if found is None else found
         self.work.decryptions += 1

@@ -72,6 +72,10 @@ async def read_frame(
     return await reader.readexactly(size)
 
 
+class _ConnectionLost(VaultUnavailable):
+    """The connection broke before the answer came."""
+
+
 class _Connection:
     """One authenticated connection and the calls under way on it."""
 
@@ -101,15 +105,15 @@ class _Connection:
         pending, self.pending = self.pending, {}
         for waiting in pending.values():
             if not waiting.done():
-                waiting.set_exception(VaultUnavailable("the vault closed the connection"))
+                waiting.set_exception(_ConnectionLost("the vault closed the connection"))
 
 
 class VaultClient:
     """Asks the vault; safe for many tasks of one event loop.
 
     A call fails with `VaultUnavailable` when the vault can't be reached or is too slow, and with
-    `VaultRefused` when it says no. It is not repeated by itself: the caller knows whether it still matters.
-    The next call connects anew. All operations may be repeated without harm.
+    `VaultRefused` when it says no. All operations may be repeated without harm, so a call whose connection
+    breaks is asked once more over a new one: a vault that was restarted is noticed only by using it.
     """
 
     def __init__(
@@ -215,11 +219,12 @@ class VaultClient:
         frame = encode_message(request)
         try:
             async with asyncio.timeout(timeout_s or self._timeout_s), self._slots:
-                answer = await self._exchange(request.id, frame)
+                try:
+                    answer = await self._exchange(request.id, frame)
+                except _ConnectionLost:
+                    answer = await self._exchange(request.id, frame)
         except TimeoutError as error:
             raise VaultUnavailable("the vault did not answer in time") from error
-        except OSError as error:
-            raise VaultUnavailable("the connection to the vault broke") from error
         if isinstance(answer, Refused):
             raise VaultRefused(answer.code)
         if not isinstance(answer, kind):
@@ -234,6 +239,9 @@ class VaultClient:
             connection.writer.write(frame)
             await connection.writer.drain()
             return await waiting
+        except OSError as error:
+            connection.close()
+            raise _ConnectionLost("the connection to the vault broke") from error
         finally:
             # A late answer to a call given up finds nobody and is dropped.
             connection.pending.pop(request_id, None)

@@ -142,7 +142,10 @@ class Resolved(msgspec.Struct, frozen=True, tag="resolved"):
 
 
 class CompareResult(msgspec.Struct, frozen=True, array_like=True):
-    """The record id, the identity version read (0 if unknown), and per field whether the claim agrees."""
+    """The record id, the identity version read, and per field whether the claim agrees.
+
+    For an unknown number a random id, version 1, and no agreement: nothing tells it from a wrong claim.
+    """
 
     record: UUID
     version: int
@@ -157,7 +160,7 @@ class Compared(msgspec.Struct, frozen=True, tag="compared"):
 
 
 class RevealResult(msgspec.Struct, frozen=True, array_like=True):
-    """The record id, the identity version read (0 if unknown), and the values; null where there is none.
+    """The record id, the identity version read, and the values; null where there is none.
 
     Pictures are base64 text.
     """
