@@ -25,7 +25,9 @@ def append_entry(
 
     `department` acts, `provider` owns what is acted on; both may see the entry. `facts` are further JSON
     values of the body and hold no personal data. The entry becomes durable with the transaction, so the
-    caller's change and its entry stand or fall together. Raises ValueError when `facts` name a field of the entry.
+    caller's change and its entry stand or fall together.
+
+    Raises ValueError when `facts` name a field of the entry.
     """
     entry_id = uuid.uuid4()
     body: dict[str, object] = {
