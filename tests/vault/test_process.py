@@ -7,6 +7,8 @@ import signal
 import stat
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
@@ -91,10 +93,12 @@ async def test_ends_in_order_and_finishes_what_is_under_way(vault: Vault) -> Non
         # Holding the lock of assigning makes sure that the batch is under way when the vault is told to end.
         holder.execute("SELECT pg_advisory_lock(%s)", [ASSIGN_LOCK])
         sending = asyncio.create_task(vault.assign([birth(serial) for serial in range(1, 501)]))
-        while not holder.execute(
-            "SELECT 1 FROM pg_locks WHERE NOT granted AND locktype = 'advisory'"
-        ).fetchone():
+        for _ in range(500):
             await asyncio.sleep(0.02)
+            if holder.execute(
+                "SELECT 1 FROM pg_locks WHERE NOT granted AND locktype = 'advisory'"
+            ).fetchone():
+                break
         vault.process.send_signal(signal.SIGTERM)
         await asyncio.sleep(0.2)
         holder.execute("SELECT pg_advisory_unlock(%s)", [ASSIGN_LOCK])
@@ -143,3 +147,42 @@ async def test_root_becomes_the_given_user(vault_home: Vault) -> None:
     assert int(fields["CapEff"], 16) == 0
     assert len((await vault_home.assign([birth(1)])).rows) == 1
     assert vault_home.kill(signal.SIGTERM) == 0
+
+
+PARENT = """
+import signal, subprocess, sys
+from shuqiao.embedded.processes import die_with_parent
+command = [sys.executable, "-m", "shuqiao.vault.main"]
+child = subprocess.Popen(command, preexec_fn=die_with_parent(signal.SIGTERM))
+print(child.pid, flush=True)
+child.wait()
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user: run the tests as root")
+def test_ends_with_its_parent_after_becoming_another_user(vault_home: Vault) -> None:
+    """The kernel forgets the parent's death signal when the user changes; the vault renews it."""
+    vault_home.extra["VAULT_USER"] = "nobody"
+    with vault_home.log.open("wb") as output:
+        parent = subprocess.Popen(
+            [sys.executable, "-c", PARENT],
+            env=vault_home.environment(),
+            stdout=subprocess.PIPE,
+            stderr=output,
+        )
+    assert parent.stdout is not None
+    pid = int(parent.stdout.readline())
+    until(lambda: " ready" in vault_home.log.read_text())
+    parent.kill()
+    parent.wait(timeout=10)
+    parent.stdout.close()
+    until(lambda: "stopped" in vault_home.log.read_text() and not Path(f"/proc/{pid}").exists())
+
+
+def until(true: Callable[[], bool]) -> None:
+    """Wait until something is so, at most a quarter of a minute."""
+    for _ in range(300):
+        if true():
+            return
+        time.sleep(0.05)
+    raise AssertionError("it did not happen")
