@@ -1,0 +1,160 @@
+"""Refusals of batches that nodes send, and of single rows of them. The tree is in `rules.errors`."""
+
+from __future__ import annotations
+
+from shuqiao.rules.error_base import ShuqiaoError
+
+
+class BatchError(ShuqiaoError):
+    """A node's batch is refused whole."""
+
+
+class BatchSignatureInvalid(BatchError):
+    """The manifest is not signed by the node's key."""
+
+    code = "batch_signature_invalid"
+    status = 401
+    message_zh = "批次的签名不能由该前置机登记的密钥验证，整批未接收。请检查前置机的密钥后重新发送。"
+    message_en = (
+        "The batch's signature can't be verified by the node's registered key; the whole batch was refused. "
+        "Check the node's key and send it again."
+    )
+    default_rule = "guangzhou-2016 art. 38(1)"
+
+
+class BatchWrongDepartment(BatchError):
+    """The batch comes from a department that is not responsible for the resource."""
+
+    code = "batch_wrong_department"
+    status = 403
+    message_zh = (
+        "部门 {department} 不是资源 {resource} 的责任采集部门，整批未接收。请核对映射文件中的资源标识。"
+    )
+    message_en = (
+        "Department {department} is not responsible for resource {resource}; the whole batch was refused. "
+        "Check the resource id in the mapping file."
+    )
+    default_rule = "guangzhou-2016 art. 3(3)"
+
+
+class BatchMalformed(BatchError):
+    """The message or one of its parts can't be read or doesn't match the manifest."""
+
+    code = "batch_malformed"
+    status = 400
+    message_zh = "批次的“{part}”不能读取或与清单不符，整批未接收。请检查前置机版本与映射文件后重新发送。"
+    message_en = (
+        'The part "{part}" of the batch can\'t be read or does not match its manifest; the whole batch was '
+        "refused. Check the node's version and mapping file and send it again."
+    )
+    default_rule = "guangzhou-2016 art. 29(1)"
+
+
+class BatchUnknownResource(BatchError):
+    """The catalogue has no such resource in force."""
+
+    code = "batch_unknown_resource"
+    status = 404
+    message_zh = "目录中没有在用的资源 {resource}，整批未接收。请核对映射文件中的资源标识。"
+    message_en = (
+        "The catalogue has no resource {resource} in force; the whole batch was refused. "
+        "Check the resource id in the mapping file."
+    )
+    default_rule = "guangzhou-2016 art. 30(1)"
+
+
+class BatchOutOfSequence(BatchError):
+    """An earlier batch is missing."""
+
+    code = "batch_out_of_sequence"
+    status = 409
+    message_zh = "批次序号应为 {expected}，收到 {sequence}，未接收。请从序号 {expected} 起重新发送。"
+    message_en = (
+        "Batch {expected} was expected and {sequence} came; it was not accepted. Send again from {expected}."
+    )
+
+
+class RowError(ShuqiaoError):
+    """One row of a batch is refused; `item` names the item at fault."""
+
+    status = 422
+
+
+class ItemRequired(RowError):
+    """A required item is empty."""
+
+    code = "item_required"
+    message_zh = "必填信息项“{item}”为空，该行未入库。请在来源系统补全后重新提供。"
+    message_en = 'The required item "{item}" is empty; the row was not stored. Complete it at the source.'
+    default_rule = "guangzhou-2016 art. 8(3)"
+
+
+class ItemType(RowError):
+    """A value does not have the item's type."""
+
+    code = "item_type"
+    message_zh = "信息项“{item}”的值不是目录规定的类型，该行未入库。请检查来源数据或映射文件。"
+    message_en = (
+        'The value of "{item}" does not have the type the catalogue gives; the row was not stored. '
+        "Check the source or the mapping file."
+    )
+    default_rule = "guangzhou-2016 art. 29(1)"
+
+
+class ItemCodeUnknown(RowError):
+    """A value is not in the item's code list."""
+
+    code = "item_code_unknown"
+    message_zh = "信息项“{item}”的值不在代码表内，该行未入库。请改用目录中该项的代码。"
+    message_en = (
+        'The value of "{item}" is not in its code list; the row was not stored. '
+        "Use a code the catalogue lists for the item."
+    )
+    default_rule = "guangzhou-2016 art. 29(1)"
+
+
+class ItemTooLong(RowError):
+    """A value exceeds the item's length."""
+
+    code = "item_too_long"
+    message_zh = "信息项“{item}”的值超过规定长度，该行未入库。请检查来源数据或映射文件。"
+    message_en = (
+        'The value of "{item}" exceeds its length; the row was not stored. '
+        "Check the source or the mapping file."
+    )
+    default_rule = "guangzhou-2016 art. 29(1)"
+
+
+class IdentifierCheckDigit(RowError):
+    """A number fails its check."""
+
+    code = "identifier_check_digit"
+    message_zh = "信息项“{item}”的号码未通过位数、字符或校验码检查，该行未入库。请对照证件更正来源数据。"
+    message_en = (
+        'The number in "{item}" fails the check of its length, characters or check digit; the row was not '
+        "stored. Correct it at the source from the document."
+    )
+    default_rule = "GB 11643, GB 32100"
+
+
+class DateImpossible(RowError):
+    """A date does not exist in the calendar or lies outside what can be."""
+
+    code = "date_impossible"
+    message_zh = "信息项“{item}”的日期不存在或不可能，该行未入库。请更正来源数据。"
+    message_en = (
+        'The date in "{item}" does not exist or can\'t be; the row was not stored. Correct it at the source.'
+    )
+    default_rule = "guangzhou-2016 art. 8(3)"
+
+
+class DuplicateKey(RowError):
+    """Two rows of one batch have the same record key."""
+
+    code = "duplicate_key"
+    message_zh = "同一批次内记录主键“{item}”重复，该行未入库。请在来源系统消除重复后重新提供。"
+    message_en = (
+        'The record key "{item}" occurs twice in the batch; the row was not stored. '
+        "Remove the duplicate at the source."
+    )
+    default_rule = "guangzhou-2016 art. 8(3)"

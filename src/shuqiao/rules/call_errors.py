@@ -1,0 +1,243 @@
+"""Refusals of calls that applications make to the plane. The tree is in `rules.errors`."""
+
+from __future__ import annotations
+
+from shuqiao.rules.error_base import ShuqiaoError
+
+
+class CallError(ShuqiaoError):
+    """An application's call to the plane is refused."""
+
+
+class SignatureMissing(CallError):
+    """The request carries no signature of the profile."""
+
+    code = "signature_missing"
+    status = 401
+    message_zh = "请求没有签名，未被处理。请用应用的私钥按接口说明为请求签名（标签 sq）后重试。"
+    message_en = (
+        "The request carries no signature and was not processed. "
+        "Sign it with the application's key, label sq, as the interface guide shows, and try again."
+    )
+    default_rule = "guangzhou-2016 art. 38(1); RFC 9421"
+
+
+class SignatureInvalid(CallError):
+    """The signature does not verify, the key is unknown or the application is not active: one text."""
+
+    code = "signature_invalid"
+    status = 401
+    message_zh = "请求的签名不能由有效应用的密钥验证，未被处理。请检查密钥编号、签名内容和应用状态后重试。"
+    message_en = (
+        "The signature of the request can't be verified by the key of an active application; it was not "
+        "processed. Check the key id, the signed parts and the application's state, and try again."
+    )
+    default_rule = "guangzhou-2016 art. 38(1); RFC 9421"
+
+
+class SignatureStale(CallError):
+    """The signature's time lies outside the window."""
+
+    code = "signature_stale"
+    status = 401
+    message_zh = "签名时间与平台时间相差超过 {window_s} 秒，请求未被处理。请校准时钟并重新签名后重试。"
+    message_en = (
+        "The signature's time differs from the platform's by more than {window_s} s; the request was not "
+        "processed. Set the clock, sign again and retry."
+    )
+    default_rule = "guangzhou-2016 art. 38(1); RFC 9421"
+
+
+class SignatureReplayed(CallError):
+    """A request with this key, time and nonce was processed before."""
+
+    code = "signature_replayed"
+    status = 401
+    message_zh = "同一签名的请求已处理过，此次未被处理。请用新的随机数（nonce）重新签名后重试。"
+    message_en = (
+        "A request with this very signature was processed before; this one was not. "
+        "Sign again with a new nonce and retry."
+    )
+    default_rule = "guangzhou-2016 art. 38(1); RFC 9421"
+
+
+class DigestMismatch(CallError):
+    """The body is not the one whose digest was signed."""
+
+    code = "digest_mismatch"
+    status = 400
+    message_zh = (
+        "请求正文与所签名的摘要（Content-Digest）不一致，未被处理。请按实际发送的字节计算摘要后重试。"
+    )
+    message_en = (
+        "The body differs from the signed Content-Digest; the request was not processed. "
+        "Compute the digest over the bytes you send and try again."
+    )
+    default_rule = "RFC 9530"
+
+
+class RequestMalformed(CallError):
+    """A part of the request does not have the form of the interface."""
+
+    code = "request_malformed"
+    status = 400
+    message_zh = "请求的“{part}”不符合接口格式，未被处理。请对照 /openapi.json 修改后重试。"
+    message_en = (
+        'The part "{part}" of the request does not have the form of the interface; it was not processed. '
+        "Correct it as /openapi.json says and try again."
+    )
+
+
+class BodyNotJson(CallError):
+    """The body is not a JSON object."""
+
+    code = "body_not_json"
+    status = 400
+    message_zh = "请求正文不是 JSON 对象，未被处理。请以 UTF-8 编码的 JSON 对象作为正文后重试。"
+    message_en = (
+        "The body is not a JSON object; the request was not processed. "
+        "Send one JSON object in UTF-8 and try again."
+    )
+
+
+class BodyTooLarge(CallError):
+    """The body exceeds the limit."""
+
+    code = "body_too_large"
+    status = 413
+    message_zh = "请求正文超过 {limit_bytes} 字节的上限，未被处理。请分多次请求。"
+    message_en = (
+        "The body exceeds the limit of {limit_bytes} bytes; the request was not processed. "
+        "Split it into several requests."
+    )
+
+
+class RequestTimeout(CallError):
+    """The body did not arrive in time."""
+
+    code = "request_timeout"
+    status = 408
+    message_zh = "请求正文未在 {limit_s} 秒内到达，连接已关闭。请检查网络后重试。"
+    message_en = (
+        "The body did not arrive within {limit_s} s; the connection was closed. "
+        "Check the network and try again."
+    )
+
+
+class NotAvailable(CallError):
+    """Unknown resource, no grant, or the subject is not there: one code and one text for all."""
+
+    code = "not_available"
+    status = 404
+    message_zh = (
+        "没有可供本次调用使用的信息：资源或记录不存在，或本部门没有对应的授权。"
+        "请核对资源标识与号码；需要授权的，请在平台目录中提出共享申请。"
+    )
+    message_en = (
+        "Nothing is available to this call: the resource or record does not exist, or the department holds "
+        "no grant for it. Check the resource id and the number; for a grant, apply in the catalogue."
+    )
+    default_rule = "guangzhou-2016 art. 35(1)"
+
+
+class ItemNotGranted(CallError):
+    """The call names items outside the grant."""
+
+    code = "item_not_granted"
+    status = 403
+    message_zh = (
+        "本次调用的信息项“{items}”不在授权范围内，未作处理。请去掉这些信息项，或就其另行提出共享申请。"
+    )
+    message_en = (
+        'The items "{items}" of this call lie outside the grant; nothing was answered. '
+        "Leave them out, or apply for them."
+    )
+    default_rule = "guangzhou-2016 art. 42(3)"
+
+
+class GrantExpired(CallError):
+    """The grant's last day is over."""
+
+    code = "grant_expired"
+    status = 403
+    message_zh = "授权 {grant} 已于 {valid_until} 期满，本次调用未作处理。仍需使用的，请重新提出共享申请。"
+    message_en = (
+        "Grant {grant} ended on {valid_until}; nothing was answered. Apply again if it is still needed."
+    )
+    default_rule = "guangzhou-2016 art. 30(1)"
+
+
+class GrantNotYetValid(CallError):
+    """The grant's first day lies ahead."""
+
+    code = "grant_not_yet_valid"
+    status = 403
+    message_zh = "授权 {grant} 自 {valid_from} 起生效，本次调用未作处理。请在生效之日起使用。"
+    message_en = "Grant {grant} begins on {valid_from}; nothing was answered. Call from that day on."
+    default_rule = "guangzhou-2016 art. 30(1)"
+
+
+class GrantRevoked(CallError):
+    """The owner has revoked the grant."""
+
+    code = "grant_revoked"
+    status = 403
+    message_zh = (
+        "授权 {grant} 已被提供部门撤销，理由：{reason}。本次调用未作处理。"
+        "有异议的，请与提供部门协商或申请协调。"
+    )
+    message_en = (
+        "Grant {grant} was revoked by the providing department: {reason}. Nothing was answered. "
+        "If you object, negotiate with that department or ask for co-ordination."
+    )
+    default_rule = "guangzhou-2016 art. 45"
+
+
+class IdentifierInvalid(CallError):
+    """A number does not have its form, or its check digit is wrong."""
+
+    code = "identifier_invalid"
+    status = 422
+    message_zh = "“{item}”的号码位数、字符或校验码不正确，未作处理。请对照证件核对后重新填写。"
+    message_en = (
+        'The number in "{item}" has a wrong length, character or check digit; nothing was answered. '
+        "Compare it with the document and enter it again."
+    )
+    default_rule = "GB 11643, GB 32100"
+
+
+class ClaimInvalid(CallError):
+    """A claimed value does not have the form of its item."""
+
+    code = "claim_invalid"
+    status = 422
+    message_zh = "所填“{item}”的值不符合该信息项的格式，未作比对。请按目录中该项的类型填写后重试。"
+    message_en = (
+        'The value claimed for "{item}" does not have the form of the item; nothing was compared. '
+        "Enter it in the type the catalogue gives and try again."
+    )
+
+
+class Overloaded(CallError):
+    """Too many calls wait; this one was turned away before any work."""
+
+    code = "overloaded"
+    status = 503
+    message_zh = "平台当前调用过多，本次调用未作处理。请稍候以新的签名重试。"
+    message_en = (
+        "Too many calls are waiting; this one was not processed. Wait and retry with a new signature."
+    )
+
+
+class Unavailable(CallError):
+    """A part of the platform can't be reached; nothing was answered."""
+
+    code = "unavailable"
+    status = 503
+    message_zh = (
+        "平台的一个部件暂不可用，本次调用未作答复。请稍候以新的签名重试；持续发生请联系平台管理机构。"
+    )
+    message_en = (
+        "A part of the platform can't be reached; nothing was answered. Retry later with a new signature; "
+        "if it persists, contact the platform agency."
+    )

@@ -1,0 +1,90 @@
+"""Refusals of what people do on the pages of control. The tree is in `rules.errors`."""
+
+from __future__ import annotations
+
+from shuqiao.rules.error_base import ShuqiaoError
+
+
+class OfficeError(ShuqiaoError):
+    """An act on the pages or the office API is refused."""
+
+
+class PermissionDenied(OfficeError):
+    """The person's roles do not allow the action."""
+
+    code = "permission_denied"
+    status = 403
+    message_zh = "您的角色不能进行“{action}”，未作任何更改。确有需要的，请联系本部门的信息共享责任人。"
+    message_en = (
+        'Your role does not allow "{action}"; nothing was changed. '
+        "If you need it, ask your department's person responsible for sharing."
+    )
+    default_rule = "guangzhou-2016 art. 8(2)"
+
+
+class TransitionRefused(OfficeError):
+    """The case is in a state that the action does not start from."""
+
+    code = "transition_refused"
+    status = 409
+    message_zh = "{case} 现为“{state}”，不能进行“{action}”，未作任何更改。请刷新页面查看当前可办事项。"
+    message_en = (
+        '{case} is now "{state}"; "{action}" can\'t be done from there and nothing was changed. '
+        "Reload the page to see what can be done."
+    )
+    default_rule = "guangzhou-2016 art. 35"
+
+
+class FieldRequired(OfficeError):
+    """A field that a rule requires is empty."""
+
+    code = "field_required"
+    status = 422
+    message_zh = "“{field}”未填写，未能提交。请补全后再提交。"
+    message_en = '"{field}" is empty; nothing was submitted. Fill it in and submit again.'
+    default_rule = "guangzhou-2016 art. 35(1)"
+
+
+class PeriodTooLong(OfficeError):
+    """The period asked for or given exceeds what the rules allow."""
+
+    code = "period_too_long"
+    status = 422
+    message_zh = "共享期限超过 {limit_months} 个月的上限，未能提交。请缩短期限；期满后可再次申请。"
+    message_en = (
+        "The period exceeds the limit of {limit_months} months; nothing was submitted. "
+        "Shorten it; it can be asked for again when it ends."
+    )
+    default_rule = "guangzhou-2016 art. 30(1)"
+
+
+class ReasonRequired(OfficeError):
+    """The decision needs a written reason."""
+
+    code = "reason_required"
+    status = 422
+    message_zh = "“{action}”须写明理由，未能提交。请填写理由后再提交。"
+    message_en = '"{action}" needs a written reason; nothing was submitted. Give the reason and submit again.'
+    default_rule = "guangzhou-2016 art. 35(1)"
+
+
+class AlreadyDecided(OfficeError):
+    """Somebody has decided the case already."""
+
+    code = "already_decided"
+    status = 409
+    message_zh = "{case} 已经答复，不能再次答复，未作任何更改。请刷新页面查看答复结果。"
+    message_en = "{case} has been decided already; nothing was changed. Reload the page to see the decision."
+    default_rule = "guangzhou-2016 art. 35(1)"
+
+
+class RegulationInvalid(OfficeError):
+    """A regulation or calendar file can't be used; it is refused, never read as empty."""
+
+    code = "regulation_invalid"
+    status = 500
+    message_zh = "规则文件 {file} 第 {line} 行有误：{reason}。该文件未被采用，请更正后重新装载。"
+    message_en = (
+        "The regulation file {file} is wrong in line {line}: {reason}. "
+        "It was not taken; correct it and load it again."
+    )
