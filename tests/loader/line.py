@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import psycopg
 from psycopg.rows import dict_row
 
@@ -116,6 +117,10 @@ class Child:
         self.process = None
         return status
 
+    def written(self) -> str:
+        """Return what it wrote so far."""
+        return self.log.read_text() if self.log.exists() else ""
+
     def kill(self) -> None:
         """End it as a power cut would."""
         self.end(signal.SIGKILL)
@@ -149,14 +154,14 @@ class Line:
         return f"tls://127.0.0.1:{self.port}"
 
     async def set_up(self, people: int) -> int:
-        """Make keys, tables and source, start the hub's processes, admit the node; return the source's rows."""
+        """Make keys, tables and source, start NATS and vault, admit the node; return the source's rows."""
         self._child("nats", nats_command(self.secrets, self.home / "nats", port=self.port), {})
         self._child("vault", [sys.executable, "-m", "shuqiao.vault.main"], self._vault_environment())
         self.children["nats"].start()
         self.children["vault"].start()
         sealing = self.secrets / "vault" / "sealing.pem"
         wait_for(sealing.exists, what="the vault's key")
-        wait_for(lambda: b" ready" in self.children["vault"].log.read_bytes(), what="the vault")
+        wait_for(lambda: " ready" in self.children["vault"].written(), what="the vault")
         self._register(sealing)
         rows = create_health_source(self.source, births_of(people))
         wait_for(self._nats_answers, what="NATS")
@@ -204,7 +209,7 @@ class Line:
 
     def logs(self) -> str:
         """Return what the processes wrote, for a failing test."""
-        return "\n".join(f"== {c.name}\n{c.log.read_text()[-3000:]}" for c in self.children.values())
+        return "\n".join(f"== {c.name}\n{c.written()[-3000:]}" for c in self.children.values())
 
     def base_checksum(self) -> str:
         """Return a digest over the plain items of the base table that doesn't depend on ids or order."""
@@ -217,7 +222,8 @@ class Line:
     def source_checksum(self) -> str:
         """Return the same digest over the department's table, translated by this test, not by the node."""
         sql = """SELECT md5(string_agg(line, E'\\n' ORDER BY line)) FROM (
-            SELECT concat_ws('|', CASE xb WHEN 'M' THEN '男' ELSE '女' END, CASE xb WHEN 'M' THEN '1' ELSE '2' END,
+            SELECT concat_ws('|', CASE xb WHEN 'M' THEN '男' ELSE '女' END,
+                             CASE xb WHEN 'M' THEN '1' ELSE '2' END,
                              CASE jkzk WHEN '1' THEN '良好' WHEN '2' THEN '一般' ELSE '差' END, jkzk, csrq,
                              qfsj AT TIME ZONE 'UTC', qfjg) AS line FROM csyxzm) x"""
         with psycopg.connect(self.source) as connection:
@@ -243,14 +249,13 @@ class Line:
         receipts = public_der(load_or_create_signing_key(self.secrets / "receipts.pem").public_key())
         for purpose, algorithm, der in (("vault", "x25519", vault), ("receipts", "ed25519", receipts)):
             self.ask(
-                "INSERT INTO exchange.signing_key (id, purpose, algorithm, public_key) VALUES (%s, %s, %s, %s)",
+                "INSERT INTO exchange.signing_key (id, purpose, algorithm, public_key)"
+                " VALUES (%s, %s, %s, %s)",
                 key_id(der),
                 purpose,
                 algorithm,
                 der,
             )
-        import msgspec
-
         self.ask(
             "INSERT INTO exchange.resource (id, code, name_zh, name_en, department, spec)"
             " VALUES (%s, 'B/1', '出生登记', 'Births', %s, %s::jsonb)",

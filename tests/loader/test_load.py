@@ -2,25 +2,116 @@
 
 from __future__ import annotations
 
-import time
-
+import msgspec
+import psycopg
 import pytest
 
 from tests.loader.line import BIRTHS, HEALTH, Line, wait_for
 
+pytestmark = pytest.mark.database
 
-@pytest.mark.database
+
 @pytest.mark.requirement("ING-06")
 @pytest.mark.requirement("ING-14")
-async def test_full_load_equals_the_source(line: Line) -> None:
+async def test_a_full_load_equals_the_source_and_keeps_its_origin(line: Line) -> None:
     rows = await line.set_up(people=5000)
-    began = time.monotonic()
     line.start("loader", "node")
     wait_for(lambda: line.count() == rows, what="the full load")
-    print("seconds", time.monotonic() - began)
     assert line.base_checksum() == line.source_checksum()
     ledger = line.ledger()
     assert [entry["sequence"] for entry in ledger] == list(range(1, len(ledger) + 1))
     assert sum(entry["inserted"] for entry in ledger) == rows
-    origin = line.ask(f"SELECT DISTINCT source_department, source_system, version FROM base.{BIRTHS}")
-    assert origin == [{"source_department": HEALTH, "source_system": "csyxzm-v3", "version": 1}]
+    origin = line.ask(
+        f"SELECT DISTINCT source_department, source_system, version, batch_sequence FROM base.{BIRTHS}"
+    )
+    assert origin == [
+        {
+            "source_department": HEALTH,
+            "source_system": "csyxzm-v3",
+            "version": 1,
+            "batch_sequence": entry["sequence"],
+        }
+        for entry in ledger
+    ]
+    times = line.ask(f"SELECT count(*) AS n FROM base.{BIRTHS} WHERE received_at IS NULL")
+    assert times == [{"n": 0}]
+    merged = line.ask("SELECT department, resource_id FROM audit.entry WHERE event = 'batch_merged'")
+    assert merged == [{"department": HEALTH, "resource_id": BIRTHS}] * len(ledger)
+
+
+@pytest.mark.requirement("ING-03")
+@pytest.mark.requirement("ING-11")
+async def test_bad_rows_come_back_with_row_item_and_reason_while_good_rows_merge(line: Line) -> None:
+    rows = await line.set_up(people=600)
+    keys = _source_keys(line)
+    line.change_source("UPDATE csyxzm SET mqsfzh = '440105199103089910' WHERE zsbh = %s", keys[3])
+    line.change_source("UPDATE csyxzm SET xb = 'X' WHERE zsbh = %s", keys[5])
+    line.change_source("UPDATE csyxzm SET mqxm = ' ' WHERE zsbh = %s", keys[7])
+    line.change_source("UPDATE csyxzm SET csrq = '1700-01-01' WHERE zsbh = %s", keys[8])
+    line.change_source("UPDATE csyxzm SET csrq = 'infinity' WHERE zsbh = %s", keys[9])
+    line.start("loader", "node")
+    wait_for(lambda: line.count() == rows - 5, what="the load")
+    expected = [
+        [3, "mother_citizen_id_number", "identifier_check_digit"],
+        [5, "sex_code", "item_code_unknown"],
+        [7, "mother_name", "item_required"],
+        [8, "birth_date", "date_impossible"],
+        [9, "birth_date", "date_impossible"],
+        [9, "birth_date", "item_required"],
+    ]
+    entry = line.ledger()[0]
+    assert [[fault["row"], fault["item"], fault["code"]] for fault in entry["rejected"]] == expected
+    assert entry["accepted"] == rows - 5
+    status = wait_for(lambda: _latest(line), what="the receipt at the node")
+    assert status["rejected"] == expected
+    assert status["accepted"] == rows - 5
+
+
+async def test_changed_rows_arrive_as_second_version_with_history(line: Line) -> None:
+    rows = await line.set_up(people=600)
+    line.start("loader", "node")
+    wait_for(lambda: line.count() == rows, what="the load")
+    keys = _source_keys(line)
+    line.change_source("UPDATE csyxzm SET jkzk = '9' WHERE zsbh = %s", keys[0])
+    line.change_source(
+        "INSERT INTO csyxzm SELECT 'Z999999999', xsexm, xb, jkzk, mqxm, mqsfzh, fqxm, fqsfzh, csrq, qfsj,"
+        " qfjg, clock_timestamp(), sample_note FROM csyxzm WHERE zsbh = %s",
+        keys[1],
+    )
+    wait_for(lambda: line.count() == rows + 1, what="the new row")
+    second = wait_for(
+        lambda: line.ask(f"SELECT health_status_code, version FROM base.{BIRTHS} WHERE version > 1"),
+        what="the changed row",
+    )
+    assert second == [{"health_status_code": "9", "version": 2}]
+    history = line.ask(f"SELECT version, health_status_code FROM base_history.{BIRTHS}")
+    assert [row["version"] for row in history] == [1]
+    assert history[0]["health_status_code"] != "9"
+
+
+async def test_a_transaction_that_commits_late_is_not_missed(line: Line) -> None:
+    rows = await line.set_up(people=600)
+    line.start("loader", "node")
+    wait_for(lambda: line.count() == rows, what="the load")
+    keys = _source_keys(line)
+    with psycopg.connect(line.source) as late:
+        # The late row carries an earlier time than the row that is committed and read first.
+        late.execute("UPDATE csyxzm SET jkzk = '8' WHERE zsbh = %s", [keys[0]])
+        line.change_source("UPDATE csyxzm SET jkzk = '7' WHERE zsbh = %s", keys[1])
+        codes = f"SELECT health_status_code AS code FROM base.{BIRTHS} WHERE version = 2 ORDER BY 1"
+        wait_for(lambda: line.ask(codes) == [{"code": "7"}], what="the row committed first")
+        late.commit()
+    wait_for(lambda: line.ask(codes) == [{"code": "7"}, {"code": "8"}], what="the late row")
+    updated = sum(entry["updated"] for entry in line.ledger())
+    assert updated == 2
+
+
+def _source_keys(line: Line) -> list[str]:
+    with psycopg.connect(line.source) as connection:
+        return [row[0] for row in connection.execute("SELECT zsbh FROM csyxzm ORDER BY zsbh LIMIT 20")]
+
+
+def _latest(line: Line) -> dict[str, object] | None:
+    status = msgspec.json.decode((line.node_home / "status.json").read_bytes())
+    latest = status["resources"][BIRTHS]["latest"]
+    return latest[-1] if latest else None
