@@ -1,0 +1,159 @@
+"""What surrounds every page: who is looking, where they can go, which regulation is in force."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec
+
+from django.conf import settings
+from django.contrib.auth.views import redirect_to_login
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+
+from shuqiao.control.accounts.access import Viewer, viewer_of
+from shuqiao.control.accounts.capabilities import Capability
+from shuqiao.control.accounts.models import Account
+from shuqiao.control.operations.audit import may_read_audit
+from shuqiao.control.web.badges import Badges, badges
+from shuqiao.control.regulations.queries import regulation_name
+from shuqiao.control.texts import Text
+from shuqiao.control.web.templatetags.sq import in_english
+from shuqiao.rules.errors import ShuqiaoError
+
+P = ParamSpec("P")
+Page = Callable[Concatenate[HttpRequest, Viewer, P], HttpResponse]
+
+
+@dataclass(frozen=True)
+class Link:
+    """One entry of the side navigation; `hot` marks a count of overdue things."""
+
+    label: Text
+    href: str
+    icon: str
+    current: bool = False
+    count: int = 0
+    hot: bool = False
+
+
+@dataclass(frozen=True)
+class Group:
+    """A titled group of links."""
+
+    label: Text
+    links: tuple[Link, ...]
+
+
+@dataclass(frozen=True)
+class Shell:
+    """The frame of a page for one viewer."""
+
+    viewer: Viewer
+    navigation: tuple[Group, ...]
+    regulation: Text
+    regulation_ref: str
+    sample: bool
+
+
+def signed_in(view: Page[P]) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+    """Give a page its viewer; strangers go to the sign-in page, refusals become a page that says why."""
+
+    @wraps(view)
+    def page(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        account = request.user
+        if not isinstance(account, Account) or not account.is_active:
+            return redirect_to_login(request.get_full_path(), reverse("sign_in"))
+        viewer = viewer_of(account)
+        try:
+            response = view(request, viewer, *args, **kwargs)
+        except ShuqiaoError as error:
+            return problem(request, viewer, error)
+        # Pages show what only this viewer may see: nothing on the way keeps them.
+        response.headers.setdefault("Cache-Control", "no-store")
+        return response
+
+    return page
+
+
+def problem(request: HttpRequest, viewer: Viewer, error: ShuqiaoError) -> HttpResponse:
+    """Show why something was refused, under which rule, and what to do."""
+    context = {"words": explain(error), "code": error.code}
+    return show(request, viewer, "problem.html", context, status=error.status)
+
+
+def explain(error: ShuqiaoError) -> str:
+    """Word an error in the reader's language."""
+    return error.explain("en" if in_english() else "zh")
+
+
+def show(
+    request: HttpRequest, viewer: Viewer, template: str, context: Mapping[str, Any], *, status: int = 200
+) -> HttpResponse:
+    """Render a page within the frame."""
+    return render(request, template, {**context, "shell": shell_of(request, viewer)}, status=status)
+
+
+def is_partial(request: HttpRequest) -> bool:
+    """Tell whether htmx asks for a part of a page."""
+    return request.headers.get("HX-Request") == "true"
+
+
+def shell_of(request: HttpRequest, viewer: Viewer) -> Shell:
+    """Build the frame for a viewer: only what the role may do is offered."""
+    return Shell(
+        viewer=viewer,
+        navigation=_navigation(viewer, request.path),
+        regulation=regulation_name(),
+        regulation_ref=reverse("regulation", args=[settings.CONFIG.regulation]),
+        sample=settings.SAMPLE_DATA,
+    )
+
+
+def _navigation(viewer: Viewer, path: str) -> tuple[Group, ...]:
+    counts = badges(viewer)
+    groups = (
+        Group(Text("我的工作", "My work"), _work(viewer, path, counts)),
+        Group(Text("目录", "Catalogue"), _catalogue(viewer, path)),
+        Group(Text("使用", "Use"), _use(viewer, path, counts)),
+        Group(Text("凭据", "Evidence"), _evidence(viewer, path)),
+    )
+    return tuple(group for group in groups if group.links)
+
+
+def _link(path: str, label: Text, name: str, icon: str, count: int = 0, *, hot: bool = False) -> Link:
+    href = reverse(name)
+    current = path == href if href == "/" else path.startswith(href)
+    return Link(label, href, icon, current, count, hot)
+
+
+def _work(viewer: Viewer, path: str, counts: Badges) -> tuple[Link, ...]:
+    links = [_link(path, Text("工作台", "Workbench"), "workbench", "layout-list")]
+    if viewer.can(Capability.REQUEST_ANSWER):
+        words = Text("收到的申请", "Requests received")
+        links.append(_link(path, words, "inbox", "inbox", counts.to_answer, hot=counts.overdue > 0))
+    if viewer.can(Capability.REQUEST_SUBMIT):
+        words = Text("我的申请", "Our requests")
+        links.append(_link(path, words, "my_requests", "send", counts.own_open))
+    return tuple(links)
+
+
+def _catalogue(viewer: Viewer, path: str) -> tuple[Link, ...]:
+    if not viewer.can(Capability.CATALOGUE_SEARCH):
+        return ()
+    return (_link(path, Text("检索目录", "Search the catalogue"), "catalogue", "search"),)
+
+
+def _use(viewer: Viewer, path: str, counts: Badges) -> tuple[Link, ...]:
+    links = []
+    if viewer.can(Capability.GRANT_USE):
+        links.append(_link(path, Text("核验", "Verify"), "verify_start", "checks"))
+    if viewer.can(Capability.GRANT_USE) or viewer.can(Capability.GRANT_REVOKE):
+        links.append(_link(path, Text("授权", "Grants"), "grants", "key", counts.grants))
+    return tuple(links)
+
+
+def _evidence(viewer: Viewer, path: str) -> tuple[Link, ...]:
+    if not may_read_audit(viewer):
+        return ()
+    return (_link(path, Text("审计与存证", "Audit and proof"), "audit", "shield-check"),)

@@ -1,0 +1,137 @@
+"""Writing a request, in five steps; every step keeps the draft."""
+
+from dataclasses import replace
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods
+
+from shuqiao.control import clock
+from shuqiao.control.accounts.access import FormRefused, Viewer
+from shuqiao.control.requests.actions import save_draft, submit_request
+from shuqiao.control.requests.inputs import RequestInput
+from shuqiao.control.requests.pages import request_form
+from shuqiao.control.requests.queries import RequestForm
+from shuqiao.control.texts import Text
+from shuqiao.control.web.reading import faults_of, read_day
+from shuqiao.control.web.shell import is_partial, show, signed_in
+
+STEPS = (
+    Text("选信息", "Choose items"),
+    Text("写依据", "Duty and reasons"),
+    Text("定用途", "Purpose and period"),
+    Text("守条件", "Conditions"),
+    Text("核对提交", "Check and submit"),
+)
+CHECK = len(STEPS)
+# Where the fields of a fault are corrected.
+_STEP_OF = {"mode": 1, "items": 1, "duty": 2, "conditions": 4}
+MAX_ITEMS = 200
+
+
+@require_http_methods(["GET", "POST"])
+@signed_in
+def request_new(request: HttpRequest, viewer: Viewer) -> HttpResponse:
+    """Show a step of the draft, keep what was filled in, or submit the request."""
+    form = request_form(viewer, request.GET.get("resource", ""))
+    step = _step(request.GET.get("step", "1"))
+    if request.method == "GET":
+        return _page(request, viewer, form, step, {})
+    given = _filled(form, request.POST, step)
+    save_draft(viewer, given)
+    if is_partial(request):
+        return render(request, "components/saved.html", {"at": clock.now()})
+    if request.POST.get("go") == "submit":
+        return _submit(request, viewer, given)
+    return redirect(_address(form.resource, _step(request.POST.get("go", str(step)))))
+
+
+def _submit(request: HttpRequest, viewer: Viewer, given: RequestInput) -> HttpResponse:
+    try:
+        number = submit_request(viewer, given)
+    except FormRefused as refused:
+        form = request_form(viewer, given.resource)
+        return _page(request, viewer, form, CHECK, dict(faults_of(refused)), status=422)
+    messages.success(request, str(Text(f"申请 {number} 已提交。", f"Request {number} has been submitted.")))
+    return redirect("request_case", number=number)
+
+
+def _page(
+    request: HttpRequest,
+    viewer: Viewer,
+    form: RequestForm,
+    step: int,
+    faults: dict[str, Text],
+    *,
+    status: int = 200,
+) -> HttpResponse:
+    links = [
+        (f"{_address(form.resource, _step_of(name))}#{name}", words) for name, words in faults.items()
+    ]
+    context = {
+        "form": form,
+        "steps": STEPS,
+        "step": step,
+        "before": step - 1,
+        "after": step + 1,
+        "last": CHECK,
+        "faults": faults,
+        "fault_links": links,
+        "chosen": [item for item in form.items if item.chosen],
+        "today": clock.today(),
+    }
+    return show(request, viewer, "pages/request_new.html", context, status=status)
+
+
+def _step(text: str) -> int:
+    return int(text) if text in {"1", "2", "3", "4", "5"} else 1
+
+
+def _step_of(name: str) -> int:
+    return 2 if name.startswith("reason:") else _STEP_OF.get(name, 3)
+
+
+def _address(resource: str, step: int) -> str:
+    return f"{reverse('request_new')}?resource={resource}&step={step}"
+
+
+def _kept(form: RequestForm) -> RequestInput:
+    """Give what the draft says already."""
+    return RequestInput(
+        resource=form.resource,
+        mode=form.mode,
+        duty=form.duty,
+        purpose=form.purpose,
+        case_wording=form.case_wording,
+        items={item.item.field: item.reason for item in form.items if item.chosen},
+        applications=form.chosen_applications,
+        accepted_conditions=form.accepted_conditions,
+        wanted_until=form.wanted_until,
+    )
+
+
+def _filled(form: RequestForm, post: QueryDict, step: int) -> RequestInput:
+    """Put the fields of one step over what the draft says."""
+    kept = _kept(form)
+    if step == 1:
+        known = {item.item.field for item in form.items}
+        names = [name for name in post.getlist("items")[:MAX_ITEMS] if name in known]
+        items = {name: kept.items.get(name, "") for name in names}
+        return replace(kept, mode=post.get("mode", kept.mode), items=items)
+    if step == 2:
+        duty = post.get("duty", "")
+        reasons = {name: post.get(f"reason:{name}", "") for name in kept.items}
+        return replace(kept, duty=int(duty) if duty.isascii() and duty.isdigit() else None, items=reasons)
+    if step == 3:
+        return replace(
+            kept,
+            purpose=post.get("purpose", ""),
+            case_wording=post.get("case_wording", ""),
+            applications=tuple(post.getlist("applications")[:50]),
+            wanted_until=read_day(post.get("wanted_until", "")),
+        )
+    if step == 4:
+        return replace(kept, accepted_conditions=tuple(post.getlist("conditions")[:50]))
+    return kept

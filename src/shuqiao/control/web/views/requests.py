@@ -1,0 +1,142 @@
+"""Requests received and made, and the case of one request with its answer."""
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.views.decorators.http import require_POST, require_safe
+
+from shuqiao.control import clock
+from shuqiao.control.accounts.access import FormRefused, Viewer
+from shuqiao.control.requests import pages
+from shuqiao.control.requests.actions import dispute_request, withdraw_request
+from shuqiao.control.requests.answering import answer_request
+from shuqiao.control.requests.inputs import AnswerInput
+from shuqiao.control.requests.queries import RequestCase, RequestList
+from shuqiao.control.texts import Text
+from shuqiao.control.web.reading import faults_of, page_number, read_day
+from shuqiao.control.web.shell import explain, show, signed_in
+from shuqiao.rules.errors import ReasonRequired
+
+
+@require_safe
+@signed_in
+def inbox(request: HttpRequest, viewer: Viewer) -> HttpResponse:
+    """List the requests other departments make of this one, nearest legal date first."""
+    found = pages.inbox(viewer, request.GET.get("state", ""), page_number(request))
+    return _list(request, viewer, found, received=True)
+
+
+@require_safe
+@signed_in
+def my_requests(request: HttpRequest, viewer: Viewer) -> HttpResponse:
+    """List what this department has asked for."""
+    found = pages.my_requests(viewer, request.GET.get("state", ""), page_number(request))
+    return _list(request, viewer, found, received=False)
+
+
+def _list(request: HttpRequest, viewer: Viewer, found: RequestList, *, received: bool) -> HttpResponse:
+    return show(request, viewer, "pages/requests.html", {"page": found, "received": received})
+
+
+@require_safe
+@signed_in
+def request_case(request: HttpRequest, viewer: Viewer, number: str) -> HttpResponse:
+    """Show a request with its timeline, and the answer form to whoever may answer."""
+    case = pages.request_case(viewer, number)
+    return _case(request, viewer, case, _proposed(case), {})
+
+
+@require_POST
+@signed_in
+def request_answer(request: HttpRequest, viewer: Viewer, number: str) -> HttpResponse:
+    """Answer a request; what is wrong is said at its field, and nothing is lost."""
+    case = pages.request_case(viewer, number)
+    try:
+        grant = answer_request(viewer, number, _answer(case, request.POST))
+    except FormRefused as refused:
+        return _case(request, viewer, case, request.POST, dict(faults_of(refused)), status=422)
+    words = (
+        Text(f"已答复并开通授权 {grant}，对方已收到通知。", f"Answered; grant {grant} is in force.")
+        if grant
+        else Text("已答复：不予共享。对方已收到通知和理由。", "Answered: not shared. The reasons have been sent.")
+    )
+    messages.success(request, str(words))
+    return redirect("request_case", number=number)
+
+
+@require_POST
+@signed_in
+def request_withdraw(request: HttpRequest, viewer: Viewer, number: str) -> HttpResponse:
+    """Take a request back."""
+    withdraw_request(viewer, number)
+    messages.success(request, str(Text("申请已撤回。", "The request has been withdrawn.")))
+    return redirect("request_case", number=number)
+
+
+@require_POST
+@signed_in
+def request_dispute(request: HttpRequest, viewer: Viewer, number: str) -> HttpResponse:
+    """Ask for negotiation after a refusal."""
+    try:
+        dispute_request(viewer, number, request.POST.get("reason", ""))
+    except ReasonRequired as error:
+        messages.error(request, explain(error))
+        return redirect(f"{reverse('request_case', args=[number])}#reason")
+    messages.success(request, str(Text("已提请协商。", "Negotiation has been asked for.")))
+    return redirect("request_case", number=number)
+
+
+def _case(
+    request: HttpRequest,
+    viewer: Viewer,
+    case: RequestCase,
+    values: QueryDict,
+    faults: dict[str, Text],
+    *,
+    status: int = 200,
+) -> HttpResponse:
+    open_items = [item for item in case.items if item.granted is not True]
+    chosen = set(values.getlist("granted"))
+    context = {
+        "case": case,
+        "faults": faults,
+        "values": values,
+        "rows": [(item, item.field in chosen, values.get(f"why:{item.field}", "")) for item in open_items],
+        "chosen_count": len(chosen),
+        "applications": set(values.getlist("applications")),
+        "uses": case.state in ("approved", "partly_approved"),
+    }
+    return show(request, viewer, "pages/request_case.html", context, status=status)
+
+
+def _proposed(case: RequestCase) -> QueryDict:
+    """Fill the form with what was asked for: the reviewer takes away."""
+    values = QueryDict(mutable=True)
+    values.setlist("granted", [item.field for item in case.items])
+    values["decision"] = "grant"
+    values["mode"] = case.mode
+    values["match"] = "all"
+    values["purpose"] = case.purpose
+    values["valid_from"] = clock.today().isoformat()
+    latest = min(case.wanted_until or case.max_valid_until, case.max_valid_until)
+    values["valid_until"] = latest.isoformat()
+    values.setlist("applications", [application.id for application in case.applications])
+    return values
+
+
+def _answer(case: RequestCase, post: QueryDict) -> AnswerInput:
+    chosen = set(post.getlist("granted")) if post.get("decision") != "refuse" else set()
+    return AnswerInput(
+        decisions={item.field: item.field in chosen for item in case.items},
+        refusal_reason=post.get("refusal_reason", ""),
+        refusal_reasons={item.field: post.get(f"why:{item.field}", "") for item in case.items},
+        mode=post.get("mode", case.mode),
+        match="each" if post.get("match") == "each" else "all",
+        purpose=post.get("purpose", ""),
+        valid_from=read_day(post.get("valid_from", "")),
+        valid_until=read_day(post.get("valid_until", "")),
+        applications=tuple(post.getlist("applications")[:50]),
+        case_required=post.get("case_required") == "1",
+        note=post.get("note", ""),
+    )
