@@ -7,8 +7,8 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 
 from shuqiao.rules.identifiers import citizen_check_digit
 from shuqiao.security.sealing import seal
-from shuqiao.wire.schemas import ItemSpec, ResourceSpec
-from shuqiao.wire.vault import sealing_context
+from shuqiao.wire.package import encode_part, sealing_context
+from shuqiao.wire.schemas import ItemSpec, ResourceSpec, arrow_schema, identity_items
 
 RESOURCE = "r440100x7kq2m5dab"
 DEPARTMENT = "440100-health"
@@ -89,11 +89,8 @@ def sealed_rows(
     sequence: int = 1,
     resource: str = RESOURCE,
     department: str = DEPARTMENT,
+    spec: ResourceSpec = BIRTH,
 ) -> bytes:
     """Seal rows as the identity part of a batch."""
-    sink = pa.BufferOutputStream()
-    table = pa.Table.from_pylist(list(rows))
-    options = pa.ipc.IpcWriteOptions(compression="zstd")
-    with pa.ipc.new_stream(sink, table.schema, options=options) as writer:
-        writer.write_table(table)
-    return seal(key, sink.getvalue().to_pybytes(), sealing_context(department, resource, sequence))
+    part = pa.RecordBatch.from_pylist(list(rows), arrow_schema(identity_items(spec)))
+    return seal(key, encode_part(part), sealing_context(department, resource, sequence))

@@ -100,7 +100,7 @@ class Vault:
     ) -> Assigned:
         """Hand over a batch as the loader does."""
         sealed = births.sealed_rows(
-            self.sealing_key(), rows, sequence=sequence, resource=resource, department=department
+            self.sealing_key(), rows, sequence=sequence, resource=resource, department=department, spec=spec
         )
         client = self.client("loader")
         try:

@@ -9,7 +9,7 @@ import base64
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date
 
 import msgspec
 import pyarrow as pa
@@ -19,8 +19,9 @@ from shuqiao.rules import errors
 from shuqiao.rules.identifiers import check_citizen_id, check_identifier
 from shuqiao.rules.normalise import normalise_value
 from shuqiao.security.sealing import SealRefusedError, open_sealed
-from shuqiao.wire.schemas import ItemSpec, ResourceSpec, identity_items
-from shuqiao.wire.vault import MAX_ROWS, RowFault
+from shuqiao.wire.package import decode_part
+from shuqiao.wire.schemas import ItemSpec, ResourceSpec, arrow_schema, identity_items
+from shuqiao.wire.vault import RowFault
 
 SUBJECT_KINDS = frozenset({"citizen_id", "credit_code"})
 OWN_FIELDS = frozenset({"citizen_id_number", "id_document_number", "unified_social_credit_code"})
@@ -28,7 +29,6 @@ OWN_FIELDS = frozenset({"citizen_id_number", "id_document_number", "unified_soci
 
 MAX_TEXT_CHARS = 1024
 MAX_PICTURE_BYTES = 512 * 1024
-MAX_BATCH_BYTES = 64 * 1024 * 1024
 SLICE_ROWS = 256
 
 _content_encoder = msgspec.msgpack.Encoder(order="deterministic")
@@ -49,6 +49,7 @@ class ResourceForm:
     key: ItemSpec
     items: tuple[ItemSpec, ...]
     by_field: dict[str, ItemSpec] = field(compare=False)
+    schema: pa.Schema
 
     @classmethod
     def of(cls, resource: str, spec: ResourceSpec) -> ResourceForm:
@@ -58,7 +59,7 @@ class ResourceForm:
         key = by_field.get(spec.record_key)
         if key is None or key.type == "image":
             raise BatchUnreadable("the record key is not an identity item")
-        return cls(resource, key, items, by_field)
+        return cls(resource, key, items, by_field, arrow_schema(identity_items(spec)))
 
 
 class PreparedRow(msgspec.Struct, frozen=True):
@@ -72,38 +73,22 @@ class PreparedRow(msgspec.Struct, frozen=True):
     names: tuple[tuple[str, str], ...]
 
 
-def open_batch(key: X25519PrivateKey, sealed: bytes, context: bytes) -> pa.Table:
-    """Open the sealed Arrow IPC stream into a table, within bounds."""
+def open_batch(
+    key: X25519PrivateKey, sealed: bytes, context: bytes, form: ResourceForm, rows: int | None
+) -> pa.RecordBatch:
+    """Open the sealed part: exactly the resource's identity columns, within the bounds of a part."""
     try:
-        stream = pa.ipc.open_stream(open_sealed(key, sealed, context))
-        batches, rows, size_bytes = [], 0, 0
-        for batch in stream:
-            rows += batch.num_rows
-            size_bytes += batch.nbytes
-            if rows > MAX_ROWS or size_bytes > MAX_BATCH_BYTES:
-                raise BatchUnreadable("the batch is too large")
-            batch.validate(full=True)
-            batches.append(batch)
-        return pa.Table.from_batches(batches, schema=stream.schema)
-    except (SealRefusedError, pa.ArrowException, ValueError) as error:
+        return decode_part(open_sealed(key, sealed, context), form.schema, rows, "sealed")
+    except (SealRefusedError, errors.BatchMalformed) as error:
         raise BatchUnreadable("the sealed part can't be opened or read") from error
 
 
-def check_columns(form: ResourceForm, table: pa.Table) -> None:
-    """Refuse columns the resource has not, columns given twice, and a missing record key."""
-    names = table.column_names
-    if len(set(names)) != len(names) or not set(names) <= form.by_field.keys():
-        raise BatchUnreadable("the sealed part has other columns than the resource's identity items")
-    if form.key.field not in names:
-        raise BatchUnreadable("the sealed part lacks the record key")
-
-
 def read_slices(
-    form: ResourceForm, table: pa.Table, skip: frozenset[int]
+    form: ResourceForm, part: pa.RecordBatch, skip: frozenset[int]
 ) -> Iterator[tuple[list[PreparedRow], list[RowFault]]]:
     """Check and prepare the rows a few hundred at a time, so that the caller can let others work between."""
-    for start in range(0, table.num_rows, SLICE_ROWS):
-        yield _read_slice(form, table.slice(start, SLICE_ROWS), start, skip)
+    for start in range(0, part.num_rows, SLICE_ROWS):
+        yield _read_slice(form, part.slice(start, SLICE_ROWS), start, skip)
 
 
 def last_rows(rows: Sequence[PreparedRow], key_field: str) -> tuple[list[PreparedRow], list[RowFault]]:
@@ -160,24 +145,15 @@ class _Column:
 
 
 def _read_slice(
-    form: ResourceForm, part: pa.Table, start: int, skip: frozenset[int]
+    form: ResourceForm, part: pa.RecordBatch, start: int, skip: frozenset[int]
 ) -> tuple[list[PreparedRow], list[RowFault]]:
-    columns = [
-        _read_column(form, item, part.column(item.field).to_pylist())
-        for item in form.items
-        if item.field in part.column_names
-    ]
-    given = {column.item.field for column in columns}
-    lacking = [item.field for item in form.items if item.required and item.field not in given]
+    columns = [_read_column(form, item, part.column(item.field).to_pylist()) for item in form.items]
     wanted = [index for index in range(part.num_rows) if start + index not in skip]
     faults = [
         RowFault(start + index, column.item.field, column.faults[index])
         for column in columns
         for index in wanted
         if index in column.faults
-    ]
-    faults += [
-        RowFault(start + index, name, errors.ItemRequired.code) for name in lacking for index in wanted
     ]
     bad = {fault.row for fault in faults}
     roles = _Roles.of(form, columns)
@@ -239,16 +215,12 @@ def _row(roles: _Roles, columns: Sequence[_Column], start: int, index: int) -> P
 
 def _text(value: object) -> str | None:
     match value:
-        case None:
-            return None
-        case str():
-            return value
         case bytes():
             return base64.b64encode(value).decode("ascii")
-        case datetime() | date():
+        case date():
             return value.isoformat()
         case _:
-            raise BatchUnreadable("the sealed part has a column of a type no identity item has")
+            return None
 
 
 def _normalised(item: ItemSpec, text: str) -> str:

@@ -25,13 +25,13 @@ from shuqiao.vault.assign import BatchOrigin, blind_row, store_batch
 from shuqiao.vault.batch import (
     BatchUnreadable,
     ResourceForm,
-    check_columns,
     decode_content,
     last_rows,
     open_batch,
     read_slices,
 )
 from shuqiao.vault.keys import VaultKeys
+from shuqiao.wire.package import sealing_context
 from shuqiao.wire.schemas import ResourceSpec
 from shuqiao.wire.vault import (
     MAX_FOUND,
@@ -47,7 +47,6 @@ from shuqiao.wire.vault import (
     Reveal,
     Revealed,
     RevealResult,
-    sealing_context,
 )
 
 if TYPE_CHECKING:
@@ -137,10 +136,9 @@ class Operations:
         """Store a batch; raises BatchUnreadable when it can't be opened or has a wrong form."""
         form = _form_of(request.resource, request.spec)
         context = sealing_context(request.department, request.resource, request.sequence)
-        table = open_batch(self._sealing_key, request.sealed, context)
-        check_columns(form, table)
+        part = open_batch(self._sealing_key, request.sealed, context, form, request.rows)
         prepared, faults = [], []
-        for rows, row_faults in read_slices(form, table, frozenset(request.skip)):
+        for rows, row_faults in read_slices(form, part, frozenset(request.skip)):
             prepared += rows
             faults += row_faults
             # Verifications of others must not wait for a whole batch.

@@ -39,7 +39,6 @@ from shuqiao.wire.vault.messages import (
     Welcome,
     client_proof,
     encode_message,
-    sealing_context,
     vault_proof,
 )
 
@@ -84,6 +83,5 @@ __all__ = [
     "encode_message",
     "find_by_name_sync",
     "read_frame",
-    "sealing_context",
     "vault_proof",
 ]

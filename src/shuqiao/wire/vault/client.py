@@ -196,9 +196,13 @@ class VaultClient:
         sealed: bytes,
         skip: Sequence[int] = (),
         entries: Sequence[UUID] = (),
+        rows: int | None = None,
         timeout_s: float = 60.0,
     ) -> Assigned:
-        """Store the identity columns of a batch; the same batch again gives the same answer."""
+        """Store the identity columns of a batch; the same batch again gives the same answer.
+
+        With `rows`, a sealed part of another length is refused as `batch_malformed`.
+        """
         request = Assign(
             self._next_id(),
             resource,
@@ -208,6 +212,7 @@ class VaultClient:
             sealed,
             tuple(skip),
             tuple(entries),
+            rows,
         )
         return await self._ask(request, Assigned, timeout_s)
 

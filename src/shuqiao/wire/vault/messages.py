@@ -18,7 +18,7 @@ PROTOCOL = 1
 MAX_FRAME_BYTES = 8 * 1024 * 1024
 MAX_HANDSHAKE_BYTES = 1024
 MAX_CALLS = 1024
-MAX_ROWS = 65_536
+MAX_ROWS = 10_000
 MAX_FOUND = 200
 NONCE_BYTES = 32
 LENGTH_BYTES = 4
@@ -116,9 +116,10 @@ class FindByName(msgspec.Struct, frozen=True, tag="find_by_name"):
 class Assign(msgspec.Struct, frozen=True, tag="assign"):
     """Hands over the identity columns of a batch, still sealed by the node, to be stored.
 
-    `spec` is the msgpack of `wire.schemas.ResourceSpec`. `sealed` opens with `sealing_context` to an Arrow
-    IPC stream whose rows stand in the order of the plain part. Rows in `skip` failed elsewhere and are left
-    out. The same batch again gives the same ids and versions.
+    `spec` is the msgpack of `wire.schemas.ResourceSpec`. `sealed` opens with `wire.package.sealing_context`
+    to a part with exactly the resource's identity columns, rows in the order of the plain part; `rows`, where
+    given, is how many there must be. Rows in `skip` failed elsewhere and are left out. The same batch again
+    gives the same ids and versions.
     """
 
     id: RequestId
@@ -129,6 +130,7 @@ class Assign(msgspec.Struct, frozen=True, tag="assign"):
     sealed: bytes
     skip: Annotated[tuple[int, ...], msgspec.Meta(max_length=MAX_ROWS)]
     entries: Entries
+    rows: Annotated[int, msgspec.Meta(ge=0, le=MAX_ROWS)] | None = None
 
 
 Request = Resolve | Compare | Reveal | FindByName | Assign
@@ -259,11 +261,6 @@ def encode_message(message: msgspec.Struct) -> bytes:
     if len(body) > MAX_FRAME_BYTES:
         raise FrameRefused(f"a frame of {len(body)} bytes exceeds {MAX_FRAME_BYTES}")
     return len(body).to_bytes(LENGTH_BYTES, "big") + body
-
-
-def sealing_context(department: str, resource: str, sequence: int) -> bytes:
-    """Give the context a batch's identity columns are sealed with, which ties them to one batch."""
-    return f"shuqiao batch 1\n{department}\n{resource}\n{sequence}".encode("ascii")
 
 
 def client_proof(key: bytes, client: str, vault_nonce: bytes, client_nonce: bytes) -> bytes:
