@@ -40,7 +40,7 @@ async def test_a_node_reads_on_while_the_hub_is_away(line: Line) -> None:
     line.children["loader"].kill()
     line.change_source("UPDATE csyxzm SET jkzk = '7' WHERE zsbh IN (SELECT zsbh FROM csyxzm LIMIT 10)")
     wait_for(lambda: _status(line)["waiting_rows"] == 10, 20, what="the changes in the spool")
-    assert _status(line)["state"] == "hub_away"
+    wait_for(lambda: _status(line)["state"] == "hub_away", 20, what="the state")
     line.children["node"].kill()
     line.change_source("DROP TABLE csyxzm")
     line.start("nats", "loader", "node")

@@ -83,6 +83,9 @@ class Hub:
     async def _request(self, subject: str, data: bytes) -> bytes:
         try:
             client = await self._opened()
+            if not client.is_connected:
+                # The client would hold the message back and send it whenever the link returns.
+                raise HubAwayError("the link is being restored")
             reply = await client.request(subject, data, timeout=_TIMEOUT_S)
         except _FAULTS as error:
             raise HubAwayError(type(error).__name__) from None

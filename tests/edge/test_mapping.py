@@ -1,0 +1,100 @@
+"""The mapping file: what it says is taken, what it says wrongly is refused with its line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from shuqiao.edge.mapping import (
+    ColumnSource,
+    ConstantSource,
+    MappingError,
+    load_mappings,
+    read_mapping,
+)
+from shuqiao.wire.schemas import ItemSpec, ResourceSpec
+
+RESOURCE = "r440100aaaaaaaaaa"
+SPEC = ResourceSpec(
+    record_key="number",
+    modes=("verify",),
+    items=(
+        ItemSpec("number", "号", "Number", "string", True, "document", 2, True),
+        ItemSpec("sex_code", "性别", "Sex", "code", codes=("1", "2")),
+        ItemSpec("unit", "单位", "Unit", "string"),
+    ),
+)
+GOOD = f"""\
+resource: {RESOURCE}
+source:
+  system: his
+  table: public.births
+  key: bh
+  changed: gxsj
+items:
+  number: bh
+  sex_code: {{column: xb, codes: {{M: "1", F: "2"}}}}
+  unit: {{value: 广州市妇幼保健院}}
+"""
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "births.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_a_mapping_is_read(tmp_path: Path) -> None:
+    mapping = read_mapping(written(tmp_path, GOOD), {RESOURCE: SPEC})
+    assert (mapping.resource, mapping.system, mapping.table) == (RESOURCE, "his", "public.births")
+    assert (mapping.key, mapping.changed) == ("bh", "gxsj")
+    assert mapping.items == {
+        "number": ColumnSource("bh"),
+        "sex_code": ColumnSource("xb", {"M": "1", "F": "2"}),
+        "unit": ConstantSource("广州市妇幼保健院"),
+    }
+    assert mapping.source_columns() == ("bh", "xb")
+
+
+def test_any_change_of_the_file_changes_its_version(tmp_path: Path) -> None:
+    first = read_mapping(written(tmp_path, GOOD), {RESOURCE: SPEC}).version
+    assert read_mapping(written(tmp_path, GOOD + "# note\n"), {RESOURCE: SPEC}).version != first
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "fault"),
+    [
+        (RESOURCE, "r440100bbbbbbbbbb", 1, "has no resource"),
+        ("  key: bh\n", "", 3, "'key' is missing"),
+        ("  changed: gxsj", "  changd: gxsj", 6, "unknown word 'changd'"),
+        ("  number: bh", "  numbr: bh", 8, "no item 'numbr'"),
+        ("  number: bh\n", "", 8, "required item 'number'"),
+        ('F: "2"', 'F: "3"', 9, "'3' is not a code"),
+        ("{value: 广州市妇幼保健院}", "{value: x, column: y}", 10, "either a column"),
+        ("  unit:", "  number: x\n  unit:", 10, "stand once"),
+        ("  table: public.births", "  table: [a, b]", 4, "a text is needed"),
+        ("  table: public.births", "  table:", 4, "a text is needed"),
+        ("items:", "items: x\nitem:", 7, "name: value"),
+        ("resource:", "resource: [", 2, "not readable"),
+    ],
+)
+def test_a_fault_names_its_line(tmp_path: Path, old: str, new: str, line: int, fault: str) -> None:
+    path = written(tmp_path, GOOD.replace(old, new))
+    with pytest.raises(MappingError) as refused:
+        read_mapping(path, {RESOURCE: SPEC})
+    first = [text for text in str(refused.value).splitlines() if fault in text]
+    assert first, str(refused.value)
+    assert first[0].startswith(f"{path}:{line}:")
+
+
+def test_a_folder_without_mappings_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(MappingError, match="no mapping file"):
+        load_mappings(tmp_path, {RESOURCE: SPEC})
+
+
+def test_a_resource_mapped_twice_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(GOOD)
+    (tmp_path / "b.yaml").write_text(GOOD)
+    with pytest.raises(MappingError, match="mapped twice"):
+        load_mappings(tmp_path, {RESOURCE: SPEC})

@@ -1,0 +1,112 @@
+"""The spool: one transaction for batch and position, no gap, no second owner."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from shuqiao.edge.cover import Cover
+from shuqiao.edge.spool import KEPT_OUTCOMES, Outcome, Position, Seen, Spool, SpooledBatch
+
+RESOURCE = "r440100aaaaaaaaaa"
+FULL = Position("m1", "full", "cursor", "2026-11-22 00:00:00.000000")
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Iterator[Spool]:
+    made = Spool(tmp_path / "spool.sqlite")
+    made.begin(RESOURCE, "m1", 1)
+    yield made
+    made.close()
+
+
+def batch(sequence: int) -> SpooledBatch:
+    return SpooledBatch(sequence, b"message", f"digest{sequence}", 3)
+
+
+def test_a_batch_and_its_position_are_stored_together(spool: Spool) -> None:
+    spool.store(RESOURCE, [batch(1), batch(2)], FULL, now=1.0)
+    state = spool.state(RESOURCE)
+    assert state is not None
+    assert state.next_sequence == 3
+    assert state.position == FULL
+    assert [b.sequence for b in spool.unsent(RESOURCE, 10)] == [1, 2]
+
+
+@pytest.mark.parametrize("sequences", [[2], [0], [1, 3], [1, 1]])
+def test_a_gap_is_refused_and_nothing_is_written(spool: Spool, sequences: list[int]) -> None:
+    with pytest.raises(ValueError, match="sequence"):
+        spool.store(RESOURCE, [batch(s) for s in sequences], FULL, [Seen(b"x", "t")], now=1.0)
+    state = spool.state(RESOURCE)
+    assert state is not None
+    assert state.next_sequence == 1
+    assert state.position.cursor is None
+    assert spool.unsent(RESOURCE, 10) == []
+    assert spool.unseen(RESOURCE, [b"x"]) == [True]
+
+
+def test_what_is_stored_outlives_the_process(tmp_path: Path) -> None:
+    first = Spool(tmp_path / "s.sqlite")
+    first.begin(RESOURCE, "m1", 5)
+    first.store(RESOURCE, [batch(5)], FULL, now=1.0)
+    first.close()
+    second = Spool(tmp_path / "s.sqlite")
+    assert [b.sequence for b in second.unsent(RESOURCE, 10)] == [5]
+    second.close()
+
+
+def test_a_second_node_on_the_same_spool_is_refused(spool: Spool, tmp_path: Path) -> None:
+    with pytest.raises(sqlite3.OperationalError, match="locked"):
+        Spool(tmp_path / "spool.sqlite")
+
+
+def test_a_batch_waits_until_its_receipt_and_not_until_it_is_sent(spool: Spool) -> None:
+    spool.store(RESOURCE, [batch(1), batch(2)], FULL, now=7.0)
+    spool.mark_sent(RESOURCE, 1)
+    assert [b.sequence for b in spool.unsent(RESOURCE, 10)] == [2]
+    assert spool.waiting(RESOURCE) == (1, 6, 7.0)
+    spool.receipted(RESOURCE, 1, Outcome(3, "[]", "now"))
+    assert spool.waiting(RESOURCE) == (2, 3, 7.0)
+    spool.send_again(RESOURCE)
+    assert [b.sequence for b in spool.unsent(RESOURCE, 10)] == [2]
+    spool.receipted(RESOURCE, 2, Outcome(3, "[]", "now"))
+    assert spool.waiting(RESOURCE) == (3, 0, None)
+
+
+def test_seen_versions_are_forgotten_behind_the_overlap_only(spool: Spool) -> None:
+    spool.store(RESOURCE, [], FULL, [Seen(b"old", "2026-11-01"), Seen(b"new", "2026-11-02")], now=1.0)
+    assert spool.unseen(RESOURCE, [b"old", b"new", b"other"]) == [False, False, True]
+    spool.finish_run(RESOURCE, "2026-11-03", "2026-11-02")
+    assert spool.unseen(RESOURCE, [b"old", b"new"]) == [True, False]
+
+
+def test_outcomes_are_bounded(spool: Spool) -> None:
+    for sequence in (1, 2, KEPT_OUTCOMES + 1):
+        spool.receipted(RESOURCE, sequence, Outcome(1, "[]", "now"))
+    assert [sequence for sequence, _ in spool.outcomes(RESOURCE, 10)] == [KEPT_OUTCOMES + 1, 2]
+
+
+def test_another_mapping_loads_anew_but_keeps_what_waits(spool: Spool) -> None:
+    spool.store(RESOURCE, [batch(1)], FULL, now=1.0)
+    spool.restart_load(RESOURCE, "m2")
+    state = spool.state(RESOURCE)
+    assert state is not None
+    assert state.position == Position("m2", "full", None, None)
+    assert state.next_sequence == 2
+    assert len(spool.unsent(RESOURCE, 10)) == 1
+
+
+def test_the_spool_file_does_not_hold_keys_in_clear(spool: Spool, tmp_path: Path) -> None:
+    cover = Cover(tmp_path / "keys" / "cover.key")
+    number = "44010519930517992X"
+    position = Position("m1", "full", cover.hide(number), None)
+    spool.store(RESOURCE, [], position, [Seen(cover.digest(number, "t"), "t")], now=1.0)
+    written = b"".join(path.read_bytes() for path in tmp_path.glob("spool.sqlite*"))
+    assert number.encode() not in written
+    state = spool.state(RESOURCE)
+    assert state is not None
+    assert state.position.cursor is not None
+    assert Cover(tmp_path / "keys" / "cover.key").show(state.position.cursor) == number
