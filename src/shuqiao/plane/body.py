@@ -5,13 +5,13 @@ The server would gather a body of any size and wait for ever; nothing here asks 
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import AsyncIterator, Mapping
 from typing import Protocol, TypeVar
 
 import msgspec
 
+from shuqiao.plane.deadlines import Deadlines
 from shuqiao.plane.settings import BODY_TIMEOUT_S, MAX_BODY_BYTES
 from shuqiao.rules.errors import BodyNotJson, BodyTooLarge, RequestMalformed, RequestTimeout
 
@@ -42,13 +42,13 @@ def declared_length(headers: Mapping[str, str]) -> int:
     return length
 
 
-async def read_body(chunks: BodyChunks, headers: Mapping[str, str]) -> bytes:
+async def read_body(chunks: BodyChunks, headers: Mapping[str, str], deadlines: Deadlines) -> bytes:
     """Read a JSON body; raises `BodyTooLarge`, `RequestTimeout` or `RequestMalformed`."""
     length = declared_length(headers)
     parts: list[bytes] = []
     received = 0
     try:
-        async with asyncio.timeout(BODY_TIMEOUT_S):
+        with deadlines:
             async for chunk in chunks:
                 received += len(chunk)
                 if received > length:

@@ -17,10 +17,11 @@ from shuqiao.plane.answering import Answering
 from shuqiao.plane.answers import JSON_TYPE, PROBLEM_TYPE, RETRY_AFTER_S, language_of, problem_body
 from shuqiao.plane.body import BodyChunks, decode_body, read_body
 from shuqiao.plane.calls import Call, CallRefused, Reply
+from shuqiao.plane.deadlines import Deadlines
 from shuqiao.plane.keeper import Keeper
 from shuqiao.plane.metrics import CONTENT_TYPE, Metrics
 from shuqiao.plane.openapi import DOCUMENT
-from shuqiao.plane.settings import Settings
+from shuqiao.plane.settings import BODY_TIMEOUT_S, Settings
 from shuqiao.plane.state import Application
 from shuqiao.rules.errors import (
     CallError,
@@ -114,6 +115,7 @@ class Gate:
         self._answering = answering
         self._is_ready = is_ready
         self._metrics = metrics
+        self._deadlines = Deadlines(BODY_TIMEOUT_S)
         self._sealer = SessionSealer(settings.session_key)
         self._promise_key_id = keys.key_id(settings.promise_key.public_key())
 
@@ -157,19 +159,19 @@ class Gate:
         )
         # Until the body is known to be the signed one, the signature isn't used up: whoever only saw it on
         # its way could otherwise send it with a wrong body first and so suppress the true call.
-        entry = uuid4()
+        is_used_up = False
         try:
             call.context = _context(headers)
             if not is_within_window(signature.created, now.timestamp()):
-                entry = call.entry
+                is_used_up = True
                 raise SignatureStale(window_s=WINDOW_S)
-            body = await read_body(exchange, headers)
+            body = await read_body(exchange, headers, self._deadlines)
             if not is_digest_of(signature.content_digest, body):
                 raise DigestMismatch()
-            entry = call.entry
+            is_used_up = True
             call.request = _request_of(mode, body)
         except CallError as error:
-            self._answering.refuse(call, CallRefused(error), entry)
+            self._answering.refuse(call, CallRefused(error), call.entry if is_used_up else uuid4())
         else:
             self._answering.submit(call)
         return await call.reply
@@ -217,7 +219,7 @@ class Gate:
             raise SignatureInvalid()
         if not is_within_window(signature.created, now.timestamp()):
             raise SignatureStale(window_s=WINDOW_S)
-        body = await read_body(exchange, headers)
+        body = await read_body(exchange, headers, self._deadlines)
         if not is_digest_of(signature.content_digest, body):
             raise DigestMismatch()
         request = decode_body(_session_decoder, body)

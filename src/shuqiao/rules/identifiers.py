@@ -10,6 +10,7 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date
+from operator import mul
 
 FORM = "identifier_form"
 CHECK_DIGIT = "identifier_check_digit"
@@ -56,7 +57,9 @@ _DOCUMENT = re.compile(r"[0-9A-Za-z\u4e00-\u9fff()\[\]〔〕\-_/.#]{1,40}")
 
 def citizen_check_digit(first_17: str) -> str:
     """The last character that belongs to 17 digits."""
-    total = sum(int(digit) * weight for digit, weight in zip(first_17, _CITIZEN_WEIGHTS, strict=True))
+    if len(first_17) != len(_CITIZEN_WEIGHTS):
+        raise ValueError("17 digits are needed")
+    total = sum(map(mul, map(int, first_17), _CITIZEN_WEIGHTS))
     return _CITIZEN_CHECKS[total % 11]
 
 

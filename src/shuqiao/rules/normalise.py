@@ -28,6 +28,9 @@ _SEPARATED_DATE = re.compile(r"([0-9]{4})\s*[-/.年]\s*([0-9]{1,2})\s*[-/.月]\s
 
 def normalise_text(text: str) -> str:
     """Compatibility form (half width), no invisible characters, single spaces, none at the ends."""
+    if text.isascii() and text.isalnum():
+        # Most numbers and codes are in this form already, and every call compares some.
+        return text
     return _SPACES.sub(" ", unicodedata.normalize("NFKC", _INVISIBLE.sub("", text))).strip()
 
 
@@ -52,6 +55,8 @@ def normalise_name(text: str) -> str:
 
 def normalise_number(text: str) -> str:
     """A number of a person, body or document: half width, upper case, no spaces, one hyphen."""
+    if text.isascii() and text.isalnum():
+        return text.upper()
     return _upper(_HYPHENS.sub("-", normalise_text(text)).replace(" ", ""))
 
 

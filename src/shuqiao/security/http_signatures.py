@@ -16,7 +16,7 @@ import re
 import secrets
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Protocol
 from urllib.parse import quote, unquote_to_bytes
 
@@ -44,6 +44,8 @@ _PARAMETERS = re.compile(
 # The last character before the padding has unused bits; only the one spelling with zeros is let in.
 _SIGNATURE = re.compile(r"sq=:((?:[A-Za-z0-9+/]{85}[AQgw]==)|(?:[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=)):")
 _WORD = re.compile(r"(?:[A-Za-z0-9._~-]|%[0-9A-F]{2}){1,512}")
+# The same few purposes, users, grants and hosts come again and again.
+_REMEMBERED = 1024
 _AUTHORITY = re.compile(r"[a-z0-9.-]{1,253}(?::[1-9][0-9]{0,4})?|\[[0-9a-f:.]{2,45}\](?::[1-9][0-9]{0,4})?")
 
 SIGNED_HEADERS = ("shuqiao-purpose", "shuqiao-end-user", "shuqiao-grant")
@@ -104,6 +106,16 @@ def content_digest(body: bytes) -> str:
     return "sha-256=:" + base64.b64encode(hashlib.sha256(body).digest()).decode("ascii") + ":"
 
 
+@lru_cache(maxsize=_REMEMBERED)
+def _is_word(value: str) -> bool:
+    return _WORD.fullmatch(value) is not None
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _is_authority(value: str) -> bool:
+    return _AUTHORITY.fullmatch(value) is not None
+
+
 def _signature_base(method: str, authority: str, path: str, headers: Mapping[str, str], rest: str) -> bytes:
     text = (
         f'"@method": {method}\n"@authority": {authority}\n"@path": {path}\n'
@@ -136,10 +148,10 @@ def read_signature(method: str, path: str, headers: Mapping[str, str]) -> Reques
     if encoded is None:
         raise RequestMalformed(part="signature")
     for name in SIGNED_HEADERS:
-        if _WORD.fullmatch(headers.get(name, "")) is None:
+        if not _is_word(headers.get(name, "")):
             raise RequestMalformed(part=name)
     authority = headers.get("host", "").lower()
-    if _AUTHORITY.fullmatch(authority) is None:
+    if not _is_authority(authority):
         raise RequestMalformed(part="host")
     if "content-digest" not in headers:
         raise RequestMalformed(part="content-digest")
