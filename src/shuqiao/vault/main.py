@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import gc
 import grp
 import logging
 import os
@@ -130,6 +131,17 @@ def drop_rights(user: str) -> None:
     os.chdir("/")
 
 
+def calm_collector() -> None:
+    """Let the cyclic garbage collector look seldom, and never at what lives as long as the process.
+
+    A batch is tens of thousands of small objects without cycles; with the usual thresholds, going through
+    them again and again took almost half of its time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 1000)
+
+
 async def run(settings: VaultSettings, opened: Opened) -> None:
     """Serve until SIGTERM or SIGINT."""
     stop = asyncio.Event()
@@ -161,6 +173,7 @@ def main() -> int:
         migrations()
         if settings.user is not None and os.geteuid() == 0:
             drop_rights(settings.user)
+        calm_collector()
         uvloop.run(run(settings, opened))
     except SettingsInvalid as error:
         for fault in error.faults:
