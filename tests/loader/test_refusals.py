@@ -139,6 +139,13 @@ async def test_a_department_cannot_fill_another_ones_resource(line: Line) -> Non
     await expect_refusal(line, POLICE, make_batch(line, POLICE, key, [ROW]), "batch_wrong_department")
 
 
+@pytest.mark.requirement("ING-05")
+async def test_a_batch_without_a_catalogue_entry_in_force_is_refused(line: Line) -> None:
+    key = await start_hub(line)
+    line.ask("UPDATE exchange.resource SET active = false WHERE id = %s", BIRTHS)
+    await expect_refusal(line, HEALTH, make_batch(line, HEALTH, key, [ROW]), "batch_unknown_resource")
+
+
 async def test_a_manifest_for_another_department_than_the_subject_is_refused(line: Line) -> None:
     key = await start_hub(line)
     message = make_batch(line, HEALTH, key, [ROW], department=POLICE)
