@@ -1,0 +1,1 @@
+"""Control against a real PostgreSQL."""

@@ -1,0 +1,72 @@
+"""The sample city is made whole, twice, and after being cut short."""
+
+import json
+import stat
+from dataclasses import replace
+
+import pytest
+from django.contrib.auth.hashers import check_password
+from django.core.management import call_command
+
+from shuqiao.control.accounts.models import Account
+from shuqiao.control.catalogue.models import Resource
+from shuqiao.control.grants.models import Grant
+from shuqiao.control.grants.pages import usable_grants
+from shuqiao.control.operations.tasks import task_list
+from shuqiao.control.organisations.models import Application, Department
+from shuqiao.control.requests.models import Request
+from shuqiao.control.settings import CONFIG
+from shuqiao.security import keys
+
+from .conftest import City, rows
+
+
+@pytest.fixture
+def seeded_twice(db, tmp_path, settings):
+    """Credentials of a city that was seeded, cut short in mind, and seeded again."""
+    settings.CONFIG = replace(CONFIG, portal_keys=tmp_path / "portal")
+    keys.load_or_create_signing_key(CONFIG.grant_key_file)
+    file = tmp_path / "demo" / "credentials.json"
+    call_command("seed_city", credentials=file)
+    first = file.read_bytes()
+    before = rows("SELECT count(*) FROM audit.entry")
+    call_command("seed_city", credentials=file)
+    assert file.read_bytes() == first
+    assert rows("SELECT count(*) FROM audit.entry") == before, "a second seeding changes nothing"
+    return file
+
+
+def test_accounts_keys_catalogue_and_older_cases_are_there(seeded_twice):
+    content = json.loads(seeded_twice.read_text(encoding="utf-8"))
+    assert stat.S_IMODE(seeded_twice.stat().st_mode) == 0o600
+    for account in content["accounts"]:
+        stored = Account.objects.get(username=account["username"])
+        assert check_password(account["password"], stored.password)
+    home = seeded_twice.parent.parent
+    for app, entry in content["applications"].items():
+        key = keys.load_signing_key(home / entry["key_file"])
+        assert bytes(Application.objects.get(id=app).public_key) == keys.public_der(key.public_key())
+    for portal in Application.objects.filter(portal=True):
+        key = keys.load_signing_key(home / "portal" / f"{portal.id}.key")
+        assert bytes(portal.public_key) == keys.public_der(key.public_key())
+    assert Resource.objects.count() == 21
+    assert not Department.objects.filter(active=False).exists()
+    city = City()
+    tasks = [task for group in task_list(city.viewer("chen")).groups for task in group.tasks]
+    assert len(tasks) == 3
+    assert [task.clock.due_on for task in tasks] == sorted(task.clock.due_on for task in tasks)
+    assert {request.state for request in Request.objects.all()} >= {
+        "submitted",
+        "approved",
+        "partly_approved",
+    }
+    assert Grant.objects.filter(state="active").count() == 2
+    assert [grant.provider.code for grant in usable_grants(city.viewer("lin"))] == ["440100-police"]
+
+
+def test_lost_credentials_are_made_anew_and_work(seeded_twice):
+    seeded_twice.unlink()
+    call_command("seed_city", credentials=seeded_twice)
+    content = json.loads(seeded_twice.read_text(encoding="utf-8"))
+    for account in content["accounts"]:
+        assert check_password(account["password"], Account.objects.get(username=account["username"]).password)
