@@ -1,5 +1,6 @@
 """What pages show about departments, their persons in charge and their applications."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 
@@ -68,17 +69,20 @@ def application_ref(application: Application) -> ApplicationRef:
 
 def persons_in_charge(department: str) -> tuple[PersonRow, ...]:
     """Return the three duties in the order of the law, with who holds each today."""
-    held = {p.duty: p for p in PersonInCharge.objects.filter(department_id=department, until=None)}
-    rows = []
-    for duty in PersonDuty:
-        person = held.get(duty)
-        rows.append(
-            PersonRow(
-                duty=duty.value,
-                label=Text(str(duty.label), _DUTY_EN[duty]),
-                name=person.name if person else "",
-                phone=person.phone if person else "",
-                since=person.since if person else None,
-            )
-        )
-    return tuple(rows)
+    return person_rows(PersonInCharge.objects.filter(department_id=department, until=None))
+
+
+def person_rows(persons: Iterable[PersonInCharge]) -> tuple[PersonRow, ...]:
+    """Show who of these persons holds each of the three duties."""
+    held = {person.duty: person for person in persons}
+    return tuple(_person_row(duty, held.get(duty)) for duty in PersonDuty)
+
+
+def _person_row(duty: PersonDuty, person: PersonInCharge | None) -> PersonRow:
+    return PersonRow(
+        duty=duty.value,
+        label=Text(str(duty.label), _DUTY_EN[duty]),
+        name=person.name if person else "",
+        phone=person.phone if person else "",
+        since=person.since if person else None,
+    )
