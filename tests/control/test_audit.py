@@ -32,7 +32,8 @@ def integrate(entry: str | None = None) -> bytes:
     key = keys.generate_signing_key()
     public = keys.public_der(key.public_key())
     execute(
-        "INSERT INTO exchange.signing_key (id, purpose, algorithm, public_key) VALUES (%s, 'log', 'ed25519', %s)",
+        "INSERT INTO exchange.signing_key (id, purpose, algorithm, public_key)"
+        " VALUES (%s, 'log', 'ed25519', %s)",
         keys.key_id(public),
         public,
     )
