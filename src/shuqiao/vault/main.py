@@ -37,6 +37,7 @@ from shuqiao.vault.operations import Operations
 from shuqiao.vault.server import Limits, VaultServer
 from shuqiao.vault.settings import SettingsInvalid, VaultSettings, load_settings
 from shuqiao.vault.store import WrongMasterKey, check_keys, migrate, migrations, open_pool
+from shuqiao.vault.warm import load_everything
 from shuqiao.wire.vault import ALLOWED
 
 log = logging.getLogger("shuqiao.vault")
@@ -171,6 +172,7 @@ def main() -> int:
         opened = open_everything(settings)
         # The text of the migrations lies beside the program, where the later user may not be let in.
         migrations()
+        load_everything()
         if settings.user is not None and os.geteuid() == 0:
             drop_rights(settings.user)
         calm_collector()

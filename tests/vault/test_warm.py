@@ -1,0 +1,26 @@
+"""A vault that has given up its rights imports nothing more."""
+
+import subprocess
+import sys
+
+PROGRAM = """
+import sys, asyncio
+import shuqiao.vault.main
+from shuqiao.vault.warm import load_everything
+load_everything()
+loaded = set(sys.modules)
+import datetime as dt
+import pyarrow as pa
+from shuqiao.wire.package import decode_part, encode_part
+schema = pa.schema([pa.field("d", pa.date32()), pa.field("t", pa.timestamp("us", tz="UTC")), pa.field("s", pa.string())])
+row = {"d": dt.date(2026, 1, 5), "t": dt.datetime(2026, 1, 5, 8, tzinfo=dt.UTC), "s": "李示例"}
+part = encode_part(pa.RecordBatch.from_pylist([row, {"d": None, "t": None, "s": None}], schema=schema))
+values = [column.to_pylist() for column in decode_part(part, schema, 2, "plain").columns]
+assert values[2] == ["李示例", None]
+print(sorted(set(sys.modules) - loaded))
+"""
+
+
+def test_reading_a_batch_imports_nothing_new_after_the_warm_up() -> None:
+    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stdout + done.stderr
