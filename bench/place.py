@@ -28,7 +28,9 @@ from shuqiao.embedded import hub, postgres
 from shuqiao.security import keys
 from shuqiao.security.sealing import seal
 from shuqiao.wire.grant import Grant, sign_grant
-from shuqiao.wire.vault import VaultClient, sealing_context
+from shuqiao.wire.package import encode_part, sealing_context
+from shuqiao.wire.schemas import arrow_schema, identity_items
+from shuqiao.wire.vault import VaultClient
 
 BATCH_ROWS = 10_000
 APPLICATIONS: dict[keys.Algorithm, str] = {
@@ -328,8 +330,6 @@ async def _load(place: Place, people: int) -> None:
 
 
 def _identity_part(serials: range) -> bytes:
-    table = pa.Table.from_pylist([births.identity_row(serial) for serial in serials])
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
-        writer.write_table(table)
-    return bytes(sink.getvalue().to_pybytes())
+    schema = arrow_schema(identity_items(births.SPEC))
+    rows = [births.identity_row(serial) for serial in serials]
+    return encode_part(pa.RecordBatch.from_pylist(rows, schema))
