@@ -113,10 +113,11 @@ class VaultServer:
         except asyncio.CancelledError:
             # The vault is stopping; what was under way has had its time in `_answer_requests`.
             pass
-        except (asyncio.IncompleteReadError, OSError):
+        except (asyncio.IncompleteReadError, ConnectionError):
             log.info("client_gone client=%s", client)
-        except (ClientRefused, FrameRefused, msgspec.MsgspecError, TimeoutError) as error:
-            # Only the kind of fault is logged: the message may quote what the peer sent.
+        except Exception as error:
+            # The boundary of the process: one peer's fault, or the database's while it is greeted, ends this
+            # connection only. Its words may quote what the peer sent, so only its kind is logged.
             log.warning("connection_dropped client=%s reason=%s", client, type(error).__name__)
         finally:
             writer.close()
