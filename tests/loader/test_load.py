@@ -36,12 +36,12 @@ async def test_a_full_load_equals_the_source_and_keeps_its_origin(line: Line) ->
         for entry in ledger
     ]
     # The time of collection stands in the signed manifest of the batch, the time of receipt with the row.
-    in_order = line.ask(
-        f"SELECT bool_and((b.manifest::jsonb ->> 'created')::timestamptz < r.received_at) AS ok, count(*) AS n"
+    checked = line.ask(
+        "SELECT bool_and((b.manifest::jsonb ->> 'created')::timestamptz < r.received_at) AS ok, count(*) AS n"
         f" FROM base.{BIRTHS} r JOIN exchange.batch b ON b.resource_id = '{BIRTHS}'"
         " AND b.department = r.source_department AND b.sequence = r.batch_sequence"
     )
-    assert in_order == [{"ok": True, "n": rows}]
+    assert checked == [{"ok": True, "n": rows}]
     merged = line.ask("SELECT department, resource_id FROM audit.entry WHERE event = 'batch_merged'")
     assert merged == [{"department": HEALTH, "resource_id": BIRTHS}] * len(ledger)
 
