@@ -12,7 +12,8 @@ loaded = set(sys.modules)
 import datetime as dt
 import pyarrow as pa
 from shuqiao.wire.package import decode_part, encode_part
-schema = pa.schema([pa.field("d", pa.date32()), pa.field("t", pa.timestamp("us", tz="UTC")), pa.field("s", pa.string())])
+kinds = {"d": pa.date32(), "t": pa.timestamp("us", tz="UTC"), "s": pa.string()}
+schema = pa.schema([pa.field(name, kind) for name, kind in kinds.items()])
 row = {"d": dt.date(2026, 1, 5), "t": dt.datetime(2026, 1, 5, 8, tzinfo=dt.UTC), "s": "李示例"}
 part = encode_part(pa.RecordBatch.from_pylist([row, {"d": None, "t": None, "s": None}], schema=schema))
 values = [column.to_pylist() for column in decode_part(part, schema, 2, "plain").columns]

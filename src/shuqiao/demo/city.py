@@ -62,6 +62,9 @@ class Source:
 
 SOURCES = (Source("440100-health", "health"), Source("440100-police", "police"))
 
+MARKET_DATABASE = "market"
+"""Enterprises in a department that has no node yet: the table to connect by hand when trying it out."""
+
 
 def start_servers(home: Home, supervisor: Supervisor) -> None:
     """Start both PostgreSQL servers: the hub's, and the one in which the departments keep their databases."""
@@ -86,18 +89,20 @@ def prepare_sources(home: Home, options: Options, say: Say) -> None:
     superuser = home.departments_server.url()
     with psycopg.connect(superuser, autocommit=True) as connection:
         there = {row[0] for row in connection.execute("SELECT datname FROM pg_database")}
-        for source in SOURCES:
-            if source.database not in there:
-                connection.execute(
-                    f"CREATE DATABASE \"{source.database}\" ENCODING 'UTF8' LOCALE 'C' TEMPLATE template0"
-                )
+        for name in (*(source.database for source in SOURCES), MARKET_DATABASE):
+            if name not in there:
+                connection.execute(f"CREATE DATABASE {name} ENCODING 'UTF8' LOCALE 'C' TEMPLATE template0")
     marker = home.root / "demo" / "sources.made"
     if marker.exists():
         return
     say(f"making {options.people:,} sample persons and {options.enterprises:,} enterprises")
-    urls = {source.database: home.departments_server.url(source.database) for source in SOURCES}
+    url = home.departments_server.url
     sources.create_sources(
-        urls["health"], urls["police"], people=options.people, enterprises=options.enterprises
+        url("health"),
+        url("police"),
+        people=options.people,
+        enterprises=options.enterprises,
+        market_url=url(MARKET_DATABASE),
     )
     marker.touch()
 

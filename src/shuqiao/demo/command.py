@@ -14,7 +14,7 @@ from types import FrameType
 
 import psycopg
 
-from shuqiao.demo import city
+from shuqiao.demo import city, sources
 from shuqiao.demo.home import Home
 from shuqiao.embedded.processes import end, runs
 from shuqiao.embedded.supervisor import Supervisor
@@ -188,6 +188,7 @@ class _City:
                 "address": f"http://127.0.0.1:{options.port}",
                 "plane_url": f"http://127.0.0.1:{options.plane_port}",
                 "audit_url": self._home.hub_url("shuqiao_auditor"),
+                "log_origin": city.LOG_ORIGIN,
                 "processes": self._supervisor.pids(),
             }
         )
@@ -198,7 +199,7 @@ class _City:
         plane = f"http://127.0.0.1:{options.plane_port}/health/ready"
         shown = 0.0
         with psycopg.connect(self._home.departments_server.url("health")) as health:
-            expected = city.sources.published_rows(health, self._home.departments_server.url("police"))
+            expected = sources.published_rows(health, self._home.departments_server.url("police"))
         while time.monotonic() < deadline:
             self._supervisor.look_after()
             loaded = self._loaded()

@@ -1,7 +1,7 @@
 """Loads what libraries import only when first used, while the process may still read its program files.
 
-A vault started by root becomes a user who may not be able to enter the folder of the program (a home of mode 700).
-Arrow, for one, imports its calendar modules when the first date is read.
+A vault started by root becomes a user who may not be able to enter the folder of the program (a home of mode
+700). Arrow, for one, imports its calendar modules when the first date is read.
 """
 
 import datetime as dt
