@@ -7,6 +7,7 @@ import httpx
 import psycopg
 import pytest
 
+from shuqiao.auditlog.entries import COLUMNS, StoredEntry, entry_fault
 from shuqiao.client.plane import PlaneAnswer
 from shuqiao.security.http_signatures import CallContext, KeySigner
 from shuqiao.wire.receipt import decode_promise, verify_promise
@@ -122,6 +123,21 @@ def test_the_log_holds_no_value_of_a_person_and_no_digest_of_one(city: City) -> 
             hashlib.sha256(body.encode()).hexdigest(),
         ):
             assert value not in entry["body"]
+
+
+def test_every_column_of_an_entry_repeats_its_body(city: City) -> None:
+    grant = city.issue()
+    city.issue(mode="query", items=QUERY_ITEMS)
+    verify(city, RIGHT, CallContext(PURPOSE, "张三", grant.id))
+    with city.client() as client:
+        client.query(RESOURCE, births.certificate(3), [], context=AUTO)
+        client.query(RESOURCE, births.certificate(3), ["mother_name"], context=AUTO)
+        client.query("r440100zzzzzzzzzz", births.certificate(3), [], case="GZF-1", context=AUTO)
+    rows = city.admin.execute(
+        f"SELECT {COLUMNS} FROM audit.entry WHERE NOT id = ANY(%s)", [list(city.seen_before)]
+    ).fetchall()
+    assert len(rows) == 4
+    assert [entry_fault(StoredEntry(*row)) for row in rows] == [None] * 4
 
 
 def test_the_promise_covers_the_entry_and_the_answer(city: City) -> None:
