@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from django.contrib.auth.hashers import check_password, make_password
 from django.db import connection, transaction
+from django.utils.crypto import salted_hmac
 
 from shuqiao.control import clock
 from shuqiao.control.accounts.access import Viewer
@@ -62,27 +63,28 @@ def sign_in(username: str, password: str) -> SignIn:
     waits, even the right password is not looked at.
     """
     name = username.strip().lower()[:MAX_USERNAME_CHARS]
+    key = salted_hmac("sign-in", name).hexdigest()[:MAX_USERNAME_CHARS]
     now = clock.now()
     with transaction.atomic():
         # One attempt at a time for a name: parallel guesses would otherwise all see the same count.
-        _lock_name(name)
-        wait_s = _seconds_to_wait(name, now)
+        _lock_name(key)
+        wait_s = _seconds_to_wait(key, now)
         if wait_s:
             return SignIn(None, wait_s)
         account = _checked(name, password[: MAX_PASSWORD_CHARS + 1])
-        SignInAttempt.objects.create(username=name, attempted_at=now, succeeded=account is not None)
+        SignInAttempt.objects.create(name_key=key, attempted_at=now, succeeded=account is not None)
         _record(name, account, now)
-        return SignIn(account, 0 if account else _seconds_to_wait(name, now))
+        return SignIn(account, 0 if account else _seconds_to_wait(key, now))
 
 
-def _lock_name(name: str) -> None:
+def _lock_name(key: str) -> None:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtext('sign-in'), hashtext(%s))", [name])
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtext('sign-in'), hashtext(%s))", [key])
 
 
-def _seconds_to_wait(name: str, now: datetime) -> int:
+def _seconds_to_wait(key: str, now: datetime) -> int:
     recent = list(
-        SignInAttempt.objects.filter(username=name, attempted_at__gt=now - WAIT)
+        SignInAttempt.objects.filter(name_key=key, attempted_at__gt=now - WAIT)
         .order_by("-attempted_at", "-id")
         .values_list("succeeded", "attempted_at")[:WRONG_BEFORE_WAIT]
     )
@@ -119,6 +121,12 @@ def _record(name: str, account: Account | None, now: datetime) -> None:
         department=known.department_id if known else None,
         provider=known.department_id if known else None,
     )
+
+
+def forget_old_attempts() -> int:
+    """Delete sign-in attempts that no wait can rest on any more; the audit log keeps its own entries."""
+    deleted, _ = SignInAttempt.objects.filter(attempted_at__lt=clock.now() - 2 * WAIT).delete()
+    return deleted
 
 
 def mark_notices_read(viewer: Viewer) -> int:

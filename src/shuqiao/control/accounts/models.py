@@ -41,19 +41,22 @@ class Account(AbstractBaseUser):
 
 
 class SignInAttempt(models.Model):
-    """One attempt to sign in; wrong ones in a row make the account wait."""
+    """One attempt to sign in; wrong ones in a row make the name wait.
 
-    username = models.CharField(max_length=40)
+    The name is kept as a keyed digest only: people type passwords into the wrong box.
+    """
+
+    name_key = models.CharField(max_length=40)
     attempted_at = models.DateTimeField()
     succeeded = models.BooleanField()
 
     class Meta:
         """Looked up by name, newest first."""
 
-        indexes = [models.Index(fields=["username", "-attempted_at"], name="attempt_by_name_and_time")]
+        indexes = [models.Index(fields=["name_key", "-attempted_at"], name="attempt_by_name_and_time")]
 
     def __str__(self) -> str:
-        """Return the time: the name may be a mistyped password."""
+        """Return the time."""
         return self.attempted_at.isoformat()
 
 
