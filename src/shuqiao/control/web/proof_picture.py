@@ -10,7 +10,7 @@ _WIDTH = 760
 _ROW = 78
 _TOP = 47
 _BOX = 104
-_HALF_HEIGHT = 15
+_MARGIN = 12
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Picture:
 
     nodes: tuple[Node, ...]
     lines: tuple[str, ...]
-    height: int
+    view: str
     path: tuple[tuple[str, Text, str], ...]
 
 
@@ -74,7 +74,16 @@ def draw(proof: AuditProof) -> Picture | None:
         note = str(Text("这一条", "This entry")) if level == 1 else ""
         nodes.append(Node(own_x, own_y, _BOX, computed, kind, note))
         x, y = own_x, own_y
-    return Picture(tuple(nodes), tuple(lines), int(y + 70), _as_list(proof, drawn, rest))
+    return Picture(tuple(nodes), tuple(lines), _view(nodes), _as_list(proof, drawn, rest))
+
+
+def _view(nodes: list[Node]) -> str:
+    """Frame the drawing so that it stands in the middle, at its natural size where there is room."""
+    left = min(node.left for node in nodes)
+    right = max(node.left + node.width for node in nodes)
+    width = max(_WIDTH, right - left + 2 * _MARGIN)
+    height = max(node.y for node in nodes) + 70
+    return f"{(left + right - width) / 2:g} 0 {width:g} {height:g}"
 
 
 def _below(proof: AuditProof, drawn: tuple[Sibling, ...], rest: tuple[Sibling, ...], level: int) -> str:

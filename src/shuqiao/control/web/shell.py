@@ -88,10 +88,17 @@ def explain(error: ShuqiaoError) -> str:
 
 
 def show(
-    request: HttpRequest, viewer: Viewer, template: str, context: Mapping[str, Any], *, status: int = 200
+    request: HttpRequest,
+    viewer: Viewer,
+    template: str,
+    context: Mapping[str, Any],
+    *,
+    status: int = 200,
+    section: str = "",
 ) -> HttpResponse:
-    """Render a page within the frame."""
-    return render(request, template, {**context, "shell": shell_of(request, viewer)}, status=status)
+    """Render a page within the frame; `section` names the entry of the navigation it belongs to."""
+    place = reverse(section) if section else request.path
+    return render(request, template, {**context, "shell": shell_of(viewer, place)}, status=status)
 
 
 def is_partial(request: HttpRequest) -> bool:
@@ -99,11 +106,11 @@ def is_partial(request: HttpRequest) -> bool:
     return request.headers.get("HX-Request") == "true"
 
 
-def shell_of(request: HttpRequest, viewer: Viewer) -> Shell:
-    """Build the frame for a viewer: only what the role may do is offered."""
+def shell_of(viewer: Viewer, place: str) -> Shell:
+    """Build the frame for a viewer at an address: only what the role may do is offered."""
     return Shell(
         viewer=viewer,
-        navigation=_navigation(viewer, request.path),
+        navigation=_navigation(viewer, place),
         regulation=regulation_name(),
         regulation_ref=reverse("regulation", args=[settings.CONFIG.regulation]),
         sample=settings.SAMPLE_DATA,
@@ -123,7 +130,8 @@ def _navigation(viewer: Viewer, path: str) -> tuple[Group, ...]:
 
 def _link(path: str, label: Text, name: str, icon: str, count: int = 0, *, hot: bool = False) -> Link:
     href = reverse(name)
-    current = path == href if href == "/" else path.startswith(href)
+    # The list of requests lies above the inbox in the address, not in the navigation.
+    current = path == href if name in ("workbench", "my_requests") else path.startswith(href)
     return Link(label, href, icon, current, count, hot)
 
 

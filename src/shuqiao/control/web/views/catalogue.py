@@ -5,6 +5,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from shuqiao.control.accounts.access import Viewer
+from shuqiao.control.accounts.capabilities import Capability
 from shuqiao.control.catalogue.entry import entry_page
 from shuqiao.control.catalogue.queries import SearchFilters, SearchPage, search, suggest
 from shuqiao.control.web.reading import page_number
@@ -19,7 +20,12 @@ def catalogue(request: HttpRequest, viewer: Viewer) -> HttpResponse:
     """Show what was found, with facets to narrow it."""
     chosen = {name: tuple(request.GET.getlist(name)[:20]) for name in FACETS}
     found = search(viewer, request.GET.get("q", ""), SearchFilters(**chosen), page_number(request))
-    context = {"page": found, "chosen": _chosen(request, found)}
+    context = {
+        "page": found,
+        "chosen": _chosen(request, found),
+        "viewer": viewer,
+        "may_request": viewer.can(Capability.REQUEST_SUBMIT),
+    }
     if is_partial(request):
         return render(request, "pages/search_results.html", context)
     return show(request, viewer, "pages/search.html", context)

@@ -82,7 +82,7 @@ def _page(
         "chosen": [item for item in form.items if item.chosen],
         "today": clock.today(),
     }
-    return show(request, viewer, "pages/request_new.html", context, status=status)
+    return show(request, viewer, "pages/request_new.html", context, status=status, section="my_requests")
 
 
 def _step(text: str) -> int:

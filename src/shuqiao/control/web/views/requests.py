@@ -55,7 +55,8 @@ def request_answer(request: HttpRequest, viewer: Viewer, number: str) -> HttpRes
     try:
         grant = answer_request(viewer, number, _answer(case, request.POST))
     except FormRefused as refused:
-        return _case(request, viewer, case, request.POST, dict(faults_of(refused)), status=422)
+        faults = _at_items(dict(faults_of(refused)), case, request.POST)
+        return _case(request, viewer, case, request.POST, faults, status=422)
     words = (
         Text(f"已答复并开通授权 {grant}，对方已收到通知。", f"Answered; grant {grant} is in force.")
         if grant
@@ -102,12 +103,29 @@ def _case(
         "case": case,
         "faults": faults,
         "values": values,
-        "rows": [(item, item.field in chosen, values.get(f"why:{item.field}", "")) for item in open_items],
+        "rows": [
+            (item, item.field in chosen, values.get(f"why:{item.field}", ""), faults.get(f"why:{item.field}"))
+            for item in open_items
+        ],
         "chosen_count": len(chosen),
         "applications": set(values.getlist("applications")),
         "uses": case.state in ("approved", "partly_approved"),
     }
-    return show(request, viewer, "pages/request_case.html", context, status=status)
+    section = "inbox" if case.provider.code == viewer.department.code else "my_requests"
+    return show(request, viewer, "pages/request_case.html", context, status=status, section=section)
+
+
+def _at_items(faults: dict[str, Text], case: RequestCase, post: QueryDict) -> dict[str, Text]:
+    """Tell a missing reason at each refused item that has none."""
+    if "reason" not in faults:
+        return faults
+    missing = faults.pop("reason")
+    chosen = set(post.getlist("granted")) if post.get("decision") != "refuse" else set()
+    for item in case.items:
+        name = f"why:{item.field}"
+        if item.granted is not True and item.field not in chosen and not post.get(name, "").strip():
+            faults[name] = missing
+    return faults
 
 
 def _proposed(case: RequestCase) -> QueryDict:

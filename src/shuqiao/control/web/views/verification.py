@@ -30,6 +30,13 @@ class Result:
     subject: str
     case: str
 
+    @property
+    def entry(self) -> str | None:
+        """The audit entry of the call, also of a refused one."""
+        if self.answer:
+            return self.answer.entry
+        return self.refused.entry if self.refused else None
+
 
 @require_safe
 @signed_in
