@@ -37,6 +37,10 @@ APPLICATIONS: dict[keys.Algorithm, str] = {
     "ed25519": "app-bench-edwards",
     "ecdsa-p256-sha256": "app-bench-curve",
 }
+GRANTED = {
+    "verify": ("mother_name", "mother_citizen_id_number", "sex_code"),
+    "query": ("newborn_name", "sex", "birth_date", "certificate_issuing_unit"),
+}
 CONSUMER = "440100-housing"
 _TICKS_S = os.sysconf("SC_CLK_TCK")
 
@@ -253,26 +257,28 @@ def _publish(place: Place) -> None:
                 " VALUES (%s, %s, 'ed25519', %s)",
                 [keys.key_id(der), purpose, der],
             )
-        for algorithm, application in APPLICATIONS.items():
-            place.signing[algorithm] = keys.generate_signing_key(
-                "ed25519" if algorithm == "ed25519" else "ecdsa-p256-sha256"
-            )
-            admin.execute(
-                "INSERT INTO exchange.application (id, department, name_zh, name_en, algorithm, public_key)"
-                " VALUES (%s, %s, '样例', 'Sample', %s, %s)",
-                [application, CONSUMER, algorithm, keys.public_der(place.signing[algorithm].public_key())],
-            )
-        for number, (mode, items) in enumerate(
-            (
-                ("verify", ("mother_name", "mother_citizen_id_number", "sex_code")),
-                ("query", ("newborn_name", "sex", "birth_date", "certificate_issuing_unit")),
-            )
-        ):
-            made = sign_grant(_grant(f"G-2026-{number + 1:04d}", mode, items), grant_key)
-            admin.execute(
-                'INSERT INTO exchange."grant" (id, document, signature, key_id) VALUES (%s, %s, %s, %s)',
-                [f"G-2026-{number + 1:04d}", made.document, made.signature, made.key_id],
-            )
+        _enrol(place, admin)
+        _issue(admin, grant_key)
+
+
+def _enrol(place: Place, admin: psycopg.Connection) -> None:
+    for algorithm, application in APPLICATIONS.items():
+        place.signing[algorithm] = keys.generate_signing_key(algorithm)
+        admin.execute(
+            "INSERT INTO exchange.application (id, department, name_zh, name_en, algorithm, public_key)"
+            " VALUES (%s, %s, '样例', 'Sample', %s, %s)",
+            [application, CONSUMER, algorithm, keys.public_der(place.signing[algorithm].public_key())],
+        )
+
+
+def _issue(admin: psycopg.Connection, grant_key: keys.SigningKey) -> None:
+    for number, (mode, items) in enumerate(GRANTED.items(), 1):
+        grant = _grant(f"G-2026-{number:04d}", mode, items)
+        made = sign_grant(grant, grant_key)
+        admin.execute(
+            'INSERT INTO exchange."grant" (id, document, signature, key_id) VALUES (%s, %s, %s, %s)',
+            [grant.id, made.document, made.signature, made.key_id],
+        )
 
 
 def _grant(number: str, mode: str, items: tuple[str, ...]) -> Grant:

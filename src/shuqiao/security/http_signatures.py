@@ -4,7 +4,7 @@ The label is `sq`; the covered components, their order and the three parameters 
 bound by `Content-Digest` with SHA-256. Whatever differs is refused, however valid RFC 9421 may find it.
 This module reads and checks; it knows no applications, keeps no nonces and looks at no clock.
 
-Source: our choice, decision 4
+Source: our choice, decision 5
 """
 
 from __future__ import annotations

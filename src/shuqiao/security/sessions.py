@@ -3,7 +3,7 @@
 Both sides derive the secret from an X25519 exchange. The platform keeps no table of sessions: the key id
 is the session itself, sealed under a key that all workers of the plane share, so any of them can open it.
 
-Source: our choice, decision 4
+Source: our choice, decision 5
 """
 
 from __future__ import annotations
