@@ -77,7 +77,6 @@ def test_a_query_gives_the_granted_items_of_one_record_only(city: City) -> None:
 
 
 @pytest.mark.requirement("MOD-10")
-@pytest.mark.requirement("SEC-13")
 def test_the_entry_says_who_what_when_for_which_purpose_under_which_grant(city: City) -> None:
     grant = city.issue()
     context = CallContext(PURPOSE, "住建-张三", grant.id)
@@ -107,7 +106,6 @@ def test_the_entry_says_who_what_when_for_which_purpose_under_which_grant(city: 
     assert entry["seen"]["record"] == str(entry["record_id"])
 
 
-@pytest.mark.requirement("SEC-04")
 def test_the_log_holds_no_value_of_a_person_and_no_digest_of_one(city: City) -> None:
     city.issue()
     city.issue(mode="query", items=QUERY_ITEMS)
@@ -201,7 +199,6 @@ def test_a_new_application_is_known_at_once(city: City) -> None:
     assert answer.body["result"] == {"sex_code": True}
 
 
-@pytest.mark.requirement("SEC-03")
 def test_the_role_of_the_plane_reads_no_base_table_and_no_entry(city: City) -> None:
     with psycopg.connect(city.hub.role("shuqiao_plane"), autocommit=True) as plane:
         for statement in (
