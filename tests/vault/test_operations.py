@@ -7,6 +7,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
+from shuqiao.vault.store import ASSIGN_LOCK
 from shuqiao.wire.vault import MAX_FOUND, CompareCall, RevealCall, VaultError
 
 from .births import (
@@ -85,3 +86,24 @@ async def test_survives_losing_its_database_connections(vault: Vault) -> None:
             await asyncio.sleep(0.1)
     assert ids == (stored.rows[0].record,)
     await plane.close()
+
+
+async def test_waiting_batches_do_not_hold_up_verifications(vault: Vault) -> None:
+    """More batches wait than the vault has connections, and calls are still answered."""
+    with psycopg.connect(vault.url, autocommit=True) as holder:
+        holder.execute("SELECT pg_advisory_lock(%s)", [ASSIGN_LOCK])
+        batches = [asyncio.create_task(vault.assign([birth(serial)])) for serial in range(1, 17)]
+        for _ in range(500):
+            await asyncio.sleep(0.02)
+            if holder.execute(
+                "SELECT 1 FROM pg_locks WHERE NOT granted AND locktype = 'advisory'"
+            ).fetchone():
+                break
+        await asyncio.sleep(0.3)
+        plane = vault.client("plane", timeout_s=5)
+        calls = [plane.resolve(RESOURCE, [certificate(1)], []) for _ in range(20)]
+        assert len(await asyncio.gather(*calls)) == 20
+        await plane.close()
+        holder.execute("SELECT pg_advisory_unlock(%s)", [ASSIGN_LOCK])
+        stored = await asyncio.gather(*batches)
+    assert len({answer.rows[0].record for answer in stored}) == 16

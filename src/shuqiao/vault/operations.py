@@ -82,6 +82,7 @@ class Operations:
         self._keys = keys
         self._sealing_key = sealing_key
         self._known: dict[str, _Known] = {}
+        self._storing = asyncio.Lock()
         self.work = WorkCount()
 
     async def resolve(self, client: str, request: Resolve) -> Resolved:
@@ -157,7 +158,10 @@ class Operations:
             client,
             entries_digest(request.entries),
         )
-        answer = await store_batch(self._pool, self._keys, origin, blind_rows)
+        # Batches wait for each other here, not in the database, where each would hold a connection that
+        # verifications need.
+        async with self._storing:
+            answer = await store_batch(self._pool, self._keys, origin, blind_rows)
         self._known.pop(request.resource, None)
         return Assigned(
             request.id,
