@@ -72,6 +72,16 @@ async def test_bad_rows_come_back_with_row_item_and_reason_while_good_rows_merge
     assert status["accepted"] == rows - 5
 
 
+async def test_rows_changed_just_before_the_full_load_are_sent_once(line: Line) -> None:
+    rows = await line.set_up(people=600)
+    line.change_source("UPDATE csyxzm SET jkzk = '7'")
+    line.start("loader", "node")
+    wait_for(lambda: line.count() == rows and _latest(line), what="the load")
+    line.change_source("UPDATE csyxzm SET jkzk = '8' WHERE zsbh = %s", _source_keys(line)[0])
+    wait_for(lambda: len(line.ledger()) == 2, what="the change")
+    assert [entry["accepted"] for entry in line.ledger()] == [rows, 1]
+
+
 async def test_changed_rows_arrive_as_second_version_with_history(line: Line) -> None:
     rows = await line.set_up(people=600)
     line.start("loader", "node")

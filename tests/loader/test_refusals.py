@@ -28,7 +28,7 @@ from shuqiao.wire.package import (
     sealing_context,
 )
 from shuqiao.wire.schemas import arrow_schema, identity_items, plain_items
-from shuqiao.wire.subjects import inbox_prefix, ingest_subject
+from shuqiao.wire.subjects import inbox_prefix
 from tests.loader.line import BIRTH_SPEC, BIRTHS, HEALTH, POLICE, Line, wait_for
 
 pytestmark = pytest.mark.database
@@ -71,7 +71,7 @@ def make_batch(
     return encode_package(Manifest(**fields | changes), plain, sealed, key)
 
 
-async def send(line: Line, department: str, message: bytes) -> None:
+async def send(line: Line, department: str, message: bytes, resource: str = BIRTHS) -> None:
     """Publish as the department's node does."""
     home = line.home / "nodes" / department
     client = await nats_client.connect(
@@ -82,7 +82,7 @@ async def send(line: Line, department: str, message: bytes) -> None:
         inbox_prefix=inbox_prefix(department),
     )
     try:
-        await client.request(ingest_subject(department, BIRTHS), message, timeout=5)
+        await client.request(f"ingest.{department}.{resource}", message, timeout=5)
     finally:
         await client.close()
 
@@ -173,6 +173,14 @@ async def test_a_sealed_part_of_another_batch_is_refused(line: Line) -> None:
     moved = msgspec.structs.replace(read_manifest(package), sequence=1)
     message = encode_package(moved, package.plain, package.sealed, key)
     await expect_refusal(line, HEALTH, message, "batch_malformed")
+
+
+async def test_a_message_on_no_resource_is_refused_and_holds_up_nothing(line: Line) -> None:
+    key = await start_hub(line)
+    await send(line, HEALTH, b"nonsense", resource="nonsense")
+    await send(line, HEALTH, make_batch(line, HEALTH, key, [ROW]))
+    wait_for(lambda: line.count() == 1, 20, what="the merge")
+    assert [row["reason"] for row in refused(line)] == ["batch_malformed"]
 
 
 async def test_a_batch_sent_twice_is_merged_once(line: Line) -> None:

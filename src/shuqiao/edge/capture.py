@@ -124,8 +124,15 @@ class Capture:
         rows = await self._source.read_all(self.mapping, after, self._pace.rows)
         done = len(rows) < self._pace.rows
         cursor = self._cover.hide(rows[-1].key) if rows and not done else None
-        phase: Position = Position(position.mapping, "changes" if done else "full", cursor, watermark)
-        await asyncio.to_thread(self._store, rows, phase, state.next_sequence, ())
+        reached = Position(position.mapping, "changes" if done else "full", cursor, watermark)
+        # Rows that changed shortly before are in the first overlap, which need not send them once more.
+        since = self._source.earlier(watermark, self._pace.overlap_s)
+        seen = [
+            Seen(self._cover.digest(row.key, row.changed), row.changed)
+            for row in rows
+            if row.changed >= since
+        ]
+        await asyncio.to_thread(self._store, rows, reached, state.next_sequence, seen)
         if done:
             _log.info("full_load_done %s", self.mapping.resource)
 

@@ -87,7 +87,9 @@ async def receipts_after(
     return [(row["sequence"], row["receipt"]) for row in rows]
 
 
-async def refuse(pool: asyncpg.Pool, department: str, resource: str, reason: str, digest: bytes) -> None:
+async def refuse(
+    pool: asyncpg.Pool, department: str, resource: str | None, reason: str, digest: bytes
+) -> None:
     """Note that a batch was refused whole, with its audit entry."""
     sql = "SELECT exchange.refuse_batch($1, $2, $3, $4)"
     await pool.execute(sql, department, resource, reason, digest, timeout=_TIMEOUT_S)
