@@ -55,14 +55,9 @@ def submit_request(viewer: Viewer, given: RequestInput) -> str:
     request, checked = _write_draft(viewer, given)
     rules = regulation()
     accepted = _decide_submission(viewer, given, request, checked, rules)
+    _refuse_if_granted(viewer, given)
     now = clock.now()
     today = clock.legal_day(now)
-    covering = covering_grant(viewer, given, today)
-    if covering:
-        words = Text(
-            f"授权 {covering} 已包含所选内容，可直接使用", f"Grant {covering} already gives all of this"
-        )
-        raise FormRefused((Fault("items", "already_granted", words),))
     reply = due("reply", today, rules)
     number = request_no(today.year, next_number("R", today.year))
     Request.objects.filter(pk=request.pk).update(
@@ -74,6 +69,21 @@ def submit_request(viewer: Viewer, given: RequestInput) -> str:
         provisional=reply.provisional,
     )
     request.refresh_from_db()
+    _record_submission(viewer, request, given, accepted)
+    return number
+
+
+def _refuse_if_granted(viewer: Viewer, given: RequestInput) -> None:
+    covering = covering_grant(viewer, given, clock.today())
+    if covering:
+        words = Text(
+            f"授权 {covering} 已包含所选内容，可直接使用", f"Grant {covering} already gives all of this"
+        )
+        raise FormRefused((Fault("items", "already_granted", words),))
+
+
+def _record_submission(viewer: Viewer, request: Request, given: RequestInput, accepted: Accepted) -> None:
+    """Write the audit entry and the history of a submission, and tell the provider's reviewers."""
     entry = record(
         "request_submitted",
         request,
@@ -83,22 +93,21 @@ def submit_request(viewer: Viewer, given: RequestInput) -> str:
             "items": sorted(given.items),
             "mode": request.mode,
             "purpose": request.purpose,
-            "duty": checked.duty.number if checked.duty else None,
-            "reply_due_on": reply.due_on.isoformat(),
-            "provisional": reply.provisional,
+            "duty": request.duty.number if request.duty else None,
+            "reply_due_on": str(request.reply_due_on),
+            "provisional": request.provisional,
             "articles": [accepted.article],
         },
     )
     add_event(request, "submitted", viewer, entry=entry, articles=[accepted.article])
-    add_event(request, "duty_confirmed", None, articles=[rules.cite("4(1)")])
+    add_event(request, "duty_confirmed", None, articles=[named(request.regulation).cite("4(1)")])
     notify(
         request.provider_id,
         "request_received",
-        number,
+        f"{request.number}",
         capability=Capability.REQUEST_ANSWER,
-        params={"resource": request.resource_id, "due_on": reply.due_on.isoformat()},
+        params={"resource": request.resource_id, "due_on": str(request.reply_due_on)},
     )
-    return number
 
 
 @transaction.atomic

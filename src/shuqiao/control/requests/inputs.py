@@ -63,47 +63,38 @@ class Checked:
 
 def check_input(viewer: Viewer, given: RequestInput, resource: Resource) -> Checked:
     """Look up everything the input names; what does not exist, or is not theirs, becomes a fault."""
-    faults: list[Fault] = []
-    if given.mode not in resource.modes:
-        faults.append(
-            _fault("mode", "mode_unknown", "此条目不提供这种方式", "The entry isn't offered in this mode")
-        )
-    known = {item.field: item for item in resource.items.all()}
-    items = []
-    for name, reason in given.items.items():
-        item = known.get(name)
-        if item is None:
-            faults.append(
-                _fault("items", "item_unknown", "所选信息项不在目录中", "An item is not in the catalogue")
-            )
-            continue
-        items.append((item, reason.strip()[:MAX_REASON_CHARS]))
-        faults += _item_faults(item, reason, given.mode, resource.record_key)
+    items, faults = _check_items(given, resource)
     own_duties = Duty.objects.filter(department_id=viewer.department.code)
     duty = own_duties.filter(pk=given.duty).first() if given.duty is not None else None
     if given.duty is not None and duty is None:
-        faults.append(
-            _fault(
-                "duty",
-                "duty_unknown",
-                "所选职权不是本部门登记的职权",
-                "Not a registered duty of your department",
-            )
-        )
+        zh, en = "所选职权不是本部门登记的职权", "Not a registered duty of your department"
+        faults.append(_fault("duty", "duty_unknown", zh, en))
     own = Application.objects.filter(
         id__in=given.applications, department_id=viewer.department.code, active=True
     )
     applications = tuple(own.order_by("id"))
     if len(applications) != len(set(given.applications)):
-        faults.append(
-            _fault(
-                "applications",
-                "application_unknown",
-                "所选应用不是本部门的有效应用",
-                "Not an active application of yours",
-            )
-        )
+        zh, en = "所选应用不是本部门的有效应用", "Not an active application of yours"
+        faults.append(_fault("applications", "application_unknown", zh, en))
     return Checked(tuple(items), duty, applications, tuple(faults))
+
+
+def _check_items(given: RequestInput, resource: Resource) -> tuple[list[tuple[Item, str]], list[Fault]]:
+    faults: list[Fault] = []
+    if given.mode not in resource.modes:
+        zh, en = "此条目不提供这种方式", "The entry isn't offered in this mode"
+        faults.append(_fault("mode", "mode_unknown", zh, en))
+    known = {item.field: item for item in resource.items.all()}
+    items: list[tuple[Item, str]] = []
+    for name, reason in given.items.items():
+        item = known.get(name)
+        if item is None:
+            zh, en = "所选信息项不在目录中", "An item is not in the catalogue"
+            faults.append(_fault("items", "item_unknown", zh, en))
+            continue
+        items.append((item, reason.strip()[:MAX_REASON_CHARS]))
+        faults += _item_faults(item, reason, given.mode, resource.record_key)
+    return items, faults
 
 
 def _item_faults(item: Item, reason: str, mode: str, record_key: str) -> list[Fault]:
