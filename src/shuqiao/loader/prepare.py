@@ -96,6 +96,7 @@ async def separate(vault: VaultClient, batch: Trusted, today: date) -> Merge:
             sequence=manifest.sequence,
             sealed=batch.package.sealed,
             skip=tuple(sorted({fault.row for fault in faults})),
+            rows=manifest.rows,
         )
     except VaultRefused as refused:
         if refused.code == BatchMalformed.code:

@@ -62,7 +62,7 @@ APPLICATIONS = (
     SampleApplication("app-education-enrolment", "education", "学籍系统", "School enrolment"),
 )
 
-_SURNAMES = "李王张刘杨黄周吴徐孙马朱胡郭何高罗郑梁谢宋唐许韩冯邓曹彭曾肖田董袁潘"
+_SURNAMES = "王张刘杨黄周吴徐孙马朱胡郭何高罗郑梁谢宋唐许韩冯邓曹彭曾肖田董袁潘"
 
 
 def sample_person(place: int) -> str:
