@@ -11,7 +11,8 @@ import select
 import socket
 import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -35,49 +36,71 @@ def _is_whole(received: bytes) -> bool:
     return len(received) >= end + 4 + length
 
 
-def run(host: str, port: int, connections: int, seconds: float, requests: list[bytes]) -> dict[str, float]:
-    """Send until the time or the requests are over; returns counts, rate and latencies in milliseconds."""
-    poll = select.epoll()
-    links: dict[int, Link] = {}
+def _connect(host: str, port: int, connections: int) -> dict[int, Link]:
+    links = {}
     for _ in range(connections):
         made = socket.create_connection((host, port))
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         links[made.fileno()] = Link(made)
-        poll.register(made.fileno(), select.EPOLLIN)
-    supply = iter(requests)
-    latencies: list[float] = []
-    failed = 0
+    return links
+
+
+@dataclass(slots=True)
+class Run:
+    """One run: the connections, what is left to send, and what was measured."""
+
+    links: dict[int, Link]
+    supply: Iterator[bytes]
+    deadline: float
+    latencies: list[float] = field(default_factory=list)
+    failed: int = 0
+
+    def send(self, link: Link) -> bool:
+        """Send the next request; false when the time or the requests are over."""
+        now = time.perf_counter()
+        following = next(self.supply, None) if now < self.deadline else None
+        if following is None:
+            return False
+        link.received = b""
+        link.sent_at = now
+        link.socket.send(following)
+        return True
+
+    def receive(self, link: Link) -> bool:
+        """Take what has come; true when the answer is whole, or will never be."""
+        chunk = link.socket.recv(65536)
+        link.received += chunk
+        if chunk and not _is_whole(link.received):
+            return False
+        self.latencies.append(time.perf_counter() - link.sent_at)
+        self.failed += not chunk or not link.received.startswith(b"HTTP/1.1 200")
+        return True
+
+
+def run(host: str, port: int, connections: int, seconds: float, requests: list[bytes]) -> dict[str, float]:
+    """Send until the time or the requests are over; returns counts, rate and latencies in milliseconds."""
+    links = _connect(host, port, connections)
+    poll = select.epoll()
     started = time.perf_counter()
-    deadline = started + seconds
-    for link in links.values():
-        link.sent_at = time.perf_counter()
-        link.socket.send(next(supply))
+    made = Run(links, iter(requests), started + seconds)
+    for number, link in links.items():
+        poll.register(number, select.EPOLLIN)
+        made.send(link)
     under_way = connections
     while under_way:
         for number, _ in poll.poll(5):
             link = links[number]
-            link.received += link.socket.recv(65536)
-            if link.received and not _is_whole(link.received):
-                continue
-            now = time.perf_counter()
-            latencies.append(now - link.sent_at)
-            failed += not link.received.startswith(b"HTTP/1.1 200")
-            following = next(supply, None) if now < deadline and link.received else None
-            link.received = b""
-            if following is None:
+            if made.receive(link) and not (link.received and made.send(link)):
                 under_way -= 1
                 poll.unregister(number)
-                continue
-            link.sent_at = now
-            link.socket.send(following)
     elapsed = time.perf_counter() - started
     for link in links.values():
         link.socket.close()
-    latencies.sort()
+    latencies = sorted(made.latencies)
     return {
         "count": len(latencies),
-        "failed": failed,
-        "per_s": (len(latencies) - failed) / elapsed,
+        "failed": made.failed,
+        "per_s": (len(latencies) - made.failed) / elapsed,
         "p50_ms": 1000 * latencies[len(latencies) // 2],
         "p99_ms": 1000 * latencies[len(latencies) * 99 // 100],
         "ran_out": float(elapsed < seconds * 0.9),
