@@ -25,6 +25,9 @@ VICTIMS = (
 )
 
 
+BIRTHS = "SELECT id FROM exchange.resource WHERE spec->>'record_key' = 'birth_certificate_number'"
+
+
 def _add_births(home: Home) -> None:
     """Register many more births at the health department, as its own system would."""
     with psycopg.connect(home.departments_server.url("health"), autocommit=True) as health:
@@ -50,9 +53,8 @@ def _state(home: Home) -> tuple[int, int, list[int], int]:
         )
         sequences = [row[0] for row in rows]
     with psycopg.connect(home.hub_url("shuqiao_vault", "shuqiao_vault")) as vault:
-        (records,) = vault.execute(
-            "SELECT count(*) FROM vault.record WHERE resource = %s", [resource]
-        ).fetchone()
+        query = "SELECT count(*) FROM vault.record WHERE resource = %s"
+        (records,) = vault.execute(query, [resource]).fetchone()
     with psycopg.connect(home.departments_server.url("health")) as health:
         (source,) = health.execute("SELECT count(*) FROM csyxzm").fetchone()
     return base, records, sequences, source
