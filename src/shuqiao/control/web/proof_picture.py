@@ -1,4 +1,4 @@
-"""The picture of an inclusion proof: the path from an entry to the signed root, drawn as SVG on the server."""
+"""The picture of an inclusion proof: the path from an entry to the signed root, as SVG from the server."""
 
 from dataclasses import dataclass
 
@@ -69,7 +69,9 @@ def draw(proof: AuditProof) -> Picture | None:
         own_x, other_x = x + sign * gap / 2, x - sign * gap / 2
         own_y = y + _ROW
         lines += [_line(x, y, own_x, own_y), _line(x, y, other_x, own_y)]
-        nodes.append(Node(other_x, own_y, _BOX, sibling.hash[:8], "sib", _note(level, len(drawn), len(proof.path))))
+        nodes.append(
+            Node(other_x, own_y, _BOX, sibling.hash[:8], "sib", _note(level, len(drawn), len(proof.path)))
+        )
         kind = "leaf" if level == 1 else "path"
         note = str(Text("这一条", "This entry")) if level == 1 else ""
         nodes.append(Node(own_x, own_y, _BOX, computed, kind, note))
@@ -114,9 +116,13 @@ def _as_list(
     proof: AuditProof, drawn: tuple[Sibling, ...], rest: tuple[Sibling, ...]
 ) -> tuple[tuple[str, Text, str], ...]:
     """List the path from the root down, as the picture shows it."""
-    found: list[tuple[str, Text, str]] = [("", Text("树根 与检查点相符", "Root, as signed"), _brief(proof.root))]
+    found: list[tuple[str, Text, str]] = [
+        ("", Text("树根 与检查点相符", "Root, as signed"), _brief(proof.root))
+    ]
     if rest:
-        words = Text(f"兄弟 {len(drawn) + 1}–{len(proof.path)}", f"Siblings {len(drawn) + 1}–{len(proof.path)}")
+        words = Text(
+            f"兄弟 {len(drawn) + 1}–{len(proof.path)}", f"Siblings {len(drawn) + 1}–{len(proof.path)}"
+        )
         found.append(("sib", words, str(Text(f"{len(rest)} 个摘要", f"{len(rest)} hashes"))))
     for number in range(len(drawn), 0, -1):
         sibling = drawn[number - 1]

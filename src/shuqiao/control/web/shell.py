@@ -15,9 +15,9 @@ from shuqiao.control.accounts.access import Viewer, viewer_of
 from shuqiao.control.accounts.capabilities import Capability
 from shuqiao.control.accounts.models import Account
 from shuqiao.control.operations.audit import may_read_audit
-from shuqiao.control.web.badges import Badges, badges
 from shuqiao.control.regulations.queries import regulation_name
 from shuqiao.control.texts import Text
+from shuqiao.control.web.badges import Badges, badges
 from shuqiao.control.web.templatetags.sq import in_english
 from shuqiao.rules.errors import ShuqiaoError
 

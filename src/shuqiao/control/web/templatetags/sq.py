@@ -12,6 +12,7 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import get_language
 
 from shuqiao.control import clock as time
+from shuqiao.control.operations import labels
 from shuqiao.control.regulations.queries import ArticleRef, ArticleText, Clock
 from shuqiao.control.texts import Text
 
@@ -136,6 +137,12 @@ def get(mapping: Mapping[str, object] | None, key: str) -> object:
 
 
 @register.filter
+def outcome(code: str) -> str:
+    """Word the outcome of an audit entry."""
+    return str(labels.label(labels.OUTCOMES, code))
+
+
+@register.filter
 def sep(values: Sequence[object]) -> str:
     """Join with the middle dot."""
     return " · ".join(str(value) for value in values)
@@ -248,7 +255,9 @@ def days_left(given: Clock | None) -> str:
         return "—"
     count = abs(given.days_left)
     if given.state == "done":
-        words = Text("按期完成", "Done in time") if given.days_left >= 0 else Text("已完成，曾逾期", "Done, late")
+        words = (
+            Text("按期完成", "Done in time") if given.days_left >= 0 else Text("已完成，曾逾期", "Done, late")
+        )
     elif given.state == "over" and given.days_left < 0:
         words = Text(f"逾期 {count} 个工作日", f"{count} working days over")
     elif given.days_left == 0:
@@ -261,7 +270,9 @@ def days_left(given: Clock | None) -> str:
 
 
 @register.inclusion_tag("components/stat.html")
-def stat(label: object, figure: object, unit: object = "", note: object = "", **kwargs: Any) -> dict[str, object]:
+def stat(
+    label: object, figure: object, unit: object = "", note: object = "", **kwargs: Any
+) -> dict[str, object]:
     """Show one figure with its unit and one comparison; `href` leads to the rows behind it."""
     return {"label": label, "figure": figure, "unit": unit, "note": note, **kwargs}
 
@@ -324,7 +335,9 @@ def empty(title: object, words: object, href: str = "", action: object = "") -> 
 
 
 @register.inclusion_tag("components/progress.html")
-def progress(label: object, done: int, total: int, left: object = "", failed: bool = False) -> dict[str, object]:
+def progress(
+    label: object, done: int, total: int, left: object = "", failed: bool = False
+) -> dict[str, object]:
     """Show work under way: amount, total, time left."""
     percent = round(100 * done / total) if total else 0
     return {"label": label, "done": done, "total": total, "left": left, "percent": percent, "failed": failed}
@@ -349,8 +362,13 @@ def pager(context: template.Context, page: int, pages: int, total: int) -> dict[
         return f"?{query.urlencode()}"
 
     before = address(page - 1) if page > 1 else ""
-    return {"page": page, "pages": pages, "total": total, "before": before,
-            "after": address(page + 1) if page < pages else ""}
+    return {
+        "page": page,
+        "pages": pages,
+        "total": total,
+        "before": before,
+        "after": address(page + 1) if page < pages else "",
+    }
 
 
 @register.inclusion_tag("components/timeline.html")

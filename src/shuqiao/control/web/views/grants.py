@@ -18,7 +18,9 @@ from shuqiao.rules.errors import ReasonRequired
 @signed_in
 def grants(request: HttpRequest, viewer: Viewer) -> HttpResponse:
     """List the grants this department has given or holds."""
-    return show(request, viewer, "pages/grants.html", {"page": pages.grant_list(viewer, page_number(request))})
+    return show(
+        request, viewer, "pages/grants.html", {"page": pages.grant_list(viewer, page_number(request))}
+    )
 
 
 @require_safe
@@ -49,4 +51,6 @@ def _page(
 ) -> HttpResponse:
     found = pages.grant_page(viewer, number)
     mine = found.consumer.code == viewer.department.code
-    return show(request, viewer, "pages/grant.html", {"grant": found, "mine": mine, "faults": faults}, status=status)
+    return show(
+        request, viewer, "pages/grant.html", {"grant": found, "mine": mine, "faults": faults}, status=status
+    )

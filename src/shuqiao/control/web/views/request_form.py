@@ -67,9 +67,7 @@ def _page(
     *,
     status: int = 200,
 ) -> HttpResponse:
-    links = [
-        (f"{_address(form.resource, _step_of(name))}#{name}", words) for name, words in faults.items()
-    ]
+    links = [(f"{_address(form.resource, _step_of(name))}#{name}", words) for name, words in faults.items()]
     context = {
         "form": form,
         "steps": STEPS,

@@ -60,7 +60,9 @@ def request_answer(request: HttpRequest, viewer: Viewer, number: str) -> HttpRes
     words = (
         Text(f"已答复并开通授权 {grant}，对方已收到通知。", f"Answered; grant {grant} is in force.")
         if grant
-        else Text("已答复：不予共享。对方已收到通知和理由。", "Answered: not shared. The reasons have been sent.")
+        else Text(
+            "已答复：不予共享。对方已收到通知和理由。", "Answered: not shared. The reasons have been sent."
+        )
     )
     messages.success(request, str(words))
     return redirect("request_case", number=number)

@@ -70,10 +70,17 @@ def style_guide(request: HttpRequest, viewer: Viewer) -> HttpResponse:
         "levels": range(5),
         "spaces": (4, 8, 12, 16, 24, 32, 48),
         "steps": _steps(clocks[1], article),
-        "wizard": (Text("选信息", "Items"), Text("写依据", "Duty"), Text("定方式", "Mode"), Text("核对提交", "Check")),
+        "wizard": (
+            Text("选信息", "Items"),
+            Text("写依据", "Duty"),
+            Text("定方式", "Mode"),
+            Text("核对提交", "Check"),
+        ),
         "choices": (("verify", Text("核验", "Verify")), ("query", Text("查询", "Query"))),
         "faults": {
-            "duty": Text("请写明依据。没有依据的申请不能提交。", "Name the duty; without one it cannot be submitted."),
+            "duty": Text(
+                "请写明依据。没有依据的申请不能提交。", "Name the duty; without one it cannot be submitted."
+            ),
             "until": Text("止期须晚于起期。", "The last day must be after the first."),
         },
         "months": (("6月", 13), ("7月", 9), ("8月", 10), ("9月", 12), ("10月", 8), ("11月", 7)),
@@ -115,7 +122,9 @@ def _steps(running: Clock, article: ArticleText) -> tuple[Step, ...]:
     def step(key: str, label: Text, status: str, detail: Text | None) -> Step:
         return Step(key, label, status, detail, None, "", None, None, None, None)
 
-    first = step("submitted", Text("提交申请", "Submitted"), "done", Text("逐项写明信息名称与依据", "Item by item"))
+    first = step(
+        "submitted", Text("提交申请", "Submitted"), "done", Text("逐项写明信息名称与依据", "Item by item")
+    )
     return (
         replace(first, at=submitted),
         replace(
@@ -123,8 +132,20 @@ def _steps(running: Clock, article: ArticleText) -> tuple[Step, ...]:
             due_on=running.due_on,
             clock=running,
             article=article,
-            start_rule=Text("起算：提交次日。条文未定，此为平台设定。", "From the day after; a setting of the platform."),
+            start_rule=Text(
+                "起算：提交次日。条文未定，此为平台设定。", "From the day after; a setting of the platform."
+            ),
         ),
-        step("provide", Text("提供", "Provision"), "ahead", Text("同意后 5 个工作日", "5 working days after consent")),
-        step("negotiation", Text("供需协商", "Negotiation"), "dispute", Text("主管部门组织", "By the competent department")),
+        step(
+            "provide",
+            Text("提供", "Provision"),
+            "ahead",
+            Text("同意后 5 个工作日", "5 working days after consent"),
+        ),
+        step(
+            "negotiation",
+            Text("供需协商", "Negotiation"),
+            "dispute",
+            Text("主管部门组织", "By the competent department"),
+        ),
     )

@@ -1,7 +1,5 @@
 """Verifying what a person says: a word per item and nothing else."""
 
-from dataclasses import dataclass
-
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.debug import sensitive_post_parameters
@@ -11,31 +9,24 @@ from shuqiao.control.accounts.access import NotFound, Viewer
 from shuqiao.control.accounts.capabilities import Capability
 from shuqiao.control.grants import pages
 from shuqiao.control.grants.queries import GrantItem, VerificationPage
-from shuqiao.control.grants.verification import CallRefused, Verification, verify_through_plane
+from shuqiao.control.grants.verification import CallRefused, verify_through_plane
+from shuqiao.control.operations.audit import audit_proof, may_read_audit
+from shuqiao.control.operations.queries import AuditProof
 from shuqiao.control.texts import Text
 from shuqiao.control.web.shell import is_partial, show, signed_in
+from shuqiao.control.web.verification_result import (
+    Asked,
+    Result,
+    answered,
+    faults_in,
+    mask,
+    missing,
+    refused,
+)
 from shuqiao.rules.errors import PermissionDenied
 
 MAX_VALUE_CHARS = 200
-
-
-@dataclass(frozen=True)
-class Result:
-    """What the result card shows: an answer, or why there is none."""
-
-    answer: Verification | None
-    refused: CallRefused | None
-    matched: bool
-    rows: tuple[tuple[Text, bool | None], ...]
-    subject: str
-    case: str
-
-    @property
-    def entry(self) -> str | None:
-        """The audit entry of the call, also of a refused one."""
-        if self.answer:
-            return self.answer.entry
-        return self.refused.entry if self.refused else None
+_EMPTY_CHOICE = ("", "—")
 
 
 @require_safe
@@ -60,20 +51,25 @@ def verify(request: HttpRequest, viewer: Viewer, grant: str) -> HttpResponse:
     except NotFound:
         return _ended(request, viewer, grant)
     if request.method != "POST":
-        return show(request, viewer, "pages/verify.html", {"page": page, "values": {}})
+        context = {"page": page, "inputs": _inputs(page), "values": {}}
+        return show(request, viewer, "pages/verify.html", context, section="verify_start")
     values = {name: request.POST.get(name, "").strip()[:MAX_VALUE_CHARS] for name in _names(page)}
-    faults = _missing(page, values)
-    context = {"values": values, "faults": faults}
+    context = {"page": page, "inputs": _inputs(page), "values": values, "faults": missing(page, values)}
     status = 422
-    if not faults:
-        context["result"], status = _ask(viewer, page, values)
-        # The list of today's calls holds this one too.
-        page = pages.verification_page(viewer, grant)
-    context["page"] = page
+    if not context["faults"]:
+        result = _ask(viewer, page, values)
+        status = result.status
+        context |= {
+            # The list of today's calls now holds this one too.
+            "page": _as_it_is_now(viewer, page),
+            "result": result,
+            "faults": faults_in(result, page),
+            "recorded": _recorded(viewer, result.entry),
+        }
     if is_partial(request):
         # htmx swaps the card; a refusal is told in it, so the answer itself is a success.
-        return render(request, "pages/verify_answer.html", context)
-    return show(request, viewer, "pages/verify.html", context, status=status)
+        return render(request, "pages/verify_part.html", {**context, "viewer": viewer})
+    return show(request, viewer, "pages/verify.html", context, status=status, section="verify_start")
 
 
 def _ended(request: HttpRequest, viewer: Viewer, number: str) -> HttpResponse:
@@ -81,51 +77,45 @@ def _ended(request: HttpRequest, viewer: Viewer, number: str) -> HttpResponse:
     context = {"grant": pages.grant_page(viewer, number)}
     if is_partial(request):
         return render(request, "pages/verify_ended_part.html", context)
-    return show(request, viewer, "pages/verify_ended.html", context, status=403)
+    return show(request, viewer, "pages/verify_ended.html", context, status=403, section="verify_start")
+
+
+def _as_it_is_now(viewer: Viewer, page: VerificationPage) -> VerificationPage:
+    """Read the page again; a grant that ended meanwhile leaves it as it was, beside the refusal."""
+    try:
+        return pages.verification_page(viewer, page.grant.number)
+    except NotFound:
+        return page
 
 
 def _names(page: VerificationPage) -> list[str]:
     return ["subject", "case", *(claim.field for claim in page.claims)]
 
 
-def _missing(page: VerificationPage, values: dict[str, str]) -> dict[str, Text]:
-    faults = {}
-    if not values["subject"]:
-        faults["subject"] = Text(f"请填写{page.subject.name.zh}。", f"Enter {page.subject.name.en}.")
-    if page.case_required and not values["case"]:
-        faults["case"] = Text("请填写办件编号，说明为何而查。", "Enter the case number: why it is asked.")
-    if not any(values[claim.field] for claim in page.claims):
-        first = page.claims[0]
-        faults[first.field] = Text("请至少填写一项要核对的内容。", "Enter at least one thing to compare.")
-    return faults
+def _inputs(page: VerificationPage) -> list[tuple[GrantItem, str, tuple[tuple[str, str], ...]]]:
+    """Choose how each item is asked for: coded values from a list, the rest as text."""
+    return [
+        (claim, "select", (_EMPTY_CHOICE, *claim.codes)) if claim.codes else (claim, "text", ())
+        for claim in page.claims
+    ]
 
 
-def _ask(viewer: Viewer, page: VerificationPage, values: dict[str, str]) -> tuple[Result, int]:
+def _ask(viewer: Viewer, page: VerificationPage, values: dict[str, str]) -> Result:
     claims = {claim.field: values[claim.field] for claim in page.claims if values[claim.field]}
-    asked = [claim for claim in page.claims if claim.field in claims]
-    masked = mask(values["subject"])
+    asked = tuple(claim for claim in page.claims if claim.field in claims)
+    call = Asked(asked, page.grant.match == "all", mask(values["subject"]), values["case"])
     try:
         answer = verify_through_plane(viewer, page.grant.number, values["subject"], claims, values["case"])
-    except CallRefused as refused:
-        if refused.code == "not_available":
-            # Somebody who is not there is 不一致 like a wrong value: the page must not tell them apart.
-            each = page.grant.match == "each"
-            rows = tuple((claim.name, False if each else None) for claim in asked)
-            return Result(None, refused, False, rows, masked, values["case"]), 200
-        return Result(None, refused, False, (), masked, values["case"]), refused.status
-    return Result(answer, None, *_read(answer, asked), masked, values["case"]), 200
+    except CallRefused as error:
+        return refused(error, call)
+    return answered(answer, call)
 
 
-def _read(answer: Verification, asked: list[GrantItem]) -> tuple[bool, tuple[tuple[Text, bool | None], ...]]:
-    if isinstance(answer.result, bool):
-        # All together: which item differs is not said.
-        return answer.result, tuple((claim.name, True if answer.result else None) for claim in asked)
-    rows = tuple((claim.name, answer.result.get(claim.field)) for claim in asked)
-    return all(word is True for _, word in rows), rows
-
-
-def mask(number: str) -> str:
-    """Show a number by its ends only."""
-    return f"{number[:3]}{'*' * max(0, len(number) - 5)}{number[-2:]}" if len(number) > 5 else "*" * len(number)
-
-
+def _recorded(viewer: Viewer, entry: str | None) -> AuditProof | None:
+    """Read back what the log holds of the call, where the viewer's role may read it."""
+    if entry is None or not may_read_audit(viewer):
+        return None
+    try:
+        return audit_proof(viewer, entry)
+    except NotFound:
+        return None
