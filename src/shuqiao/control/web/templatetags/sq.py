@@ -27,12 +27,13 @@ _WEEKDAYS = (
     Text("周六", "Sat"),
     Text("周日", "Sun"),
 )
+# The five grades of the data-centre security standard, art. 2, from unit information upwards.
 _SENSITIVITY = (
     Text("单位信息", "Of bodies"),
-    Text("一般", "Ordinary"),
     Text("个人信息", "Personal"),
     Text("个人敏感", "Sensitive"),
-    Text("关键敏感", "Critical"),
+    Text("关键敏感", "Key sensitive"),
+    Text("重要数据", "Important"),
 )
 _STATE_CHIPS = {
     "draft": ("", "pencil"),
