@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec
+from typing import Any, Concatenate, ParamSpec, cast
 
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
@@ -73,7 +73,8 @@ def signed_in(view: Page[P]) -> Callable[Concatenate[HttpRequest, P], HttpRespon
         response.headers.setdefault("Cache-Control", "no-store")
         return response
 
-    return page
+    # `wraps` gives a type of its own that names the first parameter; Django passes it by place.
+    return cast(Callable[Concatenate[HttpRequest, P], HttpResponse], page)
 
 
 def problem(request: HttpRequest, viewer: Viewer, error: ShuqiaoError) -> HttpResponse:

@@ -229,7 +229,7 @@ def clause(article: ArticleText | None) -> dict[str, object]:
 
 
 def _marked(line: str, marked: Sequence[str]) -> SafeString:
-    shown = conditional_escape(line)
+    shown = str(conditional_escape(line))
     for words in marked:
         safe = conditional_escape(words)
         shown = shown.replace(safe, f"<em>{safe}</em>", 1)

@@ -119,9 +119,9 @@ def _case(
 
 def _at_items(faults: dict[str, Text], case: RequestCase, post: QueryDict) -> dict[str, Text]:
     """Tell a missing reason at each refused item that has none."""
-    if "reason" not in faults:
+    if "refusal_reason" not in faults:
         return faults
-    missing = faults.pop("reason")
+    missing = faults.pop("refusal_reason")
     chosen = set(post.getlist("granted")) if post.get("decision") != "refuse" else set()
     for item in case.items:
         name = f"why:{item.field}"
