@@ -180,12 +180,20 @@ def _matches(body: str, names: dict[str, Text], *, together: bool) -> tuple[tupl
     Under a grant that answers all items together, only that one answer is shown here as well.
     """
     matched: dict[str, bool] = {}
+    found = True
     for line in body.splitlines()[:2]:
         content = json.loads(line)
+        if content.get("event") == "verify":
+            # What was asked and has no comparison agrees with nothing, as the plane answers it.
+            matched = dict.fromkeys(content.get("items") or (), False)
         for key in ("identity", "matches"):
             part = content.get(key)
             if isinstance(part, dict):
                 matched |= {field: bool(value) for field, value in part.items()}
+        found = found and content.get("found") is not False
+    if not found:
+        # Somebody who is not there must look like a wrong value here as well.
+        matched = dict.fromkeys(matched, False)
     if together and matched:
         return ((Text("全部项", "All items"), all(matched.values())),)
     return tuple((name, matched[field]) for field, name in names.items() if field in matched)

@@ -38,6 +38,7 @@ OUTCOMES = {
     "expired": Text("已期满", "Expired"),
     "merged": Text("已入库", "Merged"),
     "published": Text("已发布", "Published"),
+    "enrolled": Text("已接入", "Enrolled"),
     "searched": Text("已查询", "Searched"),
     "match": Text("一致", "Match"),
     "no_match": Text("不一致", "No match"),
@@ -48,6 +49,10 @@ OUTCOMES = {
     "signature_invalid": Text("签名无效", "Signature invalid"),
     "signature_stale": Text("签名超时", "Signature stale"),
     "signature_replayed": Text("签名重复使用", "Signature replayed"),
+    "grant_not_yet_valid": Text("授权尚未生效", "Grant not yet valid"),
+    "identifier_invalid": Text("号码有误", "Number is wrong"),
+    "claim_invalid": Text("填写的值有误", "Value is wrong"),
+    "request_malformed": Text("请求缺少内容", "Request incomplete"),
 }
 FACTS = {
     "actor": Text("操作人", "Actor"),

@@ -13,7 +13,9 @@ from shuqiao.rules.errors import BY_CODE
 _RULE_IN_WORDS = re.compile(r"（依据：[^）]*）$| \(Rule: [^)]*\)$")
 _CITATION = re.compile(r"([a-z]+-[0-9]{4}) art\. ([0-9]+(?:\([0-9]+\))?)")
 # A call that failed for the moment may be sent again as it is.
-_PASSING = frozenset({"overloaded", "unavailable", "request_timeout", "signature_stale", "signature_replayed"})
+_PASSING = frozenset(
+    {"overloaded", "unavailable", "request_timeout", "signature_stale", "signature_replayed"}
+)
 _OF_A_VALUE = frozenset({"identifier_invalid", "claim_invalid"})
 _WAYS = {
     "name": Text("按全半角、空格与间隔号规整后比对", "Compared after evening out widths, spaces and dots"),
@@ -123,14 +125,18 @@ def faults_in(result: Result, page: VerificationPage) -> Mapping[str, Text]:
 
 
 def missing(page: VerificationPage, values: Mapping[str, str]) -> dict[str, Text]:
-    """Name what must be filled in before anything is asked."""
+    """Name what must be filled in before anything is asked.
+
+    On the pages every call says for which case it is, also where a grant would do without.
+    Source: our choice, the person who asks is at a counter and always has a case.
+    """
     faults = {}
     if not values["subject"]:
         faults["subject"] = Text(f"请填写{page.subject.name.zh}。", f"Enter {page.subject.name.en}.")
     if not any(values[claim.field] for claim in page.claims):
         first = page.claims[0]
         faults[first.field] = Text("请至少填写一项要核对的内容。", "Enter at least one thing to compare.")
-    if page.case_required and not values["case"]:
+    if not values["case"]:
         faults["case"] = Text("请填写办件编号，说明为何而查。", "Enter the case number: why it is asked.")
     return faults
 

@@ -11,4 +11,3 @@ register = template.Library()
 def outcome(code: str) -> str:
     """Say how a call or decision ended; a code without words of its own shows itself."""
     return str(label(OUTCOMES, code))
-
