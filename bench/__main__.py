@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from bench import query
+from bench import first_load, query
 
-BENCHMARKS = {"query": query.main}
+BENCHMARKS = {"query": query.main, "load": first_load.main}
 
 
 def main(arguments: list[str]) -> int:
