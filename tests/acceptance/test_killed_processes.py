@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from shuqiao.demo.home import Home
-from tests.acceptance.conftest import City
+from tests.plugins.city import City
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(900)]
 

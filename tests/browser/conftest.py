@@ -9,9 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
 
-from tests.acceptance.conftest import City, city
-
-__all__ = ["city"]
+from tests.plugins.city import City
 
 AXE = Path("src/shuqiao/control/web/static/vendor/axe-core/axe.min.js")
 ARGUMENTS = [

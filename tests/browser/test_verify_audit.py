@@ -7,9 +7,9 @@ import pytest
 from playwright.sync_api import expect
 
 from shuqiao.auditlog import proofs
-from tests.acceptance.conftest import City
 from tests.browser import story
 from tests.browser.conftest import Visitor, Visits
+from tests.plugins.city import City
 
 pytestmark = pytest.mark.browser
 
@@ -51,7 +51,7 @@ def faults_of(visitor: Visitor) -> list[str]:
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1440, 390])
 def test_the_pages_are_sound(visits: Visits, grant: str, theme: str, width: int) -> None:
-    """No fault of policy, accessibility or width: before, after a yes, a no and a wrong number; then proof."""
+    """No fault of policy, accessibility or width: empty, yes, no, a wrong number, then the proof."""
     clerk = visits.visitor("lin", width=width, theme=theme)
     clerk.see(f"/verify/{grant}/")
     assert faults_of(clerk) == []

@@ -9,9 +9,9 @@ from playwright.sync_api import expect
 
 from shuqiao.demo.home import Home
 from shuqiao.demo.people import STORY_CHILD_CERTIFICATE, STORY_MOTHER_ID, STORY_MOTHER_NAME
-from tests.acceptance.conftest import City
 from tests.browser import story
 from tests.browser.conftest import Visits
+from tests.plugins.city import City
 
 pytestmark = [pytest.mark.browser, pytest.mark.acceptance, pytest.mark.timeout(600)]
 

@@ -1,4 +1,4 @@
-"""A whole city of real processes for the acceptance tests, started as a user starts it."""
+"""A whole city of real processes, started as a user starts it; one for all tests of a run."""
 
 import json
 import os
