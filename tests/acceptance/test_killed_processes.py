@@ -33,8 +33,10 @@ def _add_births(home: Home) -> None:
     with psycopg.connect(home.departments_server.url("health"), autocommit=True) as health:
         health.execute(
             """
-            INSERT INTO csyxzm (zsbh, xsexm, xb, jkzk, mqxm, mqsfzh, fqxm, fqsfzh, csrq, qfsj, qfjg, sample_note)
-            SELECT 'X' || lpad(n::text, 9, '0'), xsexm, xb, jkzk, mqxm, mqsfzh, fqxm, fqsfzh, csrq, qfsj, qfjg, sample_note
+            INSERT INTO csyxzm
+                (zsbh, xsexm, xb, jkzk, mqxm, mqsfzh, fqxm, fqsfzh, csrq, qfsj, qfjg, sample_note)
+            SELECT 'X' || lpad(n::text, 9, '0'),
+                xsexm, xb, jkzk, mqxm, mqsfzh, fqxm, fqsfzh, csrq, qfsj, qfjg, sample_note
             FROM (SELECT * FROM csyxzm ORDER BY zsbh LIMIT 1) one, generate_series(1, %s) n
             """,
             [ROWS],
