@@ -35,7 +35,7 @@ def on_debian(programs: Path, arguments: list[str]) -> int:
     server = postgres.PostgresServer(
         folder / "pg" / "data", folder / "s", folder / "pg.log", secrets.token_hex(16)
     )
-    process = postgres.start(server, programs=programs)
+    process = postgres.start(server, programs=programs, durable=False)
     try:
         print(
             f"\n== the database tests once more, on PostgreSQL {programs.parent.name} of Debian", flush=True
