@@ -120,8 +120,8 @@ def test_a_draft_saves_itself(visits: Visits) -> None:
 def test_theme_and_text_size_are_kept(visits: Visits) -> None:
     """A choice of theme and of larger text holds on the next page."""
     page = visits.visitor("lin").page
-    page.locator(".sq-top [data-sq-theme]").click()
-    page.locator(".sq-top [data-sq-large]").click()
+    page.locator(".sq-top-end > [data-sq-theme]").click()
+    page.locator(".sq-top-end > [data-sq-large]").click()
     page.reload()
     assert page.evaluate("document.documentElement.dataset.bsTheme") == "dark"
     assert page.evaluate("document.documentElement.classList.contains('is-large')")
