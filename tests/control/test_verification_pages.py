@@ -162,6 +162,9 @@ def test_an_answer_together_has_one_word_and_names_no_item_apart(city, granted):
     result = answered(verification(each), asked_of(city, granted))
     assert [row.matched for row in result.rows] == [True, False]
     assert not result.matched
+    assert result.found
+    nobody = answered(verification(dict.fromkeys(each, False)), asked_of(city, granted))
+    assert not nobody.found, "the code of a record that may not be there is not shown"
     assert answered(verification(dict.fromkeys(each, True)), asked_of(city, granted)).matched
 
 
@@ -291,6 +294,7 @@ def test_an_altered_entry_is_shown_as_not_proved(city, granted):
     text = page_of(client_of("zhou").get(f"/audit/{entry}/"))
     assert "未能证明" in text
     assert 'class="fail"' in text
+    assert "与检查点相符" not in text
     assert 'shield-check"></i>可证' not in text
 
 

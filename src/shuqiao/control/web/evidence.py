@@ -58,7 +58,7 @@ def _public_key(key_id: str) -> str:
     return _value("SELECT public_key FROM exchange.signing_key WHERE purpose = 'log' AND id = %s", key_id)
 
 
-def _value(query: str, parameter: object) -> str:
+def _value(query: str, parameter: str | int) -> str:
     with connection.cursor() as cursor:
         cursor.execute(query, [parameter])
         row = cursor.fetchone()

@@ -70,7 +70,14 @@ def draw(proof: AuditProof) -> Picture | None:
         own_y = y + _ROW
         lines += [_line(x, y, own_x, own_y), _line(x, y, other_x, own_y)]
         nodes.append(
-            Node(other_x, own_y, _BOX, sibling.hash[:8], "sib", _note(level, len(drawn), len(proof.path)))
+            Node(
+                other_x,
+                own_y,
+                _BOX,
+                _sibling_words(proof, len(drawn), level),
+                "sib",
+                _note(level, len(drawn), len(proof.path)),
+            )
         )
         kind = "leaf" if level == 1 else "path"
         note = str(Text("这一条", "This entry")) if level == 1 else ""
@@ -108,6 +115,19 @@ def _line(x1: float, y1: float, x2: float, y2: float) -> str:
     return f"M{x1:g} {y1 + 30:g}V{bend:g}H{x2:g}V{y2:g}"
 
 
+def _root_words(proof: AuditProof) -> Text:
+    if proof.proved:
+        return Text("树根 与检查点相符", "Root, as signed")
+    return Text("树根 与检查点不符", "Root, not as signed")
+
+
+def _sibling_words(proof: AuditProof, drawn: int, level: int) -> str:
+    """Show a sibling's hash, or how many siblings a box stands for."""
+    if level <= drawn:
+        return proof.path[level - 1].hash[:8]
+    return str(Text(f"{len(proof.path) - drawn} 个摘要", f"{len(proof.path) - drawn} hashes"))
+
+
 def _brief(text: str) -> str:
     return f"{text[:4]} {text[4:8]} … {text[-4:]}" if len(text) > 12 else text
 
@@ -116,9 +136,7 @@ def _as_list(
     proof: AuditProof, drawn: tuple[Sibling, ...], rest: tuple[Sibling, ...]
 ) -> tuple[tuple[str, Text, str], ...]:
     """List the path from the root down, as the picture shows it."""
-    found: list[tuple[str, Text, str]] = [
-        ("", Text("树根 与检查点相符", "Root, as signed"), _brief(proof.root))
-    ]
+    found: list[tuple[str, Text, str]] = [("", _root_words(proof), _brief(proof.root))]
     if rest:
         words = Text(
             f"兄弟 {len(drawn) + 1}–{len(proof.path)}", f"Siblings {len(drawn) + 1}–{len(proof.path)}"

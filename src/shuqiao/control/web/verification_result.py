@@ -71,6 +71,15 @@ class Result:
         return bool(self.rows) and all(row.matched for row in self.rows)
 
     @property
+    def found(self) -> bool:
+        """Whether the answer itself tells that there is a record: something agrees with it.
+
+        Only then is the record's code shown. An unknown number gets another random code on every call, so
+        two calls would tell that nobody is there.
+        """
+        return any(row.matched for row in self.rows)
+
+    @property
     def checked(self) -> frozenset[str]:
         """Fields whose check digit the plane has found right: it answers no others."""
         if self.answer is None:
