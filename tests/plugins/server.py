@@ -207,3 +207,11 @@ def django_db_modify_db_settings(hub_template: str) -> None:
 
     for config in (settings.DATABASES["default"], connections["default"].settings_dict):
         config["TEST"]["TEMPLATE"] = hub_template
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what touches PostgreSQL, so that it can be run on another server as well."""
+    for item in items:
+        names = set(getattr(item, "fixturenames", ()))
+        if names & {"pg_server", "hub_template", "db", "transactional_db"}:
+            item.add_marker(pytest.mark.database)
