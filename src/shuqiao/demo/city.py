@@ -67,18 +67,18 @@ MARKET_DATABASE = "market"
 
 
 def start_servers(home: Home, supervisor: Supervisor) -> None:
-    """Start both PostgreSQL servers: the hub's, and the one in which the departments keep their databases."""
+    """Start the hub's PostgreSQL, unless it has one elsewhere, and the one of the sample departments."""
     programs = postgres.runtime(home.data)
-    for name, server in (
-        ("hub-database", home.hub_server),
-        ("department-databases", home.departments_server),
-    ):
+    servers = [("department-databases", home.departments_server)]
+    if home.external_database is None:
+        servers.insert(0, ("hub-database", home.hub_server))
+    for name, server in servers:
         supervisor.adopt(name, partial(postgres.start, server, programs=programs), postgres.stop)
 
 
 def prepare_databases(home: Home) -> None:
     """Create the hub's and the vault's roles and databases."""
-    superuser = home.hub_server.url()
+    superuser = home.hub_superuser_url()
     hub.create_roles(superuser, {role: home.password(role) for role in hub.ROLES})
     hub.create_database(superuser, "shuqiao", "shuqiao_owner", control_schema=True)
     hub.create_database(superuser, "shuqiao_vault", "shuqiao_vault")
@@ -193,12 +193,12 @@ def enrol_nodes(home: Home, options: Options) -> None:
 
 
 def nats_url(options: Options) -> str:
-    """Where NATS listens."""
-    return f"tls://127.0.0.1:{options.nats_port}"
+    """Where NATS listens: our own server, or the one that `NATS_URL` names."""
+    return os.environ.get("NATS_URL") or f"tls://127.0.0.1:{options.nats_port}"
 
 
 def nats_program(home: Home, options: Options) -> Program:
-    """The message server."""
+    """The message server. Its configuration is written in any case: one of your own needs its accounts."""
     command = nats.nats_command(home.secrets, home.root / "data" / "nats", port=options.nats_port)
     return Program("nats", tuple(command))
 

@@ -33,6 +33,11 @@ def demo(arguments: argparse.Namespace) -> int:
         return 0
     if running is not None:
         _stop(home, running)
+    if arguments.fresh and home.external_database is not None:
+        print(
+            "--fresh deletes no database of yours: drop shuqiao and shuqiao_vault on the server of DATABASE_URL"
+        )
+        return 2
     if arguments.fresh:
         city.remove(home)
     options = city.Options(
@@ -170,8 +175,10 @@ class _City:
     def _start(self) -> None:
         home, options = self._home, self._options
         self._say("starting the processes")
-        self._supervisor.start(city.nats_program(home, options))
-        _wait_for_port(options.nats_port)
+        messages = city.nats_program(home, options)
+        if "NATS_URL" not in os.environ:
+            self._supervisor.start(messages)
+            _wait_for_port(options.nats_port)
         for program in city.hub_programs(home, options):
             self._supervisor.start(program)
         city.enrol_nodes(home, options)

@@ -11,11 +11,24 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, urlsplit, urlunsplit
 
 from shuqiao.embedded import hub
 from shuqiao.embedded.postgres import PostgresServer
 from shuqiao.embedded.processes import is_root
 from shuqiao.security.keys import random_secret_file
+
+
+def with_database(url: str, database: str, role: str | None = None, password: str = "") -> str:
+    """The same server's URL for another database and, where given, another role."""
+    parts = urlsplit(url)
+    if role is None:
+        return urlunsplit(parts._replace(path=f"/{database}"))
+    place = parts.netloc.rpartition("@")[2]
+    return urlunsplit(
+        parts._replace(path=f"/{database}", netloc=f"{role}:{quote(password, safe='')}@{place}")
+    )
+
 
 MAX_SOCKET_PATH = 90
 """A Unix socket's path may have 107 characters; the server adds its file name to the folder's."""
@@ -26,11 +39,16 @@ class Home:
     """All places of one city, drawn from `SHUQIAO_HOME`."""
 
     root: Path
+    external_database: str | None = None
 
     @classmethod
     def from_environment(cls) -> "Home":
-        """The home that `SHUQIAO_HOME` names, or `.shuqiao` in the working folder."""
-        return cls(Path(os.environ.get("SHUQIAO_HOME", ".shuqiao")).resolve())
+        """The home that `SHUQIAO_HOME` names, or `.shuqiao` in the working folder.
+
+        `DATABASE_URL`, a superuser's, puts the hub's and the vault's databases on a server of one's own.
+        """
+        root = Path(os.environ.get("SHUQIAO_HOME", ".shuqiao")).resolve()
+        return cls(root, os.environ.get("DATABASE_URL") or None)
 
     @property
     def data(self) -> Path:
@@ -89,9 +107,17 @@ class Home:
         """The password called `name`, made when first asked for."""
         return random_secret_file(self.secrets / "passwords" / name, 24).hex()
 
+    def hub_superuser_url(self, database: str = "postgres") -> str:
+        """The superuser's URL of one of the hub's databases."""
+        if self.external_database is None:
+            return self.hub_server.url(database)
+        return with_database(self.external_database, database)
+
     def hub_url(self, role: str, database: str = "shuqiao") -> str:
         """URL of the hub's database for one process's role."""
-        return self.hub_server.url(database, role, self.password(role))
+        if self.external_database is None:
+            return self.hub_server.url(database, role, self.password(role))
+        return with_database(self.external_database, database, role, self.password(role))
 
     def make(self) -> None:
         """Create the folders; the shared ones may be entered by everybody but read only by their owners."""
