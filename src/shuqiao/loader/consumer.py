@@ -1,9 +1,13 @@
-"""One department's batches, in order: the next is checked while the one before is being merged.
+"""One department's batches, in order: the next ones are checked while the one before is being merged.
 
 Every message ends in exactly one of four ways: merged and acknowledged after the commit; acknowledged because
 the ledger has it already; refused whole, noted in ledger and audit log, and taken out of the stream; or given
 back, to come again when what it waits for is there. A batch leaves its node's spool only with the receipt, so
 taking a message out of the stream never loses it.
+
+Up to three batches stand in the line: one being merged, two at the vault, which stores them in this order.
+Each waits for the one before it, so a failure ahead is a failure of all behind it, and the ledger takes no
+batch out of its turn, whatever happens here.
 """
 
 from __future__ import annotations
@@ -12,6 +16,7 @@ import asyncio
 import hashlib
 import logging
 import traceback
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -25,11 +30,12 @@ from nats.js.errors import NotFoundError
 
 from shuqiao.loader import ledger
 from shuqiao.loader.ledger import Counts, Merge
-from shuqiao.loader.prepare import check_sequence, separate, trust
+from shuqiao.loader.prepare import Trusted, check_sequence, separate, trust
 from shuqiao.loader.streams import ensure_consumer
 from shuqiao.rules.errors import BatchError, BatchMalformed, BatchOutOfSequence
 from shuqiao.security.keys import SigningKey
 from shuqiao.wire.batch_receipt import BatchReceipt, Refusal, sign_receipt
+from shuqiao.wire.package import Manifest
 from shuqiao.wire.subjects import STREAM, consumer_name, parse_subject
 from shuqiao.wire.vault import VaultClient, VaultError
 
@@ -37,6 +43,9 @@ _log = logging.getLogger("shuqiao.loader")
 _ZONE = ZoneInfo("Asia/Shanghai")
 _FETCH = 2
 _FETCH_S = 5.0
+_BUSY_S = 0.5
+"""While batches are in the line, their failures are looked for this often."""
+_IN_LINE = 3
 _RETRY_S = 1.0
 _FAILED_S = 10.0
 _GIVE_UP_AFTER = 15
@@ -89,7 +98,7 @@ class DepartmentConsumer:
         self._shop = workshop
         self._department = department
         self._last: dict[str, int] = {}
-        self._merging: asyncio.Task[None] | None = None
+        self._line: deque[asyncio.Task[None]] = deque()
 
     async def run(self) -> None:
         """Work until cancelled, starting afresh after any outage."""
@@ -114,73 +123,98 @@ class DepartmentConsumer:
         try:
             while True:
                 try:
-                    messages = await subscription.fetch(_FETCH, timeout=_FETCH_S)
+                    messages = await subscription.fetch(_FETCH, timeout=_BUSY_S if self._line else _FETCH_S)
                 except TimeoutError:
                     messages = []
+                    await self._finish()
                 for message in messages:
+                    await self._finish(but=_IN_LINE - 1)
                     await self._handle(message)
-                await self._finish()
         finally:
-            if self._merging is not None:
-                self._merging.cancel()
-                await asyncio.gather(self._merging, return_exceptions=True)
-                self._merging = None
+            for task in self._line:
+                task.cancel()
+            await asyncio.gather(*self._line, return_exceptions=True)
+            self._line.clear()
             await subscription.unsubscribe()
 
     async def _handle(self, message: Msg) -> None:
+        """Put a batch that is next into the line; whatever else it may be is settled after the line."""
+        resource = None
         try:
-            department, resource = parse_subject(message.subject)
-        except ValueError:
-            await self._finish()
-            await self._refuse(message, None, BatchMalformed(part="subject"))
-            return
-        try:
-            batch = await self._prepare(department, resource, message)
-            if batch is None:
-                await self._finish()
-                await message.ack()
+            department, resource = _addressed(message)
+            batch = await trust(self._shop.pool, department, resource, message.data)
+            if await self._is_next(batch.manifest):
+                self._last[resource] = batch.manifest.sequence
+                before = self._line[-1] if self._line else None
+                self._line.append(asyncio.create_task(self._work(batch, message, before)))
                 return
         except BatchOutOfSequence as early:
             await self._finish()
-            await self._give_back(message, resource, early)
-            return
+            await self._give_back(message, early)
         except BatchError as refusal:
             await self._finish()
-            await self._refuse(message, resource, refusal)
-            return
-        await self._finish()
-        self._last[resource] = batch.sequence
-        self._merging = asyncio.create_task(self._merge(batch, message))
+            merged = 0 if resource is None else self._last.get(resource, 0)
+            await self._refuse(message, resource, refusal, merged)
+        else:
+            await self._finish()
+            await self._settle_repeated(batch.manifest, message)
 
-    async def _prepare(self, department: str, resource: str, message: Msg) -> Merge | None:
-        """Return what is to be merged, or None where the ledger has the batch already."""
-        pool = self._shop.pool
-        batch = await trust(pool, department, resource, message.data)
+    async def _is_next(self, manifest: Manifest) -> bool:
+        """Say whether a batch follows the last one of the line or the ledger; False if it came before."""
+        resource = manifest.resource
         if resource not in self._last:
-            self._last[resource] = await ledger.last_sequence(pool, department, resource)
-        if not check_sequence(batch.manifest, self._last[resource]):
-            return None
-        return await separate(self._shop.vault, batch, self._shop.today())
+            pool = self._shop.pool
+            self._last[resource] = await ledger.last_sequence(pool, manifest.department, resource)
+        return check_sequence(manifest, self._last[resource])
 
-    async def _finish(self) -> None:
-        """Wait until the batch before is merged; its failure is raised here."""
-        if self._merging is not None:
-            task, self._merging = self._merging, None
-            await task
+    async def _settle_repeated(self, manifest: Manifest, message: Msg) -> None:
+        """Take a batch that the ledger has out of the stream; one that the line failed to merge stays."""
+        merged = await ledger.last_sequence(self._shop.pool, manifest.department, manifest.resource)
+        if manifest.sequence <= merged:
+            await message.ack()
+        else:
+            self._last.pop(manifest.resource, None)
+            await message.nak(delay=_RETRY_S)
 
-    async def _merge(self, batch: Merge, message: Msg) -> None:
+    async def _finish(self, but: int = 0) -> None:
+        """Wait until at most `but` batches are left in the line; a failure is raised here."""
+        while len(self._line) > but:
+            await self._line[0]
+            self._line.popleft()
+
+    async def _work(self, batch: Trusted, message: Msg, before: asyncio.Task[None] | None) -> None:
+        """Check and separate a batch at once, and merge it after the one before it.
+
+        Where that one failed, its failure is raised here, and this one is not merged either.
+        """
+        refusal, merge = None, None
+        try:
+            merge = await separate(self._shop.vault, batch, self._shop.today())
+        except BatchError as error:
+            refusal = error
+        if before is not None:
+            await before
+        if merge is not None:
+            refusal = await self._merge(merge, message)
+        if refusal is not None:
+            # The batches behind it find the ledger without it, and wait for it in the stream.
+            manifest = batch.manifest
+            self._last.pop(manifest.resource, None)
+            await self._refuse(message, manifest.resource, refusal, manifest.sequence - 1)
+
+    async def _merge(self, batch: Merge, message: Msg) -> BatchError | None:
+        """Merge and acknowledge, or return why the batch is refused."""
         try:
             counts = await self._commit(batch)
         except asyncpg.DataError:
             # A value that no check foresaw must not stop the department for ever.
-            self._last.pop(batch.resource, None)
-            await self._refuse(message, batch.resource, BatchMalformed(part="plain"))
-            return
+            return BatchMalformed(part="plain")
         except asyncpg.ObjectNotInPrerequisiteStateError:
-            # Another loader merged it meanwhile: the ledger is read again when the message comes back.
+            # Another loader merged it meanwhile, or the one before it was refused: the ledger is read again
+            # when the message comes back.
             self._last.pop(batch.resource, None)
             await message.nak(delay=_RETRY_S)
-            return
+            return None
         self._shop.refusals.pop((batch.department, batch.resource), None)
         _log.info(
             "batch_merged %s %s sequence=%d accepted=%d inserted=%d updated=%d rejected=%d",
@@ -193,6 +227,7 @@ class DepartmentConsumer:
             len({fault.row for fault in batch.rejected}),
         )
         await message.ack()
+        return None
 
     async def _commit(self, batch: Merge) -> Counts:
         """Merge, sign and keep the receipt in one transaction."""
@@ -215,18 +250,26 @@ class DepartmentConsumer:
             await ledger.store_receipt(connection, batch.department, batch.resource, batch.sequence, text)
         return counts
 
-    async def _give_back(self, message: Msg, resource: str, early: BatchOutOfSequence) -> None:
+    async def _give_back(self, message: Msg, early: BatchOutOfSequence) -> None:
         if message.metadata.num_delivered > _GIVE_UP_AFTER:
-            _log.warning("batch_too_early %s %s %s", self._department, resource, early.fields)
+            _log.warning("batch_too_early %s %s", self._department, early.fields)
             await message.term()
         else:
             await message.nak(delay=_RETRY_S)
 
-    async def _refuse(self, message: Msg, resource: str | None, refusal: BatchError) -> None:
+    async def _refuse(self, message: Msg, resource: str | None, refusal: BatchError, merged: int) -> None:
+        """Note a refusal and take the message out of the stream; `merged` is the last batch merged before."""
         digest = hashlib.sha256(message.data).digest()
         await ledger.refuse(self._shop.pool, self._department, resource, refusal.code, digest)
         if resource is not None:
-            hint = Refusal(self._last.get(resource, 0), refusal.code)
-            self._shop.refusals[(self._department, resource)] = hint
+            self._shop.refusals[(self._department, resource)] = Refusal(merged, refusal.code)
         _log.warning("batch_refused %s %s %s", self._department, resource, refusal.code)
         await message.term()
+
+
+def _addressed(message: Msg) -> tuple[str, str]:
+    """Return the department and the resource on whose subject a message came."""
+    try:
+        return parse_subject(message.subject)
+    except ValueError:
+        raise BatchMalformed(part="subject") from None

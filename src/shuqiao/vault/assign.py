@@ -6,10 +6,12 @@ any crash on either side.
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from uuid import UUID
 
 import msgspec
@@ -267,6 +269,19 @@ class _RandomIds:
         raw[6] = raw[6] & 0x0F | 0x40
         raw[8] = raw[8] & 0x3F | 0x80
         return FastUUID(bytes(raw))
+
+
+@asynccontextmanager
+async def place_in_line(line: asyncio.Lock) -> AsyncIterator[asyncio.Task[Literal[True]]]:
+    """Queue for `line` now, await the turn later: batches are prepared side by side, stored as they came."""
+    turn = asyncio.create_task(line.acquire())
+    try:
+        yield turn
+    finally:
+        if turn.done() and not turn.cancelled():
+            line.release()
+        else:
+            turn.cancel()
 
 
 async def store_batch(

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from shuqiao.rules.normalise import normalise, normalise_value
 from shuqiao.vault import store
-from shuqiao.vault.assign import BatchOrigin, blind_row, store_batch
+from shuqiao.vault.assign import BatchOrigin, BlindRow, blind_row, place_in_line, store_batch
 from shuqiao.vault.batch import (
     BatchUnreadable,
     ResourceForm,
@@ -47,6 +47,7 @@ from shuqiao.wire.vault import (
     Reveal,
     Revealed,
     RevealResult,
+    RowFault,
 )
 
 if TYPE_CHECKING:
@@ -135,7 +136,29 @@ class Operations:
 
     async def assign(self, client: str, request: Assign) -> Assigned:
         """Store a batch; raises BatchUnreadable when it can't be opened or has a wrong form."""
-        form = _form_of(request.resource, request.spec)
+        # Batches wait for each other here, not in the database, where each would hold a connection that
+        # verifications need.
+        async with place_in_line(self._storing) as turn:
+            form = _form_of(request.resource, request.spec)
+            rows, faults = await self._prepare(request, form)
+            origin = BatchOrigin(
+                form,
+                request.spec,
+                request.department,
+                request.sequence,
+                client,
+                entries_digest(request.entries),
+            )
+            await turn
+            answer = await store_batch(self._pool, self._keys, origin, rows)
+        self._known.pop(request.resource, None)
+        return Assigned(
+            request.id,
+            tuple(sorted(answer, key=lambda row: row.row)),
+            tuple(sorted(faults, key=lambda fault: fault.row)),
+        )
+
+    async def _prepare(self, request: Assign, form: ResourceForm) -> tuple[list[BlindRow], list[RowFault]]:
         context = sealing_context(request.department, request.resource, request.sequence)
         part = open_batch(self._sealing_key, request.sealed, context, form, request.rows)
         prepared, faults = [], []
@@ -150,24 +173,7 @@ class Operations:
             blind_rows.append(blind_row(self._keys, form, row))
             if place % 512 == 511:
                 await asyncio.sleep(0)
-        origin = BatchOrigin(
-            form,
-            request.spec,
-            request.department,
-            request.sequence,
-            client,
-            entries_digest(request.entries),
-        )
-        # Batches wait for each other here, not in the database, where each would hold a connection that
-        # verifications need.
-        async with self._storing:
-            answer = await store_batch(self._pool, self._keys, origin, blind_rows)
-        self._known.pop(request.resource, None)
-        return Assigned(
-            request.id,
-            tuple(sorted(answer, key=lambda row: row.row)),
-            tuple(sorted(faults + duplicates, key=lambda fault: fault.row)),
-        )
+        return blind_rows, faults + duplicates
 
     async def _known_of(self, resource: str) -> _Known | None:
         known = self._known.get(resource)
