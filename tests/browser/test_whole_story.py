@@ -16,12 +16,14 @@ from tests.plugins.city import City
 pytestmark = [pytest.mark.browser, pytest.mark.acceptance, pytest.mark.timeout(600)]
 
 
-def _call(city: City, **claims: str) -> subprocess.CompletedProcess[str]:
+def _call(
+    city: City, application: str = "app-housing-rental", **claims: str
+) -> subprocess.CompletedProcess[str]:
     """The housing department's own system asks through the signed interface."""
     said = {"mother_name": STORY_MOTHER_NAME, "mother_citizen_id_number": STORY_MOTHER_ID} | claims
     pairs = [part for item, value in said.items() for part in ("--claim", f"{item}={value}")]
     return city.run(
-        "call", "verify", "--app", "app-housing-rental", "--resource", story.BIRTH,
+        "call", "verify", "--app", application, "--resource", story.BIRTH,
         "--subject", STORY_CHILD_CERTIFICATE, "--case", "GZF-2026-004417", *pairs,
     )  # fmt: skip
 
@@ -39,9 +41,8 @@ def _entries(city: City, event: str) -> list[tuple[str, str, str]]:
 @pytest.mark.requirement("REQ-08")
 def test_from_the_catalogue_to_the_proof_and_the_end(visits: Visits, city: City) -> None:
     clerk, reviewer = visits.visitor("lin"), visits.visitor("chen")
-    assert json.loads(_call(city).stdout)["code"] == "not_available", (
-        "no grant yet: nothing exists for this caller"
-    )
+    without_grant = json.loads(_call(city, "app-education-enrolment").stdout)
+    assert without_grant["code"] == "not_available", "nothing exists for a caller who holds no grant"
 
     clerk.see("/catalogue/?q=出生")
     expect(clerk.page.locator("article.sq-hit").first).to_contain_text("出生登记信息")

@@ -176,7 +176,20 @@ def test_single_results_of_a_grant_that_answers_together_are_not_told_to_the_cal
     assert owner.body == body
     assert audit_proof(city.viewer("zhou"), entry).body == body
     each = append("verify", body.replace('"all"', '"each"'))
-    assert "mother_name" in audit_proof(city.viewer("lin"), each).body
+    caller = audit_proof(city.viewer("lin"), each)
+    assert any("mother_name" in value for _, value in caller.facts)
+
+
+def test_the_log_does_not_tell_the_caller_whether_a_person_is_there(city):
+    said = '{"match":"each","identity":{"mother_name":false}}\n'
+    there = append("verify", said + '{"found":true,"record":"' + str(UUID(int=7)) + '","version":3}')
+    absent = append("verify", said + '{"found":false,"record":"' + str(UUID(int=8)) + '","version":null}')
+    lin, chen = city.viewer("lin"), city.viewer("chen")
+    first, second = audit_proof(lin, there), audit_proof(lin, absent)
+    assert first.facts == second.facts
+    assert {first.body, second.body, first.salt, second.salt} == {""}
+    assert {row.record for row in audit_page(lin, AuditFilters(event="verify")).rows} == {""}
+    assert '"found":false' in audit_proof(chen, absent).body, "the owner sees all of it"
 
 
 def test_the_list_can_be_narrowed_to_days_of_the_city(city, submitted):

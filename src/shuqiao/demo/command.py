@@ -34,9 +34,7 @@ def demo(arguments: argparse.Namespace) -> int:
     if running is not None:
         _stop(home, running)
     if arguments.fresh and home.external_database is not None:
-        print(
-            "--fresh deletes no database of yours: drop shuqiao and shuqiao_vault on the server of DATABASE_URL"
-        )
+        print("--fresh deletes no database of yours: drop shuqiao and shuqiao_vault there yourself")
         return 2
     if arguments.fresh:
         city.remove(home)

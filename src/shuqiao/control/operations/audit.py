@@ -62,7 +62,7 @@ def audit_page(viewer: Viewer, filters: AuditFilters, before: str = "") -> Audit
     where, values = _conditions(viewer, filters, before)
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT {_COLUMNS} FROM audit.entry e LEFT JOIN audit.leaf l ON l.entry_id = e.id"
+            f"SELECT {_COLUMNS}, e.provider FROM audit.entry e LEFT JOIN audit.leaf l ON l.entry_id = e.id"
             f" WHERE {where} ORDER BY e.occurred_at DESC, e.id DESC LIMIT {PAGE_SIZE + 1}",
             values,
         )
@@ -70,7 +70,11 @@ def audit_page(viewer: Viewer, filters: AuditFilters, before: str = "") -> Audit
         cursor.execute("SELECT coalesce(max(size), 0) FROM audit.checkpoint")
         total = cursor.fetchone()
     departments = department_refs()
-    rows = _rows(found[:PAGE_SIZE], departments)
+    shown = _rows([row[:11] for row in found[:PAGE_SIZE]], departments)
+    rows = tuple(
+        row if _sees_record(viewer, stored[11]) else replace(row, record="")
+        for row, stored in zip(shown, found, strict=False)
+    )
     more = len(found) > PAGE_SIZE
     return AuditPage(
         rows=rows,
@@ -194,26 +198,33 @@ def audit_proof(viewer: Viewer, entry: str) -> AuditProof:
         newest = cursor.fetchone()
     if found is None:
         raise NotFound
-    shows_body = found[11] == viewer.department.code or viewer.can(Capability.AUDIT_VIEW_ALL)
     proof = _proof(_rows([found[:11]], department_refs())[0], found[12:], newest)
-    return proof if shows_body else _without_single_results(proof)
+    return proof if _sees_record(viewer, found[11]) else _as_the_caller_may_know(proof)
 
 
-def _without_single_results(proof: AuditProof) -> AuditProof:
-    """Withhold from the caller what its grant withholds: how single items compared when all answer together.
+def _sees_record(viewer: Viewer, provider: object) -> bool:
+    """Say whether the viewer may know which record an entry is about: its owner and supervision may."""
+    return provider == viewer.department.code or viewer.can(Capability.AUDIT_VIEW_ALL)
 
-    The checks were made over the whole body; its salt stays back too, or the results could be tried out.
+
+def _as_the_caller_may_know(proof: AuditProof) -> AuditProof:
+    """Withhold what an answer withholds: whether there is a record, and single results answered together.
+
+    The checks were made over the whole body; its salt stays back too, or what is withheld could be tried out.
     """
+    if proof.row.event != "verify":
+        return proof
     first = proof.body.partition("\n")[0]
     try:
         together = json.loads(first).get("match") == "all"
     except ValueError:
-        together = False
-    if not together:
-        return proof
-    hidden = {labels.FACTS[key] for key in ("identity", "matches")}
+        together = True
+    keys_hidden = {"found", "record", "version", "identity_version"}
+    hidden = {labels.FACTS.get(key, Text(key, key)) for key in keys_hidden}
+    if together:
+        hidden |= {labels.FACTS[key] for key in ("identity", "matches")}
     facts = tuple(fact for fact in proof.facts if fact[0] not in hidden)
-    return replace(proof, body="", salt="", facts=facts)
+    return replace(proof, row=replace(proof.row, record=""), body="", salt="", facts=facts)
 
 
 _Stored = tuple[str | None, bytes, bytes, bytes | None]
