@@ -53,7 +53,8 @@ class City:
 
     def run(self, *arguments: str, timeout_s: float = 240) -> subprocess.CompletedProcess[str]:
         """Run `shuqiao ARGUMENTS` in this city's home."""
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("SHUQIAO_")}
+        elsewhere = ("SHUQIAO_", "DATABASE_URL", "NATS_URL")
+        environment = {k: v for k, v in os.environ.items() if not k.startswith(elsewhere)}
         return subprocess.run(
             [sys.executable, "-m", "shuqiao.cli", *arguments],
             env=environment | {"SHUQIAO_HOME": str(self.home)},

@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 
 import psycopg
+from psycopg import sql
 
 from shuqiao.demo import sources
 from shuqiao.demo.home import Home
@@ -58,6 +59,11 @@ class Source:
 
     department: str
     database: str
+
+    @property
+    def node_role(self) -> str:
+        """The role with which the node reads its department's database."""
+        return f"{self.database}_node"
 
 
 SOURCES = (Source("440100-health", "health"), Source("440100-police", "police"))
@@ -104,7 +110,20 @@ def prepare_sources(home: Home, options: Options, say: Say) -> None:
         enterprises=options.enterprises,
         market_url=url(MARKET_DATABASE),
     )
+    for source in SOURCES:
+        _let_node_read(home, source)
     marker.touch()
+
+
+def _let_node_read(home: Home, source: Source) -> None:
+    """Give the node a role of its own that reads the department's tables and nothing else; idempotent."""
+    role = sql.Identifier(source.node_role)
+    with psycopg.connect(home.departments_server.url(source.database), autocommit=True) as connection:
+        known = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [source.node_role]).fetchone()
+        verb = sql.SQL("ALTER" if known else "CREATE")
+        password = sql.Literal(home.password(source.node_role))
+        connection.execute(sql.SQL("{} ROLE {} LOGIN PASSWORD {}").format(verb, role, password))
+        connection.execute(sql.SQL("GRANT SELECT ON ALL TABLES IN SCHEMA public TO {}").format(role))
 
 
 def prepare_keys(home: Home) -> None:
@@ -281,7 +300,9 @@ def node_programs(home: Home, options: Options) -> list[Program]:
             "NODE_CREDS": str(folder / "node.creds"),
             "NODE_CA": str(home.secrets / "ca.pem"),
             "NODE_MAPPING": str(folder / "mappings"),
-            "NODE_SOURCE_URL": home.departments_server.url(source.database),
+            "NODE_SOURCE_URL": home.departments_server.url(
+                source.database, source.node_role, home.password(source.node_role)
+            ),
         }
         programs.append(Program(f"node-{source.department}", python("-m", "shuqiao.edge.main"), environment))
     return programs
