@@ -10,10 +10,12 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import psycopg
 import pytest
 
+from shuqiao.vault.main import open_waiting_pool
 from shuqiao.vault.settings import SettingsInvalid, load_settings
 from shuqiao.vault.store import ASSIGN_LOCK
 from shuqiao.wire.vault import VaultUnavailable
@@ -81,10 +83,50 @@ def test_second_vault_is_refused(vault: Vault) -> None:
     assert vault.process is not None and vault.process.poll() is None
 
 
-def test_no_secret_in_words_about_a_database_that_is_away(vault_home: Vault) -> None:
-    url = "postgresql://shuqiao_vault:geheim@127.0.0.1:1/nowhere"
+def test_a_database_that_refuses_is_not_waited_for_and_its_secret_not_told(vault_home: Vault) -> None:
+    url = vault_home.url.replace("shuqiao_vault:", "shuqiao_vault:geheim", 1)
+    started = time.monotonic()
     status, words = refusal(vault_home, VAULT_DATABASE_URL=url)
     assert status == 1 and "geheim" not in words
+    assert time.monotonic() - started < 20 and "waiting_for_database" not in words
+
+
+async def test_waits_for_a_database_that_starts_later(vault_home: Vault) -> None:
+    """Both start at once after a power cut; the vault says what it waits for, without the password."""
+    later = vault_home.folder / "later"
+    url = vault_home.url
+    true_folder = parse_qs(urlsplit(url).query)["host"][0]
+    vault_home.url = url.replace(true_folder, str(later), 1)
+    starting = asyncio.create_task(asyncio.to_thread(vault_home.start))
+    await asyncio.to_thread(until, lambda: log_of(vault_home).count("waiting_for_database") >= 2)
+    assert " ready" not in log_of(vault_home)
+    later.symlink_to(true_folder)
+    await starting
+    assert len((await vault_home.assign([birth(1)])).rows) == 1
+    assert urlsplit(url).password not in log_of(vault_home)
+
+
+def test_ends_while_it_waits_for_its_database(vault_home: Vault) -> None:
+    vault_home.url = "postgresql://shuqiao_vault:geheim@127.0.0.1:1/nowhere"
+    with vault_home.log.open("wb") as output:
+        waiting = subprocess.Popen(
+            [sys.executable, "-m", "shuqiao.vault.main"], env=vault_home.environment(), stderr=output
+        )
+    until(lambda: "waiting_for_database" in log_of(vault_home))
+    waiting.send_signal(signal.SIGTERM)
+    assert waiting.wait(timeout=10) == 0
+    assert "geheim" not in log_of(vault_home) and "Traceback" not in log_of(vault_home)
+
+
+async def test_a_database_that_never_comes_ends_the_wait() -> None:
+    url = "postgresql://shuqiao_vault:geheim@127.0.0.1:1/nowhere"
+    with pytest.raises(OSError, match="Connect"):
+        await open_waiting_pool(url, asyncio.Event(), patience_s=1.2)
+
+
+def log_of(vault: Vault) -> str:
+    """What the process has written so far."""
+    return vault.log.read_text() if vault.log.exists() else ""
 
 
 async def test_ends_in_order_and_finishes_what_is_under_way(vault: Vault) -> None:

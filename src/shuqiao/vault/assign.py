@@ -7,8 +7,7 @@ any crash on either side.
 from __future__ import annotations
 
 import asyncio
-import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
@@ -21,7 +20,7 @@ from asyncpg.pgproto.pgproto import UUID as FastUUID
 
 from shuqiao.rules.normalise import normalise_value
 from shuqiao.vault.batch import PreparedRow, ResourceForm, decode_content, own_identifier
-from shuqiao.vault.keys import VaultKeys
+from shuqiao.vault.keys import VaultKeys, random_pieces
 from shuqiao.vault.store import ASSIGN_LOCK, log_operation
 from shuqiao.wire.vault import AssignedRow
 
@@ -71,6 +70,11 @@ INSERT INTO vault.resource (id, spec) VALUES ($1, $2)
 ON CONFLICT (id) DO UPDATE SET spec = excluded.spec, updated_at = now()
 WHERE vault.resource.spec IS DISTINCT FROM excluded.spec
 """
+
+_IDS_AT_ONCE = 512
+# The sixth byte of an id holds its version, the eighth its variant, above random bits.
+_VERSION_4 = bytes([value & 0x0F | 0x40 for value in range(256)])
+_VARIANT = bytes([value & 0x3F | 0x80 for value in range(256)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +149,7 @@ class BatchDecider:
         self._origin = origin
         self._existing = existing
         self._subjects = subjects
-        self._ids = _RandomIds()
+        self._ids = _random_ids()
         self.changes = Changes()
 
     def changed_records(self, rows: Sequence[BlindRow]) -> list[UUID]:
@@ -175,7 +179,7 @@ class BatchDecider:
         return mark != held.content and not self._is_older(held)
 
     def _add(self, row: BlindRow) -> None:
-        record = self._ids.next()
+        record = next(self._ids)
         subject = self._new_subject() if row.own is None else self._subject_of(*row.own)
         place = (record, self._origin.form.resource, row.key)
         self.changes.records.append(place + self._row_values(row, record, subject, 1))
@@ -241,7 +245,7 @@ class BatchDecider:
         self.changes.identifiers.append((*identifier, subject, self._keys.version))
 
     def _new_subject(self) -> UUID:
-        subject = self._ids.next()
+        subject = next(self._ids)
         self.changes.subjects.append((subject,))
         return subject
 
@@ -254,21 +258,15 @@ class BatchDecider:
         self.changes.answer.append(AssignedRow(row.source.row, record, subject, version))
 
 
-class _RandomIds:
-    """Random ids (UUID version 4), drawn from the system many at a time."""
-
-    def __init__(self) -> None:
-        self._bytes = b""
-        self._position = 0
-
-    def next(self) -> UUID:
-        if self._position == len(self._bytes):
-            self._bytes, self._position = os.urandom(16 * 512), 0
-        raw = bytearray(self._bytes[self._position : self._position + 16])
-        self._position += 16
-        raw[6] = raw[6] & 0x0F | 0x40
-        raw[8] = raw[8] & 0x3F | 0x80
-        return FastUUID(bytes(raw))
+def _random_ids() -> Iterator[UUID]:
+    """Give random ids (UUID version 4) without end."""
+    for piece in random_pieces(16 * _IDS_AT_ONCE, 1):
+        raw = bytearray(piece)
+        raw[6::16] = raw[6::16].translate(_VERSION_4)
+        raw[8::16] = raw[8::16].translate(_VARIANT)
+        many = bytes(raw)
+        for start in range(0, len(many), 16):
+            yield FastUUID(many[start : start + 16])
 
 
 @asynccontextmanager

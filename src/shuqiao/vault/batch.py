@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -16,7 +16,7 @@ import pyarrow as pa
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from shuqiao.rules import errors
-from shuqiao.rules.identifiers import check_citizen_id, check_identifier
+from shuqiao.rules.identifiers import Finding, check_citizen_id, checker_of
 from shuqiao.rules.normalise import normalise_value
 from shuqiao.security.sealing import SealRefusedError, open_sealed
 from shuqiao.wire.package import decode_part
@@ -163,15 +163,24 @@ def _read_slice(
 
 def _read_column(form: ResourceForm, item: ItemSpec, values: Sequence[object]) -> _Column:
     texts = [value if type(value) is str else _text(value) for value in values]
+    required = item.required or item.field == form.key.field
+    check = checker_of(item.kind, item.field)
+    takes_shortcut = item.type != "date" and item.kind in _SHORTCUT_KINDS and item.codes is None
     faults: dict[int, str] = {}
     normal = []
-    required = item.required or item.field == form.key.field
     for index, text in enumerate(texts):
-        code = None if text is None else _fault_as_written(item, text)
-        form_of_text = "" if text is None or code is not None else _normalised(item, text)
+        # Most values are in their one form already, and finding that out is several times quicker than
+        # bringing them into it. A test holds this shortcut against `rules.normalise`.
+        if takes_shortcut and text is not None and len(text) <= MAX_TEXT_CHARS and _IN_FORM.fullmatch(text):
+            form_of_text, code = text, None
+        else:
+            code = None if text is None else _fault_as_written(item, text)
+            form_of_text = (
+                "" if text is None or code is not None else normalise_value(item.kind, item.type, text)
+            )
         normal.append(form_of_text)
         if code is None:
-            code = _fault_in_form(item, form_of_text, required)
+            code = _fault_in_form(check, form_of_text, required)
         if code is not None:
             faults[index] = code
     return _Column(item, texts, normal, faults)
@@ -223,14 +232,6 @@ def _text(value: object) -> str | None:
             return None
 
 
-def _normalised(item: ItemSpec, text: str) -> str:
-    # Most values are in their one form already, and finding that out is several times quicker than
-    # bringing them into it. A test holds this shortcut against `rules.normalise`.
-    if item.type != "date" and item.kind in _SHORTCUT_KINDS and _IN_FORM.fullmatch(text):
-        return text
-    return normalise_value(item.kind, item.type, text)
-
-
 def _fault_as_written(item: ItemSpec, text: str) -> str | None:
     limit = MAX_PICTURE_BYTES * 4 // 3 + 4 if item.type == "image" else MAX_TEXT_CHARS
     if len(text) > limit:
@@ -240,12 +241,11 @@ def _fault_as_written(item: ItemSpec, text: str) -> str | None:
     return None
 
 
-def _fault_in_form(item: ItemSpec, normalised: str, required: bool) -> str | None:
+def _fault_in_form(check: Callable[[str], Finding] | None, normalised: str, required: bool) -> str | None:
     if not normalised:
         return errors.ItemRequired.code if required else None
-    finding = check_identifier(item.kind, normalised, field=item.field)
-    if finding.code is None:
-        return None
+    found = None if check is None else check(normalised).code
     # Length, characters and check digit share one refusal; only an impossible birth date has its own.
-    impossible = finding.code == errors.DateImpossible.code
-    return errors.DateImpossible.code if impossible else errors.IdentifierCheckDigit.code
+    if found is None or found == errors.DateImpossible.code:
+        return found
+    return errors.IdentifierCheckDigit.code

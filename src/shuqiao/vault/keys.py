@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import hmac
 import os
+from collections.abc import Iterator
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hmac import HMAC
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 MASTER_KEY_BYTES = 32
 NAME_BLIND_BYTES = 16
 _NONCE_BYTES = 12
+_NONCES_AT_ONCE = 512
 
 
 class VaultKeys:
@@ -28,10 +30,11 @@ class VaultKeys:
             raise ValueError("the master key must have 32 bytes")
         self.version = version
         # Feeding a key into HMAC costs more than the message, so it is done once and copied.
-        self._record_key = hmac.new(_derive(master, "record key", version), digestmod="sha256")
-        self._identifier = hmac.new(_derive(master, "identifier", version), digestmod="sha256")
-        self._name = hmac.new(_derive(master, "name", version), digestmod="sha256")
-        self._content = hmac.new(_derive(master, "content", version), digestmod="sha256")
+        self._record_key = _keyed(_derive(master, "record key", version))
+        self._identifier = _keyed(_derive(master, "identifier", version))
+        self._name = _keyed(_derive(master, "name", version))
+        self._content = _keyed(_derive(master, "content", version))
+        self._nonces = random_pieces(_NONCE_BYTES, _NONCES_AT_ONCE)
         self._payload = AESGCM(_derive(master, "payload", version))
         self.check_value = hashlib.sha256(_derive(master, "check", version)).digest()
 
@@ -53,7 +56,7 @@ class VaultKeys:
 
     def encrypt(self, record_id: bytes, content: bytes) -> bytes:
         """Encrypt a record's content; it opens under this record id only."""
-        nonce = os.urandom(_NONCE_BYTES)
+        nonce = next(self._nonces)
         return nonce + self._payload.encrypt(nonce, content, record_id)
 
     def decrypt(self, record_id: bytes, payload: bytes) -> bytes:
@@ -61,12 +64,24 @@ class VaultKeys:
         return self._payload.decrypt(payload[:_NONCE_BYTES], payload[_NONCE_BYTES:], record_id)
 
 
+def random_pieces(size_bytes: int, at_once: int) -> Iterator[bytes]:
+    """Give random bytes without end, `at_once` pieces from one call of the system; none is given twice."""
+    while True:
+        drawn = os.urandom(size_bytes * at_once)
+        for start in range(0, len(drawn), size_bytes):
+            yield drawn[start : start + size_bytes]
+
+
+def _keyed(key: bytes) -> HMAC:
+    return HMAC(key, hashes.SHA256())
+
+
 def _derive(master: bytes, purpose: str, version: int) -> bytes:
     info = f"shuqiao vault|{purpose}|{version}".encode("ascii")
     return HKDF(hashes.SHA256(), 32, salt=None, info=info).derive(master)
 
 
-def _mac(keyed: hmac.HMAC, message: bytes) -> bytes:
+def _mac(keyed: HMAC, message: bytes) -> bytes:
     fresh = keyed.copy()
     fresh.update(message)
-    return fresh.digest()
+    return fresh.finalize()

@@ -20,6 +20,7 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import asyncpg
 import uvloop
@@ -40,10 +41,18 @@ from shuqiao.vault.store import WrongMasterKey, check_keys, migrate, migrations,
 from shuqiao.vault.warm import load_everything
 from shuqiao.wire.vault import ALLOWED
 
+if TYPE_CHECKING:
+    from shuqiao.vault.store import Pool
+
 log = logging.getLogger("shuqiao.vault")
 
 POOL_SIZE = 8
 SOCKET_MODE = 0o660
+DATABASE_PATIENCE_S = 30.0
+"""How long the vault waits at its start for a database that is still starting itself."""
+
+_NOT_YET = (OSError, TimeoutError, asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError)
+_RETRY_S = 0.5
 _BACKLOG = 64
 _PR_SET_PDEATHSIG = 1
 _PR_GET_PDEATHSIG = 2
@@ -143,13 +152,34 @@ def calm_collector() -> None:
     gc.set_threshold(100_000, 50, 1000)
 
 
+async def open_waiting_pool(database_url: str, stop: asyncio.Event, patience_s: float) -> Pool | None:
+    """Open the pool as soon as the database answers: after a power cut both start at once, in any order.
+
+    None when `stop` was set meanwhile. Raises the last refusal after `patience_s`; a wrong password or a
+    database that isn't there will not pass by waiting, and is raised at once.
+    """
+    deadline = time.monotonic() + patience_s
+    while not stop.is_set():
+        try:
+            return await open_pool(database_url, POOL_SIZE)
+        except _NOT_YET as error:
+            if time.monotonic() + _RETRY_S > deadline:
+                raise
+            log.info("waiting_for_database reason=%s", type(error).__name__)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), _RETRY_S)
+    return None
+
+
 async def run(settings: VaultSettings, opened: Opened) -> None:
     """Serve until SIGTERM or SIGINT."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    pool = await open_pool(settings.database_url, POOL_SIZE)
+    pool = await open_waiting_pool(settings.database_url, stop, DATABASE_PATIENCE_S)
+    if pool is None:
+        return
     try:
         await migrate(pool)
         await check_keys(pool, opened.keys)
