@@ -10,7 +10,7 @@ import pytest
 
 from shuqiao.plane import gate
 from shuqiao.plane.answers import language_of
-from shuqiao.plane.batch import GATHER_S, Batcher, QueueFull
+from shuqiao.plane.batch import Batcher, QueueFull
 from shuqiao.plane.openapi import document
 from shuqiao.plane.settings import SettingsFaulty, read_settings
 from shuqiao.rules.errors import BY_CODE, CallError
@@ -106,32 +106,6 @@ async def test_batches_grow_while_a_lane_is_busy_and_keep_their_limit() -> None:
     await asyncio.wait_for(done.wait(), 5)
     assert sizes == [1, 8, 3]
     assert batcher.waiting == 0
-
-
-async def test_a_second_lane_waits_for_a_fair_share_of_the_calls_but_not_for_a_stuck_lane() -> None:
-    batches: list[list[int]] = []
-    stuck = asyncio.Event()
-
-    async def run(_key: tuple[str, str], batch: list[int]) -> None:
-        batches.append(batch)
-        await stuck.wait()
-
-    batcher: Batcher[int] = Batcher(run, lambda _: None, lanes=3, max_batch=8, max_waiting=32)
-    for works in (range(6), range(6, 8), range(8, 10)):
-        for work in works:
-            batcher.submit(("r", "verify"), work)
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
-    # 2 of 8 calls are less than a third; 4 of 10 are more.
-    assert batches == [[0, 1, 2, 3, 4, 5], [6, 7, 8, 9]]
-    batcher.submit(("r", "verify"), 10)
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
-    assert len(batches) == 2
-    await asyncio.sleep(GATHER_S * 10)
-    assert batches[2:] == [[10]]
-    stuck.set()
-    await batcher.close(5)
 
 
 async def test_a_batch_that_fails_gives_all_its_work_up_and_frees_its_lane() -> None:

@@ -1,9 +1,8 @@
 """Micro-batches: calls that wait for the same thing go to the database together.
 
-A worker has a few lanes. Under light load a call goes alone and at once. While other lanes are busy a batch
-waits until it is a fair share of all calls in hand, so that under heavy load the lanes carry equal, large
-batches instead of whatever came since the last one; it waits a few milliseconds at most. The queue is
-bounded; a call beyond the bound is turned away before any work.
+A worker has a few lanes. A batch takes a lane as soon as one is free, with whatever waits at that moment:
+under light load a call goes alone and at once, under heavy load batches grow by themselves. There is no
+timer. The queue is bounded; a call beyond the bound is turned away before any work.
 """
 
 from __future__ import annotations
@@ -19,9 +18,6 @@ log = logging.getLogger("shuqiao.plane")
 T = TypeVar("T")
 Key = tuple[str, str]
 Run = Callable[[Key, list[T]], Awaitable[None]]
-
-GATHER_S = 0.002
-"""How long calls wait for company at most, if another lane is stuck; usually it ends the wait itself."""
 
 
 class QueueFull(Exception):
@@ -46,7 +42,6 @@ class Batcher(Generic[T]):
         """Keep the limits; batches run in the event loop that calls `submit`."""
         self._run = run
         self._give_up = give_up
-        self._lanes = lanes
         self._free = lanes
         self._max_batch = max_batch
         self._max_waiting = max_waiting
@@ -54,8 +49,6 @@ class Batcher(Generic[T]):
         self._turns: deque[Key] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_scheduled = False
-        self._gathering: asyncio.TimerHandle | None = None
-        self._running = 0
         self.waiting = 0
 
     def submit(self, key: Key, work: T) -> None:
@@ -78,37 +71,19 @@ class Batcher(Generic[T]):
 
     def _start(self) -> None:
         self._is_scheduled = False
-        while self._free and self._turns and self._is_fair_share():
-            self._start_batch()
-        if self._free and self._turns and self._gathering is None:
-            self._gathering = asyncio.get_running_loop().call_later(GATHER_S, self._end_gathering)
-
-    def _is_fair_share(self) -> bool:
-        return self.waiting * self._lanes >= self.waiting + self._running
-
-    def _end_gathering(self) -> None:
-        self._gathering = None
-        if self._free and self._turns:
-            self._start_batch()
-            self._schedule()
-
-    def _start_batch(self) -> None:
-        if self._gathering is not None:
-            self._gathering.cancel()
-            self._gathering = None
-        key = self._turns.popleft()
-        queue = self._waiting[key]
-        batch = [queue.popleft() for _ in range(min(len(queue), self._max_batch))]
-        self.waiting -= len(batch)
-        self._running += len(batch)
-        if queue:
-            self._turns.append(key)
-        else:
-            del self._waiting[key]
-        self._free -= 1
-        task = asyncio.get_running_loop().create_task(self._work(key, batch))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        while self._free and self._turns:
+            key = self._turns.popleft()
+            queue = self._waiting[key]
+            batch = [queue.popleft() for _ in range(min(len(queue), self._max_batch))]
+            self.waiting -= len(batch)
+            if queue:
+                self._turns.append(key)
+            else:
+                del self._waiting[key]
+            self._free -= 1
+            task = asyncio.get_running_loop().create_task(self._work(key, batch))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
     async def _work(self, key: Key, batch: list[T]) -> None:
         try:
@@ -124,7 +99,6 @@ class Batcher(Generic[T]):
             raise
         finally:
             self._free += 1
-            self._running -= len(batch)
             self._schedule()
 
     async def close(self, timeout_s: float) -> None:

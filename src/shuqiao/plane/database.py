@@ -106,12 +106,6 @@ class Database:
                 server_settings={
                     "application_name": "shuqiao-plane",
                     "timezone": "UTC",
-                    # The same few statements come with arrays of any length: planning each anew costs more
-                    # than running it. A plan made while the tables were still empty would scan them for ever.
-                    "plan_cache_mode": "force_generic_plan",
-                    "enable_seqscan": "off",
-                    "enable_hashjoin": "off",
-                    "enable_mergejoin": "off",
                     "jit": "off",
                     "statement_timeout": str(int(STATEMENT_TIMEOUT_S * 1000)),
                     "idle_in_transaction_session_timeout": "10000",
