@@ -72,3 +72,18 @@ def test_notices_reach_those_who_can_act_on_them_once(city):
     assert mark_notices_read(city.viewer("wu")) == 0
     assert mark_notices_read(city.viewer("chen")) == 1
     assert mark_notices_read(city.viewer("chen")) == 0
+
+
+@pytest.mark.parametrize(
+    ("wanted", "goes_to"),
+    [
+        ("/audit/", "/audit/"),
+        ("//evil.example/x", "/"),
+        ("/\\evil.example", "/"),
+        ("http://testserver//testserver//evil.example/x", "/"),
+        ("https://evil.example/", "/"),
+    ],
+)
+def test_signing_in_leads_to_a_page_of_ours_only(client, lin, wanted, goes_to):
+    answer = client.post("/sign-in/", {"username": "lin", "password": PASSWORD, "next": wanted})
+    assert (answer.status_code, answer["Location"]) == (302, goes_to)

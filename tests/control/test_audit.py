@@ -14,6 +14,7 @@ from shuqiao.control.requests.actions import submit_request
 from shuqiao.rules import merkle
 from shuqiao.rules.checkpoint import Checkpoint
 from shuqiao.rules.errors import RequestMalformed
+from shuqiao.rules.normalise import normalise_text
 from shuqiao.security import keys
 
 from .conftest import BIRTH, NOW, audit_entries, rows
@@ -199,3 +200,22 @@ def test_the_list_can_be_narrowed_to_days_of_the_city(city, submitted):
     assert len(audit_page(lin, AuditFilters(since=day, until=day, **event)).rows) == 1
     assert audit_page(lin, AuditFilters(since=day + timedelta(days=1), **event)).rows == ()
     assert audit_page(lin, AuditFilters(until=day - timedelta(days=1), **event)).rows == ()
+
+
+def test_a_search_is_recorded_wherever_it_begins(city, submitted):
+    far = "9999-12-30T00:00:00+00:00_ffffffff-ffff-ffff-ffff-ffffffffffff"
+    audit_page(city.viewer("lin"), AuditFilters(event="request_submitted"), far)
+    assert rows("SELECT count(*) FROM audit.entry WHERE event = 'audit_searched'") == [(1,)]
+
+
+def test_a_batch_refused_again_adds_nothing_to_the_log(city):
+    for _ in range(3):
+        execute("SELECT exchange.refuse_batch('440100-health', %s, 'batch_malformed', sha256('x'))", BIRTH)
+    assert rows("SELECT count(*) FROM audit.entry WHERE event = 'batch_refused'") == [(1,)]
+
+
+def test_plain_values_are_compared_in_the_written_form_of_claims(city):
+    stored = ("南沙派出所（东区） ", "a\u3000 b", "x\u200by")
+    for value in stored:
+        [(form,)] = rows("SELECT exchange.written_form(%s)", value)
+        assert form == normalise_text(value)

@@ -236,6 +236,7 @@ def test_the_requester_sees_state_due_dates_and_the_latest_day_of_provision(city
         ({"mode": "query"}, "mode"),
         ({"match": "some"}, "match"),
         ({"applications": ("app-police-portal",)}, "applications"),
+        ({"applications": ()}, "applications"),
         ({"decisions": {"mother_name": True, "father_name": True}, "refusal_reason": "x"}, "decisions"),
     ],
 )

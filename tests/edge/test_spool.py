@@ -103,7 +103,7 @@ def test_the_spool_file_does_not_hold_keys_in_clear(spool: Spool, tmp_path: Path
     cover = Cover(tmp_path / "keys" / "cover.key")
     number = "44010519930517992X"
     position = Position("m1", "full", cover.hide(number), None)
-    spool.store(RESOURCE, [], position, [Seen(cover.digest(number, "t"), "t")], now=1.0)
+    spool.store(RESOURCE, [], position, [Seen(cover.digest(number, "t", ()), "t")], now=1.0)
     written = b"".join(path.read_bytes() for path in tmp_path.glob("spool.sqlite*"))
     assert number.encode() not in written
     state = spool.state(RESOURCE)

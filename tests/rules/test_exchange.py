@@ -51,7 +51,16 @@ def test_what_the_grant_covers_is_allowed() -> None:
     assert allowed(CALL, GRANT) == Allowed(GRANT, ("mother_name",), Match.EACH)
     named = replace(CALL, grant=GRANT.id, purpose=GRANT.purpose)
     assert allowed(named, GRANT).grant is GRANT
-    assert allowed(CALL, replace(GRANT, match=Match.ALL)).match is Match.ALL
+    whole = replace(CALL, fields=("mother_citizen_id_number", "mother_name"))
+    assert allowed(whole, replace(GRANT, match=Match.ALL)).match is Match.ALL
+
+
+def test_a_grant_that_answers_together_answers_no_part() -> None:
+    together = replace(GRANT, match=Match.ALL)
+    refusal = refused(CALL, together)
+    assert (refusal.code, refusal.fields) == ("claims_incomplete", ("mother_citizen_id_number",))
+    single = replace(GRANT, id=GrantId("G-2026-0002"), items=frozenset({"mother_name"}), match=Match.ALL)
+    assert allowed(CALL, together, single).grant is single, "another grant may cover exactly what is asked"
 
 
 @pytest.mark.parametrize(

@@ -88,3 +88,17 @@ def test_normalising_twice_changes_nothing_more(kind: str) -> None:
         text = "".join(numbers.choice(alphabet) for _ in range(numbers.randint(0, 12)))
         once = n.normalise(kind, text)
         assert n.normalise(kind, once) == once
+
+
+@pytest.mark.parametrize(
+    ("said", "form"),
+    [
+        ("2016-07-01 08:30", "2016-07-01T00:30:00+00:00"),
+        ("2016/07/01 08:30:00", "2016-07-01T00:30:00+00:00"),
+        ("2016-07-01T00:30:00Z", "2016-07-01T00:30:00+00:00"),
+        ("2016-07-01T00:30:00.500+00:00", "2016-07-01T00:30:00.5+00:00"),
+        ("gestern", "gestern"),
+    ],
+)
+def test_moments_have_one_form_in_universal_time(said: str, form: str) -> None:
+    assert n.normalise_value("plain", "datetime", said) == form

@@ -128,7 +128,7 @@ class Capture:
         # Rows that changed shortly before are in the first overlap, which need not send them once more.
         since = self._source.earlier(watermark, self._pace.overlap_s)
         seen = [
-            Seen(self._cover.digest(row.key, row.changed), row.changed)
+            Seen(self._cover.digest(row.key, row.changed, row.values), row.changed)
             for row in rows
             if row.changed >= since
         ]
@@ -156,7 +156,7 @@ class Capture:
         state = self._spool.state(self.mapping.resource)
         if state is None or not page:
             return
-        digests = [self._cover.digest(row.key, row.changed) for row in page]
+        digests = [self._cover.digest(row.key, row.changed, row.values) for row in page]
         fresh = self._spool.unseen(self.mapping.resource, digests)
         rows = [row for row, new in zip(page, fresh, strict=True) if new]
         seen = [

@@ -36,7 +36,10 @@ class Cover:
         data = b64decode(hidden)
         return self._cipher.decrypt(data[:_NONCE_BYTES], data[_NONCE_BYTES:], None).decode()
 
-    def digest(self, key: str, changed: str) -> bytes:
-        """Return 16 bytes that stand for one version of one row."""
-        text = f"{key}\0{changed}".encode()
+    def digest(self, key: str, changed: str, values: tuple[object, ...]) -> bytes:
+        """Return 16 bytes that stand for one version of one row.
+
+        The values belong to it: a source that notes changes by the second may change a row twice in one.
+        """
+        text = f"{key}\0{changed}\0{values!r}".encode()
         return hashlib.blake2b(text, digest_size=16, key=self._digest_key).digest()

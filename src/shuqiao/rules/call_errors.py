@@ -155,6 +155,19 @@ class ItemNotGranted(CallError):
     default_rule = "guangzhou-2016 art. 42(3)"
 
 
+class ClaimsIncomplete(CallError):
+    """The grant answers all its items together, and the call claims only some of them."""
+
+    code = "claims_incomplete"
+    status = 422
+    message_zh = "本授权只对全部信息项合并答复，本次调用缺少“{items}”，未作处理。请补齐后再试。"
+    message_en = (
+        'This grant answers all its items together; this call lacks "{items}", so nothing was answered. '
+        "Add them and try again."
+    )
+    default_rule = "guangzhou-2016 art. 42(3)"
+
+
 class GrantExpired(CallError):
     """The grant's last day is over."""
 

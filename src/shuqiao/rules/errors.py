@@ -13,6 +13,7 @@ ShuqiaoError
 │   ├── RequestTimeout            408 request_timeout
 │   ├── NotAvailable              404 not_available (unknown, not granted, not there: one text)
 │   ├── ItemNotGranted            403 item_not_granted
+│   ├── ClaimsIncomplete          422 claims_incomplete
 │   ├── GrantExpired              403 grant_expired
 │   ├── GrantNotYetValid          403 grant_not_yet_valid
 │   ├── GrantRevoked              403 grant_revoked
@@ -70,6 +71,7 @@ from shuqiao.rules.call_errors import (
     BodyTooLarge,
     CallError,
     ClaimInvalid,
+    ClaimsIncomplete,
     DigestMismatch,
     GrantExpired,
     GrantNotYetValid,
@@ -111,6 +113,7 @@ __all__ = [
     "BodyTooLarge",
     "CallError",
     "ClaimInvalid",
+    "ClaimsIncomplete",
     "DateImpossible",
     "DigestMismatch",
     "DuplicateKey",

@@ -119,7 +119,10 @@ def decide_call(call: CallFacts, state: Iterable[GrantFacts], now: datetime) -> 
     covering = [grant for grant in in_force if grant.items.issuperset(call.fields)]
     if not covering:
         return _refused_by_items(call, in_force)
-    grant = max(covering, key=_lasting)
+    whole = [grant for grant in covering if not _answers_part(grant, call)]
+    if not whole:
+        return _refused_as_incomplete(call, max(covering, key=_lasting))
+    grant = max(whole, key=_lasting)
     return Allowed(grant, call.fields or tuple(sorted(grant.items)), grant.match)
 
 
@@ -137,6 +140,11 @@ def _fits(grant: GrantFacts, call: CallFacts) -> bool:
 def _in_force(grant: GrantFacts, today: date) -> bool:
     # A revocation counts from the moment it is known, whatever the clocks of two machines say.
     return grant.revoked_at is None and grant.valid_from <= today <= grant.valid_until
+
+
+def _answers_part(grant: GrantFacts, call: CallFacts) -> bool:
+    """Say whether the call would get single results from a grant that answers all together."""
+    return call.mode is Mode.VERIFY and grant.match is Match.ALL and grant.items != set(call.fields)
 
 
 def _lasting(grant: GrantFacts) -> tuple[date, str]:
@@ -160,3 +168,10 @@ def _refused_by_items(call: CallFacts, in_force: list[GrantFacts]) -> Refused:
     outside = tuple(field for field in dict.fromkeys(call.fields) if field not in nearest.items)
     code = "item_not_granted"
     return Refused(code, rule_of(code), outside, nearest, (("items", ", ".join(outside)),))
+
+
+def _refused_as_incomplete(call: CallFacts, grant: GrantFacts) -> Refused:
+    """Name the items that are missing for an answer to all of them together."""
+    missing = tuple(sorted(grant.items.difference(call.fields)))
+    code = "claims_incomplete"
+    return Refused(code, rule_of(code), missing, grant, (("items", ", ".join(missing)),))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from datetime import date
+from datetime import UTC, date, datetime, timedelta, timezone
 
 FORM = 1
 """Version of the written form; stored with an index that was built from it."""
@@ -22,6 +22,7 @@ _HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff·"
 _SPACE_AT_HAN = re.compile(f"(?<=[{_HAN}])\\s+|\\s+(?=[{_HAN}])")
 _HYPHENS = re.compile("[‐‑‒–—―−－]")
 _NOT_PHONE = re.compile(r"[^0-9+]")
+_SHANGHAI = timezone(timedelta(hours=8))
 _COMPACT_DATE = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})", re.ASCII)
 _SEPARATED_DATE = re.compile(r"([0-9]{4})\s*[-/.年]\s*([0-9]{1,2})\s*[-/.月]\s*([0-9]{1,2})\s*日?", re.ASCII)
 
@@ -91,6 +92,25 @@ def normalise_date(text: str) -> str:
     return normalise_text(text) if day is None else day.isoformat()
 
 
+def parse_moment(text: str) -> datetime | None:
+    """A moment in ISO form; without a zone it is read as Asia/Shanghai. None if there is none."""
+    try:
+        moment = datetime.fromisoformat(normalise_text(text).replace("/", "-"))
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=_SHANGHAI)
+
+
+def normalise_moment(text: str) -> str:
+    """A moment in UTC as 2016-07-01T00:30:00+00:00; text that is none is returned as plain text."""
+    moment = parse_moment(text)
+    if moment is None:
+        return normalise_text(text)
+    whole = moment.astimezone(UTC)
+    fraction = f".{whole.microsecond:06d}".rstrip("0") if whole.microsecond else ""
+    return f"{whole:%Y-%m-%dT%H:%M:%S}{fraction}+00:00"
+
+
 _BY_KIND = {
     "name": normalise_name,
     "citizen_id": normalise_number,
@@ -109,5 +129,7 @@ def normalise(kind: str, text: str) -> str:
 
 
 def normalise_value(kind: str, item_type: str, text: str) -> str:
-    """As `normalise`, with days in one form whatever their kind."""
-    return normalise_date(text) if item_type == "date" else normalise(kind, text)
+    """As `normalise`, with days and moments in one form whatever their kind."""
+    if item_type == "date":
+        return normalise_date(text)
+    return normalise_moment(text) if item_type == "datetime" else normalise(kind, text)

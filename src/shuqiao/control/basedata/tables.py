@@ -82,7 +82,7 @@ CREATE OR REPLACE FUNCTION exchange.read_{rid}(
     p_epoch bigint, p_id uuid[], p_at timestamptz[], p_event text[], p_department text[], p_actor text[], p_grant text[],
     p_case text[], p_outcome text[], p_record uuid[], p_claims jsonb[], p_body text[]
 ) RETURNS TABLE (ordinal int, epoch bigint, written boolean, digest bytea, found boolean, version int, matches jsonb, data jsonb)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog SET timezone = 'UTC' AS $$
 #variable_conflict use_column
 BEGIN
     RETURN QUERY
@@ -96,7 +96,7 @@ BEGIN
              WITH ORDINALITY AS c(id, at, event, department, actor, "grant", case_no, outcome, record, claims, body, n)
         LEFT JOIN base.{rid} b ON b.record_id = c.record
         LEFT JOIN LATERAL (
-            SELECT jsonb_object_agg(k.key, coalesce(k.value = to_jsonb(b) ->> k.key, false)) AS matches
+            SELECT jsonb_object_agg(k.key, coalesce(k.value = exchange.written_form(to_jsonb(b) ->> k.key), false)) AS matches
             FROM jsonb_each_text(c.claims) k) x ON c.claims IS NOT NULL
         WHERE e.value = p_epoch),
     entry AS (

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from dataclasses import fields, replace
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -57,7 +57,7 @@ def audit_page(viewer: Viewer, filters: AuditFilters, before: str = "") -> Audit
     """
     if not may_read_audit(viewer):
         raise NotFound
-    if filters != AuditFilters() and not before:
+    if filters != AuditFilters():
         _record_search(viewer, filters)
     where, values = _conditions(viewer, filters, before)
     with connection.cursor() as cursor:
@@ -105,7 +105,7 @@ def _conditions(viewer: Viewer, filters: AuditFilters, before: str) -> tuple[str
     if filters.since:
         conditions.append("e.occurred_at >= %(since)s")
         values["since"] = datetime.combine(filters.since, time(), clock.LEGAL_ZONE)
-    if filters.until:
+    if filters.until and filters.until < date.max:
         conditions.append("e.occurred_at < %(until)s")
         values["until"] = datetime.combine(filters.until + timedelta(days=1), time(), clock.LEGAL_ZONE)
     if filters.department:

@@ -44,6 +44,7 @@ OUTCOMES = {
     "no_match": Text("不一致", "No match"),
     "not_available": Text("没有可用信息", "Not available"),
     "item_not_granted": Text("超出授权的信息项", "Item outside the grant"),
+    "claims_incomplete": Text("信息项不全", "Items missing"),
     "grant_revoked": Text("授权已停用", "Grant revoked"),
     "grant_expired": Text("授权已期满", "Grant expired"),
     "signature_invalid": Text("签名无效", "Signature invalid"),

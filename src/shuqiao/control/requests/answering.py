@@ -87,7 +87,7 @@ def _read(given: AnswerInput, request: Request, items: list[RequestItem]) -> _An
         purpose=given.purpose.strip()[:MAX_PURPOSE_CHARS] or request.purpose,
         valid_from=given.valid_from or clock.today(),
         valid_until=given.valid_until,
-        applications=given.applications or asked_for,
+        applications=asked_for if given.applications is None else given.applications,
     )
 
 
@@ -150,6 +150,9 @@ def _grant_faults(request: Request, answer: _Answer, rules: Regulation) -> list[
         zh, en = f"最晚可填 {latest}", f"The latest day is {latest}"
         faults.append(_fault("valid_until", "period_too_long", zh, en))
     asked_for = set(request.applications.values_list("id", flat=True))
+    if not answer.applications:
+        zh = "请至少选一个可以使用的应用"
+        faults.append(_fault("applications", "field_required", zh, "Choose at least one application"))
     if not set(answer.applications) <= asked_for:
         zh = "只能从申请的应用中选择"
         faults.append(

@@ -34,8 +34,8 @@ class RequestInput:
 class AnswerInput:
     """An answer as its form gives it; `decisions` maps every item asked for to yes or no.
 
-    `refusal_reason` holds for every refused item without a reason of its own. Without `applications`, all
-    of the request's may use the grant.
+    `refusal_reason` holds for every refused item without a reason of its own. Where `applications`
+    or `valid_from` is None, all of the request's applications may use the grant, from today.
     """
 
     decisions: Mapping[str, bool]
@@ -46,7 +46,7 @@ class AnswerInput:
     purpose: str = ""
     valid_from: date | None = None
     valid_until: date | None = None
-    applications: tuple[str, ...] = ()
+    applications: tuple[str, ...] | None = None
     case_required: bool = False
     note: str = ""
 

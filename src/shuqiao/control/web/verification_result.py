@@ -142,7 +142,10 @@ def missing(page: VerificationPage, values: Mapping[str, str]) -> dict[str, Text
     faults = {}
     if not values["subject"]:
         faults["subject"] = Text(f"请填写{page.subject.name.zh}。", f"Enter {page.subject.name.en}.")
-    if not any(values[claim.field] for claim in page.claims):
+    if page.grant.match == "all":
+        together = Text("本授权合并答复，每项都要填。", "This grant answers all together: fill in each.")
+        faults |= {claim.field: together for claim in page.claims if not values[claim.field]}
+    elif not any(values[claim.field] for claim in page.claims):
         first = page.claims[0]
         faults[first.field] = Text("请至少填写一项要核对的内容。", "Enter at least one thing to compare.")
     if not values["case"]:

@@ -11,7 +11,7 @@ from shuqiao.plane.database import ReadRow
 from shuqiao.plane.state import Resource
 from shuqiao.rules.errors import ClaimInvalid, IdentifierInvalid
 from shuqiao.rules.identifiers import check_identifier
-from shuqiao.rules.normalise import normalise_value, parse_date
+from shuqiao.rules.normalise import normalise_value, parse_date, parse_moment
 from shuqiao.wire.messages import CallEntry
 from shuqiao.wire.schemas import ItemSpec
 from shuqiao.wire.vault import CompareResult, RevealResult
@@ -55,6 +55,7 @@ def claimed_value(item: ItemSpec, claim: str) -> str:
         not 0 < len(value) <= MAX_VALUE
         or "\x00" in value
         or (item.type == "date" and parse_date(value) is None)
+        or (item.type == "datetime" and parse_moment(value) is None)
     ):
         raise ClaimInvalid(item=item.zh)
     if item.codes is not None and value not in item.codes:

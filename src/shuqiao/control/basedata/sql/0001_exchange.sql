@@ -64,7 +64,7 @@ CREATE TABLE exchange.node (
     active     boolean NOT NULL DEFAULT true
 );
 
--- The epoch makes revocation certain: no answer leaves on an older one.
+-- The epoch makes revocation certain: no call is answered whose statement starts after the revocation is committed.
 CREATE TABLE exchange.epoch (
     only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
     value    bigint NOT NULL
@@ -111,6 +111,14 @@ CREATE TABLE exchange.batch_refusal (
     digest      bytea NOT NULL,
     refused_at  timestamptz NOT NULL DEFAULT clock_timestamp()
 );
+-- A node that sends a refused batch again adds nothing to the log.
+CREATE UNIQUE INDEX batch_refusal_once ON exchange.batch_refusal (department, coalesce(resource_id, ''), digest, reason);
+
+-- The written form of a plain item, as `rules.normalise.normalise_text` makes it of a claim.
+CREATE FUNCTION exchange.written_form(p_value text) RETURNS text LANGUAGE sql IMMUTABLE SET search_path = pg_catalog AS $$
+    SELECT btrim(regexp_replace(normalize(translate(p_value,
+        U&'\200B\200C\200D\200E\200F\202A\202B\202C\202D\202E\2060\FEFF\00AD', ''), NFKC), '\s+', ' ', 'g'))
+$$;
 
 -- A refused call is recorded with the same work as an answered one.
 CREATE FUNCTION exchange.record_refusals(
@@ -148,7 +156,10 @@ DECLARE
     v_at timestamptz := clock_timestamp();
 BEGIN
     INSERT INTO exchange.batch_refusal (id, department, resource_id, reason, digest, refused_at)
-    VALUES (v_id, p_department, p_resource, p_reason, p_digest, v_at);
+    VALUES (v_id, p_department, p_resource, p_reason, p_digest, v_at) ON CONFLICT DO NOTHING;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
     PERFORM audit.append(v_id, v_at, 'batch_refused', p_department, NULL, 'system:loader', p_resource, NULL, NULL, NULL,
         p_reason, jsonb_build_object('event', 'batch_refused', 'id', v_id, 'at', v_at, 'department', p_department,
             'actor', 'system:loader', 'resource', p_resource, 'outcome', p_reason,
