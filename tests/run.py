@@ -26,7 +26,7 @@ def debian_programs() -> Path | None:
     return max(found, key=lambda path: int(re.sub(r"\D.*", "", path.parent.name) or 0), default=None)
 
 
-def on_debian(programs: Path, arguments: list[str]) -> int:
+def on_debian(programs: Path) -> int:
     """Run the database tests on a server started from Debian's programs, ended afterwards."""
     from shuqiao.embedded import postgres
 
@@ -40,7 +40,7 @@ def on_debian(programs: Path, arguments: list[str]) -> int:
         print(
             f"\n== the database tests once more, on PostgreSQL {programs.parent.name} of Debian", flush=True
         )
-        return pytest(["-m", "database", *arguments], SHUQIAO_TEST_DATABASE=server.url())
+        return pytest(["-m", "database"], SHUQIAO_TEST_DATABASE=server.url(), SHUQIAO_REQUIREMENTS="")
     finally:
         postgres.stop(process)
         shutil.rmtree(folder, ignore_errors=True)
@@ -59,7 +59,7 @@ def main(arguments: list[str]) -> int:
     if programs is None:
         print("Debian's PostgreSQL is not installed: sudo apt-get install postgresql, to test on it too")
         return 0
-    return on_debian(programs, arguments)
+    return on_debian(programs)
 
 
 if __name__ == "__main__":
