@@ -46,13 +46,34 @@ def on_debian(programs: Path) -> int:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+NO_TESTS = 5
+"""What pytest returns when nothing was selected; of two halves one may be empty."""
+
+
+def in_two_halves(arguments: list[str], **environment: str) -> int:
+    """Run the tests without a browser, then those with one; return the first failing exit code.
+
+    They need processes of their own: the driver of the browser keeps an event loop running, in which no other
+    asynchronous test can start its own.
+    """
+    if "-m" in arguments:
+        return pytest(arguments, **environment)
+    with_browser = "browser or acceptance"
+    halves = [
+        pytest(["-m", mark, *arguments], **environment) for mark in (f"not ({with_browser})", with_browser)
+    ]
+    if all(code == NO_TESTS for code in halves):
+        return NO_TESTS
+    return next((code for code in halves if code not in (0, NO_TESTS)), 0)
+
+
 def main(arguments: list[str]) -> int:
     """Parse `--database URL`, run, return the first failing exit code."""
     if "--database" in arguments:
         at = arguments.index("--database")
         url = arguments[at + 1]
-        return pytest(arguments[:at] + arguments[at + 2 :], SHUQIAO_TEST_DATABASE=url)
-    code = pytest(arguments)
+        return in_two_halves(arguments[:at] + arguments[at + 2 :], SHUQIAO_TEST_DATABASE=url)
+    code = in_two_halves(arguments)
     programs = debian_programs()
     if code or arguments:
         return code

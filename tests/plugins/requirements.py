@@ -41,6 +41,9 @@ class RequirementReport:
     def pytest_sessionfinish(self) -> None:
         """Write `{id: [{"test": node id, "outcome": …}]}`, whole or not at all."""
         results: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        if self.target.exists():
+            # The tests run in more than one process; each adds what it saw.
+            results |= json.loads(self.target.read_text(encoding="utf-8"))
         for test, outcome in sorted(self.outcomes.items()):
             for identity in self.ids[test]:
                 results[identity].append({"test": test, "outcome": outcome})
