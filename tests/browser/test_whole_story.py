@@ -17,13 +17,13 @@ pytestmark = [pytest.mark.browser, pytest.mark.acceptance, pytest.mark.timeout(6
 
 
 def _call(
-    city: City, application: str = "app-housing-rental", **claims: str
+    city: City, application: str = "app-housing-rental", grant: str = "auto", **claims: str
 ) -> subprocess.CompletedProcess[str]:
     """The housing department's own system asks through the signed interface."""
     said = {"mother_name": STORY_MOTHER_NAME, "mother_citizen_id_number": STORY_MOTHER_ID} | claims
     pairs = [part for item, value in said.items() for part in ("--claim", f"{item}={value}")]
     return city.run(
-        "call", "verify", "--app", application, "--resource", story.BIRTH,
+        "call", "verify", "--app", application, "--grant", grant, "--resource", story.BIRTH,
         "--subject", STORY_CHILD_CERTIFICATE, "--case", "GZF-2026-004417", *pairs,
     )  # fmt: skip
 
@@ -54,10 +54,10 @@ def test_from_the_catalogue_to_the_proof_and_the_end(visits: Visits, city: City)
     story.verify(clerk, grant)
     expect(clerk.page.locator(".sq-ans .sq-yes")).to_have_count(2)
 
-    answer = json.loads(_call(city).stdout)
+    answer = json.loads(_call(city, grant=grant).stdout)
     assert set(answer) == {"result", "entry", "at"}, "the result of the comparison and nothing else"
     assert answer["result"] == {"mother_name": True, "mother_citizen_id_number": True}
-    wrong = json.loads(_call(city, mother_name="王示例").stdout)["result"]
+    wrong = json.loads(_call(city, grant=grant, mother_name="王示例").stdout)["result"]
     assert wrong == {"mother_name": False, "mother_citizen_id_number": True}
     assert _entries(city, "verify")[0][:2] == ("440100-housing", "440100-health")
 
@@ -69,7 +69,7 @@ def test_from_the_catalogue_to_the_proof_and_the_end(visits: Visits, city: City)
         expect(visitor.page.get_by_text("与检查点相符", exact=True)).to_be_visible()
 
     story.revoke(reviewer, grant, "示例停用：职权已调整")
-    refused = json.loads(_call(city).stdout)
+    refused = json.loads(_call(city, grant=grant).stdout)
     assert refused["code"] == "grant_revoked"
     assert "示例停用：职权已调整" in refused["detail"]
     assert _entries(city, "call_refused")[0] == ("440100-housing", "440100-health", "grant_revoked")
