@@ -46,9 +46,25 @@ def test_calls_go_on_after_the_database_cut_every_connection(own_city: City) -> 
     own_city.issue()
     assert status(own_city) == 200
     own_city.admin.execute(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'shuqiao_plane'"
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE usename = 'shuqiao_plane' AND datname = current_database()"
     )
     assert until(lambda: [status(own_city) for _ in range(4)] == [200] * 4)
+
+
+def test_a_worker_that_lost_its_listening_connection_listens_again_at_once(own_city: City) -> None:
+    def listeners() -> set[int]:
+        rows = own_city.admin.execute(
+            "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'"
+        )
+        return {pid for (pid,) in rows}
+
+    assert until(lambda: len(listeners()) == 2)
+    before = listeners()
+    for pid in before:
+        own_city.admin.execute("SELECT pg_terminate_backend(%s)", [pid])
+    # Sooner than the check every few seconds would notice.
+    assert until(lambda: len(listeners() - before) == 2, patience_s=3)
 
 
 def test_a_killed_worker_is_replaced_and_every_answer_has_its_entry(own_city: City) -> None:

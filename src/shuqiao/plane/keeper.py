@@ -16,7 +16,7 @@ log = logging.getLogger("shuqiao.plane")
 
 CHANNEL = "exchange_epoch"
 RECONNECT_S = 1.0
-CHECK_EVERY_S = 30.0
+CHECK_EVERY_S = 10.0
 
 
 class Keeper:
@@ -43,7 +43,7 @@ class Keeper:
                 self._metrics.reloads += 1
 
     async def watch(self) -> None:
-        """Reload on the notice and every half minute, until cancelled; restores its own connection."""
+        """Reload on the notice and every few seconds, until cancelled; restores its own connection."""
         while True:
             try:
                 await self._listen()
@@ -51,6 +51,9 @@ class Keeper:
                 log.warning("epoch_notice_lost error=%s", type(error).__name__)
             except DatabaseUnavailable as error:
                 log.warning("snapshot_not_loaded error=%s", error)
+            except Exception:
+                # A row nobody foresaw must not leave the worker deaf for good.
+                log.exception("snapshot_faulty")
             await asyncio.sleep(RECONNECT_S)
 
     async def _listen(self) -> None:
@@ -59,6 +62,7 @@ class Keeper:
         )
         try:
             await connection.add_listener(CHANNEL, lambda *_: self._changed.set())
+            connection.add_termination_listener(lambda *_: self._changed.set())
             while not connection.is_closed():
                 await self.refresh(await self._database.current_epoch())
                 try:
