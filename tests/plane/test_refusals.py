@@ -94,12 +94,15 @@ def test_a_replay_is_refused_on_every_worker_and_recorded(city: City) -> None:
     city.issue()
     headers = city.signed(BODY)
     assert send(city, BODY, headers).status_code == 200
+    first = send(city, BODY, headers)
+    assert_problem(first, "signature_replayed")
+    assert_recorded(city, "signature_replayed", first)
     for _ in range(8):
         # Each is a new connection, so both workers get some of them.
         response = send(city, BODY, headers)
         assert_problem(response, "signature_replayed")
-        assert_recorded(city, "signature_replayed", response)
-    assert [entry["event"] for entry in city.entries()].count("verify") == 1
+        assert "shuqiao-promise" not in response.headers
+    assert [entry["event"] for entry in city.entries()] == ["verify", "call_refused"]
 
 
 def test_replays_at_the_same_moment_are_answered_once(city: City) -> None:
@@ -108,7 +111,29 @@ def test_replays_at_the_same_moment_are_answered_once(city: City) -> None:
     with concurrent.futures.ThreadPoolExecutor(16) as pool:
         responses = list(pool.map(lambda _: send(city, BODY, headers), range(16)))
     assert sorted(response.status_code for response in responses) == [200] + [401] * 15
-    assert len(city.entries()) == 16
+    assert sorted(entry["event"] for entry in city.entries()) == ["call_refused", "verify"]
+
+
+def test_a_refused_call_sent_again_is_recorded_as_a_replay_once(city: City) -> None:
+    headers = city.signed(BODY)
+    assert_problem(send(city, BODY, headers), "not_available")
+    for _ in range(3):
+        assert_problem(send(city, BODY, headers), "signature_replayed")
+    assert [entry["outcome"] for entry in city.entries()] == ["not_available", "signature_replayed"]
+
+
+def test_a_captured_call_with_wrong_bodies_is_recorded_once_for_each_reason(city: City) -> None:
+    city.issue()
+    headers = city.signed(BODY)
+    for other in (BODY.replace(b'"2"', b'"1"'), BODY.replace(b'"2"', b'"9"')) * 2:
+        response = send(city, other, headers)
+        assert_problem(response, "digest_mismatch")
+        assert "retry-after" not in response.headers
+    for _ in range(2):
+        assert_problem(send(city, BODY, headers | {"content-type": "text/plain"}), "request_malformed")
+    assert send(city, BODY, headers).status_code == 200
+    outcomes = [entry["outcome"] for entry in city.entries() if entry["event"] == "call_refused"]
+    assert outcomes == ["digest_mismatch", "request_malformed"]
 
 
 def test_a_body_that_is_not_the_signed_one_does_not_use_the_signature_up(city: City) -> None:

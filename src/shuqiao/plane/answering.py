@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Generic, NamedTuple, TypeVar
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -32,6 +32,7 @@ from shuqiao.rules.errors import (
 )
 from shuqiao.rules.exchange import Mode
 from shuqiao.security import keys
+from shuqiao.wire.messages import refusal_entry_id
 from shuqiao.wire.receipt import encode_promise, make_promises
 from shuqiao.wire.vault import CompareResult, RevealResult, VaultClient, VaultError
 
@@ -156,10 +157,11 @@ class Answering:
         self._reply_problem(work.call, Unavailable())
 
     def _reply_problem(self, call: Call, error: CallError) -> None:
-        """Answer without an entry: nothing was read, nothing was decided."""
+        """Answer without a new entry: nothing was read, and nothing was decided that is not in the log."""
         if not call.reply.done():
+            wait_s = RETRY_AFTER_S if error.status == Unavailable.status else None
             call.reply.set_result(
-                Reply(error.status, problem_body(error, call.language), retry_after_s=RETRY_AFTER_S)
+                Reply(error.status, problem_body(error, call.language), retry_after_s=wait_s)
             )
 
     async def _answer(self, key: Key, batch: list[Asked]) -> None:
@@ -198,7 +200,7 @@ class Answering:
                 body = operation.answer(question, result, row)
                 outcomes.append(_outcome(question.call, row.digest, body))
             else:
-                self.refuse(question.call, CallRefused(SignatureReplayed()), uuid4())
+                self._refuse_replay(question.call)
         self._promise_all(outcomes)
 
     def _without_twins(self, batch: list[Asked]) -> list[Asked]:
@@ -210,7 +212,7 @@ class Answering:
         first: dict[UUID, Asked] = {}
         for work in batch:
             if first.setdefault(work.call.entry, work) is not work:
-                self.refuse(work.call, CallRefused(SignatureReplayed()), uuid4())
+                self._refuse_replay(work.call)
         return [first[entry] for entry in sorted(first)]
 
     def _again(self, call: Call) -> None:
@@ -266,12 +268,17 @@ class Answering:
     def _answer_twin(self, work: Refusal) -> None:
         """Answer a refusal whose entry is there already: somebody sent the same signature again.
 
-        A stale one is simply stale again, or whoever kept it could fill the log with it for ever.
+        The first time this is a replay of a used-up call. A stale call is simply stale again, and a replay
+        again a replay: each is recorded once, or whoever captured one call could fill the log with it.
         """
-        if isinstance(work.refused.error, SignatureStale):
+        if work.entry != work.call.entry or isinstance(work.refused.error, SignatureStale):
             self._reply_problem(work.call, work.refused.error)
         else:
-            self.refuse(work.call, CallRefused(SignatureReplayed()), uuid4())
+            self._refuse_replay(work.call)
+
+    def _refuse_replay(self, call: Call) -> None:
+        error = SignatureReplayed()
+        self.refuse(call, CallRefused(error), refusal_entry_id(call.entry, error.code))
 
     def _refuse_again(self, work: Refusal) -> None:
         if work.is_decided:

@@ -9,7 +9,6 @@ import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Protocol
-from uuid import uuid4
 
 import msgspec
 
@@ -53,6 +52,7 @@ from shuqiao.wire.messages import (
     SessionRequest,
     VerifyRequest,
     call_entry_id,
+    refusal_entry_id,
 )
 from shuqiao.wire.receipt import HEADER as PROMISE_HEADER
 
@@ -171,7 +171,8 @@ class Gate:
             is_used_up = True
             call.request = _request_of(mode, body)
         except CallError as error:
-            self._answering.refuse(call, CallRefused(error), call.entry if is_used_up else uuid4())
+            entry = call.entry if is_used_up else refusal_entry_id(call.entry, error.code)
+            self._answering.refuse(call, CallRefused(error), entry)
         else:
             self._answering.submit(call)
         return await call.reply

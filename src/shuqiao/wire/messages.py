@@ -131,3 +131,11 @@ def call_entry_id(key_id: str, created: int, nonce: str) -> UUID:
     """
     text = f"{key_id}\n{created}\n{nonce}"
     return UUID(bytes=hashlib.sha256(text.encode("ascii")).digest()[:16])
+
+
+def refusal_entry_id(call: UUID, code: str) -> UUID:
+    """Derive the id of a refusal that does not use the call's signature up.
+
+    A captured call that is sent again and again is so recorded once for each reason.
+    """
+    return UUID(bytes=hashlib.sha256(call.bytes + code.encode("ascii")).digest()[:16])
