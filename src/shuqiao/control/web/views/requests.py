@@ -7,7 +7,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from shuqiao.control import clock
-from shuqiao.control.accounts.access import FormRefused, Viewer
+from shuqiao.control.accounts.access import Fault, FormRefused, Viewer
 from shuqiao.control.requests import pages
 from shuqiao.control.requests.actions import dispute_request, withdraw_request
 from shuqiao.control.requests.answering import answer_request
@@ -145,7 +145,17 @@ def _proposed(case: RequestCase) -> QueryDict:
     return values
 
 
+def _require_days(post: QueryDict, names: tuple[str, ...]) -> None:
+    unreadable = [name for name in names if read_day(post.get(name, "")) is None]
+    if unreadable:
+        words = Text("请填写日期，如 2026-11-25", "Give a day such as 2026-11-25")
+        raise FormRefused(tuple(Fault(name, "date_unreadable", words) for name in unreadable))
+
+
 def _answer(case: RequestCase, post: QueryDict) -> AnswerInput:
+    """Read the answer form; a period that can't be read is a fault, not the action's own choice of today."""
+    if post.get("decision") != "refuse":
+        _require_days(post, ("valid_from", "valid_until"))
     chosen = set(post.getlist("granted")) if post.get("decision") != "refuse" else set()
     return AnswerInput(
         decisions={item.field: item.field in chosen for item in case.items},
