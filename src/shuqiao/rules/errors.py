@@ -42,6 +42,12 @@ ShuqiaoError
     ├── PeriodTooLong             422 period_too_long
     ├── ReasonRequired            422 reason_required
     ├── AlreadyDecided            409 already_decided
+    ├── ShareTypeForced           422 share_type_forced
+    ├── GroundRankRefused         422 ground_rank_refused
+    ├── DepartmentsRefused        422 departments_refused
+    ├── EntryChanged              409 entry_changed
+    ├── NotShared                 409 not_shared
+    ├── PassingOnRefused          403 passing_on_refused
     └── RegulationInvalid         500 regulation_invalid
 
 A field holds names, numbers of cases and limits, never a person's data: messages reach logs and URLs.
@@ -91,12 +97,18 @@ from shuqiao.rules.call_errors import (
 from shuqiao.rules.error_base import ShuqiaoError
 from shuqiao.rules.office_errors import (
     AlreadyDecided,
+    DepartmentsRefused,
+    EntryChanged,
     FieldRequired,
+    GroundRankRefused,
+    NotShared,
     OfficeError,
+    PassingOnRefused,
     PeriodTooLong,
     PermissionDenied,
     ReasonRequired,
     RegulationInvalid,
+    ShareTypeForced,
     TransitionRefused,
 )
 
@@ -115,12 +127,15 @@ __all__ = [
     "ClaimInvalid",
     "ClaimsIncomplete",
     "DateImpossible",
+    "DepartmentsRefused",
     "DigestMismatch",
     "DuplicateKey",
+    "EntryChanged",
     "FieldRequired",
     "GrantExpired",
     "GrantNotYetValid",
     "GrantRevoked",
+    "GroundRankRefused",
     "IdentifierCheckDigit",
     "IdentifierInvalid",
     "ItemCodeUnknown",
@@ -129,8 +144,10 @@ __all__ = [
     "ItemTooLong",
     "ItemType",
     "NotAvailable",
+    "NotShared",
     "OfficeError",
     "Overloaded",
+    "PassingOnRefused",
     "PeriodTooLong",
     "PermissionDenied",
     "ReasonRequired",
@@ -138,6 +155,7 @@ __all__ = [
     "RequestMalformed",
     "RequestTimeout",
     "RowError",
+    "ShareTypeForced",
     "ShuqiaoError",
     "SignatureInvalid",
     "SignatureMissing",

@@ -88,3 +88,74 @@ class RegulationInvalid(OfficeError):
         "The regulation file {file} is wrong in line {line}: {reason}. "
         "It was not taken; correct it and load it again."
     )
+
+
+class ShareTypeForced(OfficeError):
+    """A ruling, the base items or a relation demands another share type."""
+
+    code = "share_type_forced"
+    status = 422
+    message_zh = "“{name}”须为“{type}”，未作任何更改。请改选后再提交。"
+    message_en = '"{name}" must be "{type}"; nothing was changed. Choose that and submit again.'
+
+
+class GroundRankRefused(OfficeError):
+    """The ground is not of a rank that may ground this share type."""
+
+    code = "ground_rank_refused"
+    status = 422
+    message_zh = "“{type}”须以下列效力层级的规定为依据：{ranks}。未作任何更改，请写明这样的依据，或改选类型。"
+    message_en = (
+        '"{type}" needs a ground of one of these ranks: {ranks}. Nothing was changed. '
+        "Give such a ground, or choose another type."
+    )
+
+
+class DepartmentsRefused(OfficeError):
+    """Departments are named for a type that is not shared on conditions."""
+
+    code = "departments_refused"
+    status = 422
+    message_zh = "“{type}”不能限定部门，未作任何更改。请去掉所列部门，或改选“{middle}”。"
+    message_en = (
+        '"{type}" can\'t be confined to departments; nothing was changed. '
+        'Leave them out, or choose "{middle}".'
+    )
+
+
+class EntryChanged(OfficeError):
+    """Somebody changed the entry after the form was opened."""
+
+    code = "entry_changed"
+    status = 409
+    message_zh = "条目 {entry} 在您填写期间已被他人更改，未作任何更改。请刷新页面，看过新内容后再改。"
+    message_en = (
+        "Entry {entry} was changed by somebody else while you wrote; nothing was changed. "
+        "Reload the page and look at it again."
+    )
+    default_rule = "guangzhou-2016 art. 30(1)"
+
+
+class NotShared(OfficeError):
+    """What is asked for is not shared, not with this department, or not in this mode."""
+
+    code = "not_shared"
+    status = 409
+    message_zh = "所申请的信息项（{items}）不提供给本部门，未能提交。请去掉这些项；有异议的，可提请争议处理。"
+    message_en = (
+        "These items are not available to your department: {items}; nothing was submitted. "
+        "Leave them out; if you disagree, open a dispute."
+    )
+
+
+class PassingOnRefused(OfficeError):
+    """The regulation knows no consent to passing on or publishing obtained information."""
+
+    code = "passing_on_refused"
+    status = 403
+    message_zh = "现行规则不允许将共享获得的信息对外提供或发布，未作任何更改。请仅在本部门履职范围内使用。"
+    message_en = (
+        "The rules in force do not allow obtained information to be passed on or published; "
+        "nothing was changed. Use it only for your department's own duties."
+    )
+    default_rule = "guangzhou-2016 art. 4(2)"
