@@ -13,9 +13,9 @@ from uuid import UUID
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from shuqiao.plane.answers import RETRY_AFTER_S, problem_body
+from shuqiao.plane.answers import problem_body, problem_reply, recorded_reply
 from shuqiao.plane.batch import Batcher, Key, QueueFull
-from shuqiao.plane.calls import Call, CallRefused, Granted, Reply, decide, refusal_entry
+from shuqiao.plane.calls import Call, CallRefused, Granted, decide, refusal_entry
 from shuqiao.plane.database import Database, DatabaseUnavailable, ReadRow, RefusalRow, Seen
 from shuqiao.plane.keeper import Keeper
 from shuqiao.plane.metrics import Metrics
@@ -122,7 +122,7 @@ class Answering:
         return self._asked.waiting + self._refusals.waiting
 
     def submit(self, call: Call) -> None:
-        """Decide over a call and queue it; its `reply` is set in the end, whatever happens."""
+        """Decide over a call and queue it; it is answered in the end, whatever happens."""
         snapshot = self._keeper.current
         try:
             granted = decide(call, snapshot)
@@ -153,16 +153,20 @@ class Answering:
         except QueueFull:
             self._reply_problem(call, Overloaded())
 
+    def refuse_unused(self, call: Call, error: CallError) -> None:
+        """Refuse a call that is not known to be the signed one, once for each reason.
+
+        Its signature isn't used up: whoever only saw it on its way could otherwise send it with a wrong body
+        first and so suppress the true call.
+        """
+        self.refuse(call, CallRefused(error), refusal_entry_id(call.entry, error.code))
+
     def _give_up(self, work: Asked | Refusal) -> None:
         self._reply_problem(work.call, Unavailable())
 
     def _reply_problem(self, call: Call, error: CallError) -> None:
         """Answer without a new entry: nothing was read, and nothing was decided that is not in the log."""
-        if not call.reply.done():
-            wait_s = RETRY_AFTER_S if error.status == Unavailable.status else None
-            call.reply.set_result(
-                Reply(error.status, problem_body(error, call.language), retry_after_s=wait_s)
-            )
+        call.answer(problem_reply(error, call.language))
 
     async def _answer(self, key: Key, batch: list[Asked]) -> None:
         if key[1] == Mode.VERIFY.value:
@@ -323,8 +327,8 @@ class Answering:
             self._promise_key.sign,
         )
         for item, promise in zip(outcomes, promises, strict=True):
-            if not item.call.reply.done():
-                item.call.reply.set_result(Reply(item.status, item.body, encode_promise(promise)))
+            call = item.call
+            call.answer(recorded_reply(item.status, item.body, call.language, encode_promise(promise)))
 
     async def close(self, timeout_s: float) -> None:
         """Let what is under way finish for a time."""

@@ -1,14 +1,16 @@
-"""Refusals as problem details (RFC 9457), in Chinese unless English is asked for."""
+"""Answers and their headers; refusals as problem details (RFC 9457), Chinese unless English is asked for."""
 
 from __future__ import annotations
 
 from functools import lru_cache
 from http import HTTPStatus
+from typing import NamedTuple
 
 import msgspec
 
-from shuqiao.rules.errors import CallError
+from shuqiao.rules.errors import CallError, Unavailable
 from shuqiao.wire.messages import Problem
+from shuqiao.wire.receipt import HEADER as PROMISE_HEADER
 
 TYPE_PREFIX = "urn:shuqiao:problem:"
 PROBLEM_TYPE = "application/problem+json"
@@ -35,7 +37,39 @@ _TITLES_EN = {
     422: "A value is wrong",
     503: "Not available for the moment",
 }
+_ALWAYS = "cache-control: no-store\r\nx-content-type-options: nosniff\r\n"
 _encoder = msgspec.json.Encoder()
+
+
+class Reply(NamedTuple):
+    """What goes back: status, header lines each with its CRLF, body."""
+
+    status: int
+    headers: str
+    body: bytes
+
+
+def answer_reply(body: bytes, content_type: str = JSON_TYPE) -> Reply:
+    """Give what was asked for, without a promise."""
+    return Reply(200, f"content-type: {content_type}\r\n{_ALWAYS}", body)
+
+
+def recorded_reply(status: int, body: bytes, language: str, promise: str) -> Reply:
+    """Answer a call that has an audit entry."""
+    if status == 200:
+        return Reply(200, f"content-type: {JSON_TYPE}\r\n{_ALWAYS}{PROMISE_HEADER}: {promise}\r\n", body)
+    headers = (
+        f"content-type: {PROBLEM_TYPE}\r\n{_ALWAYS}{PROMISE_HEADER}: {promise}\r\n"
+        f"content-language: {language}\r\n"
+    )
+    return Reply(status, headers, body)
+
+
+def problem_reply(error: CallError, language: str) -> Reply:
+    """Refuse without an entry; who meets a full or broken plane is told when to come again."""
+    again = f"retry-after: {RETRY_AFTER_S}\r\n" if error.status == Unavailable.status else ""
+    headers = f"content-type: {PROBLEM_TYPE}\r\n{_ALWAYS}content-language: {language}\r\n{again}"
+    return Reply(error.status, headers, problem_body(error, language))
 
 
 @lru_cache(maxsize=256)

@@ -1,19 +1,15 @@
-"""Reading bodies: capped, timed, and turned into requests.
-
-The server would gather a body of any size and wait for ever; nothing here asks it to.
-"""
+"""Bodies: what may be announced, and how they become requests."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Mapping
-from typing import Protocol, TypeVar
+from collections.abc import Mapping
+from typing import TypeVar
 
 import msgspec
 
-from shuqiao.plane.deadlines import Deadlines
-from shuqiao.plane.settings import BODY_TIMEOUT_S, MAX_BODY_BYTES
-from shuqiao.rules.errors import BodyNotJson, BodyTooLarge, RequestMalformed, RequestTimeout
+from shuqiao.plane.settings import MAX_BODY_BYTES
+from shuqiao.rules.errors import BodyNotJson, BodyTooLarge, RequestMalformed
 
 T = TypeVar("T")
 
@@ -23,44 +19,14 @@ _FAULTY_PART = re.compile(r"at `\$\.(subject|claims|items|case|public_key)")
 _FAULTY_FIELD = re.compile(r"required field `(subject|claims|public_key)`")
 
 
-class BodyChunks(Protocol):
-    """The part of the server's protocol object through which a body comes."""
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        """Give the chunks as they arrive."""
-
-
-def declared_length(headers: Mapping[str, str]) -> int:
-    """Check the headers that announce the body, before a byte of it is read."""
+def check_announced(headers: Mapping[str, str]) -> None:
+    """Check the headers that announce a JSON body; raises `BodyTooLarge` or `RequestMalformed`."""
     if "transfer-encoding" in headers or _LENGTH.fullmatch(headers.get("content-length", "")) is None:
         raise RequestMalformed(part="content-length")
-    length = int(headers["content-length"])
-    if length > MAX_BODY_BYTES:
+    if int(headers["content-length"]) > MAX_BODY_BYTES:
         raise BodyTooLarge(limit_bytes=MAX_BODY_BYTES)
     if _CONTENT_TYPE.fullmatch(headers.get("content-type", "")) is None:
         raise RequestMalformed(part="content-type")
-    return length
-
-
-async def read_body(chunks: BodyChunks, headers: Mapping[str, str], deadlines: Deadlines) -> bytes:
-    """Read a JSON body; raises `BodyTooLarge`, `RequestTimeout` or `RequestMalformed`."""
-    length = declared_length(headers)
-    parts: list[bytes] = []
-    received = 0
-    try:
-        with deadlines:
-            async for chunk in chunks:
-                received += len(chunk)
-                if received > length:
-                    raise RequestMalformed(part="content-length")
-                parts.append(chunk)
-                if received == length:
-                    break
-    except TimeoutError:
-        raise RequestTimeout(limit_s=BODY_TIMEOUT_S) from None
-    if received != length:
-        raise RequestMalformed(part="content-length")
-    return b"".join(parts)
 
 
 def decode_body(decoder: msgspec.json.Decoder[T], body: bytes) -> T:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from shuqiao.plane.answers import Reply
 from shuqiao.plane.state import Application, HeldGrant, Resource, Snapshot
 from shuqiao.rules.errors import BY_CODE, CallError, NotAvailable, RequestMalformed, SignatureInvalid
 from shuqiao.rules.exchange import CallFacts, Mode, Refused, decide_call
@@ -17,20 +18,12 @@ from shuqiao.wire.messages import CallEntry, QueryRequest, VerifyRequest
 AUTO = "auto"
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What goes back: status, body, and the promise where an entry was written."""
-
-    status: int
-    body: bytes
-    promise: str | None = None
-    retry_after_s: int | None = None
-    content_type: str | None = None
-
-
 @dataclass(slots=True)
 class Call:
-    """A call whose signature was verified. The audit entry's id follows from the signature."""
+    """A call whose signature was verified. The audit entry's id follows from the signature.
+
+    `answer` may be called more than once; only the first answer goes out.
+    """
 
     entry: UUID
     at: datetime
@@ -39,7 +32,7 @@ class Call:
     resource_id: str
     mode: Mode
     language: str
-    reply: asyncio.Future[Reply]
+    answer: Callable[[Reply], None]
     request: VerifyRequest | QueryRequest | None = None
     tries: int = 0
 

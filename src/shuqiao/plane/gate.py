@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import re
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Protocol
+from functools import partial
 
 import msgspec
 
 from shuqiao.plane.answering import Answering
-from shuqiao.plane.answers import JSON_TYPE, PROBLEM_TYPE, RETRY_AFTER_S, language_of, problem_body
-from shuqiao.plane.body import BodyChunks, decode_body, read_body
-from shuqiao.plane.calls import Call, CallRefused, Reply
-from shuqiao.plane.deadlines import Deadlines
+from shuqiao.plane.answers import Reply, answer_reply, language_of, problem_reply
+from shuqiao.plane.body import check_announced, decode_body
+from shuqiao.plane.calls import Call, CallRefused
+from shuqiao.plane.connection import BodyReader, Request
 from shuqiao.plane.keeper import Keeper
 from shuqiao.plane.metrics import CONTENT_TYPE, Metrics
 from shuqiao.plane.openapi import DOCUMENT
-from shuqiao.plane.settings import BODY_TIMEOUT_S, Settings
+from shuqiao.plane.settings import Settings
 from shuqiao.plane.state import Application
 from shuqiao.rules.errors import (
     CallError,
@@ -52,47 +51,73 @@ from shuqiao.wire.messages import (
     SessionRequest,
     VerifyRequest,
     call_entry_id,
-    refusal_entry_id,
 )
-from shuqiao.wire.receipt import HEADER as PROMISE_HEADER
-
-log = logging.getLogger("shuqiao.plane")
 
 _OPEN_ROUTES = frozenset({"/v1/promise-keys", "/openapi.json", "/health/live", "/health/ready", "/metrics"})
-# The rest of a body that was not read can't be told from a next request.
-_CLOSING = frozenset({400, 408, 413})
 _CALL = re.compile(r"/v1/resources/([A-Za-z0-9_-]{1,64})/(verify|query)", re.ASCII)
+_OK = b'{"status":"ok"}'
+_MODES = {mode.value: mode for mode in Mode}
 _verify_decoder = msgspec.json.Decoder(VerifyRequest)
 _query_decoder = msgspec.json.Decoder(QueryRequest)
 _session_decoder = msgspec.json.Decoder(SessionRequest)
 _encoder = msgspec.json.Encoder()
+Answer = Callable[[Reply], None]
 
 
-class Headers(Protocol):
-    """The headers of a request as the server gives them."""
+class _CallBody:
+    """Waits for the body of a call whose head is in order."""
 
-    def items(self) -> list[tuple[str, str]]:
-        """Give every field line, repeated ones too."""
+    __slots__ = ("_answering", "_call", "_content_digest")
 
-    def get(self, key: str) -> str | None:
-        """Give the first value of a header."""
+    def __init__(self, answering: Answering, call: Call, content_digest: str) -> None:
+        self._answering = answering
+        self._call = call
+        self._content_digest = content_digest
+
+    def arrived(self, body: bytes) -> None:
+        """Complete the call."""
+        call = self._call
+        if not is_digest_of(self._content_digest, body):
+            self.broken(DigestMismatch())
+            return
+        try:
+            call.request = _request_of(call.mode, body)
+        except CallError as error:
+            self._answering.refuse(call, CallRefused(error), call.entry)
+        else:
+            self._answering.submit(call)
+
+    def broken(self, error: CallError) -> None:
+        """Refuse the call without using its signature up."""
+        self._answering.refuse_unused(self._call, error)
 
 
-class Scope(Protocol):
-    """The parts of the server's request object that are used."""
+class _SessionBody:
+    """Waits for the body of the agreement of a session."""
 
-    proto: str
-    method: str
-    path: str
-    query_string: str
-    headers: Headers
+    __slots__ = ("_agree", "_answer", "_content_digest", "_language")
 
+    def __init__(
+        self, answer: Answer, language: str, content_digest: str, agree: Callable[[bytes], Reply]
+    ) -> None:
+        self._answer = answer
+        self._language = language
+        self._content_digest = content_digest
+        self._agree = agree
 
-class Exchange(BodyChunks, Protocol):
-    """The server's side of one request: the body in, one whole answer out."""
+    def arrived(self, body: bytes) -> None:
+        """Agree."""
+        try:
+            if not is_digest_of(self._content_digest, body):
+                raise DigestMismatch()
+            reply = self._agree(body)
+        except CallError as error:
+            reply = problem_reply(error, self._language)
+        self._answer(reply)
 
-    def response_bytes(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
-        """Send the answer."""
+    def broken(self, error: CallError) -> None:
+        """Agree nothing."""
+        self._answer(problem_reply(error, self._language))
 
 
 class Gate:
@@ -115,78 +140,62 @@ class Gate:
         self._answering = answering
         self._is_ready = is_ready
         self._metrics = metrics
-        self._deadlines = Deadlines(BODY_TIMEOUT_S)
         self._sealer = SessionSealer(settings.session_key)
         self._promise_key_id = keys.key_id(settings.promise_key.public_key())
+        self._asking: set[asyncio.Task[None]] = set()
 
-    async def handle(self, scope: Scope, exchange: Exchange) -> None:
-        """Answer one request; a fault of ours answers 503 and shows nothing."""
-        started = time.perf_counter()
-        language = language_of(scope.headers.get("accept-language"))
-        found = _CALL.fullmatch(scope.path)
-        operation = found.group(2) if found is not None else "other"
+    def opened(self, request: Request) -> BodyReader | None:
+        """Take a request whose head has arrived; None if no body is wanted, answered already or later."""
+        found = _CALL.fullmatch(request.path)
+        operation = "other" if found is None else found.group(2)
+        answer = partial(self._answer, request, operation)
+        language = language_of(request.header("accept-language"))
         try:
-            if found is not None:
-                reply = await self._call(scope, exchange, found.group(1), Mode(found.group(2)), language)
-            else:
-                reply = await self._other(scope, exchange)
+            if found is None:
+                return self._other(request, language, answer)
+            return self._call(request, found.group(1), _MODES[operation], language, answer)
         except CallError as error:
-            reply = Reply(error.status, problem_body(error, language))
-        except Exception:
-            log.exception("request_failed operation=%s", operation)
-            unavailable = Unavailable()
-            reply = Reply(
-                unavailable.status, problem_body(unavailable, language), retry_after_s=RETRY_AFTER_S
-            )
-        exchange.response_bytes(reply.status, _response_headers(reply, language), reply.body)
-        self._metrics.count_call(operation, str(reply.status), time.perf_counter() - started)
+            answer(problem_reply(error, language))
+            return None
 
-    async def _call(
-        self, scope: Scope, exchange: Exchange, resource_id: str, mode: Mode, language: str
-    ) -> Reply:
-        """Authenticate a call, complete it and wait for its answer."""
+    def refused(self, error: CallError) -> Reply:
+        """Word the answer to what is no request."""
+        self._metrics.count_call("other", str(error.status), 0.0)
+        return problem_reply(error, language_of(None))
+
+    def _answer(self, request: Request, operation: str, reply: Reply) -> None:
+        if request.answer(reply):
+            self._metrics.count_call(operation, str(reply.status), time.perf_counter() - request.started_s)
+
+    def _call(
+        self, request: Request, resource_id: str, mode: Mode, language: str, answer: Answer
+    ) -> BodyReader | None:
+        """Authenticate a call; raises a `CallError` when nobody is known to have sent it."""
         now = datetime.now(UTC)
-        headers, signature, application = self._authenticated(scope, now)
-        call = Call(
-            call_entry_id(signature.key_id, signature.created, signature.nonce),
-            now,
-            application,
-            CallContext(),
-            resource_id,
-            mode,
-            language,
-            asyncio.get_running_loop().create_future(),
-        )
-        # Until the body is known to be the signed one, the signature isn't used up: whoever only saw it on
-        # its way could otherwise send it with a wrong body first and so suppress the true call.
-        is_used_up = False
+        headers, signature, application = self._authenticated(request, now)
+        entry = call_entry_id(signature.key_id, signature.created, signature.nonce)
+        call = Call(entry, now, application, CallContext(), resource_id, mode, language, answer)
         try:
             call.context = _context(headers)
             if not is_within_window(signature.created, now.timestamp()):
-                is_used_up = True
-                raise SignatureStale(window_s=WINDOW_S)
-            body = await read_body(exchange, headers, self._deadlines)
-            if not is_digest_of(signature.content_digest, body):
-                raise DigestMismatch()
-            is_used_up = True
-            call.request = _request_of(mode, body)
+                self._answering.refuse(call, CallRefused(SignatureStale(window_s=WINDOW_S)), entry)
+                return None
+            check_announced(headers)
         except CallError as error:
-            entry = call.entry if is_used_up else refusal_entry_id(call.entry, error.code)
-            self._answering.refuse(call, CallRefused(error), entry)
-        else:
-            self._answering.submit(call)
-        return await call.reply
+            self._answering.refuse_unused(call, error)
+            return None
+        return _CallBody(self._answering, call, signature.content_digest)
 
     def _authenticated(
-        self, scope: Scope, now: datetime
+        self, request: Request, now: datetime
     ) -> tuple[dict[str, str], RequestSignature, Application]:
         """Find the application whose key signed the headers; raises a `CallError`."""
-        if scope.method != "POST":
+        if request.method != "POST":
             raise RequestMalformed(part="method")
-        if scope.query_string:
+        if request.query:
             raise RequestMalformed(part="query")
-        headers = single_headers(scope.headers.items())
-        signature = read_signature("POST", scope.path, headers)
+        headers = single_headers(request.headers)
+        signature = read_signature("POST", request.path, headers)
         if headers["host"].lower() not in self._settings.authorities:
             raise SignatureInvalid()
         if signature.key_id.startswith(SESSION_PREFIX):
@@ -212,56 +221,66 @@ class Gate:
             raise SignatureInvalid()
         return application
 
-    async def _session(self, scope: Scope, exchange: Exchange) -> Reply:
+    def _session(self, request: Request, language: str, answer: Answer) -> BodyReader:
         """Agree a session key with an application that signs with its own key."""
         now = datetime.now(UTC)
-        headers, signature, application = self._authenticated(scope, now)
+        headers, signature, application = self._authenticated(request, now)
         if signature.key_id != application.key_id:
             raise SignatureInvalid()
         if not is_within_window(signature.created, now.timestamp()):
             raise SignatureStale(window_s=WINDOW_S)
-        body = await read_body(exchange, headers, self._deadlines)
-        if not is_digest_of(signature.content_digest, body):
-            raise DigestMismatch()
+        check_announced(headers)
+        agree = partial(self._agree, application, int(now.timestamp()))
+        return _SessionBody(answer, language, signature.content_digest, agree)
+
+    def _agree(self, application: Application, now_s: int, body: bytes) -> Reply:
         request = decode_body(_session_decoder, body)
         try:
             client = decode_key(request.public_key)
-            key_id, server, expires_at = self._sealer.agree(
-                application.id, application.key_id, client, int(now.timestamp())
-            )
+            key_id, server, expires_at = self._sealer.agree(application.id, application.key_id, client, now_s)
         except SessionRefused:
             raise RequestMalformed(part="public_key") from None
         signed = self._settings.promise_key.sign(answer_message(client, server, key_id, expires_at))
-        answer = SessionAnswer(
+        agreed = SessionAnswer(
             key_id, encode_key(server), expires_at, self._promise_key_id, encode_key(signed)
         )
-        return Reply(200, _encoder.encode(answer))
+        return answer_reply(_encoder.encode(agreed))
 
-    async def _other(self, scope: Scope, exchange: Exchange) -> Reply:
+    def _other(self, request: Request, language: str, answer: Answer) -> BodyReader | None:
         """Answer everything that is not a call."""
-        path = scope.path
+        path = request.path
         if path == "/v1/sessions":
-            return await self._session(scope, exchange)
+            return self._session(request, language, answer)
         if path not in _OPEN_ROUTES:
             raise NotAvailable()
-        if scope.method != "GET":
+        if request.method != "GET":
             raise RequestMalformed(part="method")
+        if path == "/health/ready":
+            asking = asyncio.get_running_loop().create_task(self._tell_whether_ready(language, answer))
+            self._asking.add(asking)
+            asking.add_done_callback(self._asking.discard)
+        else:
+            answer(self._open_reply(path))
+        return None
+
+    def _open_reply(self, path: str) -> Reply:
         if path == "/v1/promise-keys":
-            return Reply(200, _encoder.encode({"keys": self._keeper.current.promise_keys}))
+            return answer_reply(_encoder.encode({"keys": self._keeper.current.promise_keys}))
         if path == "/openapi.json":
-            return Reply(200, DOCUMENT)
+            return answer_reply(DOCUMENT)
         if path == "/metrics":
             return self._metrics_text()
-        if path == "/health/ready" and not await self._is_ready():
-            raise Unavailable()
-        return Reply(200, b'{"status":"ok"}')
+        return answer_reply(_OK)
+
+    async def _tell_whether_ready(self, language: str, answer: Answer) -> None:
+        answer(answer_reply(_OK) if await self._is_ready() else problem_reply(Unavailable(), language))
 
     def _metrics_text(self) -> Reply:
         current = self._keeper.current
         text = self._metrics.render(
             epoch=current.epoch, waiting=self._answering.waiting, faults=current.faults
         )
-        return Reply(200, text.encode("ascii"), content_type=CONTENT_TYPE)
+        return answer_reply(text.encode("ascii"), CONTENT_TYPE)
 
 
 def _request_of(mode: Mode, body: bytes) -> VerifyRequest | QueryRequest:
@@ -280,21 +299,3 @@ def _context(headers: dict[str, str]) -> CallContext:
         "" if end_user == "-" else end_user,
         decode_word(headers["shuqiao-grant"]),
     )
-
-
-def _response_headers(reply: Reply, language: str) -> list[tuple[str, str]]:
-    kind = reply.content_type or (JSON_TYPE if reply.status < 400 else PROBLEM_TYPE)
-    headers = [
-        ("content-type", kind),
-        ("cache-control", "no-store"),
-        ("x-content-type-options", "nosniff"),
-    ]
-    if reply.promise is not None:
-        headers.append((PROMISE_HEADER, reply.promise))
-    if reply.status >= 400:
-        headers.append(("content-language", language))
-        if reply.status in _CLOSING:
-            headers.append(("connection", "close"))
-        if reply.retry_after_s is not None:
-            headers.append(("retry-after", str(reply.retry_after_s)))
-    return headers

@@ -1,0 +1,317 @@
+"""HTTP/1.1 for the plane: one request at a time on a connection, everything bounded, no task per request.
+
+The grammar is llhttp's (httptools), without its leniencies; the bounds are here. What a request means is the
+handler's business. A request that is sent before the last one is answered is dropped and the connection
+closed after the answer; so is what is left of a body that nobody reads.
+
+Source: our choice, decision 8
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from http import HTTPStatus
+from typing import Protocol, cast
+
+import httptools
+
+from shuqiao.plane.answers import Reply
+from shuqiao.plane.settings import BODY_TIMEOUT_S, MAX_BODY_BYTES
+from shuqiao.rules.errors import CallError, RequestMalformed, RequestTimeout, Unavailable
+
+log = logging.getLogger("shuqiao.plane")
+
+MAX_HEAD_BYTES = 16 * 1024
+MAX_HEADERS = 64
+HEAD_TIMEOUT_S = 10
+IDLE_TIMEOUT_S = 60
+ANSWER_TIMEOUT_S = 60
+SEND_TIMEOUT_S = 10
+LINGER_S = 5
+_START_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus}
+
+
+class Request:
+    """The head of a request, and the way back for its one answer."""
+
+    __slots__ = ("_connection", "headers", "method", "path", "query", "started_s")
+
+    def __init__(
+        self, connection: Connection, method: bytes, target: bytes, headers: list[tuple[str, str]]
+    ) -> None:
+        """Split the target; header names are in lower case."""
+        path, _, query = target.partition(b"?")
+        self._connection = connection
+        self.method = method.decode("latin-1")
+        self.path = path.decode("latin-1")
+        self.query = query.decode("latin-1")
+        self.headers = headers
+        self.started_s = time.perf_counter()
+
+    def header(self, name: str) -> str | None:
+        """Give the first value of a header."""
+        return next((value for given, value in self.headers if given == name), None)
+
+    def answer(self, reply: Reply) -> bool:
+        """Send the answer; false when there was one already, or nobody is there to take it."""
+        return self._connection.answer(self, reply)
+
+
+class BodyReader(Protocol):
+    """Who waits for the body of a request, and answers the request now or later."""
+
+    def arrived(self, body: bytes) -> None:
+        """Take the whole body."""
+
+    def broken(self, error: CallError) -> None:
+        """Learn that the body did not come in time or in full."""
+
+
+class Handler(Protocol):
+    """What the server serves."""
+
+    def opened(self, request: Request) -> BodyReader | None:
+        """Look at a head before its body is read; None if the request needs no body or is turned away."""
+
+    def refused(self, error: CallError) -> Reply:
+        """Word the answer to what is no request."""
+
+
+class _Unacceptable(Exception):
+    """The bytes are HTTP, but not within the bounds."""
+
+
+class Books(Protocol):
+    """What a connection needs of the server: the handler, the time of the last tick, and a place."""
+
+    handler: Handler
+    now_s: float
+    date: str
+    is_stopping: bool
+
+    def enter(self, connection: Connection) -> bool:
+        """Note a connection; false when there are too many."""
+
+    def leave(self, connection: Connection) -> None:
+        """Forget a connection."""
+
+
+class Connection(asyncio.Protocol):
+    """One connection. `_deadline` is when the present state has lasted too long.
+
+    `_is_whole` says that nothing more of the request is read: it came in full, or its rest is dropped.
+    `_is_last` says that the connection ends with the answer.
+    """
+
+    def __init__(self, server: Books) -> None:
+        """Belong to a server; nothing is known of the peer yet."""
+        self._server = server
+        self._handler = server.handler
+        self._transport: asyncio.Transport | None = None
+        self._parser = httptools.HttpRequestParser(self)
+        self._deadline = server.now_s + HEAD_TIMEOUT_S
+        self._is_feeding = self._is_last = self._is_closing = False
+        self._reset()
+
+    def _reset(self) -> None:
+        self._request: Request | None = None
+        self._reader: BodyReader | None = None
+        self._reply: Reply | None = None
+        self._is_whole = False
+        self._target = b""
+        self._headers: list[tuple[str, str]] = []
+        self._body: list[bytes] = []
+        self._head_bytes = self._body_bytes = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Enter the server's books, or be hung up on."""
+        self._transport = cast(asyncio.Transport, transport)
+        if not self._server.enter(self):
+            self._transport.abort()
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        """Leave; a late answer finds nobody."""
+        self._transport = None
+        self._server.leave(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Read on; what comes after the end, or before it is its turn, is dropped."""
+        if self._is_closing:
+            return
+        if self._is_whole:
+            self._is_last = True
+            return
+        if self._request is None:
+            if not self._head_bytes:
+                self._deadline = self._server.now_s + HEAD_TIMEOUT_S
+            self._head_bytes += len(data)
+        self._is_feeding = True
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError as error:
+            self._faulty(error)
+        else:
+            # A name or value that goes on and on reaches no callback.
+            if self._request is None and self._head_bytes > MAX_HEAD_BYTES:
+                self._refuse(RequestMalformed(part="headers"))
+        self._is_feeding = False
+        if self._reply is not None:
+            self._send(self._reply)
+
+    def _faulty(self, error: httptools.HttpParserError) -> None:
+        cause = error.__context__
+        if isinstance(error, httptools.HttpParserCallbackError) and not isinstance(cause, _Unacceptable):
+            self._fail(cause)
+        elif self._is_closing or self._is_whole:
+            # The fault is in what follows a request that is answered, or will be.
+            self._is_last = True
+        elif self._request is not None:
+            self._cut_short(RequestMalformed(part="body"))
+        else:
+            self._refuse(RequestMalformed(part="headers"))
+
+    def on_message_begin(self) -> None:
+        """Begin a request, unless another is under way: the parser stops here."""
+        if self._is_whole or self._is_closing:
+            raise _Unacceptable
+
+    def on_url(self, url: bytes) -> None:
+        """Take a part of the target."""
+        self._target += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header."""
+        self._headers.append((name.lower().decode("latin-1"), value.decode("latin-1")))
+        if len(self._headers) > MAX_HEADERS:
+            raise _Unacceptable
+
+    def on_headers_complete(self) -> None:
+        """Let the handler look at the head."""
+        headers, target = self._headers, self._target
+        size = len(target) + sum([len(name) + len(value) for name, value in headers])
+        if size > MAX_HEAD_BYTES or target[:1] != b"/" or self._parser.should_upgrade():
+            raise _Unacceptable
+        if not self._parser.should_keep_alive():
+            self._is_last = True
+        self._request = request = Request(self, self._parser.get_method(), target, headers)
+        self._deadline = self._server.now_s + BODY_TIMEOUT_S
+        self._reader = self._handler.opened(request)
+        if self._reader is not None and ("expect", "100-continue") in headers and self._transport is not None:
+            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def on_body(self, data: bytes) -> None:
+        """Keep a part of the body if somebody wants it."""
+        self._body_bytes += len(data)
+        if self._body_bytes > MAX_BODY_BYTES:
+            raise _Unacceptable
+        if self._reader is not None:
+            self._body.append(data)
+
+    def on_message_complete(self) -> None:
+        """Hand the body over."""
+        self._is_whole = True
+        self._deadline = self._server.now_s + ANSWER_TIMEOUT_S
+        if self._reply is not None:
+            self._send(self._reply)
+        elif self._reader is not None:
+            body = self._body
+            self._reader.arrived(body[0] if len(body) == 1 else b"".join(body))
+
+    def eof_received(self) -> bool:
+        """Keep half a connection open for the answer that is due on it."""
+        if self._request is None or self._is_closing:
+            return False
+        if not self._is_whole:
+            self._cut_short(RequestMalformed(part="content-length"))
+        self._is_last = True
+        return True
+
+    def _cut_short(self, error: CallError) -> None:
+        """Read no more of a request whose body will not come in full."""
+        self._is_whole = self._is_last = True
+        self._deadline = self._server.now_s + ANSWER_TIMEOUT_S
+        if self._reply is None and self._reader is not None:
+            try:
+                self._reader.broken(error)
+            except Exception as fault:
+                self._fail(fault)
+
+    def _fail(self, fault: BaseException | None) -> None:
+        """The boundary of a request: whatever went wrong, it gets an answer and the others go on."""
+        log.error("request_failed", exc_info=fault)
+        self._is_last = True
+        self._send(self._handler.refused(Unavailable()))
+
+    def _refuse(self, error: CallError) -> None:
+        """Answer what is no request."""
+        self._send(self._handler.refused(error))
+
+    def answer(self, request: Request, reply: Reply) -> bool:
+        """Answer the request under way; false when this is not it, or it has an answer."""
+        if request is not self._request or self._reply is not None:
+            return False
+        if self._is_feeding and not self._is_whole:
+            # Whether the connection can go on is known when all that was received is read.
+            self._reply = reply
+        else:
+            self._send(reply)
+        return True
+
+    def _send(self, reply: Reply) -> None:
+        transport = self._transport
+        is_last = self._is_last or not self._is_whole or self._server.is_stopping
+        self._reset()
+        if transport is None or transport.is_closing():
+            return
+        transport.write(_wire_form(reply, self._server.date, is_last=is_last))
+        if is_last:
+            # Closing at once could destroy the answer on its way; the peer may say goodbye first.
+            self._is_closing = True
+            self._deadline = self._server.now_s + LINGER_S
+            transport.write_eof()
+        else:
+            self._deadline = self._server.now_s + IDLE_TIMEOUT_S
+
+    def pause_writing(self) -> None:
+        """Stop reading from a peer that doesn't take its answers; they may not pile up here."""
+        if self._transport is not None:
+            self._transport.pause_reading()
+            self._deadline = self._server.now_s + SEND_TIMEOUT_S
+
+    def resume_writing(self) -> None:
+        """Read on."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+            self._deadline = self._server.now_s + IDLE_TIMEOUT_S
+
+    def check(self, now_s: float) -> None:
+        """End what has lasted too long."""
+        if self._deadline > now_s or self._transport is None:
+            return
+        if self._request is not None and not self._is_whole:
+            self._cut_short(RequestTimeout(limit_s=BODY_TIMEOUT_S))
+        elif self._head_bytes and self._request is None and not self._is_closing:
+            self._refuse(RequestTimeout(limit_s=HEAD_TIMEOUT_S))
+        else:
+            self._transport.abort()
+
+    def stop(self) -> None:
+        """Hang up unless an answer is due, after which the connection closes by itself."""
+        if self._request is None and self._transport is not None and not self._is_closing:
+            self._transport.close()
+
+    def cut(self) -> None:
+        """Hang up whatever is due."""
+        if self._transport is not None:
+            self._transport.abort()
+
+
+def _wire_form(reply: Reply, date: str, *, is_last: bool) -> bytes:
+    close = "connection: close\r\n" if is_last else ""
+    head = (
+        f"{_START_LINES[reply.status]}{reply.headers}content-length: {len(reply.body)}\r\n"
+        f"date: {date}\r\n{close}\r\n"
+    )
+    return head.encode("ascii") + reply.body

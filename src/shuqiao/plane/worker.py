@@ -1,0 +1,87 @@
+"""One worker of the plane: a process with one event loop, one socket, its own connections."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import signal
+import socket
+
+import uvloop
+
+from shuqiao.plane.answering import Answering
+from shuqiao.plane.database import Database, DatabaseUnavailable
+from shuqiao.plane.gate import Gate
+from shuqiao.plane.keeper import Keeper
+from shuqiao.plane.metrics import Metrics
+from shuqiao.plane.server import Server
+from shuqiao.plane.settings import Settings
+from shuqiao.wire.vault import VaultClient, VaultError
+
+log = logging.getLogger("shuqiao.plane")
+
+SHUTDOWN_S = 5.0
+RETRY_S = 0.5
+GC_THRESHOLD = 50_000
+
+
+def run_worker(settings: Settings, listening: socket.socket) -> None:
+    """Serve the socket until SIGTERM or SIGINT."""
+    # A call leaves no cycles behind. What the modules hold is set aside for good, and the collector looks at
+    # the rest once in many calls instead of once in ten.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GC_THRESHOLD, 20, 50)
+    uvloop.run(Worker(settings).serve(listening))
+
+
+class Worker:
+    """The parts of one worker; does not know the others."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Make the parts; connections are made when the worker serves."""
+        metrics = Metrics()
+        self._database = Database(settings.database_url, settings.lanes)
+        self._vault = VaultClient(settings.vault_socket, "plane", settings.vault_key)
+        self._keeper = Keeper(self._database, settings.database_url, metrics)
+        self._answering = Answering(
+            self._database, self._vault, self._keeper, settings.promise_key, metrics, settings.lanes
+        )
+        self._gate = Gate(settings, self._keeper, self._answering, self.is_ready, metrics)
+
+    async def serve(self, listening: socket.socket) -> None:
+        """Serve until told to stop; until the database is reached, calls answer 503."""
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        server = Server(self._gate)
+        await server.start(listening)
+        connecting = asyncio.create_task(self._connect(), name="plane-connect")
+        await stop.wait()
+        server.close()
+        await self._answering.close(SHUTDOWN_S)
+        await server.wait_closed(SHUTDOWN_S)
+        connecting.cancel()
+        await asyncio.gather(connecting, return_exceptions=True)
+        await self._vault.close()
+        await self._database.close()
+
+    async def _connect(self) -> None:
+        """Connect to the database, however long that takes, then keep the snapshot current."""
+        while True:
+            try:
+                await self._database.open()
+                break
+            except DatabaseUnavailable as error:
+                log.warning("database_not_reached error=%s", error)
+                await asyncio.sleep(RETRY_S)
+        await self._keeper.watch()
+
+    async def is_ready(self) -> bool:
+        """Tell whether a call could be answered now."""
+        try:
+            await self._vault.ready()
+            return self._keeper.current.epoch >= 0 and await self._database.current_epoch() >= 0
+        except (DatabaseUnavailable, VaultError):
+            return False
