@@ -130,7 +130,6 @@ def running_place(rows: int) -> Iterator[Place]:
     try:
         place = Place(folder, server, programs, process, rows)
         hub.create_roles(server.url(), dict.fromkeys(hub.ROLES, server.password))
-        place.execute("ALTER ROLE shuqiao_owner CREATEDB")
         hub.create_database(server.url(), "template", "shuqiao_owner", control_schema=True)
         _migrate(place)
         place.execute("CREATE DATABASE department ENCODING 'UTF8' LOCALE 'C' TEMPLATE template0")

@@ -233,23 +233,16 @@ def _start_plane(place: Place, workers: int = 2) -> None:
 
 def _publish(place: Place) -> None:
     """Publish the list, the keys, the applications and two grants."""
-    # Django's settings are read when the module is first used; the benchmark needs only the SQL it makes.
-    from shuqiao.control.basedata.tables import SQL_TYPES, PlainColumn, base_table_statements
-
     promise_key = keys.load_or_create_signing_key(place.folder / "promise.key")
     keys.random_secret_file(place.folder / "session.key")
     grant_key = keys.generate_signing_key()
-    columns = [
-        PlainColumn(i.field, i.type) for i in births.SPEC.items if not i.identity and i.type in SQL_TYPES
-    ]
     with place.admin() as admin:
         admin.execute(
             "INSERT INTO exchange.resource (id, code, name_zh, name_en, department, spec)"
             " VALUES (%s, '样例/1', '出生登记', 'Births', %s, %s)",
             [births.RESOURCE, births.DEPARTMENT, msgspec.json.encode(births.SPEC).decode()],
         )
-        for statement in base_table_statements(births.RESOURCE, columns):
-            admin.execute(statement)
+        admin.execute("SELECT exchange.create_list(%s)", [births.RESOURCE])
         for purpose, key in (("promise", promise_key), ("grants", grant_key)):
             der = keys.public_der(key.public_key())
             admin.execute(

@@ -1,6 +1,6 @@
 """What all tests share; the servers are in `tests/plugins/server.py`."""
 
 # pytest-django has a fixture of this name; a plugin loaded before it would lose, a conftest wins.
-from tests.plugins.server import django_db_modify_db_settings
+from tests.plugins.server import django_db_setup
 
-__all__ = ["django_db_modify_db_settings"]
+__all__ = ["django_db_setup"]

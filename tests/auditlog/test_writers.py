@@ -8,7 +8,6 @@ import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
-from shuqiao.control.basedata.tables import PlainColumn, base_table_statements
 from shuqiao.wire.messages import CallEntry
 from tests.auditlog.conftest import Log
 
@@ -23,11 +22,10 @@ def city(log: Log) -> Log:
     """A log beside one resource with its base table and functions."""
     log.admin.execute(
         "INSERT INTO exchange.resource (id, code, name_zh, name_en, department, spec) "
-        "VALUES (%s, '1/1', '出生登记信息', 'Births', '440100-health', '{}')",
-        [RESOURCE],
+        "VALUES (%s, '1/1', '出生登记信息', 'Births', '440100-health', %s)",
+        [RESOURCE, Jsonb({"items": [{"field": "sex", "type": "string"}]})],
     )
-    for statement in base_table_statements(RESOURCE, [PlainColumn("sex", "string")]):
-        log.admin.execute(statement)
+    log.admin.execute("SELECT exchange.create_list(%s)", [RESOURCE])
     return log
 
 

@@ -17,14 +17,14 @@ from shuqiao.rules.errors import RequestMalformed
 from shuqiao.rules.normalise import normalise_text
 from shuqiao.security import keys
 
-from .conftest import BIRTH, NOW, audit_entries, rows
+from .conftest import BIRTH, NOW, audit_entries, beyond_control, rows
 
 EARLIER = 299
 
 
 def execute(sql: str, *values) -> None:
-    """Run one statement on the test's own connection."""
-    with connection.cursor() as cursor:
+    """Run one statement on the test's own connection, as the superuser: as integrator, plane, or a thief."""
+    with beyond_control(), connection.cursor() as cursor:
         cursor.execute(sql, values)
 
 
@@ -217,5 +217,6 @@ def test_a_batch_refused_again_adds_nothing_to_the_log(city):
 def test_plain_values_are_compared_in_the_written_form_of_claims(city):
     stored = ("南沙派出所（东区） ", "a\u3000 b", "x\u200by")
     for value in stored:
-        [(form,)] = rows("SELECT exchange.written_form(%s)", value)
+        with beyond_control():
+            [(form,)] = rows("SELECT exchange.written_form(%s)", value)
         assert form == normalise_text(value)

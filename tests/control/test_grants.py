@@ -14,7 +14,7 @@ from shuqiao.control.requests.actions import submit_request
 from shuqiao.control.requests.answering import answer_request
 from shuqiao.rules.errors import ReasonRequired, TransitionRefused
 
-from .conftest import NOW, audit_entries, rows
+from .conftest import NOW, audit_entries, beyond_control, rows
 
 
 @pytest.fixture
@@ -26,14 +26,20 @@ def granted(city) -> str:
     return grant
 
 
+def epoch() -> list[tuple]:
+    """What the plane compares at every call."""
+    with beyond_control():
+        return rows("SELECT value FROM exchange.epoch")
+
+
 def test_revoking_reaches_the_plane_in_the_same_transaction_with_a_new_epoch(city, granted):
-    [(before,)] = rows("SELECT value FROM exchange.epoch")
+    [(before,)] = epoch()
     revoke_grant(city.viewer("chen"), granted, "  用途已改变 ")
     [(revoked_at, reason)] = rows(
         'SELECT revoked_at, revoked_reason FROM exchange."grant" WHERE id = %s', granted
     )
     assert (revoked_at, reason) == (NOW, "用途已改变")
-    assert rows("SELECT value FROM exchange.epoch") > [(before,)]
+    assert epoch() > [(before,)]
     [(consumer, provider, actor, _, grant, _, outcome)] = audit_entries("grant_revoked")
     assert (consumer, provider, grant) == ("440100-housing", "440100-health", granted)
     assert (actor, outcome) == ("account:chen", "revoked")

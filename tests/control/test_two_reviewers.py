@@ -13,7 +13,7 @@ from shuqiao.control.requests.answering import answer_request
 from shuqiao.control.requests.models import RequestEvent
 from shuqiao.rules.errors import AlreadyDecided
 
-from .conftest import NOW, City, audit_entries, rows, seed
+from .conftest import NOW, City, audit_entries, beyond_control, rows, seed
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def committed_city(transactional_db) -> Iterator[City]:
     """A seeded city that other connections see; what Django does not clear is cleared afterwards."""
     seed()
     yield City()
-    with connection.cursor() as cursor:
+    with beyond_control(), connection.cursor() as cursor:
         for resource, *_ in rows("SELECT id FROM exchange.resource"):
             cursor.execute(f"DROP TABLE base.{resource}, base_history.{resource}, staging.{resource}")
         cursor.execute('DELETE FROM exchange."grant"')

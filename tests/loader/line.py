@@ -25,7 +25,7 @@ from shuqiao.embedded.nats import nats_command
 from shuqiao.loader.enrol import enrol_department
 from shuqiao.rules.ids import resource_id
 from shuqiao.security.keys import key_id, load_or_create_signing_key, load_sealing_key, public_der
-from shuqiao.wire.schemas import ItemSpec, ResourceSpec, plain_items
+from shuqiao.wire.schemas import ItemSpec, ResourceSpec
 
 HEALTH, POLICE = "440100-health", "440100-police"
 BIRTHS = str(resource_id("440100", "birth"))
@@ -54,14 +54,6 @@ BIRTH_SPEC = ResourceSpec(
         _item("certificate_issuing_unit"),
     ),
 )
-
-_CREATE_TABLES = """
-import sys, django
-django.setup()
-from shuqiao.control.basedata.tables import PlainColumn, create_base_table
-columns = [PlainColumn(*pair.split(":")) for pair in sys.argv[2:]]
-create_base_table(sys.argv[1], columns)
-"""
 
 
 def free_port() -> int:
@@ -263,12 +255,7 @@ class Line:
             HEALTH,
             msgspec.json.encode(BIRTH_SPEC).decode(),
         )
-        columns = [f"{item.field}:{item.type}" for item in plain_items(BIRTH_SPEC)]
-        environment = os.environ | {
-            "SHUQIAO_DATABASE_URL": self.hub.role("shuqiao_owner"),
-            "DJANGO_SETTINGS_MODULE": "shuqiao.control.settings",
-        }
-        subprocess.run([sys.executable, "-c", _CREATE_TABLES, BIRTHS, *columns], env=environment, check=True)
+        self.ask("SELECT exchange.create_list(%s)", BIRTHS)
 
     def _vault_environment(self) -> dict[str, str]:
         return {

@@ -24,7 +24,6 @@ import psycopg
 import pytest
 
 from shuqiao.client.plane import PlaneClient, load_promise_keys
-from shuqiao.control.basedata.tables import PlainColumn, base_table_statements
 from shuqiao.security import keys
 from shuqiao.security.http_signatures import CallContext, RequestSigner, key_signer, sign_request
 from shuqiao.wire.grant import Grant, sign_grant
@@ -233,8 +232,7 @@ def fill(city: City) -> None:
         " VALUES (%s, '样例/1', '出生登记', 'Births', %s, %s)",
         [RESOURCE, births.DEPARTMENT, spec],
     )
-    for statement in base_table_statements(RESOURCE, [PlainColumn("sex_code", "code")]):
-        city.admin.execute(statement)
+    city.admin.execute("SELECT exchange.create_list(%s)", [RESOURCE])
     rows = [births.birth(serial) for serial in range(PEOPLE)]
     assigned = asyncio.run(city.vault.assign(rows))
     assert len(assigned.rows) == PEOPLE

@@ -11,13 +11,16 @@ import shutil
 import subprocess
 import tempfile
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import psycopg
 import pytest
+import pytest_django
 from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
 
 from shuqiao.embedded import hub, postgres
 
@@ -66,8 +69,6 @@ class TestServer:
             self.started = postgres.start(self.embedded, programs=programs, durable=False)
         self.ready = True
         hub.create_roles(self.url("postgres"), dict.fromkeys(hub.ROLES, PASSWORD))
-        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
-            connection.execute("ALTER ROLE shuqiao_owner CREATEDB")
 
     def close(self) -> None:
         """End the embedded server and remove its folder."""
@@ -86,7 +87,7 @@ def _configure() -> None:
     secret.touch(mode=0o600)
     secret.write_text(secrets.token_urlsafe(64), encoding="ascii")
     os.environ |= {
-        "SHUQIAO_DATABASE_URL": SERVER.url(f"sq_{RUN}", "shuqiao_owner"),
+        "SHUQIAO_DATABASE_URL": SERVER.url(f"sq_{RUN}_django", "shuqiao_control"),
         "SHUQIAO_SECRET_KEY_FILE": str(secret),
         "SHUQIAO_ALLOWED_HOSTS": "testserver,localhost,127.0.0.1",
         "SHUQIAO_PLANE_URL": "http://127.0.0.1:1",
@@ -135,6 +136,14 @@ def hub_template(pg_server: TestServer) -> str:
     return name
 
 
+def _copy_hub(server: TestServer, template: str, name: str) -> None:
+    with psycopg.connect(server.superuser(), autocommit=True) as connection:
+        names = (sql.Identifier(name), sql.Identifier(template))
+        connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {} OWNER shuqiao_owner").format(*names))
+        connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(names[0]))
+    hub.let_enter(server.superuser(), name, "shuqiao_owner")
+
+
 @dataclass(frozen=True)
 class Hub:
     """One test's own hub database."""
@@ -156,16 +165,7 @@ class Hub:
 def hub_database(pg_server: TestServer, hub_template: str):
     """A fresh hub database with all migrations applied and no rows of ours."""
     name = f"sq_{RUN}_{uuid.uuid4().hex[:8]}"
-    with psycopg.connect(pg_server.superuser(), autocommit=True) as connection:
-        connection.execute(
-            sql.SQL("CREATE DATABASE {} TEMPLATE {} OWNER shuqiao_owner").format(
-                sql.Identifier(name), sql.Identifier(hub_template)
-            )
-        )
-    with psycopg.connect(pg_server.superuser(), autocommit=True) as connection:
-        roles = sql.SQL("shuqiao_plane, shuqiao_loader, shuqiao_integrator, shuqiao_auditor")
-        connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(sql.Identifier(name)))
-        connection.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(sql.Identifier(name), roles))
+    _copy_hub(pg_server, hub_template, name)
     yield Hub(name, pg_server)
     _drop(name)
 
@@ -200,13 +200,29 @@ def empty_database(pg_server: TestServer):
 
 
 @pytest.fixture(scope="session")
-def django_db_modify_db_settings(hub_template: str) -> None:
-    """Let Django's own test database be a copy of the migrated hub."""
-    from django.conf import settings
+def django_db_setup(
+    pg_server: TestServer, hub_template: str, django_db_blocker: pytest_django.DjangoDbBlocker
+) -> Iterator[None]:
+    """Give Django a copy of the migrated hub, with the rights control has when it is at work.
+
+    The connection is the superuser's and takes control's role at once, so that a test can step out of it
+    (`tests.control.conftest.beyond_control`) to do within its own transaction what others do.
+    """
     from django.db import connections
 
-    for config in (settings.DATABASES["default"], connections["default"].settings_dict):
-        config["TEST"]["TEMPLATE"] = hub_template
+    name = f"sq_{RUN}_django"
+    _copy_hub(pg_server, hub_template, name)
+    with psycopg.connect(pg_server.superuser(name), autocommit=True) as connection:
+        # Django empties its tables after a test that commits.
+        connection.execute("GRANT TRUNCATE ON ALL TABLES IN SCHEMA control TO shuqiao_control")
+    place = conninfo_to_dict(pg_server.superuser(name))
+    settings = connections["default"].settings_dict
+    settings |= {"NAME": name, "USER": place["user"], "PASSWORD": place["password"]}
+    settings["OPTIONS"]["assume_role"] = "shuqiao_control"
+    yield
+    with django_db_blocker.unblock():
+        connections.close_all()
+    _drop(name)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

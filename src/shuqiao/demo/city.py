@@ -141,7 +141,7 @@ def prepare_keys(home: Home) -> None:
 
 
 def register_keys(home: Home) -> None:
-    """Tell the contract schema the platform's public keys; idempotent."""
+    """Tell the contract schema the platform's public keys, as its owner; idempotent."""
     keys = [
         (purpose, "ed25519", load_or_create_signing_key(home.secrets / f"{purpose}.key"))
         for purpose in SIGNING_PURPOSES
@@ -165,7 +165,7 @@ def control_environment(home: Home, options: Options) -> dict[str, str]:
     """Environment of control, its worker and its commands."""
     return {
         "DJANGO_SETTINGS_MODULE": "shuqiao.control.settings",
-        "SHUQIAO_DATABASE_URL": home.hub_url("shuqiao_owner"),
+        "SHUQIAO_DATABASE_URL": home.hub_url("shuqiao_control"),
         "SHUQIAO_SECRET_KEY_FILE": str(home.secrets / "django-secret"),
         "SHUQIAO_ALLOWED_HOSTS": "localhost,127.0.0.1,[::1]",
         "SHUQIAO_PLANE_URL": f"http://127.0.0.1:{options.plane_port}",
@@ -177,13 +177,23 @@ def control_environment(home: Home, options: Options) -> dict[str, str]:
     }
 
 
+def migrate(home: Home, options: Options) -> None:
+    """Bring the schemas up to date, as their owner: no process that stays can change them."""
+    environment = control_environment(home, options) | {"SHUQIAO_DATABASE_URL": home.hub_url("shuqiao_owner")}
+    _run_control(environment, "migrate", "--verbosity", "0")
+
+
 def run_control(home: Home, options: Options, *arguments: str) -> None:
     """Run one management command of control; its output is shown only when it fails."""
-    environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    _run_control(control_environment(home, options), *arguments)
+
+
+def _run_control(environment: dict[str, str], *arguments: str) -> None:
+    inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     command = [sys.executable, "-m", "django", *arguments, "--skip-checks"]
     done = subprocess.run(
         command,
-        env=environment | control_environment(home, options),
+        env=inherited | environment,
         capture_output=True,
         check=False,
         timeout=300,

@@ -163,7 +163,7 @@ class _City:
         people = threading.Thread(target=city.prepare_sources, args=(home, self._options, self._say))
         people.start()
         self._say("preparing the hub: schema, departments, accounts, catalogue")
-        city.run_control(home, self._options, "migrate", "--verbosity", "0")
+        city.migrate(home, self._options)
         city.register_keys(home)
         city.run_control(home, self._options, "seed_city", "--credentials", str(home.credentials_file))
         people.join()
@@ -218,7 +218,7 @@ class _City:
         raise RuntimeError(f"not ready after {READY_PATIENCE_S:.0f} s; the logs are in {self._home.logs}")
 
     def _loaded(self) -> int:
-        with psycopg.connect(self._home.hub_url("shuqiao_owner")) as connection:
+        with psycopg.connect(self._home.hub_url("shuqiao_control")) as connection:
             row = connection.execute("SELECT coalesce(sum(inserted), 0) FROM exchange.batch").fetchone()
         return int(row[0]) if row else 0
 

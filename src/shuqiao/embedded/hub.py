@@ -7,13 +7,17 @@ from psycopg import sql
 
 ROLES = (
     "shuqiao_owner",
+    "shuqiao_control",
     "shuqiao_plane",
     "shuqiao_loader",
     "shuqiao_integrator",
     "shuqiao_auditor",
     "shuqiao_vault",
 )
-"""One role per process; each may log in and nothing else until the migrations grant it something."""
+"""One role per process; each may log in and nothing else until the migrations grant it something.
+
+`shuqiao_owner` owns the hub's schemas: migrations and setting up run as it, and no process that stays.
+"""
 
 
 def create_roles(superuser_url: str, passwords: Mapping[str, str]) -> None:
@@ -32,26 +36,33 @@ def create_roles(superuser_url: str, passwords: Mapping[str, str]) -> None:
 def create_database(superuser_url: str, name: str, owner: str, *, control_schema: bool = False) -> bool:
     """Create a database only its owner may enter; return False when it was there already.
 
-    With `control_schema` it is a hub: schema `control` for Django, and the other roles may connect.
+    With `control_schema` it is a hub: schema `control` for Django, and the other roles may connect, also
+    to one that an earlier version made.
     """
     with psycopg.connect(superuser_url, autocommit=True) as connection:
-        if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
-            return False
-        database = sql.Identifier(name)
+        known = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone()
+        if known is None:
+            connection.execute(
+                sql.SQL("CREATE DATABASE {} OWNER {} ENCODING 'UTF8' LOCALE 'C' TEMPLATE template0").format(
+                    sql.Identifier(name), sql.Identifier(owner)
+                )
+            )
+            connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(sql.Identifier(name)))
+    if control_schema:
+        let_enter(superuser_url, name, owner)
+        prepare_hub(superuser_url, name, owner)
+    return known is None
+
+
+def let_enter(superuser_url: str, name: str, owner: str) -> None:
+    """Let the roles of the hub's processes connect to its database; idempotent."""
+    others = [role for role in ROLES if role not in (owner, "shuqiao_vault")]
+    with psycopg.connect(superuser_url, autocommit=True) as connection:
         connection.execute(
-            sql.SQL("CREATE DATABASE {} OWNER {} ENCODING 'UTF8' LOCALE 'C' TEMPLATE template0").format(
-                database, sql.Identifier(owner)
+            sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(
+                sql.Identifier(name), sql.SQL(", ").join(map(sql.Identifier, others))
             )
         )
-        connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(database))
-        if control_schema:
-            others = sql.SQL(", ").join(
-                sql.Identifier(role) for role in ROLES if role not in (owner, "shuqiao_vault")
-            )
-            connection.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(database, others))
-    if control_schema:
-        prepare_hub(superuser_url, name, owner)
-    return True
 
 
 def prepare_hub(superuser_url: str, name: str, owner: str) -> None:

@@ -7,7 +7,7 @@ from django.db import connection, transaction
 
 from shuqiao.control import clock
 from shuqiao.control.audit.actions import append_entry
-from shuqiao.control.basedata.tables import PlainColumn, create_base_table
+from shuqiao.control.basedata.tables import create_list
 from shuqiao.control.catalogue import search
 from shuqiao.control.catalogue.models import Item, Resource, ResourceVersion
 from shuqiao.control.catalogue.words import search_text
@@ -45,7 +45,7 @@ def _publish(regulation: Regulation, given: rules.DataList, actor: str) -> int:
     resource = _create_resource(regulation, given, rid, departments)
     items = Item.objects.bulk_create(_item(resource, item, given) for item in given.items)
     _write_exchange(resource, items)
-    create_base_table(rid, [PlainColumn(item.field, item.type) for item in items if not item.identity])
+    create_list(rid)
     _index(resource, items, departments)
     append_entry(
         "entry_published",
