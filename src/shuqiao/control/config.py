@@ -37,6 +37,7 @@ class Config:
     portal_keys: Path
     grant_key_file: Path
     regulation: str
+    regulation_fallback: str | None
     sample: bool
     behind_tls: bool
     log_origin: str
@@ -56,6 +57,7 @@ def unconfigured() -> Config:
         portal_keys=Path("/nonexistent"),
         grant_key_file=Path("/nonexistent"),
         regulation=DEFAULT_REGULATION,
+        regulation_fallback=None,
         sample=False,
         behind_tls=False,
         log_origin=DEFAULT_LOG_ORIGIN,
@@ -74,6 +76,7 @@ def read_config(environ: Mapping[str, str]) -> Config:
         portal_keys=_path(environ, "SHUQIAO_PORTAL_KEYS", faults),
         grant_key_file=_path(environ, "SHUQIAO_GRANT_KEY_FILE", faults),
         regulation=environ.get("SHUQIAO_REGULATION", DEFAULT_REGULATION),
+        regulation_fallback=environ.get("SHUQIAO_REGULATION_FALLBACK") or None,
         sample=_flag(environ, "SHUQIAO_SAMPLE", faults),
         behind_tls=_flag(environ, "SHUQIAO_BEHIND_TLS", faults),
         log_origin=_origin(environ, faults),

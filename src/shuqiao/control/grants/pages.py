@@ -122,7 +122,7 @@ def _items(grants: Iterable[Grant]) -> _Items:
 def _row(viewer: Viewer, grant: Grant, items: _Items) -> GrantRow:
     known = items[grant.resource_id]
     own = grant.provider_id == viewer.department.code
-    state = regulation().grant.state(grant.state)
+    state = regulation().procedure("grant").state(grant.state)
     return GrantRow(
         number=grant.number,
         request_number=grant.request_number,

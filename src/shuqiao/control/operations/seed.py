@@ -35,7 +35,7 @@ from shuqiao.control.texts import Text
 from shuqiao.rules.catalogue import Body
 from shuqiao.rules.ids import department_code, resource_id
 from shuqiao.rules.regulation import Regulation
-from shuqiao.rules.requests import latest_until
+from shuqiao.rules.procedures import latest_until
 from shuqiao.rules.workdays import is_working_day
 from shuqiao.security import keys
 

@@ -7,7 +7,7 @@ from functools import lru_cache
 from django.conf import settings
 
 from shuqiao.control.regulations import files
-from shuqiao.control.regulations.models import CalendarDay
+from shuqiao.control.regulations.models import CalendarDay, CalendarYear
 from shuqiao.rules.articles import Article
 from shuqiao.rules.catalogue import Bodies, DataList
 from shuqiao.rules.regulation import Regulation
@@ -19,12 +19,12 @@ CALENDAR_KEPT_S = 10
 
 def regulation() -> Regulation:
     """Return the regulation this installation runs under."""
-    return files.load_regulation(settings.CONFIG.regulation)
+    return named(settings.CONFIG.regulation)
 
 
 def named(regulation_id: str) -> Regulation:
     """Return a regulation by id: a case keeps the one it began under."""
-    return files.load_regulation(regulation_id)
+    return files.load_regulation(regulation_id, fallback=settings.CONFIG.regulation_fallback)
 
 
 def text_articles(regulation_id: str) -> Mapping[int, Article]:
@@ -47,9 +47,20 @@ def calendar() -> Calendar:
     return _calendar(regulation().calendar, int(time.monotonic() / CALENDAR_KEPT_S))
 
 
+def committed_calendar() -> Calendar:
+    """Return the calendar as the database has it at this moment, for what is written down."""
+    return _read_calendar(regulation().calendar)
+
+
 @lru_cache(maxsize=4)
 def _calendar(name: str, _period: int) -> Calendar:
-    return files.load_calendar(name).with_days(dict(CalendarDay.objects.values_list("day", "working")))
+    return _read_calendar(name)
+
+
+def _read_calendar(name: str) -> Calendar:
+    announced = CalendarYear.objects.filter(announced=True).values_list("year", flat=True)
+    days = CalendarDay.objects.values_list("day", "working")
+    return files.load_calendar(name).with_days(dict(days)).with_years(announced)
 
 
 def forget_calendar() -> None:

@@ -10,9 +10,11 @@ import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import shuqiao
 from shuqiao.control.regulations import meaning, values
+from shuqiao.control.regulations.completing import complete, split_citation
 from shuqiao.control.regulations.documents import Document, read_document
 from shuqiao.rules.articles import Article, Clause, find_clause, parse_articles
 from shuqiao.rules.catalogue import Bodies, DataList
@@ -20,7 +22,7 @@ from shuqiao.rules.errors import RegulationInvalid
 from shuqiao.rules.regulation import Regulation
 from shuqiao.rules.workdays import Calendar
 
-_ID = re.compile(r"[a-z]+-[0-9]{4}(-[a-z0-9]+)*", re.ASCII)
+_ID = re.compile(r"[a-z]+-([0-9]{4}|draft)(-[a-z0-9]+)*", re.ASCII)
 _CALENDAR = re.compile(r"[a-z]{2,10}", re.ASCII)
 
 
@@ -35,15 +37,28 @@ def regulations_dir() -> Path:
 
 def regulation_ids(folder: Path | None = None) -> tuple[str, ...]:
     """The ids of all regulation files, sorted."""
-    return tuple(
-        sorted(path.stem for path in (folder or regulations_dir()).glob("*-[0-9][0-9][0-9][0-9]*.yaml"))
-    )
+    stems = (path.stem for path in (folder or regulations_dir()).glob("*.yaml"))
+    return tuple(sorted(stem for stem in stems if _ID.fullmatch(stem)))
 
 
 @cache
-def load_regulation(regulation_id: str, folder: Path | None = None) -> Regulation:
-    """One regulation, checked against its schema, its text and itself."""
+def load_regulation(
+    regulation_id: str, folder: Path | None = None, fallback: str | None = None
+) -> Regulation:
+    """One regulation, checked against its schema, its text and itself, completed from a fallback.
+
+    `fallback` is the city's choice and goes before the file's own. A file that leaves sections unknown and
+    has neither is refused.
+    """
     base = folder or regulations_dir()
+    document, content = _completed(base, regulation_id, fallback, ())
+    meaning.check_whole(document, content)
+    return values.regulation_of(document, content)
+
+
+def _completed(
+    base: Path, regulation_id: str, fallback: str | None, above: tuple[str, ...]
+) -> tuple[Document, Mapping[str, Any]]:
     name = f"{regulation_id}.yaml"
     if len(regulation_id) > 64 or not _ID.fullmatch(regulation_id):
         raise RegulationInvalid(file="regulations", line=1, reason="this is no id of a regulation")
@@ -51,7 +66,16 @@ def load_regulation(regulation_id: str, folder: Path | None = None) -> Regulatio
     if document.content["id"] != regulation_id:
         raise document.invalid(("id",), f"the file is called {name}")
     meaning.check_regulation(document, load_articles(document.content["text"], base))
-    return values.regulation_of(document)
+    chosen = fallback if fallback != regulation_id else None
+    chosen = chosen or document.content.get("fallback")
+    if not document.content["unknown"] and not document.content.get("fallback"):
+        return document, document.content
+    if chosen is None:
+        raise document.invalid(("unknown",), "the city must choose a fallback for what the text leaves open")
+    if chosen in (*above, regulation_id):
+        raise document.invalid(("fallback",), f"{chosen} falls back to itself")
+    _, below = _completed(base, chosen, None, (*above, regulation_id))
+    return document, complete(document.content, below)
 
 
 @cache
@@ -118,7 +142,11 @@ def _load_year(base: Path, name: str) -> Calendar:
 
 def clause(regulation: Regulation, citation: str, folder: Path | None = None) -> Clause | None:
     """The clause a citation names, with its name in both languages; None for a setting."""
-    return find_clause(load_articles(regulation.text_file, folder), citation)
+    source, article = split_citation(citation, regulation.id)
+    text = regulation.text_file
+    if source != regulation.id:
+        text = _read(folder or regulations_dir(), f"{source}.yaml", "regulation").content["text"]
+    return find_clause(load_articles(text, folder), article)
 
 
 def article_text(regulation: Regulation, citation: str, folder: Path | None = None) -> str:
@@ -142,5 +170,5 @@ def _inside(base: Path, name: str) -> Path:
 
 
 def _same_regulation(document: Document, regulation: Regulation) -> None:
-    if document.content["regulation"] != regulation.id:
+    if document.content["regulation"] not in (regulation.id, regulation.fallback):
         raise document.invalid(("regulation",), f"the file belongs to {regulation.id}")

@@ -8,31 +8,48 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
+from shuqiao.control.regulations.completing import CITING, SECTIONS
 from shuqiao.control.regulations.documents import Document, KeyPath
 from shuqiao.control.regulations.values import day_of
 from shuqiao.rules.articles import Article, find_clause
-from shuqiao.rules.regulation import SETTING
-
-_CITING = frozenset({"article", "starts_article", "start_day_article"})
+from shuqiao.rules.procedures import CONDITIONS, REQUIREMENTS
+from shuqiao.rules.regulation import PROPOSED, SETTING, SIDES
 
 
 def check_regulation(document: Document, articles: Mapping[int, Article]) -> None:
-    """Check a regulation file against its text and against itself."""
+    """Check a regulation file against its text, and that each section is there or named as unknown."""
     check_citations(document, articles)
     it = document.content
-    for table in ("roles", "body_roles", "share_types", "conditions", "dispute"):
-        _no_doubles(document, (table,), "key")
-    _no_doubles(document, ("request", "deadlines"), "key")
-    body_roles = {role["key"] for role in it["body_roles"]}
-    _known(document, ("catalogue", "chain"), "by", body_roles)
-    _known(document, ("dispute",), "by", body_roles)
-    capabilities = {capability for role in it["roles"] for capability in role["may"]} | {""}
-    for case in ("request", "grant"):
-        _check_procedure(document, case, capabilities)
-    if it["validity"]["until"] < it["validity"]["from"]:
+    for section in sorted(SECTIONS):
+        if (section in it) is (section in it["unknown"]):
+            raise document.invalid((section,), f"{section} must be given or named in unknown, not both")
+    for place in (("roles",), ("body_roles",), ("deadlines",), ("conditions",), ("share_types", "types")):
+        if place[0] in it:
+            _no_doubles(document, place, "key")
+    for case in it.get("procedures", ()):
+        _check_procedure(document, case)
+    validity = it["validity"]
+    if validity["until"] != "unknown" and validity["until"] < validity["from"]:
         raise document.invalid(("validity", "until"), "the last day lies before the first")
-    if it["grant"]["period"]["default_months"] > it["grant"]["period"]["maximum_months"]:
-        raise document.invalid(("grant", "period", "default_months"), "the default exceeds the maximum")
+    if "grants" in it and it["grants"]["period"]["default_months"] > it["grants"]["period"]["maximum_months"]:
+        raise document.invalid(("grants", "period", "default_months"), "the default exceeds the maximum")
+
+
+def check_whole(document: Document, content: Mapping[str, Any]) -> None:
+    """Check what spans sections, once everything unknown is filled; lines are those of the file itself."""
+    bodies = {role["key"] for role in content["body_roles"]}
+    capabilities = {capability for role in content["roles"] for capability in role["may"]}
+    for case, procedure in content["procedures"].items():
+        for at, step in enumerate(procedure["transitions"]):
+            place: KeyPath = ("procedures", case, "transitions", at)
+            for number, side in enumerate(step["by"]):
+                if side not in SIDES | bodies:
+                    raise document.invalid((*place, "by", number), f"no side or body role is called {side}")
+            if step["capability"] not in capabilities and step["by"] != ["system"]:
+                raise document.invalid((*place, "capability"), "no role may do this")
+    for at, step in enumerate(content["catalogue"]["chain"]):
+        if step["by"] not in bodies:
+            raise document.invalid(("catalogue", "chain", at, "by"), f"no body role is called {step['by']}")
 
 
 def check_catalogue(document: Document, articles: Mapping[int, Article], words: Collection[str]) -> None:
@@ -83,28 +100,52 @@ def check_calendar(document: Document) -> None:
 def check_citations(document: Document, articles: Mapping[int, Article]) -> None:
     """Check that every article cited stands in the text."""
     for path, value in _walk(document.content, ()):
-        if path and path[-1] in _CITING and value != SETTING and find_clause(articles, value) is None:
+        if (
+            path
+            and (path[-1] in CITING or path[0] == "citations")
+            and value != SETTING
+            and find_clause(articles, value) is None
+        ):
             raise document.invalid(path, f"the text has no article {value}")
 
 
-def _check_procedure(document: Document, case: str, capabilities: Collection[str]) -> None:
-    _no_doubles(document, (case, "states"), "key")
-    states = {state["key"]: state.get("final", False) for state in document.content[case]["states"]}
-    taken: set[tuple[str, str]] = set()
-    for at, step in enumerate(document.content[case]["transitions"]):
-        place: KeyPath = (case, "transitions", at)
-        if step["to"] not in states:
-            raise document.invalid((*place, "to"), f"no state is called {step['to']}")
+def _check_procedure(document: Document, case: str) -> None:
+    base: KeyPath = ("procedures", case)
+    procedure = document.content["procedures"][case]
+    _no_doubles(document, (*base, "states"), "key")
+    states = {state["key"]: state.get("final", False) for state in procedure["states"]}
+    taken: set[tuple[str, str, str]] = set()
+    for at, step in enumerate(procedure["transitions"]):
+        place: KeyPath = (*base, "transitions", at)
+        for word in ("to", "proposes"):
+            if word in step and step[word] not in states and (word, step[word]) != ("to", PROPOSED):
+                raise document.invalid((*place, word), f"no state is called {step[word]}")
         for number, state in enumerate(step["from"]):
             if states.get(state, True):
                 raise document.invalid((*place, "from", number), f"{state} is no state with a way out")
-            if (step["action"], state) in taken:
+            way = (step["action"], state, step.get("when", ""))
+            if way in taken:
                 raise document.invalid((*place, "from", number), f"{step['action']} leaves {state} twice")
-            taken.add((step["action"], state))
-        if step["capability"] not in capabilities or (step["capability"] == "") is not (
-            step["side"] == "system"
-        ):
-            raise document.invalid((*place, "capability"), "no role may do this")
+            taken.add(way)
+        for number, requirement in enumerate(step.get("requires", ())):
+            if requirement not in REQUIREMENTS:
+                raise document.invalid((*place, "requires", number), f"nothing checks {requirement}")
+        if step.get("when", "immediate") not in CONDITIONS:
+            raise document.invalid((*place, "when"), "nothing decides this condition")
+    _check_ways(document, base, procedure)
+
+
+def _check_ways(document: Document, base: KeyPath, procedure: Mapping[str, Any]) -> None:
+    """Every state is reached, and every one that is not final has a way out."""
+    steps = procedure["transitions"]
+    reached = {procedure["states"][0]["key"]}
+    reached |= {step[word] for step in steps for word in ("to", "proposes") if word in step}
+    left = {state for step in steps for state in step["from"]}
+    for at, state in enumerate(procedure["states"]):
+        if state["key"] not in reached:
+            raise document.invalid((*base, "states", at), f"no step leads to {state['key']}")
+        if not state.get("final") and state["key"] not in left:
+            raise document.invalid((*base, "states", at), f"no step leaves {state['key']}")
 
 
 def _check_items(document: Document, place: KeyPath, items: list[Mapping[str, Any]]) -> None:
@@ -129,15 +170,6 @@ def _no_doubles(document: Document, place: KeyPath, key: str) -> None:
         if row[key] in seen:
             raise document.invalid((*place, at, key), f"{row[key]} stands here twice")
         seen.add(row[key])
-
-
-def _known(document: Document, place: KeyPath, key: str, known: Collection[str]) -> None:
-    rows: Any = document.content
-    for part in place:
-        rows = rows[part]
-    for at, row in enumerate(rows):
-        if row[key] not in known:
-            raise document.invalid((*place, at, key), f"no body role is called {row[key]}")
 
 
 def _walk(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, Any]]:

@@ -19,3 +19,26 @@ class CalendarDay(models.Model):
     def __str__(self) -> str:
         """Return the day."""
         return self.day.isoformat()
+
+
+class CalendarYear(models.Model):
+    """A year that the office has opened: provisional until it is announced, and counted as such."""
+
+    year = models.PositiveSmallIntegerField(primary_key=True)
+    announced = models.BooleanField(default=False)
+    ground = models.CharField(max_length=200)
+    set_at = models.DateTimeField()
+
+    class Meta:
+        """In order of time; only years that the calendar can speak of."""
+
+        ordering = ["year"]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(year__gte=2000, year__lte=2200), name="calendar_year_is_plausible"
+            )
+        ]
+
+    def __str__(self) -> str:
+        """Return the year."""
+        return str(self.year)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from shuqiao.control import clock
+from shuqiao.control.regulations.completing import split_citation
 from shuqiao.control.regulations.current import calendar, named, regulation, text_articles
 from shuqiao.control.texts import Text
 from shuqiao.rules import deadlines
@@ -56,9 +57,7 @@ class Clock:
     article: ArticleRef
 
 
-# How a regulation is called in a citation, by the last word of its title.
 _TERM = re.compile(r"(?:在)?\d+个工作日(?:内)?[^，,。;；、]*")
-_SHORT_TITLES = {"实施细则": "细则", "办法": "办法", "规定": "规定"}
 
 
 def regulation_name() -> Text:
@@ -72,12 +71,12 @@ def article_ref(article: str, regulation_id: str = "") -> ArticleRef:
 
     What the text leaves open cites no article but says that it is a setting of the platform.
     """
-    rules = named(regulation_id) if regulation_id else regulation()
+    rules, article = _source(article, regulation_id)
     clause = find_clause(text_articles(rules.id), article)
     if clause is None:
         return ArticleRef(rules.id, "", Text("平台设定", "Platform setting"))
-    short = next((s for end, s in _SHORT_TITLES.items() if rules.title.zh.endswith(end)), rules.title.zh)
-    return ArticleRef(rules.id, article, Text(f"{short} {clause.zh}", f"Rules, {clause.en}"))
+    short = rules.short
+    return ArticleRef(rules.id, article, Text(f"{short.zh} {clause.zh}", f"{short.en}, {clause.en}"))
 
 
 def article_text(article: str, regulation_id: str = "") -> ArticleText | None:
@@ -85,7 +84,7 @@ def article_text(article: str, regulation_id: str = "") -> ArticleText | None:
 
     Marked are the words that set a term in the paragraph or item that is cited.
     """
-    rules = named(regulation_id) if regulation_id else regulation()
+    rules, article = _source(article, regulation_id)
     texts = text_articles(rules.id)
     clause = find_clause(texts, article)
     if clause is None:
@@ -96,10 +95,17 @@ def article_text(article: str, regulation_id: str = "") -> ArticleText | None:
 
 def cited_text(article: str, regulation_id: str = "") -> ArticleText:
     """Return only the paragraph or item cited; a setting has no words of the law."""
-    rules = named(regulation_id) if regulation_id else regulation()
+    rules, article = _source(article, regulation_id)
     clause = find_clause(text_articles(rules.id), article)
     lines = clause.lines if clause else ()
     return ArticleText(article_ref(article, rules.id), lines, _decisive(lines))
+
+
+def _source(article: str, regulation_id: str) -> tuple[Regulation, str]:
+    """The regulation and article a citation names: in full, or of `regulation_id`, or of the one in force."""
+    own = regulation_id or regulation().id
+    source, found = split_citation(article, own)
+    return named(source), found
 
 
 def _decisive(lines: tuple[str, ...]) -> tuple[str, ...]:

@@ -21,39 +21,61 @@ def day_of(document: Document, path: tuple[str | int, ...], text: str) -> date:
         raise document.invalid(path, f"{text} is no day of the calendar") from error
 
 
-def regulation_of(document: Document) -> reg.Regulation:
-    """A regulation file as values."""
-    it = document.content
+def regulation_of(document: Document, content: Values) -> reg.Regulation:
+    """A regulation as values; `content` is the document's, completed from the fallback."""
+    it = content
     return reg.Regulation(
         id=it["id"],
         title=reg.Words(it["title_zh"], it["title_en"]),
+        short=reg.Words(it["short_zh"], it["short_en"]),
         level=it["level"],
         region=it["region"],
         text_file=it["text"],
         catalogue_file=it["files"]["catalogue"],
         departments_file=it["files"]["departments"],
         calendar=it["calendar"],
+        unknown=frozenset(it["unknown"]),
+        fallback=it.get("fallback"),
         validity=_validity(document, it["validity"]),
+        open_cases=reg.OpenCases(it["transition"]["open_cases"]),
+        open_cases_article=it["transition"]["article"],
         roles=tuple(_role(role) for role in it["roles"]),
-        body_roles=tuple(reg.BodyRole(**role) for role in it["body_roles"]),
-        share_types=tuple(reg.ShareType(**share_type) for share_type in it["share_types"]),
+        body_roles=_fields(it["body_roles"]),
+        share_types=_share_types(it["share_types"]),
         catalogue_fields=_fields(it["catalogue"]["fields"]),
-        catalogue_chain=tuple(reg.Step(**step) for step in it["catalogue"]["chain"]),
+        catalogue_chain=_chain(it["catalogue"]["chain"]),
         request_fields=_fields(it["request"]["fields"]),
-        deadlines=tuple(reg.Deadline(**deadline) for deadline in it["request"]["deadlines"]),
-        start_day_counts=it["request"]["start_day_counts"],
-        start_day_article=it["request"]["start_day_article"],
-        request=_procedure(it["request"]),
-        grant=_procedure(it["grant"]),
-        dispute_steps=tuple(reg.Step(**step) for step in it["dispute"]),
+        start_day_counts=it["clocks"]["start_day_counts"],
+        start_day_article=it["clocks"]["article"],
+        deadlines=tuple(reg.Deadline(**deadline) for deadline in it["deadlines"]),
+        procedures={key: _procedure(key, rows) for key, rows in it["procedures"].items()},
+        immediate=reg.Immediate(
+            it["immediate"].get("openness"), it["immediate"].get("sensitive_from"), it["immediate"]["article"]
+        ),
+        period=reg.Period(**it["grants"]["period"]),
+        verify_only_from_sensitivity=it["grants"]["verify_only_from_sensitivity"],
+        disputes=_disputes(it["disputes"]),
+        updates=tuple(
+            reg.UpdateRule(**{"working_days": None, **row})  # the schema has settled the names
+            for row in it["updates"]
+        ),
+        objections=_chain(it["objections"]),
+        evaluation=_fields(it["evaluation"]),
+        reports=tuple(reg.Report(**row) for row in it["reports"]),
+        sanctions=tuple(reg.Sanction(**{"years": None, **row}) for row in it["sanctions"]),
+        citations=dict(it["citations"]),
         conditions=_fields(it["conditions"]),
-        period=reg.Period(**it["grant"]["period"]),
     )
 
 
 def _validity(document: Document, it: Values) -> reg.Validity:
-    days = [day_of(document, ("validity", key), it[key]) for key in ("from", "until")]
-    return reg.Validity(days[0], days[1], it["article"], reg.Words(it["note_zh"], it["note_en"]))
+    issued, until = (
+        None if it[key] == "unknown" else day_of(document, ("validity", key), it[key])
+        for key in ("issued", "until")
+    )
+    start = day_of(document, ("validity", "from"), it["from"])
+    note = reg.Words(it["note_zh"], it["note_en"])
+    return reg.Validity(issued, start, until, it["warn_days"], it["article"], note)
 
 
 def _role(it: Values) -> reg.Role:
@@ -64,24 +86,73 @@ def _fields(rows: list[Values]) -> tuple[reg.Field, ...]:
     return tuple(reg.Field(**row) for row in rows)
 
 
-def _procedure(it: Values) -> reg.Procedure:
-    states = tuple(
-        reg.State(state["key"], state["zh"], state["en"], state.get("final", False)) for state in it["states"]
+def _chain(rows: list[Values]) -> tuple[reg.Step, ...]:
+    return tuple(reg.Step(**row) for row in rows)
+
+
+def _share_types(it: Values) -> reg.ShareTypes:
+    default, ruled_by = it.get("default"), it.get("ruled_by")
+    return reg.ShareTypes(
+        types=tuple(_share_type(row) for row in it["types"]),
+        default=default["key"] if default else None,
+        default_article=default["article"] if default else "",
+        base_items=_base_items(it["base_items"]),
+        relations=tuple(reg.Relation(**row) for row in it["relations"]),
+        ruled_by=ruled_by["role"] if ruled_by else None,
+        ruled_by_article=ruled_by["article"] if ruled_by else "",
     )
-    return reg.Procedure(states, tuple(_transition(row) for row in it["transitions"]))
+
+
+def _share_type(it: Values) -> reg.ShareType:
+    lists = {key: tuple(it.get(key, ())) for key in ("requires", "ground_ranks")}
+    return reg.ShareType(**{**it, **lists})
+
+
+def _base_items(it: Values) -> reg.BaseItems | None:
+    if "share_type" not in it:
+        return None
+    lists = {name: tuple(fields) for name, fields in it["lists"].items()}
+    return reg.BaseItems(it["share_type"], lists, it["article"], it["items_article"])
+
+
+def _disputes(it: Values) -> reg.Disputes:
+    who, every = it["ruling_applied_by"], it["review_every_days"]
+    return reg.Disputes(
+        kinds=tuple(reg.DisputeKind(**row) for row in it["kinds"]),
+        ruling_applied_by=who["who"],
+        ruling_applied_by_article=who["article"],
+        review_every_days=every["days"],
+        review_every_days_article=every["article"],
+    )
+
+
+def _procedure(key: str, it: Values) -> reg.Procedure:
+    states = tuple(
+        reg.State(row["key"], row["zh"], row["en"], reg.Phase(row["phase"]), row.get("final", False))
+        for row in it["states"]
+    )
+    return reg.Procedure(key, states, tuple(_transition(row) for row in it["transitions"]))
 
 
 def _transition(it: Values) -> reg.Transition:
+    extends = it.get("extends")
     return reg.Transition(
         action=it["action"],
         zh=it["zh"],
         en=it["en"],
         from_states=frozenset(it["from"]),
         to_state=it["to"],
-        side=reg.Side(it["side"]),
+        by=frozenset(it["by"]),
         capability=it["capability"],
         requires=tuple(it.get("requires", ())),
         article=it["article"],
+        extends=reg.Extension(**extends) if extends else None,
+        opens_dispute=it.get("opens_dispute", False),
+        publishes=it.get("publishes", False),
+        **{
+            key: it.get(key, "")
+            for key in ("when", "proposes", "event", "clock", "pauses", "resumes", "restarts", "bars")
+        },
     )
 
 

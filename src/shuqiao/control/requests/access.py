@@ -6,7 +6,7 @@ from shuqiao.control.accounts.access import NotFound, Viewer
 from shuqiao.control.accounts.capabilities import Capability
 from shuqiao.control.organisations.models import Department
 from shuqiao.control.requests.models import Request
-from shuqiao.rules.regulation import Side
+from shuqiao.rules.regulation import PROVIDER, REQUESTER
 
 
 def requests_visible(viewer: Viewer) -> QuerySet[Request]:
@@ -47,14 +47,14 @@ def access_request_locked(viewer: Viewer, number: str) -> Request:
     return request
 
 
-def sides_of(viewer: Viewer, request: Request) -> frozenset[Side]:
-    """Tell on which sides of a request the viewer's department stands."""
+def sides_of(viewer: Viewer, request: Request) -> frozenset[str]:
+    """Tell on which sides of a request the viewer's department stands, and its roles as a body."""
     own = viewer.department.code
-    sides = set()
+    # Being a provider or requester at all is a role too; here it is a side of this request or nothing.
+    roles = set(Department.objects.values_list("roles", flat=True).get(code=own))
+    sides = roles - {REQUESTER, PROVIDER}
     if request.requester_id == own:
-        sides.add(Side.REQUESTER)
+        sides.add(REQUESTER)
     if request.provider_id == own:
-        sides.add(Side.PROVIDER)
-    if "competent" in Department.objects.values_list("roles", flat=True).get(code=own):
-        sides.add(Side.COMPETENT)
+        sides.add(PROVIDER)
     return frozenset(sides)

@@ -1,6 +1,6 @@
 """Writing, submitting, answering, withdrawing and disputing a request.
 
-Each action reads the facts under a lock, lets `rules.requests` decide, and writes the result with its
+Each action reads the facts under a lock, lets `rules.procedures` decide, and writes the result with its
 history, its audit entry and its notices in one transaction.
 """
 
@@ -31,8 +31,9 @@ from shuqiao.control.requests.inputs import (
 from shuqiao.control.requests.models import Request, RequestEvent, RequestItem
 from shuqiao.control.texts import Text
 from shuqiao.rules.ids import request_no
-from shuqiao.rules.regulation import Regulation, Side
-from shuqiao.rules.requests import Accepted, CaseFacts, Refusal, decide_request_action
+from shuqiao.rules.procedures import Accepted, ClockFacts, Decision, Facts, Refusal
+from shuqiao.rules.procedures import decide as decide_step
+from shuqiao.rules.regulation import REQUESTER, SYSTEM, Regulation
 
 
 @transaction.atomic
@@ -114,7 +115,7 @@ def _record_submission(viewer: Viewer, request: Request, given: RequestInput, ac
 def withdraw_request(viewer: Viewer, number: str) -> None:
     """Take back a request that is not answered yet."""
     request = access_request_locked(viewer, number)
-    accepted = decide(viewer, request, "withdraw", CaseFacts(number, sides_of(viewer, request)))
+    accepted = decide(viewer, request, "withdraw", Facts(number, sides_of(viewer, request)))
     _move(request, accepted.to_state)
     entry = record("request_withdrawn", request, f"account:{viewer.username}", "withdrawn", {})
     add_event(request, "withdrawn", viewer, entry=entry, articles=[accepted.article])
@@ -125,7 +126,7 @@ def withdraw_request(viewer: Viewer, number: str) -> None:
 def dispute_request(viewer: Viewer, number: str, reason: str) -> None:
     """Ask for negotiation after a refusal, in whole or in part. Source: guangzhou-2016 art. 35(1)."""
     request = access_request_locked(viewer, number)
-    facts = CaseFacts(number, sides_of(viewer, request), reason=reason)
+    facts = Facts(number, sides_of(viewer, request), {"reason": reason})
     accepted = decide(viewer, request, "dispute", facts)
     Request.objects.filter(pk=request.pk).update(round=request.round + 1)
     request.round += 1
@@ -152,15 +153,9 @@ def _escalate(pk: int) -> int:
     request = Request.objects.select_for_update(skip_locked=True).filter(pk=pk).first()
     if request is None or request.number is None:
         return 0
-    facts = CaseFacts(request.number, frozenset({Side.SYSTEM}), reply_due_on=request.reply_due_on)
-    decision = decide_request_action(
-        request.state,
-        "escalate",
-        facts,
-        capabilities=frozenset(),
-        regulation=named(request.regulation),
-        now=clock.now(),
-    )
+    clocks = {"reply": ClockFacts(request.reply_due_on)} if request.reply_due_on else {}
+    facts = Facts(request.number, frozenset({SYSTEM}), clocks=clocks)
+    decision = _decision(request, "escalate", facts, frozenset())
     if isinstance(decision, Refusal):
         # Answered between the search and the lock.
         return 0
@@ -218,27 +213,22 @@ def _decide_submission(
     viewer: Viewer, given: RequestInput, request: Request, checked: Checked, rules: Regulation
 ) -> Accepted:
     """Let the rules decide, and go on past each missing field so that all faults are told at once."""
-    facts = CaseFacts(
+    facts = Facts(
         case="",
-        sides=frozenset({Side.REQUESTER}),
-        items=tuple(item.field for item, _ in checked.items),
-        duty=checked.duty.text_zh if checked.duty else "",
-        purpose=given.purpose,
+        sides=frozenset({REQUESTER}),
+        given={
+            "items": checked.items,
+            "duty": checked.duty,
+            "purpose": given.purpose,
+            "applications": checked.applications,
+        },
         accepted_conditions=frozenset(given.accepted_conditions),
-        applications=tuple(application.id for application in checked.applications),
         valid_until=given.wanted_until,
     )
     faults = list(checked.faults)
     told = {fault.field for fault in faults}
     for _ in range(len(rules.request_fields) + 1):
-        decision = decide_request_action(
-            request.state,
-            "submit",
-            facts,
-            capabilities=viewer.capabilities,
-            regulation=rules,
-            now=clock.now(),
-        )
+        decision = _decision(request, "submit", facts, viewer.capabilities)
         if isinstance(decision, Accepted):
             break
         if not decision.field:
@@ -251,21 +241,15 @@ def _decide_submission(
     return decision
 
 
-def _as_if_filled(facts: CaseFacts, name: str) -> CaseFacts:
+def _as_if_filled(facts: Facts, name: str) -> Facts:
     """Give a field that the rules have found missing some value, to learn what else is missing."""
     match name:
-        case "items":
-            return replace(facts, items=("any",))
-        case "duty":
-            return replace(facts, duty="any")
-        case "purpose":
-            return replace(facts, purpose="any")
         case "conditions":
             return replace(facts, accepted_conditions=frozenset(_condition_keys()))
-        case "applications":
-            return replace(facts, applications=("any",))
-        case _:
+        case "wanted_until":
             return replace(facts, valid_until=clock.today() + timedelta(days=1))
+        case _:
+            return replace(facts, given={**facts.given, name: True})
 
 
 def fault_of(refusal: Refusal) -> Fault:
@@ -274,19 +258,25 @@ def fault_of(refusal: Refusal) -> Fault:
     return Fault(refusal.field, refusal.code, words)
 
 
-def decide(viewer: Viewer, request: Request, action: str, facts: CaseFacts) -> Accepted:
+def decide(viewer: Viewer, request: Request, action: str, facts: Facts) -> Accepted:
     """Let the rules of the request's own regulation decide; raises the error of a refusal."""
-    decision = decide_request_action(
-        request.state,
-        action,
-        facts,
-        capabilities=viewer.capabilities,
-        regulation=named(request.regulation),
-        now=clock.now(),
-    )
+    decision = _decision(request, action, facts, viewer.capabilities)
     if isinstance(decision, Refusal):
         raise decision.error()
     return decision
+
+
+def _decision(request: Request, action: str, facts: Facts, capabilities: frozenset[str]) -> Decision:
+    rules = named(request.regulation)
+    return decide_step(
+        rules.procedure("request"),
+        request.state,
+        action,
+        facts,
+        capabilities=capabilities,
+        regulation=rules,
+        today=clock.today(),
+    )
 
 
 def _move(request: Request, state: str) -> None:

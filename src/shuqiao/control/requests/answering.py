@@ -19,8 +19,9 @@ from shuqiao.control.requests.actions import add_event, fault_of, record, wanted
 from shuqiao.control.requests.inputs import MAX_PURPOSE_CHARS, AnswerInput
 from shuqiao.control.requests.models import Request, RequestItem
 from shuqiao.control.texts import Text
+from shuqiao.rules.procedures import Accepted, Facts, Refusal, latest_until
+from shuqiao.rules.procedures import decide as decide_step
 from shuqiao.rules.regulation import Regulation
-from shuqiao.rules.requests import Accepted, CaseFacts, Refusal, decide_request_action, latest_until
 
 MAX_REFUSAL_CHARS = 500
 MAX_NOTE_CHARS = 500
@@ -94,21 +95,21 @@ def _read(given: AnswerInput, request: Request, items: list[RequestItem]) -> _An
 def _decide(viewer: Viewer, request: Request, answer: _Answer, rules: Regulation) -> Accepted:
     """Let the rules decide; what is wrong with a field is a fault of the form, the rest an error."""
     reasons = [reason for _, reason in answer.refused]
-    facts = CaseFacts(
+    facts = Facts(
         case=request.number or "",
         sides=sides_of(viewer, request),
-        items=tuple(row.item.field for row in answer.granted),
+        given={"items": answer.granted, "reason": " ".join(reasons) if all(reasons) else ""},
         valid_from=answer.valid_from,
         valid_until=answer.valid_until,
-        reason=" ".join(reasons) if all(reasons) else "",
     )
-    decision = decide_request_action(
+    decision = decide_step(
+        rules.procedure("request"),
         request.state,
         answer.action,
         facts,
         capabilities=viewer.capabilities,
         regulation=rules,
-        now=clock.now(),
+        today=clock.today(),
     )
     if isinstance(decision, Refusal):
         if not decision.field:

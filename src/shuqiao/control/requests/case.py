@@ -21,11 +21,11 @@ from shuqiao.control.requests.lists import (
 from shuqiao.control.requests.models import Request, RequestEvent
 from shuqiao.control.requests.queries import CaseItem, HistoryRow, RequestCase, Step
 from shuqiao.control.texts import Text
-from shuqiao.rules.regulation import SETTING, Regulation
-from shuqiao.rules.requests import latest_until, possible_actions
+from shuqiao.rules.procedures import latest_until, possible_actions
+from shuqiao.rules.regulation import SETTING, SYSTEM, Regulation
 
 _ANSWERS = ("approve", "approve_part", "refuse")
-_DECIDED = ("approved", "partly_approved", "refused")
+_DECIDED = ("approved", "partly_approved", "refused", "settled_no")
 
 
 def request_case(viewer: Viewer, number: str) -> RequestCase:
@@ -35,7 +35,8 @@ def request_case(viewer: Viewer, number: str) -> RequestCase:
     events = list(request.events.select_related("account", "department").order_by("occurred_at", "pk"))
     sides = sides_of(viewer, request)
     possible = {
-        step.action for step in possible_actions(rules.request, request.state, viewer.capabilities, sides)
+        step.action
+        for step in possible_actions(rules.procedure("request"), request.state, viewer.capabilities, sides)
     }
     can_answer = bool(possible.intersection(_ANSWERS))
     accepted = set(request.accepted_conditions)
@@ -217,9 +218,10 @@ def _last_day(request: Request) -> date | None:
 
 def _dispute_steps(request: Request, rules: Regulation) -> tuple[Step, ...]:
     negotiating = request.state == "negotiation"
+    ahead = (step for step in rules.procedure("dispute").transitions if step.by != {SYSTEM})
     return tuple(
         Step(
-            key=given.key,
+            key=given.action,
             label=Text(given.zh, given.en),
             status="current" if negotiating and place == 0 else "dispute",
             detail=None,
@@ -233,5 +235,5 @@ def _dispute_steps(request: Request, rules: Regulation) -> tuple[Step, ...]:
                 "Begins only where a request is not answered or refused",
             ),
         )
-        for place, given in enumerate(rules.dispute_steps)
+        for place, given in enumerate(ahead)
     )

@@ -15,7 +15,7 @@ EVENTS = {
 
 def state_label(regulation: str, state: str) -> Text:
     """Name a state of a request in the words of its regulation."""
-    found = named(regulation).request.state(state)
+    found = named(regulation).procedure("request").state(state)
     return Text(found.zh, found.en) if found else Text(state, state)
 
 

@@ -137,7 +137,7 @@ def _list(found: QuerySet[Request], state: str, page: int, order: tuple[str, ...
         state=state if state in STATES else "",
         counts=tuple(
             (one.key, Text(one.zh, one.en), counts[one.key])
-            for one in rules.request.states
+            for one in rules.procedure("request").states
             if counts.get(one.key)
         ),
     )

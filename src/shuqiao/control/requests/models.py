@@ -8,7 +8,16 @@ from shuqiao.control.accounts.models import Account
 from shuqiao.control.catalogue.models import Item, Resource
 from shuqiao.control.organisations.models import Application, Department, Duty
 
-STATES = ["draft", "submitted", "approved", "partly_approved", "refused", "negotiation", "withdrawn"]
+STATES = [
+    "draft",
+    "submitted",
+    "approved",
+    "partly_approved",
+    "refused",
+    "negotiation",
+    "settled_no",
+    "withdrawn",
+]
 
 
 class Request(models.Model):

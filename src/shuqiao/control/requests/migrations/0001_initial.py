@@ -205,6 +205,7 @@ class Migration(migrations.Migration):
                             "partly_approved",
                             "refused",
                             "negotiation",
+                            "settled_no",
                             "withdrawn",
                         ],
                     )
