@@ -82,7 +82,7 @@ def way_of(items: Iterable[ItemSharing], requester: str, mode: str, regulation: 
     if closed is not None:
         return closed
     if not regulation.share_types.types:
-        return Way(WayKind.REVIEW, regulation.cite_matter("first_request"))
+        return Way(WayKind.REVIEW, _matter(regulation, "first_request"))
     return _opened(asked, regulation)
 
 
@@ -102,7 +102,7 @@ def _closed(asked: tuple[ItemSharing, ...], requester: str, mode: str, rules: Re
         )
     unpublished = tuple(item.field for item in asked if mode not in item.modes)
     if unpublished:
-        return Way(WayKind.NOT_AVAILABLE, rules.cite_matter("catalogue_entry"), "mode", unpublished)
+        return Way(WayKind.NOT_AVAILABLE, _matter(rules, "catalogue_entry"), "mode", unpublished)
     return None
 
 
@@ -112,7 +112,7 @@ def _opened(asked: tuple[ItemSharing, ...], rules: Regulation) -> Way:
     named = [(item, rules.share_types.named(item.share_type)) for item in asked]
     unknown = tuple(item.field for item, chosen in named if chosen is None)
     if unknown or not asked:
-        return Way(WayKind.REVIEW, rules.cite_matter("first_request"), "unclassified", unknown)
+        return Way(WayKind.REVIEW, _matter(rules, "first_request"), "unclassified", unknown)
     guarded = [
         (item.field, chosen)
         for item, chosen in named
@@ -127,6 +127,11 @@ def _opened(asked: tuple[ItemSharing, ...], rules: Regulation) -> Way:
     if sensitive:
         return Way(WayKind.REVIEW, article, "sensitive", sensitive)
     return Way(WayKind.IMMEDIATE, article)
+
+
+def _matter(rules: Regulation, matter: str) -> str:
+    """What the file cites for a matter; a text that is silent on it leaves a setting of the platform."""
+    return rules.cite(rules.citations.get(matter, SETTING))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from shuqiao.control.audit.actions import append_entry
 from shuqiao.control.basedata.tables import create_list
 from shuqiao.control.catalogue import search
 from shuqiao.control.catalogue.models import Item, Resource, ResourceVersion
+from shuqiao.control.catalogue.sharing import initial_sharing
 from shuqiao.control.catalogue.words import search_text
 from shuqiao.control.organisations.models import Department
 from shuqiao.control.regulations.current import data_lists
@@ -44,6 +45,9 @@ def _publish(regulation: Regulation, given: rules.DataList, actor: str) -> int:
     departments = [_department(regulation.region, word) for word in given.departments]
     resource = _create_resource(regulation, given, rid, departments)
     items = Item.objects.bulk_create(_item(resource, item, given) for item in given.items)
+    sharing = initial_sharing(resource, regulation)
+    if sharing is not None:
+        sharing.save(force_insert=True)
     _write_exchange(resource, items)
     create_list(rid)
     _index(resource, items, departments)

@@ -6,6 +6,7 @@ from django.contrib.postgres.search import SearchVectorField
 from django.db import models
 from django.db.models import Q
 
+from shuqiao.control.accounts.models import Account
 from shuqiao.control.organisations.models import Department
 
 
@@ -30,8 +31,6 @@ class Resource(models.Model):
     library = models.CharField(max_length=30)
     update_cycle = models.CharField(max_length=20)
     modes = ArrayField(models.CharField(max_length=12))
-    # Guangzhou 2016 names no share types: null there, never a guess.
-    share_type = models.CharField(max_length=20, null=True, blank=True)  # noqa: DJ001
     platform_zh = models.CharField(max_length=100)
     scope_zh = models.CharField(max_length=200)
     state = models.CharField(max_length=12, default="published")
@@ -130,3 +129,76 @@ class ResourceVersion(models.Model):
     def __str__(self) -> str:
         """Return resource and version."""
         return f"{self.resource_id} v{self.version}"
+
+
+class SharingOrigin(models.TextChoices):
+    """Who said how an entry is shared."""
+
+    INITIAL = "initial", "初始设定"
+    PROVIDER = "provider", "责任部门"
+    RULING = "ruling", "领导小组核定"
+
+
+class Sharing(models.Model):
+    """How an entry, or one item that differs from it, is shared; earlier rows stay, with their end.
+
+    A regulation without share types has none of these rows. A ruling stands beside the provider's own
+    choice and goes before it.
+    """
+
+    resource = models.ForeignKey(Resource, models.CASCADE, related_name="sharings")
+    item = models.ForeignKey(Item, models.CASCADE, null=True, blank=True, related_name="sharings")
+    regulation = models.CharField(max_length=40)
+    share_type = models.CharField(max_length=63)
+    openness = models.PositiveSmallIntegerField()
+    ground = models.CharField(max_length=500, blank=True)
+    ground_rank = models.CharField(max_length=30, blank=True)
+    conditions = models.CharField(max_length=500, blank=True)
+    # Codes of the only departments it is shared with; empty is all of them.
+    departments = ArrayField(models.CharField(max_length=40), default=list, blank=True)
+    relations = ArrayField(models.CharField(max_length=63), default=list, blank=True)
+    origin = models.CharField(max_length=8, choices=SharingOrigin.choices)
+    document = models.CharField(max_length=200, blank=True)
+    decided_on = models.DateField(null=True, blank=True)
+    version = models.PositiveIntegerField()
+    set_by = models.ForeignKey(Account, models.PROTECT, null=True, blank=True)
+    set_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True, blank=True)
+    entry_id = models.UUIDField(null=True, blank=True)
+
+    class Meta:
+        """At any time an entry and each item have one choice, and an entry at most one ruling."""
+
+        ordering = ["-set_at", "-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["resource"],
+                condition=Q(item=None, ended_at=None) & ~Q(origin="ruling"),
+                name="entry_has_one_share_type",
+            ),
+            models.UniqueConstraint(
+                fields=["resource", "item"],
+                condition=Q(item__isnull=False, ended_at=None),
+                name="item_has_one_share_type",
+            ),
+            models.UniqueConstraint(
+                fields=["resource"], condition=Q(origin="ruling", ended_at=None), name="entry_has_one_ruling"
+            ),
+            models.CheckConstraint(condition=Q(openness__lte=2), name="sharing_openness_is_0_to_2"),
+            models.CheckConstraint(
+                condition=Q(origin__in=["initial", "provider", "ruling"]), name="sharing_origin_is_known"
+            ),
+            models.CheckConstraint(
+                condition=~Q(origin="ruling")
+                | (Q(item=None, decided_on__isnull=False) & ~Q(document="") & Q(openness=2)),
+                name="ruling_of_share_type_is_complete",
+            ),
+            models.CheckConstraint(
+                condition=~Q(origin="provider") | Q(set_by__isnull=False, entry_id__isnull=False),
+                name="chosen_share_type_names_who_chose",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        """Return the entry or item and its type."""
+        return f"{self.resource_id}.{self.item_id or ''}:{self.share_type}"

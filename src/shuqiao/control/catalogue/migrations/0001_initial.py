@@ -4,6 +4,7 @@ import django.contrib.postgres.fields
 import django.contrib.postgres.indexes
 import django.contrib.postgres.search
 import django.db.models.deletion
+from django.conf import settings
 from django.db import migrations, models
 
 
@@ -12,6 +13,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ("organisations", "0001_initial"),
+        migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
@@ -38,7 +40,6 @@ class Migration(migrations.Migration):
                         base_field=models.CharField(max_length=12), size=None
                     ),
                 ),
-                ("share_type", models.CharField(blank=True, max_length=20, null=True)),
                 ("platform_zh", models.CharField(max_length=100)),
                 ("scope_zh", models.CharField(max_length=200)),
                 ("state", models.CharField(default="published", max_length=12)),
@@ -191,5 +192,128 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="resourceversion",
             constraint=models.UniqueConstraint(fields=("resource", "version"), name="resource_version_once"),
+        ),
+        migrations.CreateModel(
+            name="Sharing",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("regulation", models.CharField(max_length=40)),
+                ("share_type", models.CharField(max_length=63)),
+                ("openness", models.PositiveSmallIntegerField()),
+                ("ground", models.CharField(blank=True, max_length=500)),
+                ("ground_rank", models.CharField(blank=True, max_length=30)),
+                ("conditions", models.CharField(blank=True, max_length=500)),
+                (
+                    "departments",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.CharField(max_length=40), blank=True, default=list, size=None
+                    ),
+                ),
+                (
+                    "relations",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.CharField(max_length=63), blank=True, default=list, size=None
+                    ),
+                ),
+                (
+                    "origin",
+                    models.CharField(
+                        choices=[
+                            ("initial", "初始设定"),
+                            ("provider", "责任部门"),
+                            ("ruling", "领导小组核定"),
+                        ],
+                        max_length=8,
+                    ),
+                ),
+                ("document", models.CharField(blank=True, max_length=200)),
+                ("decided_on", models.DateField(blank=True, null=True)),
+                ("version", models.PositiveIntegerField()),
+                ("set_at", models.DateTimeField()),
+                ("ended_at", models.DateTimeField(blank=True, null=True)),
+                ("entry_id", models.UUIDField(blank=True, null=True)),
+                (
+                    "item",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="sharings",
+                        to="catalogue.item",
+                    ),
+                ),
+                (
+                    "resource",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="sharings",
+                        to="catalogue.resource",
+                    ),
+                ),
+                (
+                    "set_by",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+            ],
+            options={
+                "ordering": ["-set_at", "-id"],
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(
+                            ("ended_at", None), ("item", None), models.Q(("origin", "ruling"), _negated=True)
+                        ),
+                        fields=("resource",),
+                        name="entry_has_one_share_type",
+                    ),
+                    models.UniqueConstraint(
+                        condition=models.Q(("ended_at", None), ("item__isnull", False)),
+                        fields=("resource", "item"),
+                        name="item_has_one_share_type",
+                    ),
+                    models.UniqueConstraint(
+                        condition=models.Q(("ended_at", None), ("origin", "ruling")),
+                        fields=("resource",),
+                        name="entry_has_one_ruling",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("openness__lte", 2)), name="sharing_openness_is_0_to_2"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("origin__in", ["initial", "provider", "ruling"])),
+                        name="sharing_origin_is_known",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("origin", "ruling"), _negated=True),
+                            models.Q(
+                                ("decided_on__isnull", False),
+                                ("item", None),
+                                models.Q(("document", ""), _negated=True),
+                                ("openness", 2),
+                            ),
+                            _connector="OR",
+                        ),
+                        name="ruling_of_share_type_is_complete",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("origin", "provider"), _negated=True),
+                            models.Q(("entry_id__isnull", False), ("set_by__isnull", False)),
+                            _connector="OR",
+                        ),
+                        name="chosen_share_type_names_who_chose",
+                    ),
+                ],
+            },
         ),
     ]
