@@ -31,6 +31,7 @@ INSTALLED_APPS = [
     "shuqiao.control.regulations",
     "shuqiao.control.organisations",
     "shuqiao.control.accounts",
+    "shuqiao.control.clocks",
     "shuqiao.control.catalogue",
     "shuqiao.control.grants",
     "shuqiao.control.requests",

@@ -6,13 +6,14 @@ a setting of the regulation file.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from enum import StrEnum
 
-from shuqiao.rules.regulation import Deadline, Regulation
+from shuqiao.rules.regulation import Deadline, Extension, Regulation
 from shuqiao.rules.workdays import (
     Calendar,
+    Counted,
     add_working_days,
     is_working_day,
     working_days,
@@ -72,17 +73,102 @@ class Clock:
     ticks: tuple[Tick, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A time in which a term stands still; `resumed_on` is None while it lasts."""
+
+    paused_on: date
+    resumed_on: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """What a term's last day is counted from: kept, so that it can be counted anew by another calendar."""
+
+    starts_on: date
+    working_days: int
+    extended_days: int = 0
+    times_extended: int = 0
+    pauses: tuple[Pause, ...] = ()
+
+    @property
+    def total_days(self) -> int:
+        """The working days of the term with its extensions."""
+        return self.working_days + self.extended_days
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether the term stands still now."""
+        return bool(self.pauses) and self.pauses[-1].resumed_on is None
+
+
+def begin(deadline: Deadline, starts_on: date) -> Term:
+    """The term of a deadline from this legal day on."""
+    return Term(starts_on, deadline.working_days)
+
+
+def extend(term: Term, extension: Extension) -> Term:
+    """The term with one more extension; whether it is allowed was decided before."""
+    return replace(
+        term,
+        extended_days=term.extended_days + extension.working_days,
+        times_extended=term.times_extended + 1,
+    )
+
+
+def pause(term: Term, on: date) -> Term:
+    """The term standing still after this day; a term that stands still already is left as it is."""
+    if term.is_paused:
+        return term
+    return replace(term, pauses=(*term.pauses, Pause(max(on, term.starts_on))))
+
+
+def resume(term: Term, on: date) -> Term:
+    """The term running on after this day; a term that runs is left as it is."""
+    if not term.is_paused:
+        return term
+    last = term.pauses[-1]
+    ended = replace(last, resumed_on=max(on, last.paused_on))
+    return replace(term, pauses=(*term.pauses[:-1], ended))
+
+
+def last_day(term: Term, calendar: Calendar, *, start_day_counts: bool) -> Counted:
+    """The last day of a term. A pause that still lasts has moved nothing yet."""
+    count = term.total_days
+    # Where the start day counts it is the first of the term, if it is worked at all.
+    if start_day_counts and count and is_working_day(calendar, term.starts_on):
+        count -= 1
+    counted = add_working_days(calendar, term.starts_on, count)
+    for one in term.pauses:
+        if one.resumed_on is not None and one.paused_on <= counted.day:
+            counted = _moved(counted, one.paused_on, one.resumed_on, calendar)
+    return counted
+
+
+def _moved(before: Counted, paused_on: date, resumed_on: date, calendar: Calendar) -> Counted:
+    """As many working days are left on the day of resumption as on the day of the pause."""
+    left = working_days_between(calendar, paused_on, before.day)
+    if left:
+        after = add_working_days(calendar, resumed_on, left)
+    else:
+        # Paused on its last day: the day of resumption is the last one, or the next that is worked.
+        after = add_working_days(calendar, resumed_on - timedelta(days=1), 1)
+    return Counted(after.day, before.provisional or after.provisional)
+
+
 def due_date(deadline: Deadline, starts_on: date, regulation: Regulation, calendar: Calendar) -> Due:
     """When a term that starts on this legal day ends."""
-    count = deadline.working_days
-    # Where the start day counts it is the first of the term, if it is worked at all.
-    if regulation.start_day_counts and is_working_day(calendar, starts_on):
-        count -= 1
-    counted = add_working_days(calendar, starts_on, count)
+    term = begin(deadline, starts_on)
+    counted = last_day(term, calendar, start_day_counts=regulation.start_day_counts)
+    return due_of(term, counted, deadline, regulation)
+
+
+def due_of(term: Term, counted: Counted, deadline: Deadline, regulation: Regulation) -> Due:
+    """A counted term with the articles it rests on."""
     return Due(
-        starts_on,
+        term.starts_on,
         counted.day,
-        deadline.working_days,
+        term.total_days,
         counted.provisional,
         regulation.cite(deadline.article),
         regulation.cite(deadline.starts_article),

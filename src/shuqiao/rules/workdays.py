@@ -25,6 +25,10 @@ class Calendar:
         """The same calendar with days that the office has set itself."""
         return Calendar(self.years, {**self.days, **changes})
 
+    def with_years(self, announced: Iterable[int]) -> Calendar:
+        """The same calendar with years whose days the office has entered from their announcement."""
+        return Calendar(self.years | frozenset(announced), self.days)
+
 
 @dataclass(frozen=True, slots=True)
 class Counted:

@@ -18,6 +18,8 @@ class Account(AbstractBaseUser):
     display_name = models.CharField(max_length=60)
     department = models.ForeignKey(Department, models.PROTECT, related_name="accounts")
     role = models.CharField(max_length=40)
+    # Where notices go besides the pages; many have none.
+    email = models.EmailField(blank=True)
     is_active = models.BooleanField(default=True)
     created_at = models.DateTimeField()
 
@@ -69,18 +71,25 @@ class Notification(models.Model):
     capability = models.CharField(max_length=40, blank=True)
     code = models.CharField(max_length=40)
     reference = models.CharField(max_length=60)
+    # Tells apart events of one code about one reference: a second reminder, a second round.
+    occasion = models.CharField(max_length=60, blank=True)
     params = models.JSONField(default=dict)
     created_at = models.DateTimeField()
     read_at = models.DateTimeField(null=True, blank=True)
+    # Whether it has been addressed to those who get mail.
+    addressed = models.BooleanField(default=False)
 
     class Meta:
         """A repeated job run tells the same thing once; the reference names what it is about."""
 
         ordering = ["-created_at", "-id"]
-        indexes = [models.Index(fields=["department", "-created_at"], name="notice_by_department_and_time")]
+        indexes = [
+            models.Index(fields=["department", "-created_at"], name="notice_by_department_and_time"),
+            models.Index(fields=["id"], condition=Q(addressed=False), name="notice_not_addressed"),
+        ]
         constraints = [
             models.UniqueConstraint(
-                fields=["department", "capability", "account", "code", "reference"],
+                fields=["department", "capability", "account", "code", "reference", "occasion"],
                 name="one_notice_per_event",
                 nulls_distinct=False,
             )
@@ -89,3 +98,34 @@ class Notification(models.Model):
     def __str__(self) -> str:
         """Return code and reference."""
         return f"{self.code}:{self.reference}"
+
+
+class Mail(models.Model):
+    """One notice on its way to one account's address; sent once, tried again while the server refuses."""
+
+    notice = models.ForeignKey(Notification, models.CASCADE, related_name="mails")
+    account = models.ForeignKey(Account, models.CASCADE, related_name="mails")
+    attempts = models.PositiveSmallIntegerField(default=0)
+    next_try_at = models.DateTimeField()
+    sent_at = models.DateTimeField(null=True, blank=True)
+    # Tried too often: an operator sees it and the notice still stands on the pages.
+    abandoned = models.BooleanField(default=False)
+
+    class Meta:
+        """One mail for each notice and account."""
+
+        indexes = [
+            models.Index(
+                fields=["next_try_at"], condition=Q(sent_at=None, abandoned=False), name="mail_to_send"
+            )
+        ]
+        constraints = [
+            models.UniqueConstraint(fields=["notice", "account"], name="one_mail_per_notice"),
+            models.CheckConstraint(
+                condition=Q(sent_at=None) | Q(abandoned=False), name="sent_mail_is_not_abandoned"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        """Return the keys, not the address."""
+        return f"{self.notice_id}:{self.account_id}"

@@ -16,11 +16,13 @@ def notify(
     *,
     capability: str = "",
     account: Account | None = None,
+    occasion: str = "",
     params: Mapping[str, str | int] | None = None,
 ) -> None:
     """Leave a notice for a department, for those of it who hold a capability, or for one account.
 
-    The same event about the same reference is told once, however often a job runs.
+    The same event about the same reference is told once, however often a job runs; `occasion` tells apart
+    events of one code that may happen again, such as the rounds of a dispute.
     """
     Notification.objects.get_or_create(
         department_id=department,
@@ -28,6 +30,7 @@ def notify(
         account=account,
         code=code,
         reference=reference,
+        occasion=occasion,
         defaults={"params": dict(params or {}), "created_at": clock.now()},
     )
 
