@@ -67,7 +67,10 @@ def chinese_numeral(number: int) -> str:
 
 
 def parse_articles(text: str) -> dict[int, Article]:
-    """All articles of a text by number; what stands before the first and headings between are left out."""
+    """All articles of a text by number; what stands before the first and headings between are left out.
+
+    A line that begins with # is a note on the text, such as where an excerpt breaks off.
+    """
     lines: dict[int, list[str]] = {}
     current: list[str] | None = None
     for line in (line.strip() for line in text.splitlines()):
@@ -77,7 +80,7 @@ def parse_articles(text: str) -> dict[int, Article]:
             current.append(found[2])
         elif _DIVISION.match(line):
             current = None
-        elif line and current is not None:
+        elif line and current is not None and not line.startswith("#"):
             current.append(line)
     return {number: Article(number, tuple(content)) for number, content in lines.items()}
 

@@ -183,8 +183,8 @@ def _accept(step: Transition, asked: _Question) -> Decision:
     state = asked.procedure.state(to_state)
     if state is None:
         return _wrong_state(asked)
-    # A step that leads to what was proposed also does what the proposing step would have done.
-    event = step.event
+    # A proposal is not yet the act: its event comes with the step that leads to what was proposed.
+    event = "" if step.proposes else step.event
     if step.to_state == PROPOSED and not event:
         event = _event_of(asked.procedure, to_state)
     rules = asked.regulation
@@ -193,7 +193,7 @@ def _accept(step: Transition, asked: _Question) -> Decision:
         state.phase,
         rules.cite(step.article),
         starts=tuple(one.key for one in deadlines_started_by(event, rules)),
-        meets=tuple(one.key for one in rules.deadlines if event and _meets(one, event)),
+        meets=tuple(one.key for one in rules.deadlines if event and meets_term(one, event)),
         proposes=step.proposes,
         extends=step.extends,
         pauses=step.pauses,
@@ -210,8 +210,8 @@ def _event_of(procedure: Procedure, proposed: str) -> str:
     return next((step.event for step in procedure.transitions if step.proposes == proposed), "")
 
 
-def _meets(deadline: Deadline, event: str) -> bool:
-    """`answered` is met by `answered_yes` and `answered_no` too."""
+def meets_term(deadline: Deadline, event: str) -> bool:
+    """Whether an event meets a term: `answered` is met by `answered_yes` and `answered_no` too."""
     return deadline.met_by == event or event.startswith(f"{deadline.met_by}_")
 
 
@@ -345,6 +345,7 @@ _NAMES: Mapping[str, Words] = {
     "purpose": Words("使用目的", "Purpose of use"),
     "conditions": Words("使用条件", "Conditions of use"),
     "applications": Words("使用信息的应用", "Applications"),
+    "mode": Words("共享模式", "Sharing mode"),
     "wanted_until": Words("共享期限", "Sharing period"),
     "wanted": Words("所需信息", "Information wanted"),
     "participants": Words("参与部门", "Participating departments"),

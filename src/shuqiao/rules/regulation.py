@@ -55,7 +55,7 @@ class Validity:
     """From when to when the regulation applies, both days included; None is not in the text at hand."""
 
     issued: date | None
-    valid_from: date
+    valid_from: date | None
     valid_until: date | None
     warn_days: int
     article: str

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from shuqiao.control.regulations.documents import Document, read_document
 from shuqiao.rules.articles import Article, Clause, find_clause, parse_articles
 from shuqiao.rules.catalogue import Bodies, DataList
 from shuqiao.rules.errors import RegulationInvalid
-from shuqiao.rules.regulation import Regulation
+from shuqiao.rules.regulation import Regulation, Words
 from shuqiao.rules.workdays import Calendar
 
 _ID = re.compile(r"[a-z]+-([0-9]{4}|draft)(-[a-z0-9]+)*", re.ASCII)
@@ -47,7 +48,7 @@ def load_regulation(
 ) -> Regulation:
     """One regulation, checked against its schema, its text and itself, completed from a fallback.
 
-    `fallback` is the city's choice and goes before the file's own. A file that leaves sections unknown and
+    `fallback` is the city's choice where a file names none itself. A file that leaves sections unknown and
     has neither is refused.
     """
     base = folder or regulations_dir()
@@ -66,15 +67,15 @@ def _completed(
     if document.content["id"] != regulation_id:
         raise document.invalid(("id",), f"the file is called {name}")
     meaning.check_regulation(document, load_articles(document.content["text"], base))
-    chosen = fallback if fallback != regulation_id else None
-    chosen = chosen or document.content.get("fallback")
     if not document.content["unknown"] and not document.content.get("fallback"):
         return document, document.content
+    chosen = document.content.get("fallback") or fallback
     if chosen is None:
         raise document.invalid(("unknown",), "the city must choose a fallback for what the text leaves open")
-    if chosen in (*above, regulation_id):
+    passed = (*above, regulation_id)
+    if chosen in passed:
         raise document.invalid(("fallback",), f"{chosen} falls back to itself")
-    _, below = _completed(base, chosen, None, (*above, regulation_id))
+    _, below = _completed(base, chosen, fallback, passed)
     return document, complete(document.content, below)
 
 
@@ -93,22 +94,31 @@ def load_articles(text_file: str, folder: Path | None = None) -> Mapping[int, Ar
 
 @cache
 def load_departments(regulation: Regulation, folder: Path | None = None) -> Bodies:
-    """The departments that a regulation's file names."""
-    document = _read(folder or regulations_dir(), regulation.departments_file, "departments")
-    _same_regulation(document, regulation)
-    meaning.check_departments(document, {role.key for role in regulation.body_roles})
-    return values.bodies_of(document)
+    """The departments of a regulation, from the file it names.
+
+    Regulations may share one: a role that only the other one knows is left out.
+    """
+    document = _read_shared(folder or regulations_dir(), regulation.departments_file, "departments")
+    roles = frozenset(role.key for role in regulation.body_roles)
+    own = document.content["regulation"] == regulation.id
+    meaning.check_departments(document, roles if own else None)
+    return values.bodies_of(document, roles)
 
 
 @cache
 def load_catalogue(regulation: Regulation, folder: Path | None = None) -> tuple[DataList, ...]:
-    """The lists of a regulation's catalogue with all their items, in the order of the law."""
+    """The lists of a regulation's catalogue with all their items, in the order of the law.
+
+    A catalogue cites the regulation it is named for, in full where that is another one.
+    """
     base = folder or regulations_dir()
-    document = _read(base, regulation.catalogue_file, "catalogue")
-    _same_regulation(document, regulation)
+    document = _read_shared(base, regulation.catalogue_file, "catalogue")
+    source = document.content["regulation"]
     words = {body.word for body in load_departments(regulation, folder).departments}
-    meaning.check_catalogue(document, load_articles(regulation.text_file, folder), words)
-    return values.lists_of(document)
+    meaning.check_catalogue(document, load_articles(_text_of(source, base), base), words)
+    lists = values.lists_of(document, None if source == regulation.id else source)
+    meaning.check_base_items(_read(base, f"{regulation.id}.yaml", "regulation"), lists)
+    return lists
 
 
 @cache
@@ -140,12 +150,24 @@ def _load_year(base: Path, name: str) -> Calendar:
     return Calendar(frozenset({document.content["year"]}), days)
 
 
+@cache
+def load_holiday_names(name: str = "cn", folder: Path | None = None) -> Mapping[date, Words]:
+    """What each announced day of a calendar is off or worked for."""
+    base = folder or regulations_dir()
+    named: dict[date, Words] = {}
+    for year in sorted(load_calendar(name, folder).years):
+        document = _read(base, f"calendars/{name}-{year}.yaml", "calendar")
+        for part in ("holidays", "working_days"):
+            for row in document.content[part]:
+                named[date.fromisoformat(row["date"])] = Words(row["zh"], row["en"])
+    return named
+
+
 def clause(regulation: Regulation, citation: str, folder: Path | None = None) -> Clause | None:
     """The clause a citation names, with its name in both languages; None for a setting."""
     source, article = split_citation(citation, regulation.id)
-    text = regulation.text_file
-    if source != regulation.id:
-        text = _read(folder or regulations_dir(), f"{source}.yaml", "regulation").content["text"]
+    base = folder or regulations_dir()
+    text = regulation.text_file if source == regulation.id else _text_of(source, base)
     return find_clause(load_articles(text, folder), article)
 
 
@@ -169,6 +191,15 @@ def _inside(base: Path, name: str) -> Path:
     return path
 
 
-def _same_regulation(document: Document, regulation: Regulation) -> None:
-    if document.content["regulation"] not in (regulation.id, regulation.fallback):
-        raise document.invalid(("regulation",), f"the file belongs to {regulation.id}")
+def _text_of(regulation_id: str, base: Path) -> str:
+    """The text of a regulation that another one cites; it need not be complete itself."""
+    text: str = _read(base, f"{regulation_id}.yaml", "regulation").content["text"]
+    return text
+
+
+def _read_shared(base: Path, name: str, kind: str) -> Document:
+    """A catalogue or departments file, which is named for the regulation whose articles it cites."""
+    document = _read(base, name, kind)
+    if document.content["regulation"] != Path(name).stem:
+        raise document.invalid(("regulation",), f"the file is called {Path(name).name}")
+    return document

@@ -5,15 +5,64 @@ Each check raises the document's error with the line of the value at fault.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from shuqiao.control.regulations.completing import CITING, SECTIONS
 from shuqiao.control.regulations.documents import Document, KeyPath
 from shuqiao.control.regulations.values import day_of
 from shuqiao.rules.articles import Article, find_clause
+from shuqiao.rules.capabilities import Capability
+from shuqiao.rules.catalogue import DataList
 from shuqiao.rules.procedures import CONDITIONS, REQUIREMENTS
 from shuqiao.rules.regulation import PROPOSED, SETTING, SIDES
+
+OUTSIDE_EVENTS = frozenset(
+    {
+        "provided",
+        "received_across",
+        "forwarded",
+        "persons_changed",
+        "persons_told",
+        "objection_received",
+        "objection_checked",
+        "objection_cause_found",
+        "objection_corrected",
+        "objection_notified",
+        "objection_reported",
+        "duty_changed",
+        "resource_changed",
+        "catalogue_reported",
+        "catalogue_updated",
+        "data_changed",
+        "data_updated",
+    }
+)
+"""What happens outside the procedures and starts or meets terms all the same."""
+
+CASES = ("request", "outside", "grant", "dispute", "project")
+"""The kinds of case every installation has; others, such as publication, only where the text knows them."""
+
+_CLOCK_WORDS = ("clock", "pauses", "resumes", "restarts")
+
+
+_KEYED_TABLES: tuple[KeyPath, ...] = (
+    ("roles",),
+    ("body_roles",),
+    ("deadlines",),
+    ("conditions",),
+    ("share_types", "types"),
+    ("share_types", "relations"),
+    ("catalogue", "fields"),
+    ("catalogue", "chain"),
+    ("request", "fields"),
+    ("disputes", "kinds"),
+    ("sanctions",),
+    ("reports",),
+    ("updates",),
+    ("objections",),
+    ("evaluation",),
+)
 
 
 def check_regulation(document: Document, articles: Mapping[int, Article]) -> None:
@@ -22,14 +71,17 @@ def check_regulation(document: Document, articles: Mapping[int, Article]) -> Non
     it = document.content
     for section in sorted(SECTIONS):
         if (section in it) is (section in it["unknown"]):
-            raise document.invalid((section,), f"{section} must be given or named in unknown, not both")
-    for place in (("roles",), ("body_roles",), ("deadlines",), ("conditions",), ("share_types", "types")):
-        if place[0] in it:
-            _no_doubles(document, place, "key")
+            place: KeyPath = ("unknown",)
+            if section in it:
+                place = ("unknown", it["unknown"].index(section))
+            raise document.invalid(place, f"{section} must be given or named in unknown, not both")
+    for table in _KEYED_TABLES:
+        if table[0] in it:
+            _no_doubles(document, table, "key")
     for case in it.get("procedures", ()):
         _check_procedure(document, case)
     validity = it["validity"]
-    if validity["until"] != "unknown" and validity["until"] < validity["from"]:
+    if "unknown" not in (validity["until"], validity["from"]) and validity["until"] < validity["from"]:
         raise document.invalid(("validity", "until"), "the last day lies before the first")
     if "grants" in it and it["grants"]["period"]["default_months"] > it["grants"]["period"]["maximum_months"]:
         raise document.invalid(("grants", "period", "default_months"), "the default exceeds the maximum")
@@ -37,19 +89,128 @@ def check_regulation(document: Document, articles: Mapping[int, Article]) -> Non
 
 def check_whole(document: Document, content: Mapping[str, Any]) -> None:
     """Check what spans sections, once everything unknown is filled; lines are those of the file itself."""
+    for case in CASES:
+        if case not in content["procedures"]:
+            raise document.invalid(("procedures",), f"there is no procedure for {case}")
+    _check_roles(document, content)
+    _check_bodies(document, content)
+    _check_steps(document, content)
+    _check_terms(document, content)
+    _check_types(document, content)
+
+
+def check_base_items(document: Document, lists: Sequence[DataList]) -> None:
+    """Check that the base items of a regulation stand in its catalogue."""
+    known = {one.key: {item.field for item in one.items} for one in lists}
+    place: KeyPath = ("share_types", "base_items", "lists")
+    for name, fields in (
+        document.content.get("share_types", {}).get("base_items", {}).get("lists", {}).items()
+    ):
+        if name not in known:
+            raise document.invalid((*place, name), f"no list is called {name}")
+        for at, field in enumerate(fields):
+            if field not in known[name]:
+                raise document.invalid((*place, name, at), f"the list {name} has no item {field}")
+
+
+def _check_roles(document: Document, content: Mapping[str, Any]) -> None:
+    words = {capability.value for capability in Capability}
+    for at, role in enumerate(content["roles"]):
+        for number, word in enumerate(role["may"]):
+            if word not in words:
+                raise document.invalid(("roles", at, "may", number), f"no capability is called {word}")
+
+
+def _check_bodies(document: Document, content: Mapping[str, Any]) -> None:
+    """Whoever is to act somewhere is a body of the regulation."""
     bodies = {role["key"] for role in content["body_roles"]}
+    named: list[tuple[KeyPath, str]] = [
+        *(((*place, at, key), row[key]) for place, key in _ACTING for at, row in _rows(content, place)),
+    ]
+    ruled_by = content["share_types"].get("ruled_by")
+    if ruled_by:
+        named.append((("share_types", "ruled_by", "role"), ruled_by["role"]))
+    for path, body in named:
+        if body not in bodies:
+            raise document.invalid(path, f"no body role is called {body}")
+
+
+_ACTING: tuple[tuple[KeyPath, str], ...] = (
+    (("catalogue", "chain"), "by"),
+    (("objections",), "by"),
+    (("disputes", "kinds"), "decided_by"),
+    (("reports",), "by"),
+    (("reports",), "to"),
+)
+
+
+def _check_steps(document: Document, content: Mapping[str, Any]) -> None:
+    """Every step is taken by somebody who may; its terms and sanctions exist."""
+    known = SIDES | {role["key"] for role in content["body_roles"]}
     capabilities = {capability for role in content["roles"] for capability in role["may"]}
+    terms = {row["key"] for row in content["deadlines"]}
+    sanctions = {row["key"] for row in content["sanctions"]}
+    at_once: KeyPath = ()
+    for place, step in _all_steps(content):
+        for number, side in enumerate(step["by"]):
+            if side not in known:
+                raise document.invalid((*place, "by", number), f"no side or body role is called {side}")
+        if step["capability"] not in capabilities and step["by"] != ["system"]:
+            raise document.invalid((*place, "capability"), "no role may do this")
+        looked_at = [((*place, word), step[word]) for word in _CLOCK_WORDS if word in step]
+        if "extends" in step:
+            looked_at.append(((*place, "extends", "clock"), step["extends"]["clock"]))
+        for path, term in looked_at:
+            if term not in terms:
+                raise document.invalid(path, f"no deadline is called {term}")
+        if step.get("bars", "") not in sanctions | {""}:
+            raise document.invalid((*place, "bars"), f"no sanction is called {step['bars']}")
+        at_once = (*place, "when") if step.get("when") == "immediate" else at_once
+    if bool(at_once) is not ("openness" in content["immediate"]):
+        reason = "immediate.openness and a step with `when: immediate` go together"
+        raise document.invalid(at_once or ("immediate",), reason)
+
+
+def _check_terms(document: Document, content: Mapping[str, Any]) -> None:
+    """Every term is started and met by a step or by an event from outside."""
+    events = OUTSIDE_EVENTS | {step["event"] for _, step in _all_steps(content) if "event" in step}
+    for at, row in enumerate(content["deadlines"]):
+        if row["starts_on"] not in events:
+            raise document.invalid(("deadlines", at, "starts_on"), f"nothing brings about {row['starts_on']}")
+        met = row["met_by"]
+        if met not in events and not any(event.startswith(f"{met}_") for event in events):
+            raise document.invalid(("deadlines", at, "met_by"), f"nothing brings about {met}")
+    terms = {row["key"] for row in content["deadlines"]}
+    for at, step in enumerate(content["objections"]):
+        if step.get("deadline", "") not in terms | {""}:
+            raise document.invalid(
+                ("objections", at, "deadline"), f"no deadline is called {step['deadline']}"
+            )
+
+
+def _check_types(document: Document, content: Mapping[str, Any]) -> None:
+    rules = content["share_types"]
+    types = {row["key"] for row in rules["types"]}
+    if "default" in rules and rules["default"]["key"] not in types:
+        raise document.invalid(("share_types", "default", "key"), "no share type is called so")
+    base = rules["base_items"]
+    if base["lists"] and not {"share_type", "article", "items_article"} <= base.keys():
+        raise document.invalid(("share_types", "base_items"), "base items need share_type and articles")
+    if base.get("share_type", "") not in types | {""}:
+        raise document.invalid(("share_types", "base_items", "share_type"), "no share type is called so")
+
+
+def _all_steps(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Mapping[str, Any]]]:
     for case, procedure in content["procedures"].items():
         for at, step in enumerate(procedure["transitions"]):
-            place: KeyPath = ("procedures", case, "transitions", at)
-            for number, side in enumerate(step["by"]):
-                if side not in SIDES | bodies:
-                    raise document.invalid((*place, "by", number), f"no side or body role is called {side}")
-            if step["capability"] not in capabilities and step["by"] != ["system"]:
-                raise document.invalid((*place, "capability"), "no role may do this")
-    for at, step in enumerate(content["catalogue"]["chain"]):
-        if step["by"] not in bodies:
-            raise document.invalid(("catalogue", "chain", at, "by"), f"no body role is called {step['by']}")
+            yield ("procedures", case, "transitions", at), step
+
+
+def _rows(content: Mapping[str, Any], place: KeyPath) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    rows: Any = content
+    for part in place:
+        rows = rows[part]
+    return enumerate(rows)
 
 
 def check_catalogue(document: Document, articles: Mapping[int, Article], words: Collection[str]) -> None:
@@ -69,13 +230,13 @@ def check_catalogue(document: Document, articles: Mapping[int, Article], words: 
         _check_items(document, place, entry["items"])
 
 
-def check_departments(document: Document, body_roles: Collection[str]) -> None:
-    """Check a departments file against the roles of its regulation and itself."""
+def check_departments(document: Document, body_roles: Collection[str] | None) -> None:
+    """Check a departments file against itself and, where it is its own, the roles of the regulation."""
     _no_doubles(document, ("departments",), "word")
     named: set[str] = set()
     for at, body in enumerate(document.content["departments"]):
         for number, role in enumerate(body["roles"]):
-            if role not in body_roles:
+            if body_roles is not None and role not in body_roles:
                 raise document.invalid(("departments", at, "roles", number), f"no body role is called {role}")
         for number, name in enumerate(body["legal_names"]):
             if name in named:
@@ -136,16 +297,42 @@ def _check_procedure(document: Document, case: str) -> None:
 
 
 def _check_ways(document: Document, base: KeyPath, procedure: Mapping[str, Any]) -> None:
-    """Every state is reached, and every one that is not final has a way out."""
+    """Every state can be reached from the first, and every one that is not final can be left."""
     steps = procedure["transitions"]
-    reached = {procedure["states"][0]["key"]}
-    reached |= {step[word] for step in steps for word in ("to", "proposes") if word in step}
-    left = {state for step in steps for state in step["from"]}
+    _check_proposals(document, base, steps)
+    reached = _reached(procedure["states"][0]["key"], steps)
+    left = {state for step in steps for state in step["from"] if state != step["to"]}
     for at, state in enumerate(procedure["states"]):
         if state["key"] not in reached:
             raise document.invalid((*base, "states", at), f"no step leads to {state['key']}")
         if not state.get("final") and state["key"] not in left:
             raise document.invalid((*base, "states", at), f"no step leaves {state['key']}")
+
+
+def _check_proposals(document: Document, base: KeyPath, steps: Sequence[Mapping[str, Any]]) -> None:
+    """What is proposed waits where a step leads to it, and such a step has something to lead to."""
+    waiting = {step["to"] for step in steps if "proposes" in step}
+    deciding = {state for step in steps if step["to"] == PROPOSED for state in step["from"]}
+    for at, step in enumerate(steps):
+        if "proposes" in step and step["to"] not in deciding:
+            raise document.invalid(
+                (*base, "transitions", at, "proposes"), "no step leads to what is proposed"
+            )
+        for number, state in enumerate(step["from"] if step["to"] == PROPOSED else ()):
+            if state not in waiting:
+                raise document.invalid(
+                    (*base, "transitions", at, "from", number), f"nothing is proposed in {state}"
+                )
+
+
+def _reached(first: str, steps: Sequence[Mapping[str, Any]]) -> set[str]:
+    reached: set[str] = {first}
+    fresh = {first}
+    while fresh:
+        taken = [step for step in steps if fresh & set(step["from"])]
+        fresh = {step[word] for step in taken for word in ("to", "proposes") if word in step} - reached
+        reached |= fresh
+    return reached
 
 
 def _check_items(document: Document, place: KeyPath, items: list[Mapping[str, Any]]) -> None:

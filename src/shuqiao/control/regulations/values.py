@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
+from shuqiao.control.regulations.completing import with_full_citations
 from shuqiao.control.regulations.documents import Document
 from shuqiao.rules import catalogue as cat
 from shuqiao.rules import regulation as reg
@@ -69,11 +70,10 @@ def regulation_of(document: Document, content: Values) -> reg.Regulation:
 
 
 def _validity(document: Document, it: Values) -> reg.Validity:
-    issued, until = (
+    issued, start, until = (
         None if it[key] == "unknown" else day_of(document, ("validity", key), it[key])
-        for key in ("issued", "until")
+        for key in ("issued", "from", "until")
     )
-    start = day_of(document, ("validity", "from"), it["from"])
     note = reg.Words(it["note_zh"], it["note_en"])
     return reg.Validity(issued, start, until, it["warn_days"], it["article"], note)
 
@@ -156,13 +156,20 @@ def _transition(it: Values) -> reg.Transition:
     )
 
 
-def lists_of(document: Document) -> tuple[cat.DataList, ...]:
-    """A catalogue file as values; code lists are put in place of their names."""
+def lists_of(document: Document, cited: str | None = None) -> tuple[cat.DataList, ...]:
+    """A catalogue file as values; code lists are put in place of their names.
+
+    `cited` is the regulation whose articles are cited in full, where it is not the catalogue's user.
+    """
     codes = {
         name: tuple(cat.Code(value, zh) for value, zh in rows.items())
         for name, rows in document.content["code_lists"].items()
     }
-    return tuple(_list(it, codes) for it in document.content["lists"])
+    return tuple(_list(_cited(it, cited), codes) for it in document.content["lists"])
+
+
+def _cited(it: Values, regulation_id: str | None) -> Values:
+    return it if regulation_id is None else with_full_citations(it, regulation_id)
 
 
 def _list(it: Values, codes: Mapping[str, tuple[cat.Code, ...]]) -> cat.DataList:
@@ -207,15 +214,15 @@ def _item(it: Values, article: str, codes: Mapping[str, tuple[cat.Code, ...]]) -
     )
 
 
-def bodies_of(document: Document) -> cat.Bodies:
-    """A departments file as values."""
+def bodies_of(document: Document, roles: frozenset[str]) -> cat.Bodies:
+    """A departments file as values, with those of the bodies' roles that the regulation knows."""
     it = document.content
     return cat.Bodies(
-        it["regulation"], it["region"], it["sample"], tuple(_body(row) for row in it["departments"])
+        it["regulation"], it["region"], it["sample"], tuple(_body(row, roles) for row in it["departments"])
     )
 
 
-def _body(it: Values) -> cat.Body:
+def _body(it: Values, roles: frozenset[str]) -> cat.Body:
     return cat.Body(
         word=it["word"],
         zh=it["zh"],
@@ -223,7 +230,7 @@ def _body(it: Values) -> cat.Body:
         en=it["en"],
         kind=it["kind"],
         legal_names=tuple(it["legal_names"]),
-        roles=tuple(it["roles"]),
+        roles=tuple(role for role in it["roles"] if role in roles),
         duties=tuple(
             cat.Duty(row["number"], row["zh"], row["en"], row["ground"], row.get("sample", False))
             for row in it["duties"]
