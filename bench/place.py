@@ -310,11 +310,12 @@ async def _load(place: Place, people: int) -> None:
         with psycopg.connect(place.url("shuqiao_loader")) as loader:
             for sequence, start in enumerate(range(0, people, BATCH_ROWS), 1):
                 serials = range(start, min(people, start + BATCH_ROWS))
-                context = sealing_context(births.DEPARTMENT, births.RESOURCE, sequence)
+                context = sealing_context(births.DEPARTMENT, births.RESOURCE, 1, sequence)
                 assigned = await client.assign(
                     births.RESOURCE,
                     births.SPEC,
                     department=births.DEPARTMENT,
+                    generation=1,
                     sequence=sequence,
                     sealed=seal(sealing, _identity_part(serials), context),
                 )

@@ -15,6 +15,7 @@ from shuqiao.edge.batches import Sender, build_batches
 from shuqiao.edge.connectors import SourceRow
 from shuqiao.edge.convert import convert
 from shuqiao.edge.mapping import ColumnSource, TableMapping
+from shuqiao.edge.spool import Number
 from shuqiao.security.keys import generate_signing_key
 from shuqiao.security.sealing import open_sealed
 from shuqiao.wire.package import (
@@ -65,7 +66,7 @@ def read(message: bytes) -> tuple[Any, list[dict[str, Any]]]:
     check_signature(package, KEY.public_key())
     manifest = read_manifest(package)
     plain = decode_part(package.plain, arrow_schema(plain_items(SPEC)), manifest.rows, "plain")
-    context = sealing_context(DEPARTMENT, RESOURCE, manifest.sequence)
+    context = sealing_context(DEPARTMENT, RESOURCE, manifest.generation, manifest.sequence)
     opened = open_sealed(VAULT, package.sealed, context)
     identity = decode_part(opened, arrow_schema(identity_items(SPEC)), manifest.rows, "sealed")
     joined = [a | b for a, b in zip(plain.to_pylist(), identity.to_pylist(), strict=True)]
@@ -74,9 +75,12 @@ def read(message: bytes) -> tuple[Any, list[dict[str, Any]]]:
 
 def test_values_arrive_as_they_were() -> None:
     photo = os.urandom(300)
-    [batch] = build_batches([row("A1", "注", photo=photo), row("A2", None)], MAPPING, SPEC, SENDER, 4)
+    [batch] = build_batches(
+        [row("A1", "注", photo=photo), row("A2", None)], MAPPING, SPEC, SENDER, Number(3, 4)
+    )
     manifest, rows = read(batch.message)
-    assert (manifest.sequence, manifest.rows, manifest.source, manifest.faults) == (4, 2, "his", ())
+    assert (manifest.generation, manifest.sequence) == (3, 4)
+    assert (manifest.rows, manifest.source, manifest.faults) == (2, "his", ())
     assert rows[0] == {"number": "A1", "note": "注", "day": DAY, "moment": MOMENT, "photo": photo}
     assert rows[1]["note"] is None
 
@@ -119,7 +123,7 @@ def test_a_value_that_does_not_fit_is_a_fault_of_its_row(item: str, value: Any, 
 
 def test_too_many_bytes_are_split_in_order_without_losing_a_row() -> None:
     rows = [row(f"A{n}", photo=os.urandom(50_000)) for n in range(60)]
-    batches = build_batches(rows, MAPPING, SPEC, SENDER, 10)
+    batches = build_batches(rows, MAPPING, SPEC, SENDER, Number(3, 10))
     assert len(batches) > 1
     assert [batch.sequence for batch in batches] == list(range(10, 10 + len(batches)))
     assert all(len(batch.message) <= MAX_MESSAGE_BYTES for batch in batches)
@@ -136,7 +140,7 @@ def test_a_row_too_large_for_any_message_travels_as_a_fault() -> None:
     items = {name: ColumnSource(name) for name in ("number", "p0", "p1", "p2", "p3", "p4")}
     mapping = TableMapping(RESOURCE, "his", "t", "number", "gxsj", items, "v1", Path("t.yaml"))
     big = SourceRow("A1", "t", ("A1", *(os.urandom(250_000 + n) for n in range(5))))
-    [batch] = build_batches([big], mapping, wide, SENDER, 1)
+    [batch] = build_batches([big], mapping, wide, SENDER, Number(3, 1))
     manifest = read_manifest(decode_package(batch.message))
     assert [(fault.row, fault.item, fault.code) for fault in manifest.faults] == [
         (0, "p4", "item_too_long"),

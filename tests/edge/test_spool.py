@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from shuqiao.edge.cover import Cover
-from shuqiao.edge.spool import KEPT_OUTCOMES, Outcome, Position, Seen, Spool, SpooledBatch
+from shuqiao.edge.spool import KEPT_OUTCOMES, Number, Outcome, Position, Seen, Spool, SpooledBatch
 
 RESOURCE = "r440100aaaaaaaaaa"
 FULL = Position("m1", "full", "cursor", "2026-11-22 00:00:00.000000")
@@ -18,7 +18,7 @@ FULL = Position("m1", "full", "cursor", "2026-11-22 00:00:00.000000")
 @pytest.fixture
 def spool(tmp_path: Path) -> Iterator[Spool]:
     made = Spool(tmp_path / "spool.sqlite")
-    made.begin(RESOURCE, "m1", 1)
+    made.begin(RESOURCE, "m1", Number(7, 1))
     yield made
     made.close()
 
@@ -31,7 +31,7 @@ def test_a_batch_and_its_position_are_stored_together(spool: Spool) -> None:
     spool.store(RESOURCE, [batch(1), batch(2)], FULL, now=1.0)
     state = spool.state(RESOURCE)
     assert state is not None
-    assert state.next_sequence == 3
+    assert state.next == Number(7, 3)
     assert state.position == FULL
     assert [b.sequence for b in spool.unsent(RESOURCE, 10)] == [1, 2]
 
@@ -42,7 +42,7 @@ def test_a_gap_is_refused_and_nothing_is_written(spool: Spool, sequences: list[i
         spool.store(RESOURCE, [batch(s) for s in sequences], FULL, [Seen(b"x", "t")], now=1.0)
     state = spool.state(RESOURCE)
     assert state is not None
-    assert state.next_sequence == 1
+    assert state.next == Number(7, 1)
     assert state.position.cursor is None
     assert spool.unsent(RESOURCE, 10) == []
     assert spool.unseen(RESOURCE, [b"x"]) == [True]
@@ -50,7 +50,7 @@ def test_a_gap_is_refused_and_nothing_is_written(spool: Spool, sequences: list[i
 
 def test_what_is_stored_outlives_the_process(tmp_path: Path) -> None:
     first = Spool(tmp_path / "s.sqlite")
-    first.begin(RESOURCE, "m1", 5)
+    first.begin(RESOURCE, "m1", Number(7, 5))
     first.store(RESOURCE, [batch(5)], FULL, now=1.0)
     first.close()
     second = Spool(tmp_path / "s.sqlite")
@@ -95,7 +95,7 @@ def test_another_mapping_loads_anew_but_keeps_what_waits(spool: Spool) -> None:
     state = spool.state(RESOURCE)
     assert state is not None
     assert state.position == Position("m2", "full", None, None)
-    assert state.next_sequence == 2
+    assert state.next == Number(7, 2)
     assert len(spool.unsent(RESOURCE, 10)) == 1
 
 
@@ -110,3 +110,27 @@ def test_the_spool_file_does_not_hold_keys_in_clear(spool: Spool, tmp_path: Path
     assert state is not None
     assert state.position.cursor is not None
     assert Cover(tmp_path / "keys" / "cover.key").show(state.position.cursor) == number
+
+
+def test_every_new_beginning_is_a_later_generation(spool: Spool) -> None:
+    for asked, got in ((7, 8), (3, 9), (20, 20)):
+        spool.begin(RESOURCE, "m1", Number(asked, 2))
+        state = spool.state(RESOURCE)
+        assert state is not None
+        assert state.next == Number(got, 2)
+
+
+def test_a_file_without_generations_is_brought_up_to_date(tmp_path: Path) -> None:
+    path = tmp_path / "spool.sqlite"
+    before = sqlite3.connect(path)
+    before.executescript(
+        "CREATE TABLE resource (resource TEXT PRIMARY KEY, mapping TEXT NOT NULL,"
+        " next_sequence INTEGER NOT NULL, phase TEXT NOT NULL, cursor TEXT, watermark TEXT) STRICT;"
+        f"INSERT INTO resource VALUES ('{RESOURCE}', 'm1', 5, 'changes', NULL, NULL)"
+    )
+    before.close()
+    spool = Spool(path)
+    state = spool.state(RESOURCE)
+    spool.close()
+    assert state is not None
+    assert state.next == Number(1, 5)

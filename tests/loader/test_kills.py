@@ -20,7 +20,7 @@ async def test_nothing_is_lost_or_doubled_when_a_process_is_killed(line: Line, v
         line.children[victim].kill()
         line.start(victim)
     wait_for(lambda: line.count() == rows, 90, what="the whole load")
-    settled = wait_for(lambda: _receipts(line), 30, what="all receipts at the node")
+    settled = wait_for(lambda: receipted(line), 30, what="all receipts at the node")
     assert settled
     assert line.base_checksum() == line.source_checksum()
     ledger = line.ledger()
@@ -35,7 +35,7 @@ async def test_nothing_is_lost_or_doubled_when_a_process_is_killed(line: Line, v
 async def test_a_node_reads_on_while_the_hub_is_away(line: Line) -> None:
     rows = await line.set_up(people=600)
     line.start("loader", "node")
-    wait_for(lambda: line.count() == rows and _receipts(line), what="the load and its receipts")
+    wait_for(lambda: line.count() == rows and receipted(line), what="the load and its receipts")
     line.children["nats"].kill()
     line.children["loader"].kill()
     line.change_source("UPDATE csyxzm SET jkzk = '7' WHERE zsbh IN (SELECT zsbh FROM csyxzm LIMIT 10)")
@@ -55,6 +55,7 @@ def _status(line: Line) -> dict[str, object]:
     return found
 
 
-def _receipts(line: Line) -> bool:
+def receipted(line: Line) -> bool:
+    """Say whether the node waits for nothing and reads changes."""
     status = _status(line)
     return status["waiting_rows"] == 0 and status["phase"] == "changes"

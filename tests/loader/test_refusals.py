@@ -46,7 +46,7 @@ def make_batch(
     line: Line, sender: str, key: SigningKey, values: list[dict[str, Any]], **changes: Any
 ) -> bytes:
     """A batch as a node would send it, except for `changes` to its manifest."""
-    sequence = changes.get("sequence", 1)
+    sequence, generation = changes.get("sequence", 1), changes.get("generation", 1)
     vault_key = load_public_der(load_admission(line.node_home).vault_key.public_key)
     assert isinstance(vault_key, X25519PublicKey)
 
@@ -56,11 +56,13 @@ def make_batch(
         return encode_part(pa.record_batch(columns, schema=schema))
 
     plain = part(plain_items(BIRTH_SPEC))
-    sealed = seal(vault_key, part(identity_items(BIRTH_SPEC)), sealing_context(sender, BIRTHS, sequence))
+    context = sealing_context(sender, BIRTHS, generation, sequence)
+    sealed = seal(vault_key, part(identity_items(BIRTH_SPEC)), context)
     fields: dict[str, Any] = {
         "department": sender,
         "resource": BIRTHS,
         "sequence": sequence,
+        "generation": generation,
         "rows": len(values),
         "mapping_version": "test",
         "source": "test",
@@ -203,3 +205,17 @@ async def test_a_batch_after_a_gap_waits_for_the_missing_one(line: Line) -> None
     wait_for(lambda: line.count() == 2, 20, what="the merges")
     assert [entry["sequence"] for entry in line.ledger()] == [1, 2]
     assert refused(line) == []
+
+
+async def test_a_batch_its_node_has_given_up_is_not_merged_any_more(line: Line) -> None:
+    key = await start_hub(line)
+    await send(line, HEALTH, make_batch(line, HEALTH, key, [ROW], generation=4))
+    given_up = dict(ROW, birth_certificate_number="Z440000002")
+    await send(line, HEALTH, make_batch(line, HEALTH, key, [given_up], sequence=2, generation=3))
+    second = dict(ROW, birth_certificate_number="Z440000003")
+    await send(line, HEALTH, make_batch(line, HEALTH, key, [second], sequence=2, generation=4))
+    wait_for(lambda: line.count() == 2, 20, what="the merges")
+    assert [entry["accepted"] for entry in line.ledger()] == [1, 1]
+    assert refused(line) == []
+    manifests = line.ask("SELECT manifest::jsonb ->> 'generation' AS g FROM exchange.batch")
+    assert manifests == [{"g": "4"}] * 2

@@ -86,6 +86,7 @@ def sealed_rows(
     key: X25519PublicKey,
     rows: Sequence[Row],
     *,
+    generation: int = 1,
     sequence: int = 1,
     resource: str = RESOURCE,
     department: str = DEPARTMENT,
@@ -93,4 +94,4 @@ def sealed_rows(
 ) -> bytes:
     """Seal rows as the identity part of a batch."""
     part = pa.RecordBatch.from_pylist(list(rows), arrow_schema(identity_items(spec)))
-    return seal(key, encode_part(part), sealing_context(department, resource, sequence))
+    return seal(key, encode_part(part), sealing_context(department, resource, generation, sequence))

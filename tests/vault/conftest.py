@@ -92,6 +92,7 @@ class Vault:
         self,
         rows: Sequence[births.Row],
         *,
+        generation: int = 1,
         sequence: int = 1,
         resource: str = births.RESOURCE,
         spec: ResourceSpec = births.BIRTH,
@@ -100,12 +101,24 @@ class Vault:
     ) -> Assigned:
         """Hand over a batch as the loader does."""
         sealed = births.sealed_rows(
-            self.sealing_key(), rows, sequence=sequence, resource=resource, department=department, spec=spec
+            self.sealing_key(),
+            rows,
+            generation=generation,
+            sequence=sequence,
+            resource=resource,
+            department=department,
+            spec=spec,
         )
         client = self.client("loader")
         try:
             return await client.assign(
-                resource, spec, department=department, sequence=sequence, sealed=sealed, skip=skip
+                resource,
+                spec,
+                department=department,
+                generation=generation,
+                sequence=sequence,
+                sealed=sealed,
+                skip=skip,
             )
         finally:
             await client.close()

@@ -32,7 +32,7 @@ ASK: dict[str, Callable[[VaultClient], Awaitable[object]]] = {
     "reveal": lambda client: client.reveal(RESOURCE, [], [uuid4()]),
     "find_by_name": lambda client: client.find_by_name(RESOURCE, "mother_name", "样例", "核查", [uuid4()]),
     "assign": lambda client: client.assign(
-        RESOURCE, BIRTH, department=DEPARTMENT, sequence=1, sealed=b"no seal"
+        RESOURCE, BIRTH, department=DEPARTMENT, generation=1, sequence=1, sealed=b"no seal"
     ),
 }
 

@@ -85,6 +85,17 @@ async def test_late_batch_does_not_overwrite_newer_content(vault: Vault) -> None
     assert (await vault.assign([old], sequence=10)).rows[0].version == 2
 
 
+async def test_a_later_generation_is_newer_whatever_its_sequence(vault: Vault) -> None:
+    """After the hub was restored its node begins anew with a lower sequence."""
+    old, new = birth(1, mother_name="样例旧"), birth(1, mother_name="样例新")
+    await vault.assign([old], generation=3, sequence=9)
+    assert (await vault.assign([new], generation=4, sequence=2)).rows[0].version == 2
+    for generation, sequence in ((3, 10), (4, 1), (3, 9)):
+        late = await vault.assign([old], generation=generation, sequence=sequence)
+        assert late.rows[0].version == 2
+    assert await value_of(vault, 1, "mother_name") == "样例新"
+
+
 async def test_bad_rows_are_told_and_good_ones_stored(vault: Vault) -> None:
     rows = [birth(1), birth(2, mother_citizen_id_number="440103199001010000"), birth(3), birth(1), birth(5)]
     answer = await vault.assign(rows, skip=[4])
@@ -135,9 +146,16 @@ async def test_corrected_number_moves_the_record_to_the_right_subject(vault: Vau
 async def test_batch_of_another_department_or_sequence_does_not_open(vault: Vault) -> None:
     sealed = sealed_rows(vault.sealing_key(), [birth(1)], sequence=1)
     loader = vault.client("loader")
-    for department, sequence in ((DEPARTMENT, 2), ("440100-police", 1)):
+    for department, generation, sequence in ((DEPARTMENT, 1, 2), (DEPARTMENT, 2, 1), ("440100-police", 1, 1)):
         with pytest.raises(VaultRefused, match="batch_malformed"):
-            await loader.assign(RESOURCE, BIRTH, department=department, sequence=sequence, sealed=sealed)
+            await loader.assign(
+                RESOURCE,
+                BIRTH,
+                department=department,
+                generation=generation,
+                sequence=sequence,
+                sealed=sealed,
+            )
     await loader.close()
     assert counts(vault)["record"] == 0
 
@@ -164,7 +182,9 @@ async def test_nothing_is_doubled_or_lost_by_a_kill(vault: Vault, delay_s: float
     loader = vault.client("loader", timeout_s=30)
 
     async def send() -> Assigned:
-        return await loader.assign(RESOURCE, BIRTH, department=DEPARTMENT, sequence=1, sealed=sealed)
+        return await loader.assign(
+            RESOURCE, BIRTH, department=DEPARTMENT, generation=1, sequence=1, sealed=sealed
+        )
 
     sending = asyncio.create_task(send())
     await asyncio.sleep(delay_s)

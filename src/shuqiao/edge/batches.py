@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 from shuqiao.edge.connectors import SourceRow
 from shuqiao.edge.convert import Columns, convert
 from shuqiao.edge.mapping import ColumnSource, TableMapping
-from shuqiao.edge.spool import SpooledBatch
+from shuqiao.edge.spool import Number, SpooledBatch
 from shuqiao.rules.errors import ItemTooLong
 from shuqiao.security.keys import SigningKey
 from shuqiao.security.sealing import seal
@@ -40,7 +40,7 @@ class Sender:
 
 
 def build_batches(
-    rows: Sequence[SourceRow], mapping: TableMapping, spec: ResourceSpec, sender: Sender, first: int
+    rows: Sequence[SourceRow], mapping: TableMapping, spec: ResourceSpec, sender: Sender, first: Number
 ) -> list[SpooledBatch]:
     """Return the rows as one message or as many as the limit asks for, numbered from `first`.
 
@@ -56,21 +56,22 @@ def build_batches(
         return [_cut_down(rows[0], mapping, spec, sender, first)]
     half = len(rows) // 2
     head = build_batches(rows[:half], mapping, spec, sender, first)
-    return head + build_batches(rows[half:], mapping, spec, sender, first + len(head))
+    return head + build_batches(rows[half:], mapping, spec, sender, first.after(len(head)))
 
 
-def _message(columns: Columns, mapping: TableMapping, sender: Sender, sequence: int) -> SpooledBatch | None:
+def _message(columns: Columns, mapping: TableMapping, sender: Sender, number: Number) -> SpooledBatch | None:
     """Return the message of these columns, or None where it exceeds a limit."""
     if max(columns.plain.nbytes, columns.identity.nbytes) > MAX_PART_BYTES // 2:
         return None
-    context = sealing_context(sender.department, mapping.resource, sequence)
+    context = sealing_context(sender.department, mapping.resource, number.generation, number.sequence)
     plain = encode_part(columns.plain)
     sealed = seal(sender.vault_key, encode_part(columns.identity), context)
     rows = max(columns.plain.num_rows, columns.identity.num_rows)
     manifest = Manifest(
         department=sender.department,
         resource=mapping.resource,
-        sequence=sequence,
+        sequence=number.sequence,
+        generation=number.generation,
         rows=rows,
         mapping_version=mapping.version,
         source=mapping.system,
@@ -83,11 +84,11 @@ def _message(columns: Columns, mapping: TableMapping, sender: Sender, sequence: 
     if len(message) > MAX_MESSAGE_BYTES:
         return None
     digest = hashlib.sha256(decode_package(message).manifest).hexdigest()
-    return SpooledBatch(sequence, message, digest, rows)
+    return SpooledBatch(number.sequence, message, digest, rows)
 
 
 def _cut_down(
-    row: SourceRow, mapping: TableMapping, spec: ResourceSpec, sender: Sender, sequence: int
+    row: SourceRow, mapping: TableMapping, spec: ResourceSpec, sender: Sender, number: Number
 ) -> SpooledBatch:
     """Return a message of one row, emptied value by value, the largest first, until it fits."""
     names = mapping.source_columns()
@@ -104,7 +105,7 @@ def _cut_down(
         ]
         columns = convert([row], mapping, spec)
         columns = replace(columns, faults=(*faults, *columns.faults))
-        batch = _message(columns, mapping, sender, sequence)
+        batch = _message(columns, mapping, sender, number)
         if batch is not None:
             return batch
 

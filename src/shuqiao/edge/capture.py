@@ -18,7 +18,8 @@ from shuqiao.edge.connectors import Source, SourceError, SourceRow
 from shuqiao.edge.cover import Cover
 from shuqiao.edge.hub import Hub, HubAwayError
 from shuqiao.edge.mapping import TableMapping
-from shuqiao.edge.spool import Position, ResourceState, Seen, Spool
+from shuqiao.edge.spool import Number, Position, ResourceState, Seen, Spool
+from shuqiao.wire.batch_receipt import ReceiptsReply
 from shuqiao.wire.schemas import ResourceSpec
 
 _log = logging.getLogger("shuqiao.edge")
@@ -110,11 +111,17 @@ class Capture:
 
     async def _begin(self) -> None:
         # The hub knows which sequence comes next even where the node's disk was lost.
-        reply = await self._hub.receipts(self.mapping.resource, 2**53 - 2)
-        await asyncio.to_thread(
-            self._spool.begin, self.mapping.resource, self.mapping.version, reply.last + 1
-        )
-        _log.info("full_load_begins %s next=%d", self.mapping.resource, reply.last + 1)
+        await self.begin_after(await self._hub.receipts(self.mapping.resource, 2**53 - 2))
+
+    async def begin_after(self, reply: ReceiptsReply) -> None:
+        """Start over with a full load behind what the hub's ledger holds; the caller holds `exclusive`.
+
+        The clock keeps the generation rising even where both the hub's ledger and this node's disk were lost
+        or restored to an older state.
+        """
+        first = Number(max(reply.generation + 1, int(time.time())), reply.last + 1)
+        await asyncio.to_thread(self._spool.begin, self.mapping.resource, self.mapping.version, first)
+        _log.info("full_load_begins %s next=%d", self.mapping.resource, first.sequence)
 
     async def _load_page(self, state: ResourceState) -> None:
         position = state.position
@@ -132,7 +139,7 @@ class Capture:
             for row in rows
             if row.changed >= since
         ]
-        await asyncio.to_thread(self._store, rows, reached, state.next_sequence, seen)
+        await asyncio.to_thread(self._store, rows, reached, state.next, seen)
         if done:
             _log.info("full_load_done %s", self.mapping.resource)
 
@@ -162,9 +169,11 @@ class Capture:
         seen = [
             Seen(digest, row.changed) for digest, row, new in zip(digests, page, fresh, strict=True) if new
         ]
-        self._store(rows, state.position, state.next_sequence, seen)
+        self._store(rows, state.position, state.next, seen)
 
-    def _store(self, rows: Sequence[SourceRow], position: Position, first: int, seen: Sequence[Seen]) -> None:
+    def _store(
+        self, rows: Sequence[SourceRow], position: Position, first: Number, seen: Sequence[Seen]
+    ) -> None:
         batches = build_batches(rows, self.mapping, self._spec, self._sender, first)
         self._spool.store(self.mapping.resource, batches, position, seen, now=time.time())
         if batches:

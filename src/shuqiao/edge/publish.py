@@ -83,7 +83,7 @@ class Delivery:
 
     async def _take(self, reply: ReceiptsReply) -> None:
         self.state.refusal = reply.refusal
-        if not await self._agrees(reply.last):
+        if not await self._agrees(reply):
             return
         for text in reply.receipts:
             try:
@@ -97,7 +97,7 @@ class Delivery:
         self.state.receipt_fault = None
         await self._watch_progress(reply.last)
 
-    async def _agrees(self, last: int) -> bool:
+    async def _agrees(self, reply: ReceiptsReply) -> bool:
         """Compare the hub's ledger with the spool; where they contradict each other, load in full again.
 
         That is so when the hub was restored from an older backup, or the node's disk was.
@@ -105,10 +105,15 @@ class Delivery:
         async with self._capture.state.exclusive:
             first, _, _ = await asyncio.to_thread(self._spool.waiting, self._resource)
             state = await asyncio.to_thread(self._spool.state, self._resource)
-            if state is not None and first - 1 <= last < state.next_sequence:
+            # The hub takes nothing of an earlier generation than it has already merged.
+            if (
+                state is not None
+                and first - 1 <= reply.last < state.next.sequence
+                and reply.generation <= state.next.generation
+            ):
                 return True
-            _log.error("ledger_disagrees %s last=%d first=%d", self._resource, last, first)
-            await self._start_over(last)
+            _log.error("ledger_disagrees %s last=%d first=%d", self._resource, reply.last, first)
+            await self._capture.begin_after(reply)
             return False
 
     async def _settle(self, receipt: BatchReceipt) -> None:
@@ -121,15 +126,11 @@ class Delivery:
             _log.error("receipt_of_other_batch %s sequence=%d", self._resource, receipt.sequence)
             async with self._capture.state.exclusive:
                 reply = await self._hub.receipts(self._resource, receipt.sequence)
-                await self._start_over(reply.last)
+                await self._capture.begin_after(reply)
             return
         rejected = msgspec.json.encode(receipt.rejected).decode()
         outcome = Outcome(receipt.accepted, rejected, receipt.merged_at.isoformat())
         await asyncio.to_thread(self._spool.receipted, self._resource, receipt.sequence, outcome)
-
-    async def _start_over(self, last: int) -> None:
-        version = self._capture.mapping.version
-        await asyncio.to_thread(self._spool.begin, self._resource, version, last + 1)
 
     async def _watch_progress(self, last: int) -> None:
         """Send everything again when the hub's ledger has not moved for a while although batches wait."""

@@ -22,6 +22,7 @@ CREATE TABLE IF NOT EXISTS resource (
     resource      TEXT PRIMARY KEY,
     mapping       TEXT NOT NULL,
     next_sequence INTEGER NOT NULL,
+    generation    INTEGER NOT NULL DEFAULT 1,
     phase         TEXT NOT NULL CHECK (phase IN ('full', 'changes')),
     cursor        TEXT,
     watermark     TEXT
@@ -73,11 +74,23 @@ class Position:
 
 
 @dataclass(frozen=True)
+class Number:
+    """What a batch is called: the generation of its load, and its sequence."""
+
+    generation: int
+    sequence: int
+
+    def after(self, count: int) -> Number:
+        """Return the number of the batch that comes `count` later."""
+        return Number(self.generation, self.sequence + count)
+
+
+@dataclass(frozen=True)
 class ResourceState:
-    """The position of a resource and the sequence its next batch gets."""
+    """The position of a resource and the number its next batch gets."""
 
     position: Position
-    next_sequence: int
+    next: Number
 
 
 @dataclass(frozen=True)
@@ -121,7 +134,14 @@ class Spool:
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = FULL")
         self._db.executescript(_SCHEMA)
+        self._add_generation()
         path.chmod(0o600)
+
+    def _add_generation(self) -> None:
+        """Bring a file of an earlier version up to date."""
+        columns = {row[1] for row in self._db.execute("PRAGMA table_info (resource)")}
+        if "generation" not in columns:
+            self._db.execute("ALTER TABLE resource ADD COLUMN generation INTEGER NOT NULL DEFAULT 1")
 
     def close(self) -> None:
         """Close the file."""
@@ -132,22 +152,28 @@ class Spool:
         """Return how far a resource has come, or None when nothing is known of it."""
         with self._lock:
             row = self._db.execute(
-                "SELECT mapping, phase, cursor, watermark, next_sequence FROM resource WHERE resource = ?",
+                "SELECT mapping, phase, cursor, watermark, generation, next_sequence FROM resource"
+                " WHERE resource = ?",
                 (resource,),
             ).fetchone()
-        return None if row is None else ResourceState(Position(*row[:4]), row[4])
+        return None if row is None else ResourceState(Position(*row[:4]), Number(*row[4:]))
 
-    def begin(self, resource: str, mapping: str, next_sequence: int) -> None:
-        """Start the resource over with a full load whose first batch gets this sequence.
+    def begin(self, resource: str, mapping: str, first: Number) -> None:
+        """Start the resource over with a full load whose first batch gets this number, or a later generation.
 
         Drops batches that wait: the full load reads their rows again.
         """
         with self._transaction() as db:
+            (before,) = db.execute(
+                "SELECT max(generation) FROM resource WHERE resource = ?", (resource,)
+            ).fetchone()
+            generation = max(first.generation, (before or 0) + 1)
             for table in ("batch", "seen", "resource"):
                 db.execute(f"DELETE FROM {table} WHERE resource = ?", (resource,))
             db.execute(
-                "INSERT INTO resource (resource, mapping, next_sequence, phase) VALUES (?, ?, ?, 'full')",
-                (resource, mapping, next_sequence),
+                "INSERT INTO resource (resource, mapping, generation, next_sequence, phase)"
+                " VALUES (?, ?, ?, ?, 'full')",
+                (resource, mapping, generation, first.sequence),
             )
 
     def restart_load(self, resource: str, mapping: str) -> None:

@@ -77,7 +77,7 @@ def _resource(spool: Spool, capture: Capture, delivery: Delivery) -> ResourceSta
     return ResourceStatus(
         state=_state(capture, delivery, phase),
         phase=phase,
-        next_sequence=known.next_sequence if known else None,
+        next_sequence=known.next.sequence if known else None,
         waiting_rows=rows,
         lag_s=0.0 if created is None else round(time.time() - created, 3),
         fault=delivery.state.receipt_fault or capture.state.fault,

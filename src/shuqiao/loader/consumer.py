@@ -29,8 +29,8 @@ from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError
 
 from shuqiao.loader import ledger
-from shuqiao.loader.ledger import Counts, Merge
-from shuqiao.loader.prepare import Trusted, check_sequence, separate, trust
+from shuqiao.loader.ledger import Counts, LastBatch, Merge
+from shuqiao.loader.prepare import Trusted, check_sequence, is_past, separate, trust
 from shuqiao.loader.streams import ensure_consumer
 from shuqiao.rules.errors import BatchError, BatchMalformed, BatchOutOfSequence
 from shuqiao.security.keys import SigningKey
@@ -97,7 +97,7 @@ class DepartmentConsumer:
         """Remember what to work with; nothing is fetched yet."""
         self._shop = workshop
         self._department = department
-        self._last: dict[str, int] = {}
+        self._last: dict[str, LastBatch] = {}
         self._line: deque[asyncio.Task[None]] = deque()
 
     async def run(self) -> None:
@@ -144,7 +144,7 @@ class DepartmentConsumer:
             department, resource = _addressed(message)
             batch = await trust(self._shop.pool, department, resource, message.data)
             if await self._is_next(batch.manifest):
-                self._last[resource] = batch.manifest.sequence
+                self._last[resource] = LastBatch(batch.manifest.sequence, batch.manifest.generation)
                 before = self._line[-1] if self._line else None
                 self._line.append(asyncio.create_task(self._work(batch, message, before)))
                 return
@@ -153,24 +153,24 @@ class DepartmentConsumer:
             await self._give_back(message, early)
         except BatchError as refusal:
             await self._finish()
-            merged = 0 if resource is None else self._last.get(resource, 0)
-            await self._refuse(message, resource, refusal, merged)
+            last = None if resource is None else self._last.get(resource)
+            await self._refuse(message, resource, refusal, last.sequence if last else 0)
         else:
             await self._finish()
             await self._settle_repeated(batch.manifest, message)
 
     async def _is_next(self, manifest: Manifest) -> bool:
-        """Say whether a batch follows the last one of the line or the ledger; False if it came before."""
+        """Say whether a batch follows the last one of the line or the ledger; False if its time is past."""
         resource = manifest.resource
         if resource not in self._last:
             pool = self._shop.pool
-            self._last[resource] = await ledger.last_sequence(pool, manifest.department, resource)
+            self._last[resource] = await ledger.last_batch(pool, manifest.department, resource)
         return check_sequence(manifest, self._last[resource])
 
     async def _settle_repeated(self, manifest: Manifest, message: Msg) -> None:
-        """Take a batch that the ledger has out of the stream; one that the line failed to merge stays."""
-        merged = await ledger.last_sequence(self._shop.pool, manifest.department, manifest.resource)
-        if manifest.sequence <= merged:
+        """Take a batch that the ledger is past out of the stream; one that the line failed to merge stays."""
+        last = await ledger.last_batch(self._shop.pool, manifest.department, manifest.resource)
+        if is_past(manifest, last):
             await message.ack()
         else:
             self._last.pop(manifest.resource, None)

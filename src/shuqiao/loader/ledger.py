@@ -26,6 +26,14 @@ class ProvidedResource:
 
 
 @dataclass(frozen=True)
+class LastBatch:
+    """Where the batches of one department's resource have come to."""
+
+    sequence: int
+    generation: int
+
+
+@dataclass(frozen=True)
 class Merge:
     """One batch ready to be merged; `columns` and the values of `rows` stand in the same order."""
 
@@ -72,10 +80,11 @@ async def provided_resource(pool: asyncpg.Pool, resource: str) -> ProvidedResour
     return ProvidedResource(row["department"], msgspec.json.decode(row["spec"], type=ResourceSpec))
 
 
-async def last_sequence(pool: asyncpg.Pool, department: str, resource: str) -> int:
-    """Return the sequence of the last batch merged, 0 before the first."""
-    sql = "SELECT exchange.last_sequence($1, $2)"
-    return int(await pool.fetchval(sql, department, resource, timeout=_TIMEOUT_S))
+async def last_batch(pool: asyncpg.Pool, department: str, resource: str) -> LastBatch:
+    """Return the last batch merged, zeros before the first."""
+    sql = "SELECT sequence, generation FROM exchange.last_batch($1, $2)"
+    row = await pool.fetchrow(sql, department, resource, timeout=_TIMEOUT_S)
+    return LastBatch(0, 0) if row is None else LastBatch(*row)
 
 
 async def receipts_after(

@@ -14,7 +14,7 @@ import asyncpg
 import pyarrow as pa
 
 from shuqiao.loader import ledger
-from shuqiao.loader.ledger import Merge, ProvidedResource
+from shuqiao.loader.ledger import LastBatch, Merge, ProvidedResource
 from shuqiao.loader.validate import find_faults
 from shuqiao.rules.errors import (
     BatchMalformed,
@@ -69,14 +69,21 @@ async def trust(pool: asyncpg.Pool, department: str, resource: str, message: byt
     return Trusted(package, manifest, provided)
 
 
-def check_sequence(manifest: Manifest, last: int) -> bool:
-    """Say whether the batch is the next one; False means it was merged before.
+def is_past(manifest: Manifest, last: LastBatch) -> bool:
+    """Say whether the batch was merged before, or given up by its node, which has begun anew since."""
+    return manifest.sequence <= last.sequence or manifest.generation < last.generation
+
+
+def check_sequence(manifest: Manifest, last: LastBatch) -> bool:
+    """Say whether the batch is the next one; False means that its time is past.
 
     Raises BatchOutOfSequence where an earlier batch is missing.
     """
-    if manifest.sequence > last + 1:
-        raise BatchOutOfSequence(expected=last + 1, sequence=manifest.sequence)
-    return manifest.sequence == last + 1
+    if is_past(manifest, last):
+        return False
+    if manifest.sequence > last.sequence + 1:
+        raise BatchOutOfSequence(expected=last.sequence + 1, sequence=manifest.sequence)
+    return True
 
 
 async def separate(vault: VaultClient, batch: Trusted, today: date) -> Merge:
@@ -93,6 +100,7 @@ async def separate(vault: VaultClient, batch: Trusted, today: date) -> Merge:
             manifest.resource,
             spec,
             department=manifest.department,
+            generation=manifest.generation,
             sequence=manifest.sequence,
             sealed=batch.package.sealed,
             skip=tuple(sorted({fault.row for fault in faults})),

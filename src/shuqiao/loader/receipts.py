@@ -42,7 +42,10 @@ class ReceiptsService:
 
     async def _reply(self, department: str, resource: str, after: int) -> ReceiptsReply:
         pool = self._shop.pool
-        last = await ledger.last_sequence(pool, department, resource)
-        found = await ledger.receipts_after(pool, department, resource, after) if last > after else []
+        last = await ledger.last_batch(pool, department, resource)
+        found = (
+            await ledger.receipts_after(pool, department, resource, after) if last.sequence > after else []
+        )
         refusal = self._shop.refusals.get((department, resource))
-        return ReceiptsReply(last, tuple(receipt for _, receipt in found), refusal)
+        receipts = tuple(receipt for _, receipt in found)
+        return ReceiptsReply(last.sequence, receipts, refusal, last.generation)

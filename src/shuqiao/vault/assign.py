@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from shuqiao.vault.store import Connection, Pool
 
 _EXISTING = """
-SELECT key_blind, record_id, subject_id, version, content, department, sequence
+SELECT key_blind, record_id, subject_id, version, content, department, generation, sequence
 FROM vault.record WHERE resource = $1 AND key_blind = ANY($2::bytea[])
 """
 _IDENTIFIERS = """
@@ -40,12 +40,12 @@ _PAYLOADS = "SELECT record_id, payload FROM vault.record WHERE record_id = ANY($
 _UPDATE = """
 UPDATE vault.record
 SET subject_id = $2, related_fields = $3, related_subjects = $4, version = $5, payload = $6, content = $7,
-    department = $8, sequence = $9, key_version = $10
+    department = $8, generation = $9, sequence = $10, key_version = $11
 WHERE record_id = $1
 """
 _CONFIRM = """
-UPDATE vault.record SET department = $1, sequence = $2
-WHERE record_id = ANY($3::uuid[]) AND (department, sequence) IS DISTINCT FROM ($1, $2)
+UPDATE vault.record SET department = $1, generation = $2, sequence = $3
+WHERE record_id = ANY($4::uuid[]) AND (department, generation, sequence) IS DISTINCT FROM ($1, $2, $3)
 """
 _FORGET_NAMES = """
 DELETE FROM vault.name_index n USING unnest($1::bytea[], $2::uuid[]) AS old (blind, record_id)
@@ -62,6 +62,7 @@ _RECORD_COLUMNS = (
     "payload",
     "content",
     "department",
+    "generation",
     "sequence",
     "key_version",
 )
@@ -84,6 +85,7 @@ class BatchOrigin:
     form: ResourceForm
     spec: bytes
     department: str
+    generation: int
     sequence: int
     client: str
     digest: bytes
@@ -106,6 +108,7 @@ class Existing(msgspec.Struct, frozen=True):
     version: int
     content: bytes
     department: str
+    generation: int
     sequence: int
 
 
@@ -172,7 +175,10 @@ class BatchDecider:
             self._answer(row, held.record, held.subject, held.version)
 
     def _is_older(self, held: Existing) -> bool:
-        return held.department == self._origin.department and held.sequence > self._origin.sequence
+        """Say whether the vault holds a row of a later batch; another department's row is never later."""
+        origin = self._origin
+        stored, offered = (held.generation, held.sequence), (origin.generation, origin.sequence)
+        return held.department == origin.department and stored > offered
 
     def _replaces(self, row: BlindRow, held: Existing) -> bool:
         mark = self._keys.content_mark(held.record.bytes, row.source.content)
@@ -196,6 +202,7 @@ class BatchDecider:
             self._keys.encrypt(raw, content),
             self._keys.content_mark(raw, content),
             self._origin.department,
+            self._origin.generation,
             self._origin.sequence,
             self._keys.version,
         )
@@ -329,7 +336,8 @@ async def _write(connection: Connection, origin: BatchOrigin, changes: Changes) 
         blinds, records = zip(*changes.old_names, strict=True)
         await connection.execute(_FORGET_NAMES, list(blinds), list(records))
     if changes.confirmed:
-        await connection.execute(_CONFIRM, origin.department, origin.sequence, changes.confirmed)
+        place = (origin.department, origin.generation, origin.sequence)
+        await connection.execute(_CONFIRM, *place, changes.confirmed)
     await _copy(connection, "name_index", ("blind", "record_id"), changes.names)
     count = len(changes.answer)
     await log_operation(

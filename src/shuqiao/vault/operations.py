@@ -145,6 +145,7 @@ class Operations:
                 form,
                 request.spec,
                 request.department,
+                request.generation,
                 request.sequence,
                 client,
                 entries_digest(request.entries),
@@ -159,7 +160,7 @@ class Operations:
         )
 
     async def _prepare(self, request: Assign, form: ResourceForm) -> tuple[list[BlindRow], list[RowFault]]:
-        context = sealing_context(request.department, request.resource, request.sequence)
+        context = sealing_context(request.department, request.resource, request.generation, request.sequence)
         part = open_batch(self._sealing_key, request.sealed, context, form, request.rows)
         prepared, faults = [], []
         for rows, row_faults in read_slices(form, part, frozenset(request.skip)):

@@ -62,11 +62,12 @@ class Refusal(msgspec.Struct, frozen=True):
 
 
 class ReceiptsReply(msgspec.Struct, frozen=True):
-    """The last sequence merged, and signed receipts in order, as many as fit."""
+    """Sequence and generation of the last batch merged, and signed receipts in order, as many as fit."""
 
     last: Sequence
     receipts: tuple[str, ...]
     refusal: Refusal | None = None
+    generation: Sequence = 0
 
 
 def sign_receipt(receipt: BatchReceipt, key_id: str, key: SigningKey) -> str:
@@ -94,7 +95,7 @@ def encode_reply(reply: ReceiptsReply) -> bytes:
     """Return the reply as compressed JSON, with as many of its receipts as a message may hold."""
     receipts = list(reply.receipts)
     while True:
-        whole = ReceiptsReply(reply.last, tuple(receipts), reply.refusal)
+        whole = msgspec.structs.replace(reply, receipts=tuple(receipts))
         data = zlib.compress(msgspec.json.encode(whole), 1)
         if len(data) <= MAX_REPLY_BYTES or len(receipts) <= 1:
             return data

@@ -47,13 +47,17 @@ class RowFault(msgspec.Struct, frozen=True, array_like=True):
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the node says, under its signature, about one batch.
 
-    `sequence` counts from 1 for each department and resource, without gaps. `faults` are rows with a value
-    the node could not bring into the item's type: they travel empty at that item and are not to be merged.
+    `sequence` counts from 1 for each department and resource, without gaps. `generation` is higher after
+    every new beginning with a full load, so that of two batches (generation, sequence) says which is newer,
+    also where a sequence occurs again because the hub was restored to an older state. `faults` are rows
+    with a value the node could not bring into the item's type: they travel empty at that item and are not
+    to be merged.
     """
 
     department: Annotated[str, msgspec.Meta(max_length=64)]
     resource: Annotated[str, msgspec.Meta(max_length=32)]
     sequence: Annotated[int, msgspec.Meta(ge=1, lt=2**53)]
+    generation: Annotated[int, msgspec.Meta(ge=1, lt=2**53)]
     rows: Annotated[int, msgspec.Meta(ge=1, le=MAX_ROWS)]
     mapping_version: Annotated[str, msgspec.Meta(max_length=64)]
     source: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
@@ -76,9 +80,9 @@ _packages = msgspec.msgpack.Decoder(Package)
 _manifests = msgspec.json.Decoder(Manifest)
 
 
-def sealing_context(department: str, resource: str, sequence: int) -> bytes:
+def sealing_context(department: str, resource: str, generation: int, sequence: int) -> bytes:
     """Return what a sealed part is bound to, so that it can't be moved into another batch."""
-    return f"shuqiao batch 1\n{department}\n{resource}\n{sequence}".encode("ascii")
+    return f"shuqiao batch 2\n{department}\n{resource}\n{generation}\n{sequence}".encode("ascii")
 
 
 def encode_package(manifest: Manifest, plain: bytes, sealed: bytes, key: SigningKey) -> bytes:

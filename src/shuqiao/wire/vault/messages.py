@@ -119,14 +119,15 @@ class Assign(msgspec.Struct, frozen=True, tag="assign"):
     `spec` is the msgpack of `wire.schemas.ResourceSpec`. `sealed` opens with `wire.package.sealing_context`
     to a part with exactly the resource's identity columns, rows in the order of the plain part; `rows`, where
     given, is how many there must be. Rows in `skip` failed elsewhere and are left out. The same batch again
-    gives the same ids and versions.
+    gives the same ids and versions; an older one, by (generation, sequence), changes nothing.
     """
 
     id: RequestId
     resource: Resource
     spec: Annotated[bytes, msgspec.Meta(max_length=256 * 1024)]
     department: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{6}-[a-z0-9-]{1,40}$")]
-    sequence: Annotated[int, msgspec.Meta(ge=1, lt=2**62)]
+    generation: Annotated[int, msgspec.Meta(ge=1, lt=2**53)]
+    sequence: Annotated[int, msgspec.Meta(ge=1, lt=2**53)]
     sealed: bytes
     skip: Annotated[tuple[int, ...], msgspec.Meta(max_length=MAX_ROWS)]
     entries: Entries
