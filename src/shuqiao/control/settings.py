@@ -31,10 +31,13 @@ INSTALLED_APPS = [
     "shuqiao.control.regulations",
     "shuqiao.control.organisations",
     "shuqiao.control.accounts",
+    "shuqiao.control.documents",
     "shuqiao.control.clocks",
+    "shuqiao.control.disputes",
     "shuqiao.control.catalogue",
     "shuqiao.control.grants",
     "shuqiao.control.requests",
+    "shuqiao.control.outside",
     "shuqiao.control.basedata",
     "shuqiao.control.operations",
     "shuqiao.control.web",
@@ -141,6 +144,8 @@ SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 500
+DATA_UPLOAD_MAX_NUMBER_FILES = 5
+FILE_UPLOAD_HANDLERS = ["shuqiao.control.documents.uploads.BoundedUpload"]
 
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {

@@ -19,6 +19,11 @@ ApplicationId = NewType("ApplicationId", str)
 KeyId = NewType("KeyId", str)
 GrantId = NewType("GrantId", str)
 RequestNo = NewType("RequestNo", str)
+DisputeNo = NewType("DisputeNo", str)
+SessionNo = NewType("SessionNo", str)
+OutsideNo = NewType("OutsideNo", str)
+PublicationNo = NewType("PublicationNo", str)
+ProjectNo = NewType("ProjectNo", str)
 ItemField = NewType("ItemField", str)
 
 _REGION = re.compile(r"[1-9][0-9]{5}", re.ASCII)
@@ -105,6 +110,31 @@ def request_no(year: int, number: int) -> RequestNo:
 def grant_no(year: int, number: int) -> GrantId:
     """The number of a grant: counted within its year, at least four digits."""
     return GrantId(_numbered("G", year, number))
+
+
+def dispute_no(year: int, number: int) -> DisputeNo:
+    """The number of a dispute: counted within its year, at least four digits."""
+    return DisputeNo(_numbered("D", year, number))
+
+
+def session_no(year: int, number: int) -> SessionNo:
+    """The number of a session of the joint review: counted within its year, at least four digits."""
+    return SessionNo(_numbered("S", year, number))
+
+
+def outside_no(year: int, number: int) -> OutsideNo:
+    """The number of a request outside the catalogue: counted within its year, at least four digits."""
+    return OutsideNo(_numbered("O", year, number))
+
+
+def publication_no(year: int, number: int) -> PublicationNo:
+    """The number of a request to publish: counted within its year, at least four digits."""
+    return PublicationNo(_numbered("P", year, number))
+
+
+def project_no(year: int, number: int) -> ProjectNo:
+    """The number of a special project (专项): counted within its year, at least four digits."""
+    return ProjectNo(_numbered("Z", year, number))
 
 
 def _numbered(letter: str, year: int, number: int) -> str:

@@ -1,0 +1,1 @@
+"""Disputes about sharing: negotiation, joint review, ruling, execution."""
