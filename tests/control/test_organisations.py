@@ -6,6 +6,7 @@ import pytest
 
 from shuqiao.control import clock
 from shuqiao.control.accounts.access import NotFound
+from shuqiao.control.clocks.calendar import DayInput, set_day
 from shuqiao.control.operations.persons import persons_register
 from shuqiao.control.organisations.actions import (
     DepartmentInput,
@@ -15,12 +16,11 @@ from shuqiao.control.organisations.actions import (
 )
 from shuqiao.control.organisations.models import Department, PersonDuty, PersonInCharge
 from shuqiao.control.organisations.queries import persons_in_charge
-from shuqiao.control.regulations.actions import set_calendar_day
 from shuqiao.control.requests.actions import submit_request
 from shuqiao.control.requests.models import Request
 from shuqiao.control.requests.pages import request_case
 from shuqiao.control.texts import Text
-from shuqiao.rules.errors import FieldRequired, ReasonRequired
+from shuqiao.rules.errors import FieldRequired
 
 from .conftest import NOW, audit_entries
 
@@ -67,11 +67,10 @@ def test_every_deadline_follows_the_calendar_the_office_keeps_and_shows_days_lef
     lin = city.viewer("lin")
     first = submit_request(lin, city.wanted())
     assert Request.objects.get(number=first).reply_due_on == date(2026, 11, 25)
-    with pytest.raises(ReasonRequired):
-        set_calendar_day(date(2026, 11, 16), working=False, ground=" ")
-    set_calendar_day(date(2026, 11, 16), working=False, ground="台风停工（示例）")
-    set_calendar_day(date(2026, 11, 21), working=True, ground="补班（示例）")
-    set_calendar_day(date(2026, 11, 24), working=False, ground="示例")
+    office = city.viewer("zheng")
+    set_day(office, DayInput(date(2026, 11, 16), "off", "台风停工（示例）"))
+    set_day(office, DayInput(date(2026, 11, 21), "working", "补班（示例）"))
+    set_day(office, DayInput(date(2026, 11, 24), "off", "示例"))
     second = submit_request(lin, city.wanted(items={"father_name": "核对"}))
     assert Request.objects.get(number=second).reply_due_on == date(2026, 11, 26)
     for days, left, state in (

@@ -10,6 +10,8 @@ class CalendarDay(models.Model):
     working = models.BooleanField()
     ground = models.CharField(max_length=200)
     set_at = models.DateTimeField()
+    # The audit entry that says who did it.
+    entry_id = models.UUIDField()
 
     class Meta:
         """In order of time."""
@@ -28,6 +30,8 @@ class CalendarYear(models.Model):
     announced = models.BooleanField(default=False)
     ground = models.CharField(max_length=200)
     set_at = models.DateTimeField()
+    # The audit entry that says who did it.
+    entry_id = models.UUIDField()
 
     class Meta:
         """In order of time; only years that the calendar can speak of."""

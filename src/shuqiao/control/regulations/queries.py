@@ -121,7 +121,7 @@ def clock_of(given: deadlines.Due, *, done_on: date | None = None) -> Clock:
     """Show a term as it stands today, or as it stood when it was met."""
     read = deadlines.read_clock(given, calendar(), clock.today(), done_on=done_on)
     waiting = given.provisional and read.state in (deadlines.ClockState.NORMAL, deadlines.ClockState.SOON)
-    regulation_id, _, article = given.article.partition(" art. ")
+    regulation_id, article = split_citation(given.article, "")
     return Clock(
         starts_on=given.starts_on,
         due_on=given.due_on,

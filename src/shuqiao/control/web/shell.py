@@ -124,6 +124,7 @@ def _navigation(viewer: Viewer, path: str) -> tuple[Group, ...]:
         Group(Text("我的工作", "My work"), _work(viewer, path, counts)),
         Group(Text("目录", "Catalogue"), _catalogue(viewer, path)),
         Group(Text("使用", "Use"), _use(viewer, path, counts)),
+        Group(Text("规则", "Rules"), _rules(path)),
         Group(Text("凭据", "Evidence"), _evidence(viewer, path)),
     )
     return tuple(group for group in groups if group.links)
@@ -160,6 +161,10 @@ def _use(viewer: Viewer, path: str, counts: Badges) -> tuple[Link, ...]:
     if viewer.can(Capability.GRANT_USE) or viewer.can(Capability.GRANT_REVOKE):
         links.append(_link(path, Text("授权", "Grants"), "grants", "key", counts.grants))
     return tuple(links)
+
+
+def _rules(path: str) -> tuple[Link, ...]:
+    return (_link(path, Text("工作日历", "Working calendar"), "calendar", "calendar"),)
 
 
 def _evidence(viewer: Viewer, path: str) -> tuple[Link, ...]:

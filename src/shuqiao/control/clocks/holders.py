@@ -1,0 +1,36 @@
+"""Who is told of a clock: those of the holder who can meet it, and the office that watches over terms."""
+
+from shuqiao.control.organisations.models import Department
+from shuqiao.control.regulations.current import named
+from shuqiao.rules.procedures import meets_term
+from shuqiao.rules.regulation import Regulation
+
+COMPETENT = "competent"
+"""The body role that watches over terms. Source: guangzhou-2016 art. 6."""
+
+
+def acting_capability(regulation_id: str, kind: str, deadline: str) -> str:
+    """The one capability with which this term is met, or none where there are several or no procedure."""
+    rules = named(regulation_id)
+    procedure = rules.procedures.get(kind)
+    if procedure is None:
+        return ""
+    term = rules.deadline(deadline)
+    able = {
+        step.capability
+        for step in procedure.transitions
+        if step.event and step.capability and meets_term(term, step.event)
+    }
+    return able.pop() if len(able) == 1 else ""
+
+
+def competent_departments() -> list[str]:
+    """Codes of the departments that watch over terms."""
+    found = Department.objects.filter(roles__contains=[COMPETENT], active=True)
+    return list(found.order_by("code").values_list("code", flat=True))
+
+
+def deadline_words(rules: Regulation, deadline: str) -> dict[str, str]:
+    """What a term is called, as parameters of a notice."""
+    term = rules.deadline(deadline)
+    return {"term_zh": term.zh, "term_en": term.en}
