@@ -27,6 +27,7 @@ from shuqiao.control.disputes.records import record_of
 from shuqiao.control.disputes.steps import (
     APPLY,
     action_label,
+    joined,
     procedure_of,
     register_steps,
     rules_of,
@@ -272,7 +273,7 @@ def write_event(dispute: Dispute, step: Step, accepted: Accepted) -> DisputeEven
         to_state=accepted.to_state,
         phase=accepted.phase.value,
         final=accepted.ends,
-        requires=list(taken.requires) if taken else ["reason"],
+        requires=joined(taken.requires if taken else ("reason",)),
         publishes=accepted.publishes,
         account_id=step.viewer.account_id if step.viewer else None,
         department_id=step.viewer.department.code if step.viewer else None,

@@ -5,7 +5,6 @@ that no event tells of. sql/0001_disputes.sql binds each event to the one before
 dispute's regulation allows, and the dispute to its last event.
 """
 
-from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 
@@ -97,7 +96,7 @@ class Dispute(models.Model):
 class DisputeStep(models.Model):
     """A step that a regulation allows, as its file says; the database accepts no event of another kind.
 
-    `requires` are the words of the file; `final` and `phase` are those of the state it leads to.
+    `requires` are the words of the file, each between commas; `final` and `phase` are those of the state it leads to.
     """
 
     regulation = models.CharField(max_length=40)
@@ -106,7 +105,7 @@ class DisputeStep(models.Model):
     to_state = models.CharField(max_length=40)
     phase = models.CharField(max_length=10, choices=_PHASES)
     final = models.BooleanField()
-    requires = ArrayField(models.CharField(max_length=40), default=list)
+    requires = models.CharField(max_length=200, blank=True)
     publishes = models.BooleanField(default=False)
 
     def __str__(self) -> str:
@@ -172,7 +171,7 @@ class AgendaItem(models.Model):
 
 def _needs(word: str, given: Q) -> models.CheckConstraint:
     return models.CheckConstraint(
-        condition=~Q(requires__contains=[word]) | given, name=f"event_has_its_{word}"
+        condition=~Q(requires__contains=f",{word},") | given, name=f"event_has_its_{word}"
     )
 
 
@@ -193,7 +192,7 @@ class DisputeEvent(models.Model):
     to_state = models.CharField(max_length=40)
     phase = models.CharField(max_length=10, choices=_PHASES)
     final = models.BooleanField()
-    requires = ArrayField(models.CharField(max_length=40), default=list)
+    requires = models.CharField(max_length=200, blank=True)
     publishes = models.BooleanField(default=False)
     account = models.ForeignKey(Account, models.PROTECT, null=True, blank=True, related_name="+")
     department = models.ForeignKey(Department, models.PROTECT, null=True, blank=True, related_name="+")

@@ -64,6 +64,11 @@ def action_label(rules: Regulation, action: str) -> Text:
     return Text(found.zh, found.en) if found else Text(action, action)
 
 
+def joined(requires: tuple[str, ...]) -> str:
+    """Write the words a step requires so that the database can look for each: `,minutes,result,`."""
+    return f",{','.join(requires)}," if requires else ""
+
+
 def register_steps(rules: Regulation) -> None:
     """Let the database know every step that the regulation allows; one statement, safe to repeat."""
     procedure = procedure_of(rules)
@@ -97,6 +102,6 @@ def _row(
         to_state=to_state,
         phase=state.phase,
         final=state.final,
-        requires=list(requires),
+        requires=joined(requires),
         publishes=publishes,
     )

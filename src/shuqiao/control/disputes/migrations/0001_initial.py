@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import django.contrib.postgres.fields
 import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
@@ -51,12 +50,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("final", models.BooleanField()),
-                (
-                    "requires",
-                    django.contrib.postgres.fields.ArrayField(
-                        base_field=models.CharField(max_length=40), default=list, size=None
-                    ),
-                ),
+                ("requires", models.CharField(blank=True, max_length=200)),
                 ("publishes", models.BooleanField(default=False)),
             ],
         ),
@@ -237,12 +231,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("final", models.BooleanField()),
-                (
-                    "requires",
-                    django.contrib.postgres.fields.ArrayField(
-                        base_field=models.CharField(max_length=40), default=list, size=None
-                    ),
-                ),
+                ("requires", models.CharField(blank=True, max_length=200)),
                 ("publishes", models.BooleanField(default=False)),
                 ("occurred_at", models.DateTimeField()),
                 ("article", models.CharField(max_length=60)),
@@ -551,7 +540,7 @@ class Migration(migrations.Migration):
             model_name="disputeevent",
             constraint=models.CheckConstraint(
                 condition=models.Q(
-                    models.Q(("requires__contains", ["minutes"]), _negated=True),
+                    models.Q(("requires__contains", ",minutes,"), _negated=True),
                     models.Q(("minutes", ""), _negated=True),
                     _connector="OR",
                 ),
@@ -562,7 +551,7 @@ class Migration(migrations.Migration):
             model_name="disputeevent",
             constraint=models.CheckConstraint(
                 condition=models.Q(
-                    models.Q(("requires__contains", ["result"]), _negated=True),
+                    models.Q(("requires__contains", ",result,"), _negated=True),
                     models.Q(("result", ""), _negated=True),
                     _connector="OR",
                 ),
@@ -573,7 +562,7 @@ class Migration(migrations.Migration):
             model_name="disputeevent",
             constraint=models.CheckConstraint(
                 condition=models.Q(
-                    models.Q(("requires__contains", ["opinion"]), _negated=True),
+                    models.Q(("requires__contains", ",opinion,"), _negated=True),
                     models.Q(("opinion", ""), _negated=True),
                     _connector="OR",
                 ),
@@ -584,7 +573,7 @@ class Migration(migrations.Migration):
             model_name="disputeevent",
             constraint=models.CheckConstraint(
                 condition=models.Q(
-                    models.Q(("requires__contains", ["reason"]), _negated=True),
+                    models.Q(("requires__contains", ",reason,"), _negated=True),
                     models.Q(("reason", ""), _negated=True),
                     _connector="OR",
                 ),
@@ -595,7 +584,7 @@ class Migration(migrations.Migration):
             model_name="disputeevent",
             constraint=models.CheckConstraint(
                 condition=models.Q(
-                    models.Q(("requires__contains", ["session"]), _negated=True),
+                    models.Q(("requires__contains", ",session,"), _negated=True),
                     ("session__isnull", False),
                     _connector="OR",
                 ),
@@ -606,7 +595,7 @@ class Migration(migrations.Migration):
             model_name="disputeevent",
             constraint=models.CheckConstraint(
                 condition=models.Q(
-                    models.Q(("requires__contains", ["decided_on"]), _negated=True),
+                    models.Q(("requires__contains", ",decided_on,"), _negated=True),
                     ("decided_on__isnull", False),
                     _connector="OR",
                 ),
@@ -617,7 +606,7 @@ class Migration(migrations.Migration):
             model_name="disputeevent",
             constraint=models.CheckConstraint(
                 condition=models.Q(
-                    models.Q(("requires__contains", ["document"]), _negated=True),
+                    models.Q(("requires__contains", ",document,"), _negated=True),
                     ("attachment__isnull", False),
                     _connector="OR",
                 ),

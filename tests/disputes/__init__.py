@@ -1,0 +1,1 @@
+"""Tests of disputes and of the documents of cases."""
