@@ -366,5 +366,5 @@ _NAMES: Mapping[str, Words] = {
 REQUIREMENTS = frozenset(CHECKS) | frozenset(_NAMES)
 """Every word a transition of a regulation file may require."""
 
-CONDITIONS = frozenset({"immediate"})
-"""Every word a transition may name in `when`."""
+CONDITIONS = frozenset({"immediate", "data_dispute"})
+"""Every word a transition may name in `when`: nothing has to be reviewed; the dispute is about a datum."""
