@@ -8,8 +8,9 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from shuqiao.control.regulations.files import load_catalogue, load_regulation
 from shuqiao.loader.validate import find_faults
-from shuqiao.wire.schemas import ARROW_TYPES, ItemSpec
+from shuqiao.wire.schemas import ARROW_TYPES, ItemSpec, OnlyWith
 
 TODAY = datetime.date(2026, 11, 22)
 
@@ -57,3 +58,40 @@ def test_a_sound_number_passes_and_one_with_a_changed_digit_does_not() -> None:
     assert faults_of(spec, ["44010519930517992X", "440105199305179920", None]) == [
         (1, "identifier_check_digit")
     ]
+
+
+def test_a_value_is_no_longer_than_the_catalogue_allows() -> None:
+    assert faults_of(item("string", length=3), ["三个字", "四个字了", None]) == [(1, "item_too_long")]
+
+
+@pytest.mark.requirement("BAS-01")
+def test_cancellation_items_stand_only_beside_the_status_cancelled() -> None:
+    """The list as it ships: its specification goes through the catalogue's own file."""
+    listed = next(
+        one
+        for one in load_catalogue(load_regulation("guangzhou-2016"))
+        if one.key == "household_registration"
+    )
+    assert [one.field for one in listed.items if one.only_with] == [
+        "division_before_cancellation",
+        "police_station_before_cancellation",
+        "cancellation_date",
+        "cancellation_reason",
+    ]
+    specs = {one.field: one for one in listed.items}
+    status = ItemSpec(
+        "household_status", "状态", "Status", "code", codes=specs["household_status"].code_values
+    )
+    for field in ("division_before_cancellation", "cancellation_date"):
+        field_name, values = specs[field].only_with or ("", ())
+        late = ItemSpec(field, "项", "Item", specs[field].type, only_with=OnlyWith(field_name, values))  # type: ignore[arg-type]
+        value: Any = TODAY if late.type == "date" else "广州市越秀区"
+        rows = pa.record_batch(
+            [
+                pa.array(["正常", "注销", "正常", "注销"]),
+                pa.array([value, value, None, None], type=ARROW_TYPES[late.type]),
+            ],
+            names=["household_status", field],
+        )
+        found = find_faults(rows, (status, late), TODAY)
+        assert [(fault.row, fault.item, fault.code) for fault in found] == [(0, field, "item_not_allowed")]

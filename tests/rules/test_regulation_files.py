@@ -191,7 +191,8 @@ def _huge(path: Path) -> None:
 
 
 def _cut(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    content = path.read_bytes()
+    path.write_bytes(content[: content.rindex(b": ", 0, len(content) // 2) + 1])
 
 
 @pytest.mark.parametrize("damage", [_empty, _only_comments, _not_utf8, _gone, _huge, _cut])

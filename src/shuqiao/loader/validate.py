@@ -11,6 +11,7 @@ from shuqiao.rules.errors import (
     DateImpossible,
     IdentifierCheckDigit,
     ItemCodeUnknown,
+    ItemNotAllowed,
     ItemRequired,
     ItemTooLong,
     ItemType,
@@ -34,7 +35,15 @@ def find_faults(rows: pa.RecordBatch, items: tuple[ItemSpec, ...], today: date) 
     for item, column in zip(items, rows.columns, strict=True):
         for code, wrong in _checks(column, item, today):
             faults += [RowFault(row, item.field, code) for row in _places(wrong)]
+        if item.only_with is not None:
+            wrong = _not_allowed(column, rows.column(item.only_with.field), item.only_with.values)
+            faults += [RowFault(row, item.field, ItemNotAllowed.code) for row in _places(wrong)]
     return faults
+
+
+def _not_allowed(column: pa.Array, other: pa.Array, values: tuple[str, ...]) -> pa.Array:
+    allowed = pc.is_in(other, value_set=pa.array(values, type=pa.string()))
+    return pc.and_(pc.invert(_empty(column)), pc.invert(allowed))
 
 
 def _checks(column: pa.Array, item: ItemSpec, today: date) -> list[tuple[str, pa.Array]]:
@@ -50,7 +59,8 @@ def _checks(column: pa.Array, item: ItemSpec, today: date) -> list[tuple[str, pa
 
 
 def _text_checks(column: pa.Array, item: ItemSpec) -> list[tuple[str, pa.Array]]:
-    too_long = pc.greater(pc.utf8_length(column), MAX_CHARACTERS[item.type])
+    limit = MAX_CHARACTERS[item.type] if item.length is None else min(item.length, MAX_CHARACTERS[item.type])
+    too_long = pc.greater(pc.utf8_length(column), limit)
     # PostgreSQL keeps no NUL in a text.
     checks = [(ItemTooLong.code, too_long), (ItemType.code, pc.match_substring(column, "\0"))]
     if item.codes is not None:

@@ -23,7 +23,8 @@ class Code:
 class Item:
     """One item of a list. `number` and `part` are its place in the law; `part_of` the compound it is of.
 
-    `companion` items are not in the list itself; `article` then says what adds them.
+    `companion` items are not in the list itself; `article` then says what adds them. `only_with` names
+    another item and its values: only beside one of them may this item have a value.
     """
 
     number: int
@@ -42,6 +43,7 @@ class Item:
     codes: tuple[Code, ...] | None
     companion: bool
     article: str
+    only_with: tuple[str, tuple[str, ...]] | None = None
 
     @property
     def code_values(self) -> tuple[str, ...] | None:

@@ -29,6 +29,7 @@ OWN_FIELDS = frozenset({"citizen_id_number", "id_document_number", "unified_soci
 
 MAX_TEXT_CHARS = 1024
 MAX_PICTURE_BYTES = 512 * 1024
+_FREE_TEXT = ("name", "contact", "address", "plain")
 SLICE_ROWS = 256
 
 _content_encoder = msgspec.msgpack.Encoder(order="deterministic")
@@ -234,6 +235,9 @@ def _text(value: object) -> str | None:
 
 def _fault_as_written(item: ItemSpec, text: str) -> str | None:
     limit = MAX_PICTURE_BYTES * 4 // 3 + 4 if item.type == "image" else MAX_TEXT_CHARS
+    # A number's own check looks at its length once spaces and wide characters are out of it.
+    if item.length is not None and item.kind in _FREE_TEXT:
+        limit = min(limit, item.length)
     if len(text) > limit:
         return errors.ItemTooLong.code
     if item.codes is not None and text and text not in item.codes:

@@ -25,8 +25,18 @@ ARROW_TYPES: dict[str, pa.DataType] = {
 }
 
 
+class OnlyWith(msgspec.Struct, frozen=True):
+    """A plain item may have a value only where another plain item of the row has one of these."""
+
+    field: FieldName
+    values: tuple[str, ...]
+
+
 class ItemSpec(msgspec.Struct, frozen=True):
-    """One item of a resource as the catalogue describes it; `identity` items live in the vault only."""
+    """One item of a resource as the catalogue describes it; `identity` items live in the vault only.
+
+    `length` is the most characters a value may have.
+    """
 
     field: FieldName
     zh: str
@@ -37,6 +47,8 @@ class ItemSpec(msgspec.Struct, frozen=True):
     sensitivity: Annotated[int, msgspec.Meta(ge=0, le=4)] = 0
     required: bool = False
     codes: tuple[str, ...] | None = None
+    length: int | None = None
+    only_with: OnlyWith | None = None
 
 
 class ResourceSpec(msgspec.Struct, frozen=True):

@@ -14,6 +14,7 @@ from shuqiao.control.catalogue.sharing import initial_sharing
 from shuqiao.control.catalogue.words import search_text
 from shuqiao.control.organisations.models import Department
 from shuqiao.control.regulations.current import data_lists
+from shuqiao.control.regulations.queries import article_ref
 from shuqiao.rules import catalogue as rules
 from shuqiao.rules.errors import FieldRequired
 from shuqiao.rules.ids import resource_id
@@ -67,7 +68,7 @@ def _publish(regulation: Regulation, given: rules.DataList, actor: str) -> int:
 def _department(region: str, word: str) -> Department:
     department = Department.objects.filter(region=region, word=word).first()
     if department is None:
-        raise FieldRequired(field=f"责任采集部门 {region}-{word}", rule="guangzhou-2016 art. 30(1)")
+        raise FieldRequired(field=f"责任采集部门 {region}-{word}")
     return department
 
 
@@ -75,6 +76,7 @@ def _create_resource(
     regulation: Regulation, given: rules.DataList, rid: str, departments: list[Department]
 ) -> Resource:
     now = clock.now()
+    source = article_ref(given.article, regulation.id).cite
     resource = Resource.objects.create(
         id=rid,
         code=given.code,
@@ -101,8 +103,8 @@ def _create_resource(
         resource=resource,
         version=1,
         content=asdict(given),
-        note_zh=f"依实施细则第{given.article}条建目录",
-        note_en=f"Made from art. {given.article} of the rules",
+        note_zh=f"依{source.zh}建目录",
+        note_en=f"Made from {source.en}",
         published_at=now,
     )
     return resource
@@ -128,6 +130,7 @@ def _item(resource: Resource, given: rules.Item, of: rules.DataList) -> Item:
         required=given.required,
         modes=[mode for mode in of.modes if mode == "verify" or not confined],
         companion=given.companion,
+        only_with={"field": given.only_with[0], "values": given.only_with[1]} if given.only_with else None,
         article=given.article if given.companion else "",
     )
 
@@ -164,6 +167,8 @@ def _spec_of(item: Item) -> dict[str, object]:
         "sensitivity": item.sensitivity,
         "required": item.required,
         "codes": tuple(item.codes) if item.codes else None,
+        "length": item.length,
+        "only_with": item.only_with,
     }
 
 

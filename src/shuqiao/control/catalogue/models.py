@@ -88,6 +88,8 @@ class Item(models.Model):
     modes = ArrayField(models.CharField(max_length=12))
     # Not in the list itself: an article of its own adds it, so that records can be compared.
     companion = models.BooleanField(default=False)
+    # Another item and its values, beside which alone this one may have a value.
+    only_with = models.JSONField(null=True, blank=True)
     article = models.CharField(max_length=20, blank=True)
 
     class Meta:

@@ -15,7 +15,7 @@ from shuqiao.rules.articles import Article, find_clause
 from shuqiao.rules.capabilities import Capability
 from shuqiao.rules.catalogue import DataList
 from shuqiao.rules.procedures import CONDITIONS, REQUIREMENTS
-from shuqiao.rules.regulation import PROPOSED, SETTING, SIDES
+from shuqiao.rules.regulation import MATTERS, PROPOSED, SETTING, SIDES
 
 OUTSIDE_EVENTS = frozenset(
     {
@@ -92,6 +92,9 @@ def check_whole(document: Document, content: Mapping[str, Any]) -> None:
     for case in CASES:
         if case not in content["procedures"]:
             raise document.invalid(("procedures",), f"there is no procedure for {case}")
+    missing = sorted(MATTERS - content["citations"].keys())
+    if missing:
+        raise document.invalid(("citations",), f"no article is cited for {', '.join(missing)}")
     _check_roles(document, content)
     _check_bodies(document, content)
     _check_steps(document, content)
@@ -342,10 +345,26 @@ def _check_items(document: Document, place: KeyPath, items: list[Mapping[str, An
         where: KeyPath = (*place, "items", at)
         if "codes" in item and item["codes"] not in code_lists:
             raise document.invalid((*where, "codes"), f"no code list is called {item['codes']}")
+        _check_only_with(document, where, item, items)
         spot = (item["number"], item.get("part", 0))
         if spot in taken:
             raise document.invalid((*where, "number"), "two items stand at one place of the list")
         taken.add(spot)
+
+
+def _check_only_with(
+    document: Document, place: KeyPath, item: Mapping[str, Any], items: list[Mapping[str, Any]]
+) -> None:
+    """Both items are plain, so that the hub can compare them, and the values are codes of the other."""
+    if "only_with" not in item:
+        return
+    other = next((one for one in items if one["field"] == item["only_with"]["field"]), None)
+    if other is None or other["identity"] or item["identity"] or "codes" not in other:
+        raise document.invalid((*place, "only_with"), "this needs two plain items, the other one with codes")
+    codes = document.content["code_lists"].get(other["codes"], {})
+    for number, value in enumerate(item["only_with"]["values"]):
+        if value not in codes:
+            raise document.invalid((*place, "only_with", "values", number), f"{value} is no code of the item")
 
 
 def _no_doubles(document: Document, place: KeyPath, key: str) -> None:

@@ -211,7 +211,12 @@ def _item(it: Values, article: str, codes: Mapping[str, tuple[cat.Code, ...]]) -
         codes=codes[it["codes"]] if "codes" in it else None,
         companion=it.get("companion", False),
         article=it.get("article", article),
+        only_with=_only_with(it["only_with"]) if "only_with" in it else None,
     )
+
+
+def _only_with(it: Values) -> tuple[str, tuple[str, ...]]:
+    return it["field"], tuple(it["values"])
 
 
 def bodies_of(document: Document, roles: frozenset[str]) -> cat.Bodies:

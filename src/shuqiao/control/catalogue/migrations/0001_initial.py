@@ -94,6 +94,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("companion", models.BooleanField(default=False)),
+                ("only_with", models.JSONField(blank=True, null=True)),
                 ("article", models.CharField(blank=True, max_length=20)),
                 (
                     "resource",
