@@ -45,4 +45,14 @@ def test_a_better_citation_replaces_that_of_the_class() -> None:
     error = errors.FieldRequired(field="目的", rule="guangzhou-2016 art. 4(1)")
     assert error.explain("en").endswith("(Rule: guangzhou-2016 art. 4(1))")
     assert error.explain("zh").endswith("（依据：guangzhou-2016 第4条(1)）")
-    assert errors.rule_of("field_required") == "guangzhou-2016 art. 35(1)"
+
+
+def test_the_regulation_in_force_says_which_article_speaks_of_the_matter() -> None:
+    error = errors.FieldRequired(field="目的")
+    assert error.cited() is None
+    assert error.explain("en", {"first_request": "xiamen-2015 art. 12"}).endswith(
+        "(Rule: xiamen-2015 art. 12)"
+    )
+    signed = errors.SignatureInvalid()
+    assert signed.cited({"security": "shenyang-2016 art. 24(1)"}) == "shenyang-2016 art. 24(1); RFC 9421"
+    assert signed.cited() == "RFC 9421"

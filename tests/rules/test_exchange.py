@@ -89,7 +89,7 @@ def test_an_item_outside_the_grant_is_named() -> None:
     call = replace(CALL, fields=("mother_name", "father_name", "sex", "father_name"))
     decision = refused(call, GRANT)
     assert (decision.code, decision.fields) == ("item_not_granted", ("father_name", "sex"))
-    assert decision.article == "guangzhou-2016 art. 42(3)"
+    assert errors.BY_CODE[decision.code].matter == "within_grant"
     assert "father_name, sex" in errors.explain(decision.code, dict(decision.details), "en")
 
 

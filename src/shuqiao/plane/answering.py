@@ -166,7 +166,7 @@ class Answering:
 
     def _reply_problem(self, call: Call, error: CallError) -> None:
         """Answer without a new entry: nothing was read, and nothing was decided that is not in the log."""
-        call.answer(problem_reply(error, call.language))
+        call.answer(problem_reply(error, call.language, self._keeper.current.citations))
 
     async def _answer(self, key: Key, batch: list[Asked]) -> None:
         if key[1] == Mode.VERIFY.value:
@@ -254,7 +254,7 @@ class Answering:
         for work, row in zip(refusals, seen, strict=True):
             if row.written and row.digest is not None:
                 error = work.refused.error
-                body = problem_body(error, work.call.language)
+                body = problem_body(error, work.call.language, self._keeper.current.citations)
                 outcomes.append(Outcome(work.call, work.entry, row.digest, error.status, body))
             else:
                 self._answer_twin(work)
@@ -339,5 +339,6 @@ class Answering:
 def _outcome(call: Call, digest: bytes, body: bytes | None) -> Outcome:
     if body is not None:
         return Outcome(call, call.entry, digest, 200, body)
+    # This refusal names no matter: it is the same text for everything that is not there.
     error = NotAvailable()
-    return Outcome(call, call.entry, digest, error.status, problem_body(error, call.language))
+    return Outcome(call, call.entry, digest, error.status, problem_body(error, call.language, {}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from http import HTTPStatus
 from typing import NamedTuple
@@ -65,11 +66,11 @@ def recorded_reply(status: int, body: bytes, language: str, promise: str) -> Rep
     return Reply(status, headers, body)
 
 
-def problem_reply(error: CallError, language: str) -> Reply:
+def problem_reply(error: CallError, language: str, citations: Mapping[str, str]) -> Reply:
     """Refuse without an entry; who meets a full or broken plane is told when to come again."""
     again = f"retry-after: {RETRY_AFTER_S}\r\n" if error.status == Unavailable.status else ""
     headers = f"content-type: {PROBLEM_TYPE}\r\n{_ALWAYS}content-language: {language}\r\n{again}"
-    return Reply(error.status, headers, problem_body(error, language))
+    return Reply(error.status, headers, problem_body(error, language, citations))
 
 
 @lru_cache(maxsize=256)
@@ -95,8 +96,8 @@ def _weight(parameters: str) -> float:
         return 0.0
 
 
-def problem_body(error: CallError, language: str) -> bytes:
-    """Write a refusal as problem details."""
+def problem_body(error: CallError, language: str, citations: Mapping[str, str]) -> bytes:
+    """Write a refusal as problem details, with what the regulation in force says of its matter."""
     titles = _TITLES_EN if language == "en" else _TITLES_ZH
     return _encoder.encode(
         Problem(
@@ -104,7 +105,7 @@ def problem_body(error: CallError, language: str) -> bytes:
             title=titles.get(error.status, HTTPStatus(error.status).phrase),
             status=error.status,
             code=error.code,
-            detail=error.explain(language),
-            rule=error.rule or "",
+            detail=error.explain(language, citations),
+            rule=error.cited(citations) or "",
         )
     )

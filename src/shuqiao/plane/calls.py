@@ -91,7 +91,7 @@ def _facts_of(call: Call, application: Application, request: VerifyRequest | Que
 
 
 def _error_of(decision: Refused) -> CallError:
-    error = BY_CODE[decision.code](rule=decision.article, **dict(decision.details))
+    error = BY_CODE[decision.code](**dict(decision.details))
     if not isinstance(error, CallError):
         raise TypeError(f"{decision.code} is no refusal of a call")
     return error

@@ -95,13 +95,17 @@ class _CallBody:
 class _SessionBody:
     """Waits for the body of the agreement of a session."""
 
-    __slots__ = ("_agree", "_answer", "_content_digest", "_language")
+    __slots__ = ("_agree", "_answer", "_content_digest", "_problem")
 
     def __init__(
-        self, answer: Answer, language: str, content_digest: str, agree: Callable[[bytes], Reply]
+        self,
+        answer: Answer,
+        problem: Callable[[CallError], Reply],
+        content_digest: str,
+        agree: Callable[[bytes], Reply],
     ) -> None:
         self._answer = answer
-        self._language = language
+        self._problem = problem
         self._content_digest = content_digest
         self._agree = agree
 
@@ -112,12 +116,12 @@ class _SessionBody:
                 raise DigestMismatch()
             reply = self._agree(body)
         except CallError as error:
-            reply = problem_reply(error, self._language)
+            reply = self._problem(error)
         self._answer(reply)
 
     def broken(self, error: CallError) -> None:
         """Agree nothing."""
-        self._answer(problem_reply(error, self._language))
+        self._answer(self._problem(error))
 
 
 class Gate:
@@ -155,13 +159,16 @@ class Gate:
                 return self._other(request, language, answer)
             return self._call(request, found.group(1), _MODES[operation], language, answer)
         except CallError as error:
-            answer(problem_reply(error, language))
+            answer(self._problem(language, error))
             return None
 
     def refused(self, error: CallError) -> Reply:
         """Word the answer to what is no request."""
         self._metrics.count_call("other", str(error.status), 0.0)
-        return problem_reply(error, language_of(None))
+        return self._problem(language_of(None), error)
+
+    def _problem(self, language: str, error: CallError) -> Reply:
+        return problem_reply(error, language, self._keeper.current.citations)
 
     def _answer(self, request: Request, operation: str, reply: Reply) -> None:
         if request.answer(reply):
@@ -231,7 +238,7 @@ class Gate:
             raise SignatureStale(window_s=WINDOW_S)
         check_announced(headers)
         agree = partial(self._agree, application, int(now.timestamp()))
-        return _SessionBody(answer, language, signature.content_digest, agree)
+        return _SessionBody(answer, partial(self._problem, language), signature.content_digest, agree)
 
     def _agree(self, application: Application, now_s: int, body: bytes) -> Reply:
         request = decode_body(_session_decoder, body)
@@ -273,7 +280,7 @@ class Gate:
         return answer_reply(_OK)
 
     async def _tell_whether_ready(self, language: str, answer: Answer) -> None:
-        answer(answer_reply(_OK) if await self._is_ready() else problem_reply(Unavailable(), language))
+        answer(answer_reply(_OK) if await self._is_ready() else self._problem(language, Unavailable()))
 
     def _metrics_text(self) -> Reply:
         current = self._keeper.current

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import asyncpg
@@ -74,6 +74,7 @@ class Snapshot:
     grants_of: Mapping[tuple[str, str], tuple[GrantFacts, ...]] = field(default_factory=dict)
     promise_keys: tuple[PromiseKey, ...] = ()
     faults: int = 0
+    citations: Mapping[str, str] = field(default_factory=dict)
 
 
 _spec_decoder = msgspec.json.Decoder(ResourceSpec)
@@ -91,16 +92,21 @@ async def load_snapshot(connection: Connection, known: Snapshot) -> Snapshot:
             "SELECT id, department, spec::text FROM exchange.resource WHERE active", timeout=LOAD_TIMEOUT_S
         )
         grants = await connection.fetch(
-            'SELECT id, document, signature, key_id, revoked_at, revoked_reason FROM exchange."grant"',
+            "SELECT id, document, signature, key_id, revoked_at, revoked_reason, suspended_at, suspended_reason"
+            ' FROM exchange."grant"',
             timeout=LOAD_TIMEOUT_S,
         )
         signing_keys = await connection.fetch(
             "SELECT id, purpose, algorithm, public_key FROM exchange.signing_key WHERE active",
             timeout=LOAD_TIMEOUT_S,
         )
-    return _assemble(
+        citations = await connection.fetch(
+            "SELECT matter, citation FROM exchange.citation", timeout=LOAD_TIMEOUT_S
+        )
+    snapshot = _assemble(
         epoch, applications, resources, _checked_grants(grants, signing_keys, known), signing_keys
     )
+    return replace(snapshot, citations={row["matter"]: row["citation"] for row in citations})
 
 
 def _assemble(
@@ -215,4 +221,6 @@ def _facts(document: Grant, row: asyncpg.Record) -> GrantFacts:
         document.valid_until,
         row["revoked_at"],
         row["revoked_reason"],
+        row["suspended_at"],
+        row["suspended_reason"],
     )

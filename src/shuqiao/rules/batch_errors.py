@@ -19,7 +19,7 @@ class BatchSignatureInvalid(BatchError):
         "The batch's signature can't be verified by the node's registered key; the whole batch was refused. "
         "Check the node's key and send it again."
     )
-    default_rule = "guangzhou-2016 art. 38(1)"
+    matter = "security"
 
 
 class BatchWrongDepartment(BatchError):
@@ -34,7 +34,7 @@ class BatchWrongDepartment(BatchError):
         "Department {department} is not responsible for resource {resource}; the whole batch was refused. "
         "Check the resource id in the mapping file."
     )
-    default_rule = "guangzhou-2016 art. 3(3)"
+    matter = "one_source"
 
 
 class BatchMalformed(BatchError):
@@ -47,7 +47,7 @@ class BatchMalformed(BatchError):
         'The part "{part}" of the batch can\'t be read or does not match its manifest; the whole batch was '
         "refused. Check the node's version and mapping file and send it again."
     )
-    default_rule = "guangzhou-2016 art. 29(1)"
+    matter = "standards"
 
 
 class BatchUnknownResource(BatchError):
@@ -60,7 +60,7 @@ class BatchUnknownResource(BatchError):
         "The catalogue has no resource {resource} in force; the whole batch was refused. "
         "Check the resource id in the mapping file."
     )
-    default_rule = "guangzhou-2016 art. 30(1)"
+    matter = "catalogue_entry"
 
 
 class BatchOutOfSequence(BatchError):
@@ -86,7 +86,7 @@ class ItemRequired(RowError):
     code = "item_required"
     message_zh = "必填信息项“{item}”为空，该行未入库。请在来源系统补全后重新提供。"
     message_en = 'The required item "{item}" is empty; the row was not stored. Complete it at the source.'
-    default_rule = "guangzhou-2016 art. 8(3)"
+    matter = "data_quality"
 
 
 class ItemType(RowError):
@@ -98,7 +98,7 @@ class ItemType(RowError):
         'The value of "{item}" does not have the type the catalogue gives; the row was not stored. '
         "Check the source or the mapping file."
     )
-    default_rule = "guangzhou-2016 art. 29(1)"
+    matter = "standards"
 
 
 class ItemCodeUnknown(RowError):
@@ -110,7 +110,7 @@ class ItemCodeUnknown(RowError):
         'The value of "{item}" is not in its code list; the row was not stored. '
         "Use a code the catalogue lists for the item."
     )
-    default_rule = "guangzhou-2016 art. 29(1)"
+    matter = "standards"
 
 
 class ItemTooLong(RowError):
@@ -122,7 +122,19 @@ class ItemTooLong(RowError):
         'The value of "{item}" exceeds its length; the row was not stored. '
         "Check the source or the mapping file."
     )
-    default_rule = "guangzhou-2016 art. 29(1)"
+    matter = "standards"
+
+
+class ItemNotAllowed(RowError):
+    """A value stands where another item of the row does not allow one."""
+
+    code = "item_not_allowed"
+    message_zh = "按该行其他信息项的取值，信息项“{item}”应为空，该行未入库。请更正来源数据。"
+    message_en = (
+        'By the other items of the row "{item}" must be empty; the row was not stored. '
+        "Correct it at the source."
+    )
+    matter = "data_quality"
 
 
 class IdentifierCheckDigit(RowError):
@@ -134,7 +146,7 @@ class IdentifierCheckDigit(RowError):
         'The number in "{item}" fails the check of its length, characters or check digit; the row was not '
         "stored. Correct it at the source from the document."
     )
-    default_rule = "GB 11643, GB 32100"
+    standard = "GB 11643, GB 32100"
 
 
 class DateImpossible(RowError):
@@ -145,7 +157,7 @@ class DateImpossible(RowError):
     message_en = (
         'The date in "{item}" does not exist or can\'t be; the row was not stored. Correct it at the source.'
     )
-    default_rule = "guangzhou-2016 art. 8(3)"
+    matter = "data_quality"
 
 
 class DuplicateKey(RowError):
@@ -157,4 +169,4 @@ class DuplicateKey(RowError):
         'The record key "{item}" occurs twice in the batch; the row was not stored. '
         "Remove the duplicate at the source."
     )
-    default_rule = "guangzhou-2016 art. 8(3)"
+    matter = "data_quality"

@@ -19,7 +19,8 @@ class SignatureMissing(CallError):
         "The request carries no signature and was not processed. "
         "Sign it with the application's key, label sq, as the interface guide shows, and try again."
     )
-    default_rule = "guangzhou-2016 art. 38(1); RFC 9421"
+    matter = "security"
+    standard = "RFC 9421"
 
 
 class SignatureInvalid(CallError):
@@ -32,7 +33,8 @@ class SignatureInvalid(CallError):
         "The signature of the request can't be verified by the key of an active application; it was not "
         "processed. Check the key id, the signed parts and the application's state, and try again."
     )
-    default_rule = "guangzhou-2016 art. 38(1); RFC 9421"
+    matter = "security"
+    standard = "RFC 9421"
 
 
 class SignatureStale(CallError):
@@ -45,7 +47,8 @@ class SignatureStale(CallError):
         "The signature's time differs from the platform's by more than {window_s} s; the request was not "
         "processed. Set the clock, sign again and retry."
     )
-    default_rule = "guangzhou-2016 art. 38(1); RFC 9421"
+    matter = "security"
+    standard = "RFC 9421"
 
 
 class SignatureReplayed(CallError):
@@ -58,7 +61,8 @@ class SignatureReplayed(CallError):
         "A request with this very signature was processed before; this one was not. "
         "Sign again with a new nonce and retry."
     )
-    default_rule = "guangzhou-2016 art. 38(1); RFC 9421"
+    matter = "security"
+    standard = "RFC 9421"
 
 
 class DigestMismatch(CallError):
@@ -73,7 +77,7 @@ class DigestMismatch(CallError):
         "The body differs from the signed Content-Digest; the request was not processed. "
         "Compute the digest over the bytes you send and try again."
     )
-    default_rule = "RFC 9530"
+    standard = "RFC 9530"
 
 
 class RequestMalformed(CallError):
@@ -137,7 +141,7 @@ class NotAvailable(CallError):
         "Nothing is available to this call: the resource or record does not exist, or the department holds "
         "no grant for it. Check the resource id and the number; for a grant, apply in the catalogue."
     )
-    default_rule = "guangzhou-2016 art. 35(1)"
+    matter = "first_request"
 
 
 class ItemNotGranted(CallError):
@@ -152,7 +156,7 @@ class ItemNotGranted(CallError):
         'The items "{items}" of this call lie outside the grant; nothing was answered. '
         "Leave them out, or apply for them."
     )
-    default_rule = "guangzhou-2016 art. 42(3)"
+    matter = "within_grant"
 
 
 class ClaimsIncomplete(CallError):
@@ -165,7 +169,7 @@ class ClaimsIncomplete(CallError):
         'This grant answers all its items together; this call lacks "{items}", so nothing was answered. '
         "Add them and try again."
     )
-    default_rule = "guangzhou-2016 art. 42(3)"
+    matter = "within_grant"
 
 
 class GrantExpired(CallError):
@@ -177,7 +181,7 @@ class GrantExpired(CallError):
     message_en = (
         "Grant {grant} ended on {valid_until}; nothing was answered. Apply again if it is still needed."
     )
-    default_rule = "guangzhou-2016 art. 30(1)"
+    matter = "sharing_period"
 
 
 class GrantNotYetValid(CallError):
@@ -187,7 +191,7 @@ class GrantNotYetValid(CallError):
     status = 403
     message_zh = "授权 {grant} 自 {valid_from} 起生效，本次调用未作处理。请在生效之日起使用。"
     message_en = "Grant {grant} begins on {valid_from}; nothing was answered. Call from that day on."
-    default_rule = "guangzhou-2016 art. 30(1)"
+    matter = "sharing_period"
 
 
 class GrantRevoked(CallError):
@@ -203,7 +207,23 @@ class GrantRevoked(CallError):
         "Grant {grant} was revoked by the providing department: {reason}. Nothing was answered. "
         "If you object, negotiate with that department or ask for co-ordination."
     )
-    default_rule = "guangzhou-2016 art. 45"
+    matter = "disputes"
+
+
+class GrantSuspended(CallError):
+    """The owner has stopped the grant for the time being."""
+
+    code = "grant_suspended"
+    status = 403
+    message_zh = (
+        "授权 {grant} 已被提供部门暂停，理由：{reason}。本次调用未作处理。"
+        "恢复后可继续使用；有异议的，请与提供部门协商或申请协调。"
+    )
+    message_en = (
+        "Grant {grant} was suspended by the providing department: {reason}. Nothing was answered. "
+        "It can be used again once it is resumed; if you object, negotiate or ask for co-ordination."
+    )
+    matter = "disputes"
 
 
 class IdentifierInvalid(CallError):
@@ -216,7 +236,7 @@ class IdentifierInvalid(CallError):
         'The number in "{item}" has a wrong length, character or check digit; nothing was answered. '
         "Compare it with the document and enter it again."
     )
-    default_rule = "GB 11643, GB 32100"
+    standard = "GB 11643, GB 32100"
 
 
 class ClaimInvalid(CallError):

@@ -1,12 +1,20 @@
-"""What every refusal has: a stable code, a status, words in two languages, and the rule it rests on."""
+"""What every refusal has: a stable code, a status, words in two languages, and the rule it rests on.
+
+A class of errors names a matter (`within_grant`) and no article: which article speaks of it is said by the
+regulation in force, whose `citations` whoever shows the error passes.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from string import Formatter
+from types import MappingProxyType
 from typing import ClassVar
 
-_ARTICLE = re.compile(r"art\. ([0-9]+)")
+_ARTICLE = re.compile(r"art\. ([0-9]+)(?:¶([0-9]+))?")
+_SETTING = re.compile(r"[a-z0-9-]+ setting")
+_NO_CITATIONS: Mapping[str, str] = MappingProxyType({})
 
 
 def _names_in(template: str) -> frozenset[str]:
@@ -15,13 +23,20 @@ def _names_in(template: str) -> frozenset[str]:
 
 def _cited_in_chinese(rule: str) -> str:
     """A citation such as `guangzhou-2016 art. 35(1)` with the article in Chinese."""
-    return _ARTICLE.sub(r"第\1条", rule)
+    named = _ARTICLE.sub(lambda found: f"第{found[1]}条" + (f"第{found[2]}款" if found[2] else ""), rule)
+    return _SETTING.sub("平台设定", named)
+
+
+def _cited_in_english(rule: str) -> str:
+    named = _ARTICLE.sub(lambda found: f"art. {found[1]}" + (f", para. {found[2]}" if found[2] else ""), rule)
+    return _SETTING.sub("platform setting", named)
 
 
 class ShuqiaoError(Exception):
     """A refusal with a code that never changes and a message that says what to do next.
 
-    `rule` cites what the refusal rests on; a decision that knows a better citation passes it.
+    `rule` cites what the refusal rests on, where a decision knows it; otherwise the `matter` of the class is
+    looked up in the citations of the regulation, and the technical `standard` stands beside it.
     A field the message names and the caller leaves out is a fault of ours and raises TypeError.
     """
 
@@ -31,7 +46,8 @@ class ShuqiaoError(Exception):
     message_en: ClassVar[str] = (
         "The work could not be completed. Try again later; if it persists, contact the platform agency."
     )
-    default_rule: ClassVar[str | None] = None
+    matter: ClassVar[str] = ""
+    standard: ClassVar[str] = ""
     field_names: ClassVar[frozenset[str]] = frozenset()
 
     def __init_subclass__(cls) -> None:
@@ -39,21 +55,28 @@ class ShuqiaoError(Exception):
         cls.field_names = _names_in(cls.message_zh) | _names_in(cls.message_en)
 
     def __init__(self, *, rule: str | None = None, **fields: str | int) -> None:
-        """Keep the fields; `rule` replaces the citation of the class."""
+        """Keep the fields; `rule` goes before the matter of the class."""
         missing = self.field_names - fields.keys()
         if missing:
             raise TypeError(f"{type(self).__name__} needs {', '.join(sorted(missing))}")
         super().__init__(self.code)
         self.fields: dict[str, str] = {name: str(value) for name, value in fields.items()}
-        self.rule: str | None = rule if rule is not None else self.default_rule
+        self.rule: str | None = rule
 
-    def explain(self, language: str = "zh") -> str:
+    def cited(self, citations: Mapping[str, str] = _NO_CITATIONS) -> str | None:
+        """What the refusal rests on, by the citations of the regulation in force; None where unknown."""
+        if self.rule is not None:
+            return self.rule
+        return "; ".join(filter(None, (citations.get(self.matter), self.standard))) or None
+
+    def explain(self, language: str = "zh", citations: Mapping[str, str] = _NO_CITATIONS) -> str:
         """The message in Chinese or English, with the rule it rests on."""
+        rule = self.cited(citations)
         if language.startswith("en"):
             text = self.message_en.format_map(self.fields)
-            return f"{text} (Rule: {self.rule})" if self.rule else text
+            return f"{text} (Rule: {_cited_in_english(rule)})" if rule else text
         text = self.message_zh.format_map(self.fields)
-        return f"{text}（依据：{_cited_in_chinese(self.rule)}）" if self.rule else text
+        return f"{text}（依据：{_cited_in_chinese(rule)}）" if rule else text
 
     def __str__(self) -> str:
         """The code and the English message, for logs."""

@@ -17,6 +17,7 @@ ShuqiaoError
 │   ├── GrantExpired              403 grant_expired
 │   ├── GrantNotYetValid          403 grant_not_yet_valid
 │   ├── GrantRevoked              403 grant_revoked
+│   ├── GrantSuspended            403 grant_suspended
 │   ├── IdentifierInvalid         422 identifier_invalid
 │   ├── ClaimInvalid              422 claim_invalid
 │   ├── Overloaded                503 overloaded
@@ -32,6 +33,7 @@ ShuqiaoError
 │   ├── ItemType                  422 item_type
 │   ├── ItemCodeUnknown           422 item_code_unknown
 │   ├── ItemTooLong               422 item_too_long
+│   ├── ItemNotAllowed            422 item_not_allowed
 │   ├── IdentifierCheckDigit      422 identifier_check_digit
 │   ├── DateImpossible            422 date_impossible
 │   └── DuplicateKey              422 duplicate_key
@@ -67,6 +69,7 @@ from shuqiao.rules.batch_errors import (
     DuplicateKey,
     IdentifierCheckDigit,
     ItemCodeUnknown,
+    ItemNotAllowed,
     ItemRequired,
     ItemTooLong,
     ItemType,
@@ -82,6 +85,7 @@ from shuqiao.rules.call_errors import (
     GrantExpired,
     GrantNotYetValid,
     GrantRevoked,
+    GrantSuspended,
     IdentifierInvalid,
     ItemNotGranted,
     NotAvailable,
@@ -135,10 +139,12 @@ __all__ = [
     "GrantExpired",
     "GrantNotYetValid",
     "GrantRevoked",
+    "GrantSuspended",
     "GroundRankRefused",
     "IdentifierCheckDigit",
     "IdentifierInvalid",
     "ItemCodeUnknown",
+    "ItemNotAllowed",
     "ItemNotGranted",
     "ItemRequired",
     "ItemTooLong",
@@ -164,7 +170,6 @@ __all__ = [
     "TransitionRefused",
     "Unavailable",
     "explain",
-    "rule_of",
 ]
 
 
@@ -175,11 +180,6 @@ def _leaves(parent: type[ShuqiaoError]) -> list[type[ShuqiaoError]]:
 
 BY_CODE: dict[str, type[ShuqiaoError]] = {leaf.code: leaf for leaf in _leaves(ShuqiaoError)}
 """Every error class by its stable code."""
-
-
-def rule_of(code: str) -> str | None:
-    """The citation an error code rests on unless a decision names a better one."""
-    return BY_CODE[code].default_rule
 
 
 def explain(code: str, fields: dict[str, str], language: str = "zh") -> str:

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 from enum import StrEnum
 
-from shuqiao.rules.errors import rule_of
 from shuqiao.rules.ids import ApplicationId, DepartmentCode, GrantId, ResourceId
 
 SHANGHAI = timezone(timedelta(hours=8), "Asia/Shanghai")
@@ -66,6 +65,8 @@ class GrantFacts:
     valid_until: date
     revoked_at: datetime | None = None
     revoked_reason: str | None = None
+    suspended_at: datetime | None = None
+    suspended_reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,6 @@ class Refused:
     """
 
     code: str
-    article: str | None
     fields: tuple[str, ...] = ()
     grant: GrantFacts | None = None
     details: tuple[tuple[str, str], ...] = ()
@@ -93,7 +93,7 @@ class Refused:
 
 CallDecision = Allowed | Refused
 
-_NOT_AVAILABLE = Refused("not_available", rule_of("not_available"))
+_NOT_AVAILABLE = Refused("not_available")
 
 
 def legal_day(now: datetime) -> date:
@@ -115,7 +115,7 @@ def decide_call(call: CallFacts, state: Iterable[GrantFacts], now: datetime) -> 
     if not in_force:
         return _refused_by_period(max(held, key=_lasting), today)
     if call.mode is Mode.VERIFY and not call.fields:
-        return Refused("request_malformed", None, details=(("part", "claims"),))
+        return Refused("request_malformed", details=(("part", "claims"),))
     covering = [grant for grant in in_force if grant.items.issuperset(call.fields)]
     if not covering:
         return _refused_by_items(call, in_force)
@@ -138,8 +138,9 @@ def _fits(grant: GrantFacts, call: CallFacts) -> bool:
 
 
 def _in_force(grant: GrantFacts, today: date) -> bool:
-    # A revocation counts from the moment it is known, whatever the clocks of two machines say.
-    return grant.revoked_at is None and grant.valid_from <= today <= grant.valid_until
+    # Revocation and suspension count from the moment they are known, whatever the clocks of two machines say.
+    stopped = grant.revoked_at is not None or grant.suspended_at is not None
+    return not stopped and grant.valid_from <= today <= grant.valid_until
 
 
 def _answers_part(grant: GrantFacts, call: CallFacts) -> bool:
@@ -157,9 +158,11 @@ def _refused_by_period(grant: GrantFacts, today: date) -> Refused:
         code, detail = "grant_revoked", ("reason", grant.revoked_reason or "–")
     elif grant.valid_until < today:
         code, detail = "grant_expired", ("valid_until", grant.valid_until.isoformat())
+    elif grant.suspended_at is not None:
+        code, detail = "grant_suspended", ("reason", grant.suspended_reason or "–")
     else:
         code, detail = "grant_not_yet_valid", ("valid_from", grant.valid_from.isoformat())
-    return Refused(code, rule_of(code), grant=grant, details=(named, detail))
+    return Refused(code, grant=grant, details=(named, detail))
 
 
 def _refused_by_items(call: CallFacts, in_force: list[GrantFacts]) -> Refused:
@@ -167,11 +170,11 @@ def _refused_by_items(call: CallFacts, in_force: list[GrantFacts]) -> Refused:
     nearest = min(in_force, key=lambda grant: (len(set(call.fields) - grant.items), grant.id))
     outside = tuple(field for field in dict.fromkeys(call.fields) if field not in nearest.items)
     code = "item_not_granted"
-    return Refused(code, rule_of(code), outside, nearest, (("items", ", ".join(outside)),))
+    return Refused(code, outside, nearest, (("items", ", ".join(outside)),))
 
 
 def _refused_as_incomplete(call: CallFacts, grant: GrantFacts) -> Refused:
     """Name the items that are missing for an answer to all of them together."""
     missing = tuple(sorted(grant.items.difference(call.fields)))
     code = "claims_incomplete"
-    return Refused(code, rule_of(code), missing, grant, (("items", ", ".join(missing)),))
+    return Refused(code, missing, grant, (("items", ", ".join(missing)),))

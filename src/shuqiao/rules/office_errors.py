@@ -19,7 +19,7 @@ class PermissionDenied(OfficeError):
         'Your role does not allow "{action}"; nothing was changed. '
         "If you need it, ask your department's person responsible for sharing."
     )
-    default_rule = "guangzhou-2016 art. 8(2)"
+    matter = "persons_in_charge"
 
 
 class TransitionRefused(OfficeError):
@@ -32,7 +32,7 @@ class TransitionRefused(OfficeError):
         '{case} is now "{state}"; "{action}" can\'t be done from there and nothing was changed. '
         "Reload the page to see what can be done."
     )
-    default_rule = "guangzhou-2016 art. 35"
+    matter = "first_request"
 
 
 class FieldRequired(OfficeError):
@@ -42,7 +42,7 @@ class FieldRequired(OfficeError):
     status = 422
     message_zh = "“{field}”未填写，未能提交。请补全后再提交。"
     message_en = '"{field}" is empty; nothing was submitted. Fill it in and submit again.'
-    default_rule = "guangzhou-2016 art. 35(1)"
+    matter = "first_request"
 
 
 class PeriodTooLong(OfficeError):
@@ -55,7 +55,7 @@ class PeriodTooLong(OfficeError):
         "The period exceeds the limit of {limit_months} months; nothing was submitted. "
         "Shorten it; it can be asked for again when it ends."
     )
-    default_rule = "guangzhou-2016 art. 30(1)"
+    matter = "sharing_period"
 
 
 class ReasonRequired(OfficeError):
@@ -65,7 +65,7 @@ class ReasonRequired(OfficeError):
     status = 422
     message_zh = "“{action}”须写明理由，未能提交。请填写理由后再提交。"
     message_en = '"{action}" needs a written reason; nothing was submitted. Give the reason and submit again.'
-    default_rule = "guangzhou-2016 art. 35(1)"
+    matter = "first_request"
 
 
 class AlreadyDecided(OfficeError):
@@ -75,7 +75,7 @@ class AlreadyDecided(OfficeError):
     status = 409
     message_zh = "{case} 已经答复，不能再次答复，未作任何更改。请刷新页面查看答复结果。"
     message_en = "{case} has been decided already; nothing was changed. Reload the page to see the decision."
-    default_rule = "guangzhou-2016 art. 35(1)"
+    matter = "first_request"
 
 
 class RegulationInvalid(OfficeError):
@@ -133,7 +133,7 @@ class EntryChanged(OfficeError):
         "Entry {entry} was changed by somebody else while you wrote; nothing was changed. "
         "Reload the page and look at it again."
     )
-    default_rule = "guangzhou-2016 art. 30(1)"
+    matter = "catalogue_entry"
 
 
 class NotShared(OfficeError):
@@ -158,4 +158,4 @@ class PassingOnRefused(OfficeError):
         "The rules in force do not allow obtained information to be passed on or published; "
         "nothing was changed. Use it only for your department's own duties."
     )
-    default_rule = "guangzhou-2016 art. 4(2)"
+    matter = "passing_on"

@@ -23,6 +23,29 @@ SYSTEM = "system"
 
 SIDES = frozenset({REQUESTER, PROVIDER, SYSTEM})
 
+MATTERS = frozenset(
+    {
+        "audit",
+        "catalogue_entry",
+        "complaints",
+        "data_quality",
+        "disputes",
+        "first_request",
+        "free",
+        "identity_apart",
+        "no_repeat",
+        "one_source",
+        "own_duty",
+        "passing_on",
+        "persons_in_charge",
+        "security",
+        "sharing_period",
+        "standards",
+        "within_grant",
+    }
+)
+"""What programs cite; each regulation says which of its articles speaks of it."""
+
 
 class Phase(StrEnum):
     """What a state means to the programs, whatever a city calls it."""
@@ -409,5 +432,5 @@ class Regulation:
         return f"{self.id} {article}" if article == SETTING else f"{self.id} art. {article}"
 
     def cite_matter(self, matter: str) -> str:
-        """The full citation of a matter named in the file's `citations`; KeyError where it is not named."""
+        """The full citation of one of MATTERS."""
         return self.cite(self.citations[matter])

@@ -23,8 +23,8 @@ from shuqiao.control.texts import Text
 PAGE_SIZE = 20
 MAX_OTHERS = 50
 MAX_OWN_CALLS = 50
-# What can be had by sharing may not be asked of citizens again. Source: guangzhou-2016 art. 49.
-NO_REPEATED_PROOF = "49"
+# What can be had by sharing may not be asked of citizens again.
+NO_REPEATED_PROOF = "no_repeat"
 
 _Items = dict[str, dict[str, GrantItem]]
 
@@ -85,7 +85,7 @@ def verification_page(viewer: Viewer, number: str) -> VerificationPage:
         case_wording=_case_wording(grant),
         case_required=bool(json.loads(grant.document).get("case_required")),
         article=cited_text(grant.resource.article, grant.resource.regulation),
-        proof_article=article_text(NO_REPEATED_PROOF, regulation().id),
+        proof_article=article_text(regulation().citations[NO_REPEATED_PROOF]),
         others=tuple(other for other in rows if other.number != number),
         today=own_calls_today(viewer, grant),
     )

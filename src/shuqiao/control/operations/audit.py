@@ -25,7 +25,7 @@ from shuqiao.control.operations.queries import (
     Sibling,
 )
 from shuqiao.control.organisations.queries import DepartmentRef, department_refs
-from shuqiao.control.regulations.queries import article_ref
+from shuqiao.control.regulations.queries import ArticleRef, matter_ref
 from shuqiao.control.texts import Text
 from shuqiao.rules import checkpoint, merkle
 from shuqiao.rules.errors import RequestMalformed
@@ -36,12 +36,13 @@ _COLUMNS = (
     "e.id, l.position, e.occurred_at, e.event, e.department, e.actor, e.resource_id, e.record_id,"
     " e.grant_id, e.case_no, e.outcome"
 )
-_ARTICLES = {
-    "verify": ("38",),
-    "query": ("38",),
-    "request_submitted": ("35", "38"),
-    "request_decided": ("35", "38"),
-    "grant_issued": ("35", "38"),
+# Which matters an event rests on besides the security of the log.
+_MATTERS = {
+    "request_submitted": ("first_request",),
+    "request_decided": ("first_request",),
+    "grant_issued": ("first_request",),
+    "verify": ("identity_apart",),
+    "query": ("identity_apart",),
 }
 
 
@@ -252,10 +253,15 @@ def _proof(row: AuditRow, stored: _Stored, newest: _Newest | None) -> AuditProof
         root=bytes(newest[1]).hex() if newest else "",
         signed_at=newest[2] if newest else None,
         key_id=newest[3] if newest else "",
-        articles=tuple(article_ref(number) for number in _ARTICLES.get(row.event, ("38",))),
+        articles=_rests_on(row.event),
         checks=checks,
         proved=all(check.passed for check in checks),
     )
+
+
+def _rests_on(event: str) -> tuple[ArticleRef, ...]:
+    cited = (matter_ref(matter) for matter in (*_MATTERS.get(event, ()), "security"))
+    return tuple(dict.fromkeys(ref for ref in cited if ref.article))
 
 
 def _path(position: int, size: int) -> list[bytes]:

@@ -12,6 +12,7 @@ from shuqiao.control import clock
 from shuqiao.control.accounts.access import Viewer, viewer_of
 from shuqiao.control.accounts.actions import AccountInput, create_account
 from shuqiao.control.accounts.models import Account
+from shuqiao.control.basedata.citations import store_citations
 from shuqiao.control.catalogue.actions import load_base_lists
 from shuqiao.control.grants.keys import portal_key_file
 from shuqiao.control.operations import sample
@@ -34,8 +35,8 @@ from shuqiao.control.requests.models import Request
 from shuqiao.control.texts import Text
 from shuqiao.rules.catalogue import Body
 from shuqiao.rules.ids import department_code, resource_id
-from shuqiao.rules.regulation import Regulation
 from shuqiao.rules.procedures import latest_until
+from shuqiao.rules.regulation import Regulation
 from shuqiao.rules.workdays import is_working_day
 from shuqiao.security import keys
 
@@ -57,6 +58,7 @@ class Seeding:
 
 def seed_city(regulation: Regulation, seeding: Seeding) -> None:
     """Make the sample city of a regulation, or add what an earlier seeding left out."""
+    store_citations()
     seed_departments(regulation)
     load_base_lists(regulation, ACTOR)
     _seed_accounts(regulation, seeding)

@@ -9,6 +9,7 @@ from django.db import connection, transaction
 from shuqiao.control import clock
 from shuqiao.control.audit.actions import append_entry
 from shuqiao.control.organisations.models import Application, Department, Duty, PersonDuty, PersonInCharge
+from shuqiao.control.regulations.current import regulation
 from shuqiao.control.texts import Text
 from shuqiao.rules.errors import FieldRequired
 
@@ -91,7 +92,8 @@ def activate_department(department: Department, actor: str) -> None:
     missing = [duty for duty in PersonDuty if duty.value not in held]
     if missing:
         raise FieldRequired(
-            field="、".join(str(duty.label) for duty in missing), rule="guangzhou-2016 art. 8(2)"
+            field="、".join(str(duty.label) for duty in missing),
+            rule=regulation().cite_matter("persons_in_charge"),
         )
     changed = Department.objects.filter(code=department.code, active=False).update(active=True)
     if changed:
@@ -102,7 +104,10 @@ def activate_department(department: Department, actor: str) -> None:
             outcome="active",
             department=department.code,
             provider=department.code,
-            facts={"persons_named": sorted(held), "articles": ["8(2)"]},
+            facts={
+                "persons_named": sorted(held),
+                "articles": [regulation().cite_matter("persons_in_charge")],
+            },
         )
 
 

@@ -10,7 +10,7 @@ from shuqiao.control.regulations.current import calendar, named, regulation, tex
 from shuqiao.control.texts import Text
 from shuqiao.rules import deadlines
 from shuqiao.rules.articles import find_clause
-from shuqiao.rules.regulation import Regulation
+from shuqiao.rules.regulation import SETTING, Regulation
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,21 @@ class Clock:
 
 
 _TERM = re.compile(r"(?:在)?\d+个工作日(?:内)?[^，,。;；、]*")
+
+
+def citations() -> dict[str, str]:
+    """What the regulation in force cites for the matters that refusals name; settings cite nothing."""
+    rules = regulation()
+    return {
+        matter: rules.cite(article)
+        for matter, article in rules.citations.items()
+        if article.rpartition(" ")[2] != SETTING
+    }
+
+
+def matter_ref(matter: str) -> ArticleRef:
+    """Cite what the regulation in force says of a matter."""
+    return article_ref(regulation().citations[matter])
 
 
 def regulation_name() -> Text:

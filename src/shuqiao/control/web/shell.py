@@ -15,7 +15,7 @@ from shuqiao.control.accounts.access import Viewer, viewer_of
 from shuqiao.control.accounts.capabilities import Capability
 from shuqiao.control.accounts.models import Account
 from shuqiao.control.operations.audit import may_read_audit
-from shuqiao.control.regulations.queries import regulation_name
+from shuqiao.control.regulations.queries import citations, regulation_name
 from shuqiao.control.texts import Text
 from shuqiao.control.web.badges import Badges, badges
 from shuqiao.control.web.templatetags.sq import in_english
@@ -84,8 +84,8 @@ def problem(request: HttpRequest, viewer: Viewer, error: ShuqiaoError) -> HttpRe
 
 
 def explain(error: ShuqiaoError) -> str:
-    """Word an error in the reader's language."""
-    return error.explain("en" if in_english() else "zh")
+    """Word an error in the reader's language, with what the regulation in force says of its matter."""
+    return error.explain("en" if in_english() else "zh", citations())
 
 
 def show(

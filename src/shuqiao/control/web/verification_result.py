@@ -6,12 +6,11 @@ from dataclasses import dataclass
 
 from shuqiao.control.grants.queries import GrantItem, VerificationPage
 from shuqiao.control.grants.verification import CallRefused, Verification
-from shuqiao.control.regulations.queries import ArticleRef, article_ref
+from shuqiao.control.regulations.queries import ArticleRef, matter_ref
 from shuqiao.control.texts import Text
 from shuqiao.rules.errors import BY_CODE
 
 _RULE_IN_WORDS = re.compile(r"（依据：[^）]*）$| \(Rule: [^)]*\)$")
-_CITATION = re.compile(r"([a-z]+-[0-9]{4}) art\. ([0-9]+(?:\([0-9]+\))?)")
 # A call that failed for the moment may be sent again as it is.
 _PASSING = frozenset(
     {"overloaded", "unavailable", "request_timeout", "signature_stale", "signature_replayed"}
@@ -113,10 +112,9 @@ def refused(error: CallRefused, asked: Asked) -> Result:
 
 def _rule(code: str) -> ArticleRef | None:
     known = BY_CODE.get(code)
-    cited = _CITATION.search(known.default_rule or "") if known else None
-    if cited is None:
+    if known is None or not known.matter:
         return None
-    found = article_ref(cited[2], cited[1])
+    found = matter_ref(known.matter)
     return found if found.article else None
 
 

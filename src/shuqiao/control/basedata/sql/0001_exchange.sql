@@ -34,9 +34,12 @@ CREATE TABLE exchange."grant" (
     key_id         text NOT NULL,
     revoked_at     timestamptz,
     revoked_reason text,
-    CHECK ((revoked_at IS NULL) = (revoked_reason IS NULL))
+    suspended_at     timestamptz,
+    suspended_reason text,
+    CHECK ((revoked_at IS NULL) = (revoked_reason IS NULL)),
+    CHECK ((suspended_at IS NULL) = (suspended_reason IS NULL))
 );
-COMMENT ON TABLE exchange."grant" IS 'Immutable signed documents; only revocation may be added, once.';
+COMMENT ON TABLE exchange."grant" IS 'Immutable signed documents; they are suspended and resumed, and revoked once.';
 
 CREATE FUNCTION exchange.keep_grant() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -54,6 +57,12 @@ CREATE TABLE exchange.signing_key (
     algorithm  text NOT NULL CHECK (algorithm IN ('ed25519', 'x25519')),
     public_key bytea NOT NULL,
     active     boolean NOT NULL DEFAULT true
+);
+
+-- Which article of the regulation in force speaks of a matter that refusals name.
+CREATE TABLE exchange.citation (
+    matter   text PRIMARY KEY CHECK (matter ~ '^[a-z][a-z0-9_]{0,62}$'),
+    citation text NOT NULL CHECK (length(citation) BETWEEN 1 AND 120)
 );
 
 CREATE TABLE exchange.node (
@@ -85,6 +94,8 @@ CREATE TRIGGER advance_epoch AFTER INSERT OR UPDATE OR DELETE ON exchange."grant
     FOR EACH STATEMENT EXECUTE FUNCTION exchange.advance_epoch();
 CREATE TRIGGER advance_epoch AFTER INSERT OR UPDATE OR DELETE ON exchange.signing_key
     FOR EACH STATEMENT EXECUTE FUNCTION exchange.advance_epoch();
+CREATE TRIGGER advance_epoch AFTER INSERT OR UPDATE OR DELETE ON exchange.citation
+    FOR EACH STATEMENT EXECUTE FUNCTION exchange.advance_epoch();
 
 -- The ledger of batches: each is merged once.
 CREATE TABLE exchange.batch (
@@ -114,9 +125,10 @@ CREATE TABLE exchange.batch_refusal (
 -- A node that sends a refused batch again adds nothing to the log.
 CREATE UNIQUE INDEX batch_refusal_once ON exchange.batch_refusal (department, coalesce(resource_id, ''), digest, reason);
 
--- The written form of a plain item, as `rules.normalise.normalise_text` makes it of a claim.
-CREATE FUNCTION exchange.written_form(p_value text) RETURNS text LANGUAGE sql IMMUTABLE SET search_path = pg_catalog AS $$
-    SELECT btrim(regexp_replace(normalize(translate(p_value,
+-- The written form of a plain item, as `rules.normalise.normalise_text` makes it of a claim. Without a search path of its
+-- own, so that it becomes a part of the statement that uses it instead of a call for each value.
+CREATE FUNCTION exchange.written_form(p_value text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT pg_catalog.btrim(pg_catalog.regexp_replace(normalize(pg_catalog.translate(p_value,
         U&'\200B\200C\200D\200E\200F\202A\202B\202C\202D\202E\2060\FEFF\00AD', ''), NFKC), '\s+', ' ', 'g'))
 $$;
 
@@ -190,7 +202,7 @@ REVOKE ALL ON ALL FUNCTIONS IN SCHEMA exchange FROM PUBLIC;
 GRANT USAGE ON SCHEMA exchange TO shuqiao_plane, shuqiao_loader, shuqiao_integrator, shuqiao_auditor;
 GRANT USAGE ON SCHEMA staging TO shuqiao_loader;
 GRANT EXECUTE ON FUNCTION exchange.contract_version() TO shuqiao_plane, shuqiao_loader;
-GRANT SELECT ON exchange.application, exchange.resource, exchange."grant", exchange.signing_key, exchange.epoch TO shuqiao_plane;
+GRANT SELECT ON exchange.application, exchange.resource, exchange."grant", exchange.signing_key, exchange.citation, exchange.epoch TO shuqiao_plane;
 GRANT SELECT ON exchange.resource, exchange.node, exchange.signing_key TO shuqiao_loader;
 GRANT SELECT ON exchange.signing_key TO shuqiao_integrator, shuqiao_auditor;
 GRANT EXECUTE ON FUNCTION exchange.record_refusals TO shuqiao_plane;

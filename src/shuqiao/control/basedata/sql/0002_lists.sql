@@ -3,27 +3,29 @@
 -- calls exchange.create_list for every resource. {rid} is the resource's id.
 
 -- Reads rows and writes the audit entries of a micro-batch in one statement: no record, no data.
+-- {plain} are the plain items of the base table; provenance stays here.
 CREATE FUNCTION exchange.read_template() RETURNS text LANGUAGE sql IMMUTABLE AS $template$ SELECT $function$
 CREATE OR REPLACE FUNCTION exchange.read_{rid}(
     p_epoch bigint, p_id uuid[], p_at timestamptz[], p_event text[], p_department text[], p_actor text[], p_grant text[],
     p_case text[], p_outcome text[], p_record uuid[], p_claims jsonb[], p_body text[]
-) RETURNS TABLE (ordinal int, epoch bigint, written boolean, digest bytea, found boolean, version int, matches jsonb, data jsonb)
+) RETURNS TABLE (ordinal int, epoch bigint, written boolean, digest bytea, found boolean, version int, matches json, data json)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog SET timezone = 'UTC' AS $$
 #variable_conflict use_column
 BEGIN
     RETURN QUERY
     WITH seen AS MATERIALIZED (
-        SELECT c.*, b.record_id IS NOT NULL AS found, b.version, x.matches, uuid_send(gen_random_uuid()) AS salt,
-               CASE WHEN c.event = 'query' THEN to_jsonb(b) END AS data,
-               c.body || E'\n' || jsonb_build_object('found', b.record_id IS NOT NULL, 'record', c.record,
+        SELECT c.n, c.id, c.at, c.event, c.department, c.actor, c."grant", c.case_no, c.outcome, c.record,
+               b.record_id IS NOT NULL AS found, b.version, x.matches, uuid_send(gen_random_uuid()) AS salt,
+               CASE WHEN c.event = 'query' THEN (SELECT row_to_json(i) FROM (SELECT {plain}) i) END AS data,
+               c.body || E'\n' || json_build_object('found', b.record_id IS NOT NULL, 'record', c.record,
                    'provider', (SELECT r.department FROM exchange.resource r WHERE r.id = '{rid}'), 'version', b.version, 'identity_version', b.identity_version, 'matches', x.matches)::text AS whole
         FROM exchange.epoch e
         CROSS JOIN unnest(p_id, p_at, p_event, p_department, p_actor, p_grant, p_case, p_outcome, p_record, p_claims, p_body)
              WITH ORDINALITY AS c(id, at, event, department, actor, "grant", case_no, outcome, record, claims, body, n)
         LEFT JOIN base.{rid} b ON b.record_id = c.record
         LEFT JOIN LATERAL (
-            SELECT jsonb_object_agg(k.key, coalesce(k.value = exchange.written_form(to_jsonb(b) ->> k.key), false)) AS matches
-            FROM jsonb_each_text(c.claims) k) x ON c.claims IS NOT NULL
+            SELECT json_object_agg(k.key, coalesce(k.value = (w.row ->> k.key) OR k.value = exchange.written_form(w.row ->> k.key), false)) AS matches
+            FROM (SELECT row_to_json(i) AS row FROM (SELECT {plain}) i OFFSET 0) w, jsonb_each_text(c.claims) k) x ON c.claims IS NOT NULL
         WHERE e.value = p_epoch),
     entry AS (
         INSERT INTO audit.entry (id, occurred_at, event, department, provider, actor, resource_id, record_id, grant_id,
@@ -35,7 +37,7 @@ BEGIN
     SELECT seen.n::int, p_epoch, entry.id IS NOT NULL, entry.digest, seen.found, seen.version, seen.matches, seen.data
     FROM seen LEFT JOIN entry ON entry.id = seen.id;
     IF NOT FOUND THEN
-        RETURN QUERY SELECT 0, e.value, false, NULL::bytea, false, NULL::int, NULL::jsonb, NULL::jsonb FROM exchange.epoch e;
+        RETURN QUERY SELECT 0, e.value, false, NULL::bytea, false, NULL::int, NULL::json, NULL::json FROM exchange.epoch e;
     END IF;
 END $$
 $function$ $template$;
@@ -137,7 +139,7 @@ BEGIN
         replaced_at timestamptz NOT NULL, PRIMARY KEY (record_id, version))', p_resource, v_provenance, v_columns);
     EXECUTE format('CREATE UNLOGGED TABLE IF NOT EXISTS staging.%I (record_id uuid NOT NULL, subject_id uuid NOT NULL,
         identity_version int NOT NULL%s)', p_resource, v_columns);
-    EXECUTE replace(exchange.read_template(), '{rid}', p_resource);
+    EXECUTE replace(replace(exchange.read_template(), '{rid}', p_resource), '{plain}', substr(v_of_b, 2));
     EXECUTE replace(replace(replace(replace(replace(exchange.merge_template(), '{rid}', p_resource),
         '{items}', v_items), '{of_s}', v_of_s), '{of_b}', v_of_b), '{assign}', v_assign);
     EXECUTE format('REVOKE ALL ON FUNCTION exchange.%I, exchange.%I FROM PUBLIC',
@@ -152,6 +154,8 @@ REVOKE ALL ON FUNCTION exchange.read_template, exchange.merge_template, exchange
 -- What control does to the contract: it adds, and revokes. The platform's keys and the ledger it only reads.
 GRANT USAGE ON SCHEMA exchange TO shuqiao_control;
 GRANT SELECT, INSERT, UPDATE ON exchange.application, exchange.resource TO shuqiao_control;
-GRANT SELECT, INSERT, UPDATE (revoked_at, revoked_reason) ON exchange."grant" TO shuqiao_control;
+GRANT SELECT, INSERT, UPDATE (revoked_at, revoked_reason, suspended_at, suspended_reason) ON exchange."grant" TO shuqiao_control;
 GRANT SELECT ON exchange.signing_key, exchange.batch TO shuqiao_control;
+-- It says which regulation is in force, and with it what refusals cite.
+GRANT SELECT, INSERT, UPDATE, DELETE ON exchange.citation TO shuqiao_control;
 GRANT EXECUTE ON FUNCTION exchange.create_list TO shuqiao_control;

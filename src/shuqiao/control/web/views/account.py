@@ -12,11 +12,12 @@ from django.views.decorators.http import require_http_methods, require_POST
 from shuqiao.control.accounts.actions import SignIn, sign_in
 from shuqiao.control.catalogue.models import Resource
 from shuqiao.control.organisations.models import Department
+from shuqiao.control.regulations.current import regulation
 from shuqiao.control.regulations.queries import cited_text
 from shuqiao.control.texts import Text
 
 # What the regulation says against asking people for what offices can share.
-NO_REPEATED_PAPERS = "49"
+NO_REPEATED_PAPERS = "no_repeat"
 
 
 @never_cache
@@ -49,7 +50,7 @@ def _form(request: HttpRequest, name: str, refusal: Text | None) -> HttpResponse
         "sample": settings.SAMPLE_DATA,
         "departments": Department.objects.filter(active=True).count(),
         "entries": Resource.objects.filter(state="published").count(),
-        "clause": cited_text(NO_REPEATED_PAPERS),
+        "clause": cited_text(regulation().citations[NO_REPEATED_PAPERS]),
     }
     return render(request, "pages/sign_in.html", context, status=200 if refusal is None else 422)
 
