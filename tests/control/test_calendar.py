@@ -108,11 +108,11 @@ def test_a_year_not_announced_is_provisional_until_the_office_announces_it(city)
     announced = announce_year(zheng, 2027, "国办发明电（示例）")
     assert announced.moved == 0
     assert not Clock.objects.get().provisional and 2027 in calendar().years
-    assert [entry[-1] for entry in audit_entries("calendar_changed")] == [
+    assert {entry[-1] for entry in audit_entries("calendar_changed")} == {
         "year_opened",
         "off",
         "year_announced",
-    ]
+    }
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 
+from shuqiao.control.smtp import Smtp, read_smtp
 from shuqiao.rules.checkpoint import is_origin
 
 MIN_SECRET_CHARS = 50
@@ -41,6 +42,7 @@ class Config:
     sample: bool
     behind_tls: bool
     log_origin: str
+    smtp: Smtp | None
     configured: bool
 
 
@@ -61,6 +63,7 @@ def unconfigured() -> Config:
         sample=False,
         behind_tls=False,
         log_origin=DEFAULT_LOG_ORIGIN,
+        smtp=None,
         configured=False,
     )
 
@@ -80,6 +83,7 @@ def read_config(environ: Mapping[str, str]) -> Config:
         sample=_flag(environ, "SHUQIAO_SAMPLE", faults),
         behind_tls=_flag(environ, "SHUQIAO_BEHIND_TLS", faults),
         log_origin=_origin(environ, faults),
+        smtp=read_smtp(environ, faults),
         configured=True,
     )
     if faults:

@@ -7,6 +7,7 @@ from typing import Any
 from csp.constants import NONE, SELF
 
 from shuqiao.control.config import read_config, unconfigured
+from shuqiao.control.smtp import DEFAULT_FROM, TIMEOUT_S
 
 # Without its variables the module still imports, so that type checks and `--help` work;
 # `shuqiao.control.wsgi` refuses to serve that way.
@@ -162,6 +163,17 @@ CONTENT_SECURITY_POLICY = {
         "frame-ancestors": [NONE],
     },
 }
+
+if CONFIG.smtp is None:
+    EMAIL_BACKEND = "shuqiao.control.console_mail.EmailBackend"
+    DEFAULT_FROM_EMAIL = DEFAULT_FROM
+else:
+    EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    DEFAULT_FROM_EMAIL = CONFIG.smtp.sender
+    EMAIL_HOST, EMAIL_PORT = CONFIG.smtp.host, CONFIG.smtp.port
+    EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = CONFIG.smtp.user, CONFIG.smtp.password
+    EMAIL_USE_TLS, EMAIL_USE_SSL = CONFIG.smtp.tls == "starttls", CONFIG.smtp.tls == "tls"
+    EMAIL_TIMEOUT = TIMEOUT_S
 
 PROCRASTINATE_AUTODISCOVER_MODULE_NAME = "jobs"
 

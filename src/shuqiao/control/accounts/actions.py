@@ -36,6 +36,7 @@ class AccountInput:
     display_name: str
     department: str
     role: str
+    email: str = ""
 
 
 def create_account(given: AccountInput, password: str, *, renew: bool = False) -> Account:
@@ -47,6 +48,7 @@ def create_account(given: AccountInput, password: str, *, renew: bool = False) -
             display_name=given.display_name,
             department_id=given.department,
             role=given.role,
+            email=given.email,
             password=make_password(password),
             created_at=clock.now(),
         )

@@ -1,5 +1,7 @@
 """The terms that run in cases of every kind: a case is known here by its kind and number only."""
 
+from datetime import timedelta
+
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
@@ -91,3 +93,21 @@ class Clock(models.Model):
     def __str__(self) -> str:
         """Return case and deadline."""
         return f"{self.kind}:{self.number}:{self.deadline}:{self.round}"
+
+
+class SimulatedTime(models.Model):
+    """How far a sample installation's time is ahead of the real one; one row, or none."""
+
+    ahead = models.DurationField()
+
+    class Meta:
+        """One row; time never runs behind the real one."""
+
+        constraints = [
+            models.CheckConstraint(condition=Q(pk=1), name="one_simulated_time"),
+            models.CheckConstraint(condition=Q(ahead__gte=timedelta()), name="simulated_time_is_ahead"),
+        ]
+
+    def __str__(self) -> str:
+        """Return the time ahead."""
+        return str(self.ahead)

@@ -5,22 +5,29 @@ from procrastinate import JobContext, builtin_tasks
 from procrastinate.contrib.django import app
 
 from shuqiao.control.accounts.actions import forget_old_attempts
-from shuqiao.control.grants.actions import expire_grants
-from shuqiao.control.requests.actions import escalate_overdue
+from shuqiao.control.operations.daily import CLOCK_JOBS, ClockJob
+from shuqiao.control.operations.mail import address_notices, send_mails
 
 
-@app.periodic(cron="*/5 * * * *")
-@app.task(name="escalate_overdue", queueing_lock="escalate_overdue", pass_context=False)
-def escalate_overdue_requests(timestamp: int) -> int:  # noqa: ARG001 - procrastinate passes it
-    """Open negotiation for requests that were not answered in time."""
-    return escalate_overdue()
+def _watch(job: ClockJob) -> None:
+    """Let the worker run a job of the calendar every five minutes, one at a time."""
+
+    @app.periodic(cron="*/5 * * * *")
+    @app.task(name=job.name, queueing_lock=job.name, pass_context=False)
+    def run(timestamp: int) -> int:  # noqa: ARG001 - procrastinate passes it
+        return job.run()
 
 
-@app.periodic(cron="*/5 * * * *")
-@app.task(name="expire_grants", queueing_lock="expire_grants", pass_context=False)
-def expire_ended_grants(timestamp: int) -> int:  # noqa: ARG001 - procrastinate passes it
-    """End grants whose last day is over."""
-    return expire_grants()
+for _job in CLOCK_JOBS:
+    _watch(_job)
+
+
+@app.periodic(cron="* * * * *")
+@app.task(name="mail_notices", queueing_lock="mail_notices", pass_context=False)
+def mail_notices(timestamp: int) -> int:  # noqa: ARG001 - procrastinate passes it
+    """Send by mail what the pages tell; what could not be sent is tried again."""
+    address_notices()
+    return send_mails()
 
 
 @app.periodic(cron="20 3 * * *")

@@ -11,6 +11,7 @@ from shuqiao.control.accounts.capabilities import Capability
 from shuqiao.control.accounts.models import Notification
 from shuqiao.control.accounts.notices import notices_for
 from shuqiao.control.catalogue.models import Resource
+from shuqiao.control.operations.notices import NOTICES
 from shuqiao.control.operations.queries import Notice, StripDay, Task, TaskGroup, TaskList
 from shuqiao.control.regulations.current import calendar
 from shuqiao.control.requests.lists import request_rows
@@ -155,11 +156,11 @@ def _notices(viewer: Viewer) -> tuple[tuple[Notice, ...], int]:
 
 
 def _notice(notice: Notification, names: dict[str, Text]) -> Notice:
-    title, detail = _NOTICES.get(
+    title, detail = NOTICES.get(
         notice.code, (Text(notice.code, notice.code), Text("{reference}", "{reference}"))
     )
     name = names.get(str(notice.params.get("resource", "")), Text("", ""))
-    given = {"due_on": "", "reason": "", **notice.params, "reference": notice.reference}
+    given = {"due_on": "", "reason": "", "document": "", **notice.params, "reference": notice.reference}
     return Notice(
         id=notice.pk,
         code=notice.code,
@@ -171,33 +172,3 @@ def _notice(notice: Notification, names: dict[str, Text]) -> Notice:
         at=notice.created_at,
         read=notice.read_at is not None,
     )
-
-
-_NOTICES = {
-    "request_received": (
-        Text("收到申请", "Request received"),
-        Text("{reference} {name}，最迟 {due_on} 答复", "{reference} {name}, to be answered by {due_on}"),
-    ),
-    "request_answered": (
-        Text("申请已答复", "Request answered"),
-        Text("{reference} 已有答复", "{reference} has been answered"),
-    ),
-    "request_withdrawn": (
-        Text("申请已撤回", "Request withdrawn"),
-        Text("{reference} 已由申请方撤回", "{reference} was withdrawn by its requester"),
-    ),
-    "negotiation_opened": (
-        Text("转入协商", "Negotiation opened"),
-        Text("{reference} 由主管部门组织双方协商", "{reference} is now negotiated by both sides"),
-    ),
-    "grant_revoked": (
-        Text("授权已停用", "Grant revoked"),
-        Text("{reference} 理由：{reason}", "{reference}, reason: {reason}"),
-    ),
-    "grant_expired": (
-        Text("授权已到期", "Grant expired"),
-        Text(
-            "{reference} 已到期，仍需使用的请重新申请", "{reference} has ended; apply again if still needed"
-        ),
-    ),
-}

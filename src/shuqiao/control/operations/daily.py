@@ -1,0 +1,28 @@
+"""The jobs that follow the calendar: what the worker runs every few minutes and a simulation once a day.
+
+Each may run late, twice, or beside another worker, and returns how many cases it has moved.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from shuqiao.control.clocks.reminders import remind
+from shuqiao.control.grants.actions import expire_grants
+from shuqiao.control.requests.actions import escalate_overdue
+
+
+@dataclass(frozen=True)
+class ClockJob:
+    """One job: its stable name, what it does in words, and the function."""
+
+    name: str
+    words: str
+    run: Callable[[], int]
+
+
+CLOCK_JOBS = (
+    ClockJob("escalate_overdue", "requests moved on because their term ran out", escalate_overdue),
+    ClockJob("expire_grants", "grants ended", expire_grants),
+    ClockJob("remind_of_terms", "reminders and notices of terms run out", lambda: remind().total),
+)
+"""In the order of a day: what runs out first moves its case, then what is left is told of."""

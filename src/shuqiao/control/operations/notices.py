@@ -1,0 +1,71 @@
+"""The words of every notice by its code: a title, and a detail that only the pages show."""
+
+from shuqiao.control.texts import Text
+
+NOTICES = {
+    "share_type_ruled": (
+        Text("共享类型已核定", "Share type ruled on"),
+        Text("{name}：{document}", "{name}: {document}"),
+    ),
+    "share_type_changed": (
+        Text("共享类型已调整", "Share type changed"),
+        Text("{name} 的共享类型已调整，已有授权不受影响", "{name}: the share type has changed; grants stay"),
+    ),
+    "outside_moved": (
+        Text("目录外信息协商有新进展", "Information outside the catalogue"),
+        Text("{reference} 有新的记录或答复", "{reference} has something new"),
+    ),
+    "publication_moved": (
+        Text("对外提供或发布的申请有新进展", "Passing on or publishing"),
+        Text("{reference} 有新的申请或答复", "{reference} has something new"),
+    ),
+    "project_moved": (
+        Text("专项有新进展", "Special project"),
+        Text("{reference} 有新的安排", "{reference} has something new"),
+    ),
+    "request_received": (
+        Text("收到申请", "Request received"),
+        Text("{reference} {name}，最迟 {due_on} 答复", "{reference} {name}, to be answered by {due_on}"),
+    ),
+    "request_answered": (
+        Text("申请已答复", "Request answered"),
+        Text("{reference} 已有答复", "{reference} has been answered"),
+    ),
+    "request_withdrawn": (
+        Text("申请已撤回", "Request withdrawn"),
+        Text("{reference} 已由申请方撤回", "{reference} was withdrawn by its requester"),
+    ),
+    "negotiation_opened": (
+        Text("转入协商", "Negotiation opened"),
+        Text("{reference} 由主管部门组织双方协商", "{reference} is now negotiated by both sides"),
+    ),
+    "grant_revoked": (
+        Text("授权已停用", "Grant revoked"),
+        Text("{reference} 理由：{reason}", "{reference}, reason: {reason}"),
+    ),
+    "grant_expired": (
+        Text("授权已到期", "Grant expired"),
+        Text(
+            "{reference} 已到期，仍需使用的请重新申请", "{reference} has ended; apply again if still needed"
+        ),
+    ),
+    "due_date_moved": (
+        Text("期限变动", "Due date moved"),
+        Text(
+            "{reference} 的{term_zh}期限由 {before} 改为 {due_on}：工作日历已调整",
+            "{reference}: {term_en} is now due on {due_on} instead of {before}; the calendar was changed",
+        ),
+    ),
+    "clock_soon": (
+        Text("期限将至", "Due soon"),
+        Text("{reference} 的{term_zh}期限为 {due_on}", "{reference}: {term_en} is due on {due_on}"),
+    ),
+    "clock_due": (
+        Text("今天到期", "Due today"),
+        Text("{reference} 的{term_zh}今天到期", "{reference}: {term_en} is due today"),
+    ),
+    "clock_over": (
+        Text("已逾期", "Overdue"),
+        Text("{reference} 的{term_zh}期限 {due_on} 已过", "{reference}: {term_en} was due on {due_on}"),
+    ),
+}
