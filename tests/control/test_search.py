@@ -114,7 +114,8 @@ def test_the_entry_page_shows_items_articles_and_who_may_ask(city):
     assert len(page.items) == 13
     assert [item.field for item in page.items if item.record_key] == ["birth_certificate_number"]
     assert page.article.paragraphs
-    assert (page.reply_days, page.provide_days, page.reply_article.article) == (10, 5, "35(1)")
+    terms = [(term.label.zh, term.working_days, term.article.article) for term in page.terms]
+    assert terms == [("答复", 10, "35(1)"), ("提供", 5, "35(1)")]
     assert page.share_type is None, "the 2016 rules name none"
     own = entry_page(city.viewer("zhao"), HOUSEHOLD)
     assert not own.can_request

@@ -16,7 +16,7 @@ from shuqiao.control.accounts.notices import notify
 from shuqiao.control.audit.actions import append_entry
 from shuqiao.control.catalogue.models import Item, Resource, ResourceVersion, Sharing, SharingOrigin
 from shuqiao.control.catalogue.queries import access_resource
-from shuqiao.control.catalogue.sharing import Current, current
+from shuqiao.control.catalogue.sharing import Current, current, may_rule
 from shuqiao.control.organisations.models import Department
 from shuqiao.control.regulations.current import regulation
 from shuqiao.control.texts import Text
@@ -123,14 +123,6 @@ def rule_open(viewer: Viewer, given: RulingInput) -> int:
     )
     _tell_users(resource, version)
     return version
-
-
-def may_rule(viewer: Viewer, in_force: Regulation) -> bool:
-    """Tell whether the viewer records rulings of the body that may open an entry."""
-    role = in_force.share_types.ruled_by
-    if role is None or not viewer.can(Capability.RULING_RECORD):
-        return False
-    return Department.objects.filter(code=viewer.department.code, roles__contains=[role]).exists()
 
 
 def _locked(viewer: Viewer, resource_id: str, in_force: Regulation) -> Resource:

@@ -14,12 +14,22 @@ from shuqiao.control.catalogue.models import Resource
 from shuqiao.control.catalogue.queries import (
     EntryPage,
     ModeUse,
+    TermRow,
     UserRow,
     VersionRow,
     access_resource,
     held_grants,
     item_row,
     open_requests,
+)
+from shuqiao.control.catalogue.sharing import (
+    Current,
+    current,
+    free_of_charge,
+    is_available,
+    may_rule,
+    share_mark,
+    sharing_view,
 )
 from shuqiao.control.organisations.models import Application
 from shuqiao.control.organisations.queries import (
@@ -30,6 +40,7 @@ from shuqiao.control.organisations.queries import (
 from shuqiao.control.regulations.current import regulation
 from shuqiao.control.regulations.queries import article_ref, article_text, cited_text
 from shuqiao.control.texts import Text
+from shuqiao.rules.regulation import Regulation
 
 USE_DAYS = 30
 
@@ -46,11 +57,10 @@ class _Holdings:
 def entry_page(viewer: Viewer, resource_id: str) -> EntryPage:
     """Return everything the entry page shows; raises `NotFound` for what this viewer can't see."""
     resource = access_resource(viewer, resource_id)
-    rules = regulation()
+    rules, at = regulation(), current([resource])[resource.id]
     own, holdings = viewer.department.code, _holdings(resource)
     users = _users(resource, holdings.calls)
-    refusal = _request_refusal(viewer, resource)
-    reply, provide = rules.deadline("reply"), rules.deadline("provide")
+    refusal = _request_refusal(viewer, resource, at)
     return EntryPage(
         id=resource.id,
         code=resource.code,
@@ -60,10 +70,11 @@ def entry_page(viewer: Viewer, resource_id: str) -> EntryPage:
         published_at=resource.published_at,
         category=Text(resource.category_zh, resource.category_en),
         article=article_text(resource.article, resource.regulation) or cited_text(resource.article),
-        reply_article=article_ref(reply.article),
-        reply_days=reply.working_days,
-        provide_days=provide.working_days,
-        share_type=None,
+        terms=_terms(rules),
+        share_type=share_mark(at.type_of(None, rules), rules),
+        sharing=sharing_view(at) if rules.share_types.types else None,
+        may_classify=_may_classify(viewer, resource, rules),
+        free=free_of_charge(rules),
         provider=department_ref(resource.department),
         joint_departments=tuple(department_ref(d) for d in resource.joint_departments.order_by("code")),
         persons=persons_in_charge(resource.department_id),
@@ -74,7 +85,10 @@ def entry_page(viewer: Viewer, resource_id: str) -> EntryPage:
         max_period_months=rules.period.maximum_months,
         conditions=tuple(Text(c.zh, c.en) for c in rules.conditions),
         record_key=resource.record_key,
-        items=tuple(item_row(item, resource.record_key) for item in resource.items.all()),
+        items=tuple(
+            item_row(item, resource.record_key, share_mark(at.type_of(item, rules), rules))
+            for item in resource.items.all()
+        ),
         services=_services(resource, users),
         users=users,
         versions=_versions(resource),
@@ -88,11 +102,29 @@ def entry_page(viewer: Viewer, resource_id: str) -> EntryPage:
     )
 
 
-def _request_refusal(viewer: Viewer, resource: Resource) -> Text | None:
+def _terms(rules: Regulation) -> tuple[TermRow, ...]:
+    """List the terms that the steps of a request start, in the order of the file."""
+    events = {step.event for step in rules.procedure("request").transitions if step.event}
+    return tuple(
+        TermRow(Text(one.zh, one.en), one.working_days, article_ref(one.article, rules.id))
+        for one in rules.deadlines
+        if one.starts_on in events
+    )
+
+
+def _may_classify(viewer: Viewer, resource: Resource, rules: Regulation) -> bool:
+    """Tell whether the pages of share types are the viewer's to act on."""
+    provides = resource.department_id == viewer.department.code and viewer.can(Capability.CATALOGUE_EDIT)
+    return bool(rules.share_types.types) and (provides or may_rule(viewer, rules))
+
+
+def _request_refusal(viewer: Viewer, resource: Resource, at: Current) -> Text | None:
     if not viewer.can(Capability.REQUEST_SUBMIT):
         return Text("你的角色不提出申请", "Your role does not make requests")
     if resource.department_id == viewer.department.code:
         return Text("本部门就是责任部门", "Your own department is responsible for it")
+    if not is_available(at, viewer.department.code):
+        return Text("该条目不提供给本部门", "This entry is not shared with your department")
     return None
 
 

@@ -10,8 +10,10 @@ from shuqiao.control.accounts.capabilities import Capability
 from shuqiao.control.catalogue import labels
 from shuqiao.control.catalogue import search as found_in
 from shuqiao.control.catalogue.models import Item, Resource
+from shuqiao.control.catalogue.sharing import Current, ShareMark, SharingView, current, share_mark
 from shuqiao.control.catalogue.words import QueryTerms, pinyin_of, query_terms, words_of
 from shuqiao.control.organisations.queries import DepartmentRef, PersonRow, department_refs
+from shuqiao.control.regulations.current import regulation
 from shuqiao.control.regulations.queries import ArticleRef, ArticleText, article_ref
 from shuqiao.control.texts import Text
 
@@ -54,7 +56,7 @@ class Hit:
     update_cycle: Text
     modes: tuple[tuple[str, Text], ...]
     article: ArticleRef
-    share_type: Text | None
+    share_type: ShareMark | None
     granted_until: date | None
     open_request: str | None
 
@@ -114,6 +116,7 @@ class ItemRow:
     record_key: bool
     companion: bool
     article: ArticleRef | None
+    share_type: ShareMark | None = None
 
 
 @dataclass(frozen=True)
@@ -148,6 +151,15 @@ class VersionRow:
 
 
 @dataclass(frozen=True)
+class TermRow:
+    """A term of a request for the entry, in working days, as the regulation names it."""
+
+    label: Text
+    working_days: int
+    article: ArticleRef
+
+
+@dataclass(frozen=True)
 class EntryPage:
     """Everything the entry page shows; `can_request` says why not in `request_refusal` when false."""
 
@@ -159,10 +171,11 @@ class EntryPage:
     published_at: datetime | None
     category: Text
     article: ArticleText
-    reply_article: ArticleRef
-    reply_days: int
-    provide_days: int
-    share_type: Text | None
+    terms: tuple[TermRow, ...]
+    share_type: ShareMark | None
+    sharing: SharingView | None
+    may_classify: bool
+    free: ArticleRef
     provider: DepartmentRef
     joint_departments: tuple[DepartmentRef, ...]
     persons: tuple[PersonRow, ...]
@@ -237,8 +250,8 @@ def access_resource(viewer: Viewer, resource_id: str) -> Resource:
     return resource
 
 
-def item_row(item: Item, record_key: str) -> ItemRow:
-    """Show one item of an entry."""
+def item_row(item: Item, record_key: str, share_type: ShareMark | None = None) -> ItemRow:
+    """Show one item of an entry; `share_type` is the one in force for it."""
     return ItemRow(
         number=item.number,
         part=item.part,
@@ -257,6 +270,7 @@ def item_row(item: Item, record_key: str) -> ItemRow:
         record_key=item.field == record_key,
         companion=item.companion,
         article=article_ref(item.article) if item.article else None,
+        share_type=share_type,
     )
 
 
@@ -276,12 +290,13 @@ def _facet(
 def _hits(
     viewer: Viewer, ids: tuple[str, ...], terms: QueryTerms, departments: dict[str, DepartmentRef]
 ) -> tuple[Hit, ...]:
-    """Fetch the entries of one page in the order found: four queries, however many they are."""
+    """Fetch the entries of one page in the order found: five queries, however many they are."""
     resources = Resource.objects.prefetch_related("items").in_bulk(ids)
     held = held_grants(viewer.department.code, ids)
     asked = open_requests(viewer.department.code, ids)
+    shared = current(resources.values())
     return tuple(
-        _hit(resources[rid], terms, departments, (held.get(rid), asked.get(rid)))
+        _hit(shared[rid], terms, departments, (held.get(rid), asked.get(rid)))
         for rid in ids
         if rid in resources
     )
@@ -307,11 +322,12 @@ def open_requests(department: str, ids: Iterable[str]) -> dict[str, str]:
 
 
 def _hit(
-    resource: Resource,
+    at: Current,
     terms: QueryTerms,
     departments: dict[str, DepartmentRef],
     own: tuple[date | None, str | None],
 ) -> Hit:
+    resource, rules = at.resource, regulation()
     items = list(resource.items.all())
     return Hit(
         id=resource.id,
@@ -326,7 +342,7 @@ def _hit(
         update_cycle=labels.label(labels.UPDATE_CYCLES, resource.update_cycle),
         modes=labels.mode_labels(resource.modes),
         article=article_ref(resource.article),
-        share_type=None,
+        share_type=share_mark(at.type_of(None, rules), rules),
         granted_until=own[0],
         open_request=own[1],
     )

@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from shuqiao.control import clock
+from shuqiao.control.accounts.access import Viewer
+from shuqiao.control.accounts.capabilities import Capability
 from shuqiao.control.catalogue.models import Item, Resource, Sharing, SharingOrigin
+from shuqiao.control.organisations.models import Department
 from shuqiao.control.organisations.queries import DepartmentRef, department_refs
 from shuqiao.control.regulations.current import regulation
 from shuqiao.control.regulations.queries import ArticleRef, article_ref
@@ -84,6 +87,25 @@ def _item_sharing(at: Current, item: Item, regulation: Regulation) -> rules.Item
     )
 
 
+def is_available(at: Current, requester: str) -> bool:
+    """Tell whether a department can ask for anything of an entry at all, in any mode."""
+    in_force = regulation()
+    return any(
+        rules.way_of([_item_sharing(at, item, in_force)], requester, mode, in_force).kind
+        != rules.WayKind.NOT_AVAILABLE
+        for item in at.resource.items.all()
+        for mode in item.modes
+    )
+
+
+def may_rule(viewer: Viewer, in_force: Regulation) -> bool:
+    """Tell whether the viewer records rulings of the body that may open an entry."""
+    role = in_force.share_types.ruled_by
+    if role is None or not viewer.can(Capability.RULING_RECORD):
+        return False
+    return Department.objects.filter(code=viewer.department.code, roles__contains=[role]).exists()
+
+
 @dataclass(frozen=True)
 class ShareMark:
     """A share type as a page shows it; `openness` chooses the shape beside the words."""
@@ -92,6 +114,11 @@ class ShareMark:
     label: Text
     openness: int
     article: ArticleRef
+
+    @property
+    def kind(self) -> str:
+        """Name the shape: a full, half or crossed circle."""
+        return ("not_shared", "conditional", "unconditional")[self.openness]
 
 
 @dataclass(frozen=True)
@@ -129,14 +156,8 @@ def share_mark(key: str | None, rules_in_force: Regulation) -> ShareMark | None:
     if named is None:
         return None
     return ShareMark(
-        named.key, Text(named.zh, named.en), named.openness, cited(named.article, rules_in_force)
+        named.key, Text(named.zh, named.en), named.openness, article_ref(named.article, rules_in_force.id)
     )
-
-
-def cited(article: str, rules_in_force: Regulation) -> ArticleRef:
-    """Cite an article of a regulation, or in full where it was taken from a fallback."""
-    owner, found, number = article.partition(" art. ")
-    return article_ref(number, owner) if found else article_ref(article, rules_in_force.id)
 
 
 def sharing_view(at: Current, item: Item | None = None) -> SharingView:
@@ -214,4 +235,4 @@ def initial_sharing(resource: Resource, in_force: Regulation) -> Sharing | None:
 
 def free_of_charge(in_force: Regulation) -> ArticleRef:
     """The article by which information is given free of charge, or that it is a setting (COL-10)."""
-    return cited(in_force.citations.get("free", SETTING), in_force)
+    return article_ref(in_force.citations.get("free", SETTING), in_force.id)

@@ -14,10 +14,12 @@ from shuqiao.control.catalogue.models import Resource
 from shuqiao.control.operations.notices import NOTICES
 from shuqiao.control.operations.queries import Notice, StripDay, Task, TaskGroup, TaskList
 from shuqiao.control.regulations.current import calendar
-from shuqiao.control.requests.lists import request_rows
-from shuqiao.control.requests.models import Request
+from shuqiao.control.requests.labels import state_label, step_label
+from shuqiao.control.requests.lists import by_due_day, request_rows, waiting_for
+from shuqiao.control.requests.models import DECIDED_PHASES, OPEN_PHASES, Request
 from shuqiao.control.requests.queries import RequestRow
 from shuqiao.control.texts import Text
+from shuqiao.rules.regulation import Phase
 from shuqiao.rules.workdays import add_working_days, is_working_day, working_days_between
 
 MAX_TASKS = 100
@@ -35,7 +37,8 @@ def task_list(viewer: Viewer) -> TaskList:
     """Return the viewer's first page, the nearest legal date first; a fixed number of queries."""
     today = clock.today()
     rows = _due_requests(viewer)
-    tasks = [(row.clock.due_on, _task(viewer, row)) for row in rows if row.clock]
+    # What has no term stands after everything that has one.
+    tasks = [(row.clock.due_on if row.clock else date.max, _task(viewer, row)) for row in rows]
     notices, unread = _notices(viewer)
     answered = _reply_times(viewer, today)
     return TaskList(
@@ -54,22 +57,15 @@ def task_list(viewer: Viewer) -> TaskList:
 
 
 def _due_requests(viewer: Viewer) -> tuple[RequestRow, ...]:
-    """Requests that wait for this viewer: to be answered, or to be brought to an agreement."""
-    waiting = Q(pk__in=[])
-    if viewer.can(Capability.REQUEST_ANSWER):
-        waiting |= Q(provider_id=viewer.department.code, state__in=["submitted", "negotiation"])
+    """Requests that wait for this viewer to act, or to bring both sides to an agreement."""
+    waiting = waiting_for(viewer)
     if viewer.can(Capability.DISPUTE_COORDINATE):
-        waiting |= Q(state="negotiation")
-    return request_rows(Request.objects.filter(waiting).order_by("reply_due_on", "pk")[:MAX_TASKS])
+        waiting |= Q(phase=Phase.DISPUTED.value)
+    return request_rows(by_due_day(Request.objects.filter(waiting))[:MAX_TASKS])
 
 
 def _task(viewer: Viewer, row: RequestRow) -> Task:
-    if row.clock is None:
-        raise ValueError("a request without a term is no task")
     name, asked = row.resource_name, row.requester
-    mine = row.provider.code == viewer.department.code
-    negotiating = row.state == "negotiation"
-    action = Text("答复", "Answer") if negotiating else Text("审核", "Review")
     return Task(
         kind="request",
         reference=row.number,
@@ -80,8 +76,17 @@ def _task(viewer: Viewer, row: RequestRow) -> Task:
         detail=Text(f"{row.number}　用途：{row.purpose}", f"{row.number}, purpose: {row.purpose}"),
         stage=row.state_label,
         clock=row.clock,
-        action=action if mine else Text("协调", "Co-ordinate"),
+        action=_action_of(viewer, row),
     )
+
+
+def _action_of(viewer: Viewer, row: RequestRow) -> Text:
+    own = viewer.department.code
+    if row.provider.code != own and row.requester.code != own:
+        return Text("协调", "Co-ordinate")
+    if row.provider.code == own and row.phase == Phase.DISPUTED.value:
+        return Text("答复", "Answer")
+    return Text("审核", "Review") if row.provider.code == own else Text("办理", "Deal with")
 
 
 def _grouped(tasks: list[tuple[date, Task]], today: date) -> tuple[TaskGroup, ...]:
@@ -128,7 +133,8 @@ def _strip(tasks: list[tuple[date, Task]], today: date) -> tuple[StripDay, ...]:
 def _own_requests(viewer: Viewer) -> tuple[RequestRow, ...]:
     if not viewer.can(Capability.REQUEST_SUBMIT):
         return ()
-    visible = ~Q(state__in=["draft", "withdrawn"]) | Q(state="draft", created_by_id=viewer.account_id)
+    shown = [*OPEN_PHASES, *DECIDED_PHASES]
+    visible = Q(phase__in=shown) | Q(phase=Phase.DRAFT.value, created_by_id=viewer.account_id)
     found = Request.objects.filter(visible, requester_id=viewer.department.code)
     return request_rows(found.order_by("-changed_at", "-pk")[:4])
 
