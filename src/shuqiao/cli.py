@@ -26,6 +26,10 @@ def _run(arguments: argparse.Namespace) -> int:
             from shuqiao.demo import command as demo
 
             return demo.stop(arguments)
+        case "simulate":
+            from shuqiao.demo import command as demo
+
+            return demo.simulate(arguments)
         case "call":
             from shuqiao.client import call
 
@@ -43,6 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     _add_demo(commands)
     commands.add_parser("stop", help="end a city that runs in the background")
+    _add_simulate(commands)
     _add_call(commands)
     _add_audit(commands)
     return parser
@@ -56,6 +61,14 @@ def _add_demo(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     demo.add_argument("--port", type=int, default=8000, help="port of the pages")
     demo.add_argument("--plane-port", type=int, default=8001, help="port of the interface for applications")
     demo.add_argument("--nats-port", type=int, default=4222, help="port of the message server")
+
+
+def _add_simulate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    simulate = commands.add_parser("simulate", help="play the coming days of the city that runs here")
+    far = simulate.add_mutually_exclusive_group(required=True)
+    far.add_argument("--days", type=int, metavar="N", help="so many calendar days")
+    far.add_argument("--until", metavar="DAY", help="until this day, such as 2027-03-01")
+    far.add_argument("--reset", action="store_true", help="back to the real time")
 
 
 def _add_call(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

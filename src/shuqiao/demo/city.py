@@ -188,12 +188,20 @@ def run_control(home: Home, options: Options, *arguments: str) -> None:
     _run_control(control_environment(home, options), *arguments)
 
 
+def show_control(home: Home, *arguments: str) -> int:
+    """Run one management command of control with its output shown; return its exit code."""
+    return subprocess.run(
+        [sys.executable, "-m", "django", *arguments, "--skip-checks"],
+        env=_inherited() | control_environment(home, Options()),
+        check=False,
+    ).returncode
+
+
 def _run_control(environment: dict[str, str], *arguments: str) -> None:
-    inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     command = [sys.executable, "-m", "django", *arguments, "--skip-checks"]
     done = subprocess.run(
         command,
-        env=inherited | environment,
+        env=_inherited() | environment,
         capture_output=True,
         check=False,
         timeout=300,
@@ -202,6 +210,10 @@ def _run_control(environment: dict[str, str], *arguments: str) -> None:
         raise RuntimeError(
             f"{arguments[0]} failed:\n{(done.stdout + done.stderr).decode(errors='replace')[-3000:]}"
         )
+
+
+def _inherited() -> dict[str, str]:
+    return {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
 
 
 def enrol_nodes(home: Home, options: Options) -> None:

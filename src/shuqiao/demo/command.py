@@ -61,6 +61,19 @@ def stop(_arguments: argparse.Namespace) -> int:
     return 0
 
 
+def simulate(arguments: argparse.Namespace) -> int:
+    """Play the coming days of the running city, or take its time back to the real one."""
+    home = Home.from_environment()
+    if _running(home) is None:
+        print("no city is running here; ./dev demo starts one", file=sys.stderr)
+        return 1
+    if arguments.reset:
+        return city.show_control(home, "simulate", "--reset")
+    if arguments.until:
+        return city.show_control(home, "simulate", "--until", arguments.until)
+    return city.show_control(home, "simulate", "--days", str(arguments.days))
+
+
 def _print(line: str) -> None:
     print(line, flush=True)
 
