@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
+from django.test import Client
 
 from shuqiao.control import clock
 from shuqiao.control.accounts.models import Account, Mail
@@ -12,7 +13,7 @@ from shuqiao.control.accounts.notices import notify
 from shuqiao.control.config import ConfigError, read_config
 from shuqiao.control.operations.mail import MAX_ATTEMPTS, address_notices, send_mails
 from shuqiao.control.operations.notices import NOTICES
-from tests.control.conftest import NOW
+from tests.control.conftest import NOW, rows
 from tests.control.mail_server import MailServer, mail_server
 from tests.control.test_config import complete
 
@@ -110,6 +111,21 @@ def test_a_server_that_is_not_there_is_given_up_in_the_end(addresses, server, se
                 assert send_mails() == 0
             moment += timedelta(hours=7)
     assert list(Mail.objects.values_list("attempts", "abandoned")) == [(MAX_ATTEMPTS, True)] * 2
+
+
+def test_people_set_their_own_address_and_the_log_does_not_hold_it(city) -> None:
+    client = Client()
+    client.force_login(Account.objects.get(username="chen"))
+    assert client.post("/account/", {"email": "chen@"}).status_code == 422
+    assert client.post("/account/", {"email": "a@b.example\r\nBcc: c@d.example"}).status_code == 422
+    assert client.post("/account/", {"email": " chen@health.example "}).status_code == 302
+    assert 'value="chen@health.example"' in client.get("/account/").content.decode()
+    client.post("/account/", {"email": "chen@health.example"})
+    client.post("/account/", {"email": ""})
+    assert Account.objects.get(username="chen").email == ""
+    entries = rows("SELECT outcome, body FROM audit.entry WHERE event = 'account_changed'")
+    assert {outcome for outcome, _ in entries} == {"email_set", "email_removed"} and len(entries) == 2
+    assert not any("example" in body for _, body in entries)
 
 
 def test_without_a_server_mail_is_shown_without_its_address(addresses, settings, capsys) -> None:

@@ -1,17 +1,20 @@
-"""Creating accounts, signing in with a brake on guessing, and reading notices."""
+"""Creating accounts, signing in with a brake on guessing, own settings, and reading notices."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.contrib.auth.hashers import check_password, make_password
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
 from django.db import connection, transaction
 from django.utils.crypto import salted_hmac
 
 from shuqiao.control import clock
-from shuqiao.control.accounts.access import Viewer
+from shuqiao.control.accounts.access import Fault, FormRefused, Viewer
 from shuqiao.control.accounts.models import Account, SignInAttempt
 from shuqiao.control.accounts.notices import notices_for
 from shuqiao.control.audit.actions import append_entry
+from shuqiao.control.texts import Text
 
 # Source: our choice, decision "sign-in": five wrong passwords in a row make the account wait.
 WRONG_BEFORE_WAIT = 5
@@ -56,6 +59,30 @@ def create_account(given: AccountInput, password: str, *, renew: bool = False) -
         account.password = make_password(password)
         account.save(update_fields=["password"])
     return account
+
+
+@transaction.atomic
+def set_email(viewer: Viewer, address: str) -> None:
+    """Set where the viewer's own notices are mailed, or stop mailing them with an empty address.
+
+    The audit entry says that it was changed, never the address. Raises `FormRefused`.
+    """
+    given = address.strip()
+    if given:
+        try:
+            validate_email(given)
+        except ValidationError:
+            words = Text("请填写完整的邮箱地址", "Give a complete e-mail address")
+            raise FormRefused((Fault("email", "email_invalid", words),)) from None
+    changed = Account.objects.filter(pk=viewer.account_id).exclude(email=given).update(email=given)
+    if changed:
+        append_entry(
+            "account_changed",
+            actor=f"account:{viewer.username}",
+            at=clock.now(),
+            outcome="email_set" if given else "email_removed",
+            department=viewer.department.code,
+        )
 
 
 def sign_in(username: str, password: str) -> SignIn:

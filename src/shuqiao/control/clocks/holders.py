@@ -10,7 +10,10 @@ COMPETENT = "competent"
 
 
 def acting_capability(regulation_id: str, kind: str, deadline: str) -> str:
-    """The one capability with which this term is met, or none where there are several or no procedure."""
+    """The one capability with which this term is met, or none where there are several or no procedure.
+
+    Where a second person confirms an answer, whoever proposes it is meant as well.
+    """
     rules = named(regulation_id)
     procedure = rules.procedures.get(kind)
     if procedure is None:
@@ -19,7 +22,7 @@ def acting_capability(regulation_id: str, kind: str, deadline: str) -> str:
     able = {
         step.capability
         for step in procedure.transitions
-        if step.event and step.capability and meets_term(term, step.event)
+        if step.capability and (step.proposes or (step.event and meets_term(term, step.event)))
     }
     return able.pop() if len(able) == 1 else ""
 
