@@ -57,5 +57,5 @@ def test_two_reviewers_at_once_give_one_answer_one_grant_and_one_entry(committed
     assert sorted(type(result).__name__ for result in results) == ["AlreadyDecided", "str"]
     assert Grant.objects.filter(request_number=number).count() == 1
     assert rows('SELECT count(*) FROM exchange."grant"') == [(1,)]
-    assert RequestEvent.objects.filter(code="answered").count() == 1
+    assert RequestEvent.objects.filter(decides=True).count() == 1
     assert len(audit_entries("request_decided")) == decided_before + 1

@@ -4,7 +4,7 @@ from django.db.models import Q, QuerySet
 
 from shuqiao.control.accounts.access import NotFound, Viewer
 from shuqiao.control.accounts.capabilities import Capability
-from shuqiao.control.grants.models import Grant, GrantState
+from shuqiao.control.grants.models import IN_USE, Grant
 
 
 def grants_visible(viewer: Viewer) -> QuerySet[Grant]:
@@ -20,7 +20,7 @@ def access_grant(viewer: Viewer, number: str) -> Grant:
     grant = (
         grants_visible(viewer)
         .select_related("resource", "provider", "consumer")
-        .prefetch_related("applications")
+        .prefetch_related("applications", "renewals")
         .filter(number=number)
         .first()
     )
@@ -32,14 +32,14 @@ def access_grant(viewer: Viewer, number: str) -> Grant:
 def access_grant_to_use(viewer: Viewer, number: str) -> Grant:
     """Return an active grant that the viewer's department holds and the viewer's role may use."""
     grant = access_grant(viewer, number)
-    held = grant.consumer_id == viewer.department.code and grant.state == GrantState.ACTIVE
+    held = grant.consumer_id == viewer.department.code and grant.phase == IN_USE
     if not held or not viewer.can(Capability.GRANT_USE):
         raise NotFound
     return grant
 
 
-def access_grant_to_revoke(viewer: Viewer, number: str) -> Grant:
-    """Return a grant the viewer may end, locked until the transaction ends."""
+def access_grant_to_change(viewer: Viewer, number: str) -> Grant:
+    """Return a grant the viewer may suspend, resume or end, locked until the transaction ends."""
     if not viewer.can(Capability.GRANT_REVOKE):
         raise NotFound
     grant = (

@@ -1,6 +1,10 @@
-"""Issuing a grant as a signed document, revoking it, and ending what has run out."""
+"""Issuing a grant as a signed document; suspending, resuming and revoking it; ending what has run out.
 
-from dataclasses import dataclass
+Each step locks the grant, lets the `grant` procedure of its regulation decide, and writes the state for
+control and for the plane with the audit entry and the notice in one transaction.
+"""
+
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Literal
 
@@ -12,21 +16,28 @@ from shuqiao.control.accounts.access import Viewer
 from shuqiao.control.accounts.capabilities import Capability
 from shuqiao.control.accounts.notices import notify
 from shuqiao.control.audit.actions import append_entry
-from shuqiao.control.grants.access import access_grant_to_revoke
-from shuqiao.control.grants.models import Grant, GrantState
+from shuqiao.control.grants.access import access_grant_to_change
+from shuqiao.control.grants.models import ENDED, IN_USE, KIND, Grant
 from shuqiao.control.organisations.models import Application
 from shuqiao.control.organisations.numbers import next_number
-from shuqiao.rules.errors import ReasonRequired, TransitionRefused
+from shuqiao.control.regulations.current import named
 from shuqiao.rules.ids import grant_no
+from shuqiao.rules.procedures import Accepted, Facts, Refusal, decide
+from shuqiao.rules.regulation import PROVIDER, SYSTEM
 from shuqiao.security import keys
 from shuqiao.wire import grant as wire
 
 MAX_REASON_CHARS = 500
+PLATFORM = "platform"
+"""Who has signed a grant that no person decided on."""
+
+SUSPEND, RESUME, REVOKE, EXPIRE, RENEW = "suspend", "resume", "revoke", "expire", "renew"
+"""Actions of the procedure that programs call by name; regulation files share the words."""
 
 
 @dataclass(frozen=True)
 class GrantInput:
-    """What a provider has granted: exactly this and nothing wider (REQ-13)."""
+    """What a provider has granted: exactly this and nothing wider (REQ-13). `renews` is an older grant."""
 
     request_number: str
     round: int
@@ -43,10 +54,14 @@ class GrantInput:
     valid_until: date
     regulation: str
     conditions: tuple[str, ...]
+    renews: str = ""
 
 
-def issue_grant(given: GrantInput, issuer: Viewer) -> Grant:
-    """Sign and store a grant, for control and for the plane; must run in the transaction of the decision."""
+def issue_grant(given: GrantInput, issuer: Viewer | None) -> Grant:
+    """Sign and store a grant, for control and for the plane; must run in the transaction of the decision.
+
+    Without an issuer it is the platform's own, for information that is shared at once.
+    """
     if not connection.in_atomic_block:
         raise RuntimeError("a grant is issued in the transaction of its decision")
     now = clock.now()
@@ -68,19 +83,21 @@ def issue_grant(given: GrantInput, issuer: Viewer) -> Grant:
         request_no=given.request_number,
         conditions=given.conditions,
         issued_at=now,
-        issued_by=issuer.username,
+        issued_by=issuer.username if issuer else PLATFORM,
     )
     signed = wire.sign_grant(document, keys.load_signing_key(settings.CONFIG.grant_key_file))
-    grant = _store(document, signed, given.round)
-    _record("grant_issued", grant, f"account:{issuer.username}", "active", {"fields": list(given.fields)})
+    grant = _store(document, signed, given)
+    actor = f"account:{issuer.username}" if issuer else f"system:{PLATFORM}"
+    _record("grant_issued", grant, actor, {"fields": list(given.fields)})
     return grant
 
 
-def _store(document: wire.Grant, signed: wire.SignedGrant, answer_round: int) -> Grant:
+def _store(document: wire.Grant, signed: wire.SignedGrant, given: GrantInput) -> Grant:
+    begins = named(document.regulation).procedure(KIND).initial
     grant = Grant.objects.create(
         number=document.id,
         request_number=document.request_no,
-        round=answer_round,
+        round=given.round,
         resource_id=document.resource,
         provider_id=document.provider,
         consumer_id=document.department,
@@ -93,7 +110,11 @@ def _store(document: wire.Grant, signed: wire.SignedGrant, answer_round: int) ->
         document=signed.document,
         signature=signed.signature,
         key_id=signed.key_id,
+        regulation=document.regulation,
+        state=begins.key,
+        phase=begins.phase.value,
         issued_at=document.issued_at,
+        renews_id=given.renews or None,
     )
     grant.applications.set(Application.objects.filter(id__in=document.applications))
     with connection.cursor() as cursor:
@@ -104,12 +125,12 @@ def _store(document: wire.Grant, signed: wire.SignedGrant, answer_round: int) ->
     return grant
 
 
-def _record(event: str, grant: Grant, actor: str, outcome: str, facts: dict[str, object]) -> None:
+def _record(event: str, grant: Grant, actor: str, facts: dict[str, object]) -> None:
     append_entry(
         event,
         actor=actor,
         at=clock.now(),
-        outcome=outcome,
+        outcome=grant.state,
         department=grant.consumer_id,
         provider=grant.provider_id,
         resource_id=grant.resource_id,
@@ -124,6 +145,32 @@ def _record(event: str, grant: Grant, actor: str, outcome: str, facts: dict[str,
     )
 
 
+@dataclass(frozen=True)
+class _Change:
+    """A step of a grant: the action, who takes it (None is the platform), and what it writes and tells."""
+
+    action: str
+    event: str
+    viewer: Viewer | None = None
+    reason: str = ""
+    told: dict[str, str | int] = field(default_factory=dict)
+
+
+@transaction.atomic
+def suspend_grant(viewer: Viewer, number: str, reason: str) -> None:
+    """Stop a grant until it is resumed: the plane refuses its next call with the reason."""
+    words = reason.strip()[:MAX_REASON_CHARS]
+    grant = access_grant_to_change(viewer, number)
+    _change(grant, _Change(SUSPEND, "grant_suspended", viewer, words))
+
+
+@transaction.atomic
+def resume_grant(viewer: Viewer, number: str) -> None:
+    """Let a suspended grant be used again; its period has not changed."""
+    grant = access_grant_to_change(viewer, number)
+    _change(grant, _Change(RESUME, "grant_resumed", viewer))
+
+
 @transaction.atomic
 def revoke_grant(viewer: Viewer, number: str, reason: str) -> None:
     """End a grant at once; the plane's next call meets the new epoch and is refused with the reason.
@@ -131,27 +178,33 @@ def revoke_grant(viewer: Viewer, number: str, reason: str) -> None:
     Raises `NotFound` for anybody but the provider's, `ReasonRequired` without a reason, `TransitionRefused`
     when it has ended already.
     """
-    grant = access_grant_to_revoke(viewer, number)
     words = reason.strip()[:MAX_REASON_CHARS]
-    if not words:
-        raise ReasonRequired(action="停用授权", rule="guangzhou-2016 art. 35(1)")
-    if grant.state != GrantState.ACTIVE:
-        raise TransitionRefused(case=grant.number, state=str(GrantState(grant.state).label), action="停用")
-    now = clock.now()
-    Grant.objects.filter(number=number).update(state=GrantState.REVOKED, ended_at=now, revoked_reason=words)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            'UPDATE exchange."grant" SET revoked_at = %s, revoked_reason = %s WHERE id = %s',
-            [now, words, number],
-        )
-    _record("grant_revoked", grant, f"account:{viewer.username}", "revoked", {"reason": words})
-    notify(
-        grant.consumer_id,
-        "grant_revoked",
-        number,
-        capability=Capability.REQUEST_SUBMIT,
-        params={"reason": words},
-    )
+    grant = access_grant_to_change(viewer, number)
+    _change(grant, _Change(REVOKE, "grant_revoked", viewer, words))
+
+
+def replace_by_renewal(grant: Grant, successor: str) -> None:
+    """End a locked grant whose successor begins today; one that can no longer be renewed is left as it is.
+
+    In the caller's transaction. Calls that name it are refused and told the successor's number.
+    """
+    words = f"已由授权 {successor} 续期 / renewed as {successor}"
+    if isinstance(_decision(grant, RENEW, None, ""), Accepted):
+        _change(grant, _Change(RENEW, "grant_renewed", reason=words, told={"successor": successor}))
+
+
+def end_early(number: str, reason: str) -> bool:
+    """End a grant before its last day, as what it was given for has ended; in the caller's transaction.
+
+    False where it has ended already. The plane refuses its next call with the reason (SPC-02).
+    Source: guangzhou-2019 art. 16(4).
+    """
+    open_ones = Grant.objects.exclude(phase=ENDED).select_for_update()
+    grant = open_ones.filter(number=number).first()
+    if grant is None:
+        return False
+    _change(grant, _Change(EXPIRE, "grant_expired", reason=reason[:MAX_REASON_CHARS]))
+    return True
 
 
 def expire_grants() -> int:
@@ -159,23 +212,86 @@ def expire_grants() -> int:
 
     The plane refuses a grant by its dates without waiting for this: here the case is closed and told.
     """
-    ended = 0
-    numbers = Grant.objects.filter(state=GrantState.ACTIVE, valid_until__lt=clock.today())
-    for number in list(numbers.order_by("number").values_list("number", flat=True)):
-        ended += _expire(number)
-    return ended
+    numbers = Grant.objects.exclude(phase=ENDED).filter(valid_until__lt=clock.today())
+    return sum(
+        _expire(number) for number in list(numbers.order_by("number").values_list("number", flat=True))
+    )
 
 
 @transaction.atomic
 def _expire(number: str) -> int:
-    grant = (
-        Grant.objects.select_for_update(skip_locked=True)
-        .filter(number=number, state=GrantState.ACTIVE)
-        .first()
-    )
+    open_ones = Grant.objects.exclude(phase=ENDED)
+    grant = open_ones.select_for_update(skip_locked=True).filter(number=number).first()
     if grant is None:
         return 0
-    Grant.objects.filter(number=number).update(state=GrantState.EXPIRED, ended_at=clock.now())
-    _record("grant_expired", grant, "system:worker", "expired", {})
-    notify(grant.consumer_id, "grant_expired", number, capability=Capability.REQUEST_SUBMIT)
+    _change(grant, _Change(EXPIRE, "grant_expired"))
     return 1
+
+
+def _decision(grant: Grant, action: str, viewer: Viewer | None, reason: str) -> Accepted | Refusal:
+    rules = named(grant.regulation)
+    return decide(
+        rules.procedure(KIND),
+        grant.state,
+        action,
+        Facts(
+            case=grant.number,
+            sides=frozenset({PROVIDER} if viewer else {SYSTEM}),
+            given={"reason": reason},
+            actor=viewer.username if viewer else "",
+        ),
+        capabilities=viewer.capabilities if viewer else frozenset(),
+        regulation=rules,
+        today=clock.today(),
+    )
+
+
+def _change(grant: Grant, change: _Change) -> None:
+    """Let the rules decide on a locked grant, and write what follows for control, the plane, log and user."""
+    accepted = _decision(grant, change.action, change.viewer, change.reason)
+    if isinstance(accepted, Refusal):
+        raise accepted.error()
+    _write(grant, change, accepted)
+    actor = f"account:{change.viewer.username}" if change.viewer else "system:worker"
+    facts: dict[str, object] = {"articles": [accepted.article], **change.told}
+    if change.reason:
+        facts["reason"] = change.reason
+    _record(change.event, grant, actor, facts)
+    params: dict[str, str | int] = {"reason": change.reason, **change.told}
+    notify(
+        grant.consumer_id,
+        change.event,
+        grant.number,
+        capability=Capability.REQUEST_SUBMIT,
+        occasion=clock.now().isoformat() if change.action in (SUSPEND, RESUME) else "",
+        params=params,
+    )
+
+
+def _write(grant: Grant, change: _Change, accepted: Accepted) -> None:
+    now, phase = clock.now(), accepted.phase.value
+    ended, stopped = phase == ENDED, phase not in (ENDED, IN_USE)
+    fields: dict[str, object] = {
+        "state": accepted.to_state,
+        "phase": phase,
+        "suspended_at": now if stopped else None,
+        "suspended_reason": change.reason if stopped else "",
+        "ended_at": now if ended else None,
+        "ended_by": change.action if ended else "",
+        "revoked_reason": change.reason if change.action == REVOKE else "",
+    }
+    Grant.objects.filter(number=grant.number).update(**fields)
+    for name, value in fields.items():
+        setattr(grant, name, value)
+    with connection.cursor() as cursor:
+        # A grant that ends on its last day is refused by its dates; one that ends before is told to the plane.
+        if ended and (change.action != EXPIRE or change.reason):
+            cursor.execute(
+                'UPDATE exchange."grant" SET revoked_at = %s, revoked_reason = %s WHERE id = %s',
+                [now, change.reason, grant.number],
+            )
+        elif not ended:
+            cursor.execute(
+                'UPDATE exchange."grant" SET suspended_at = %s, suspended_reason = %s WHERE id = %s',
+                [grant.suspended_at, grant.suspended_reason or None, grant.number],
+            )

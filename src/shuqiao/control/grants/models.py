@@ -1,22 +1,29 @@
-"""Grants: signed permissions, and what became of them."""
+"""Grants: signed permissions, and what became of them.
+
+States are keys of the `grant` procedure of the grant's own regulation; constraints and indexes go by phase.
+"""
 
 from django.db import models
 from django.db.models import F, Q
 
 from shuqiao.control.catalogue.models import Resource
 from shuqiao.control.organisations.models import Application, Department
+from shuqiao.rules.regulation import Phase
 
+KIND = "grant"
+"""The kind of case, as procedures call it."""
 
-class GrantState(models.TextChoices):
-    """A grant never changes but in state: it ends by date or by revocation."""
-
-    ACTIVE = "active", "使用中"
-    EXPIRED = "expired", "已到期"
-    REVOKED = "revoked", "已停用"
+IN_USE = Phase.GRANTED.value
+SUSPENDED = Phase.WAITING.value
+ENDED = Phase.CLOSED.value
 
 
 class Grant(models.Model):
-    """One grant; `document` is the signed text, the other columns repeat it for searching."""
+    """One grant; `document` is the signed text, the other columns repeat it for searching.
+
+    The document never changes. A grant may be used while its phase is `granted` and its period lasts; a
+    suspended one waits; what has ended stays ended.
+    """
 
     number = models.CharField(primary_key=True, max_length=20)
     request_number = models.CharField(max_length=20)
@@ -35,29 +42,51 @@ class Grant(models.Model):
     document = models.TextField()
     signature = models.BinaryField()
     key_id = models.CharField(max_length=64)
-    state = models.CharField(max_length=8, choices=GrantState.choices, default=GrantState.ACTIVE)
+    regulation = models.CharField(max_length=40)
+    state = models.CharField(max_length=40)
+    phase = models.CharField(max_length=10, default=IN_USE)
     issued_at = models.DateTimeField()
+    # When access was open for the first time: with the decision, or on the first day of the period.
+    opened_at = models.DateTimeField(null=True, blank=True)
+    suspended_at = models.DateTimeField(null=True, blank=True)
+    suspended_reason = models.CharField(max_length=500, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
+    # The action of the procedure that has ended it.
+    ended_by = models.CharField(max_length=40, blank=True)
     revoked_reason = models.CharField(max_length=500, blank=True)
+    renews = models.ForeignKey("self", models.PROTECT, null=True, blank=True, related_name="renewals")
 
     class Meta:
-        """A revoked grant has its reason; the last day is not before the first."""
+        """A suspended or revoked grant has its reason; the last day is not before the first."""
 
         indexes = [
-            models.Index(fields=["consumer", "state", "valid_until"], name="grant_by_consumer"),
-            models.Index(fields=["provider", "state"], name="grant_by_provider"),
-            models.Index(fields=["valid_until"], condition=Q(state="active"), name="grant_still_active"),
+            models.Index(fields=["consumer", "phase", "valid_until"], name="grant_by_consumer"),
+            models.Index(fields=["provider", "phase"], name="grant_by_provider"),
+            models.Index(fields=["valid_until"], condition=~Q(phase=ENDED), name="grant_still_open"),
+            models.Index(fields=["valid_from"], condition=Q(opened_at=None), name="grant_to_open"),
         ]
         constraints = [
             models.UniqueConstraint(fields=["request_number", "round"], name="one_grant_per_answer"),
+            models.UniqueConstraint(
+                fields=["renews"], condition=~Q(phase=ENDED), name="one_renewal_of_a_grant"
+            ),
             models.CheckConstraint(
                 condition=Q(valid_until__gte=F("valid_from")), name="grant_period_is_forward"
             ),
             models.CheckConstraint(
-                condition=~Q(state="revoked") | ~Q(revoked_reason=""), name="revocation_has_a_reason"
+                condition=Q(phase__in=[IN_USE, SUSPENDED, ENDED]), name="grant_phase_is_known"
             ),
             models.CheckConstraint(
-                condition=Q(state="active", ended_at=None) | (~Q(state="active") & Q(ended_at__isnull=False)),
+                condition=~Q(ended_by="revoke") | ~Q(revoked_reason=""), name="revocation_has_a_reason"
+            ),
+            models.CheckConstraint(
+                condition=Q(phase=SUSPENDED, suspended_at__isnull=False) & ~Q(suspended_reason="")
+                | (~Q(phase=SUSPENDED) & Q(suspended_at=None, suspended_reason="")),
+                name="suspension_has_its_time_and_reason",
+            ),
+            models.CheckConstraint(
+                condition=(Q(phase=ENDED, ended_at__isnull=False) & ~Q(ended_by=""))
+                | (~Q(phase=ENDED) & Q(ended_at=None, ended_by="")),
                 name="ended_grant_has_its_time",
             ),
         ]

@@ -13,12 +13,15 @@ from shuqiao.control.accounts.capabilities import Capability
 from shuqiao.control.catalogue import labels
 from shuqiao.control.catalogue.models import Item
 from shuqiao.control.grants.access import access_grant, access_grant_to_use, grants_visible
-from shuqiao.control.grants.models import Grant, GrantState
+from shuqiao.control.grants.actions import RESUME, REVOKE, SUSPEND
+from shuqiao.control.grants.models import ENDED, IN_USE, KIND, Grant
 from shuqiao.control.grants.queries import GrantItem, GrantList, GrantRow, OwnCall, VerificationPage
 from shuqiao.control.organisations.queries import application_ref, department_ref
-from shuqiao.control.regulations.current import regulation
-from shuqiao.control.regulations.queries import article_text, cited_text
+from shuqiao.control.regulations.current import named, regulation
+from shuqiao.control.regulations.queries import article_ref, article_text, cited_text
 from shuqiao.control.texts import Text
+from shuqiao.rules.procedures import possible_actions
+from shuqiao.rules.regulation import PROVIDER, SETTING
 
 PAGE_SIZE = 20
 MAX_OTHERS = 50
@@ -34,9 +37,7 @@ def grant_list(viewer: Viewer, page: int = 1) -> GrantList:
     reading = {Capability.GRANT_USE, Capability.GRANT_REVOKE, Capability.AUDIT_VIEW_ALL}
     if not reading & viewer.capabilities:
         raise NotFound
-    in_force = Case(
-        When(state=GrantState.ACTIVE, then=Value(0)), default=Value(1), output_field=IntegerField()
-    )
+    in_force = Case(When(phase=IN_USE, then=Value(0)), default=Value(1), output_field=IntegerField())
     found = grants_visible(viewer).order_by(in_force, "-issued_at", "number")
     total = found.count()
     pages = max(1, -(-total // PAGE_SIZE))
@@ -58,7 +59,7 @@ def usable_grants(viewer: Viewer) -> tuple[GrantRow, ...]:
     today = clock.today()
     found = Grant.objects.filter(
         consumer_id=viewer.department.code,
-        state=GrantState.ACTIVE,
+        phase=IN_USE,
         mode="verify",
         valid_from__lte=today,
         valid_until__gte=today,
@@ -99,7 +100,9 @@ def _case_wording(grant: Grant) -> str:
 
 
 def _rows(viewer: Viewer, found: QuerySet[Grant]) -> tuple[GrantRow, ...]:
-    grants = list(found.select_related("resource", "provider", "consumer").prefetch_related("applications"))
+    grants = list(
+        found.select_related("resource", "provider", "consumer").prefetch_related("applications", "renewals")
+    )
     items = _items(grants)
     return tuple(_row(viewer, grant, items) for grant in grants)
 
@@ -121,8 +124,11 @@ def _items(grants: Iterable[Grant]) -> _Items:
 
 def _row(viewer: Viewer, grant: Grant, items: _Items) -> GrantRow:
     known = items[grant.resource_id]
-    own = grant.provider_id == viewer.department.code
-    state = regulation().procedure("grant").state(grant.state)
+    rules = named(grant.regulation)
+    state = rules.procedure(KIND).state(grant.state)
+    sides = frozenset({PROVIDER}) if grant.provider_id == viewer.department.code else frozenset[str]()
+    steps = possible_actions(rules.procedure(KIND), grant.state, viewer.capabilities, sides)
+    possible = {step.action for step in steps}
     return GrantRow(
         number=grant.number,
         request_number=grant.request_number,
@@ -143,7 +149,18 @@ def _row(viewer: Viewer, grant: Grant, items: _Items) -> GrantRow:
         issued_at=grant.issued_at,
         ended_at=grant.ended_at,
         revoked_reason=grant.revoked_reason,
-        can_revoke=own and grant.state == GrantState.ACTIVE and viewer.can(Capability.GRANT_REVOKE),
+        phase=grant.phase,
+        suspended_at=grant.suspended_at,
+        suspended_reason=grant.suspended_reason,
+        renews=grant.renews_id or "",
+        renewed_by=next((one.number for one in grant.renewals.all()), ""),
+        article=article_ref(rules.citations.get("within_grant", SETTING), rules.id),
+        can_suspend=SUSPEND in possible,
+        can_resume=RESUME in possible,
+        can_revoke=REVOKE in possible,
+        can_renew=grant.phase != ENDED
+        and grant.consumer_id == viewer.department.code
+        and viewer.can(Capability.REQUEST_SUBMIT),
     )
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from shuqiao.control.organisations.queries import ApplicationRef, DepartmentRef
-from shuqiao.control.regulations.queries import ArticleText
+from shuqiao.control.regulations.queries import ArticleRef, ArticleText
 from shuqiao.control.texts import Text
 
 
@@ -43,7 +43,16 @@ class GrantRow:
     issued_at: datetime
     ended_at: datetime | None
     revoked_reason: str
+    phase: str
+    suspended_at: datetime | None
+    suspended_reason: str
+    renews: str
+    renewed_by: str
+    article: ArticleRef
+    can_suspend: bool
+    can_resume: bool
     can_revoke: bool
+    can_renew: bool
 
 
 @dataclass(frozen=True)

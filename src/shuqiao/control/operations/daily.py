@@ -6,9 +6,12 @@ Each may run late, twice, or beside another worker, and returns how many cases i
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from shuqiao.control.basedata.citations import store_citations
 from shuqiao.control.clocks.reminders import remind
 from shuqiao.control.grants.actions import expire_grants
+from shuqiao.control.operations.expiry import warn_of_expiry
 from shuqiao.control.requests.actions import escalate_overdue
+from shuqiao.control.requests.granting import open_begun
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,10 @@ class ClockJob:
 
 CLOCK_JOBS = (
     ClockJob("escalate_overdue", "requests moved on because their term ran out", escalate_overdue),
+    ClockJob("open_begun", "grants that came into force", open_begun),
     ClockJob("expire_grants", "grants ended", expire_grants),
+    ClockJob("store_citations", "citations of the regulation in force brought to the data plane", store_citations),
+    ClockJob("warn_of_expiry", "warnings that the regulation in force ends", warn_of_expiry),
     ClockJob("remind_of_terms", "reminders and notices of terms run out", lambda: remind().total),
 )
 """In the order of a day: what runs out first moves its case, then what is left is told of."""

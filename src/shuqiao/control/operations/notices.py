@@ -27,6 +27,32 @@ NOTICES = {
         Text("收到申请", "Request received"),
         Text("{reference} {name}，最迟 {due_on} 答复", "{reference} {name}, to be answered by {due_on}"),
     ),
+    "request_announced": (
+        Text("收到申请", "Request received"),
+        Text(
+            "{reference} {name}，收到书面申请后登记日期",
+            "{reference} {name}; record when its paper form comes",
+        ),
+    ),
+    "request_moved": (
+        Text("申请有进展", "Request moved on"),
+        Text("{reference}：{step_zh}", "{reference}: {step_en}"),
+    ),
+    "request_must_share": (
+        Text("争议决定：应当共享", "Dispute decided: to be shared"),
+        Text("{reference} 依 {dispute} 应当共享，由提供方答复", "{reference} is to be shared, by {dispute}"),
+    ),
+    "request_settled": (
+        Text("争议终结", "Dispute ended"),
+        Text("{reference} 依 {dispute} 不予共享", "{reference} is not shared, by {dispute}"),
+    ),
+    "answer_proposed": (
+        Text("答复待审核", "Answer to confirm"),
+        Text(
+            "{reference} 的答复意见待分管领导审核",
+            "{reference}: a proposed answer awaits the leader in charge",
+        ),
+    ),
     "request_answered": (
         Text("申请已答复", "Request answered"),
         Text("{reference} 已有答复", "{reference} has been answered"),
@@ -43,6 +69,18 @@ NOTICES = {
         Text("授权已停用", "Grant revoked"),
         Text("{reference} 理由：{reason}", "{reference}, reason: {reason}"),
     ),
+    "grant_suspended": (
+        Text("授权已暂停", "Grant suspended"),
+        Text("{reference} 理由：{reason}", "{reference}, reason: {reason}"),
+    ),
+    "grant_resumed": (
+        Text("授权已恢复", "Grant resumed"),
+        Text("{reference} 可继续使用", "{reference} can be used again"),
+    ),
+    "grant_renewed": (
+        Text("授权已续期", "Grant renewed"),
+        Text("{reference} 由 {successor} 接续", "{reference} is continued by {successor}"),
+    ),
     "grant_expired": (
         Text("授权已到期", "Grant expired"),
         Text(
@@ -54,6 +92,20 @@ NOTICES = {
         Text(
             "{reference} 的{term_zh}期限由 {before} 改为 {due_on}：工作日历已调整",
             "{reference}: {term_en} is now due on {due_on} instead of {before}; the calendar was changed",
+        ),
+    ),
+    "regulation_ending": (
+        Text("规则即将到期", "The regulation ends soon"),
+        Text(
+            "《{title_zh}》有效期至 {until}，请及时评估、修订，并装载新规则",
+            "{title_en} is in force until {until}: evaluate and revise it, and load the new rules",
+        ),
+    ),
+    "regulation_ended": (
+        Text("规则已到期", "The regulation has ended"),
+        Text(
+            "《{title_zh}》已于 {until} 到期，平台仍按其运行，请装载现行规则",
+            "{title_en} ended on {until}; the platform still works by it: load the rules in force",
         ),
     ),
     "clock_soon": (

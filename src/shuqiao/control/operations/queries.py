@@ -18,7 +18,7 @@ class Task:
     title: Text
     detail: Text
     stage: Text
-    clock: Clock
+    clock: Clock | None
     action: Text
 
 

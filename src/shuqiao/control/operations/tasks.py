@@ -14,7 +14,7 @@ from shuqiao.control.catalogue.models import Resource
 from shuqiao.control.operations.notices import NOTICES
 from shuqiao.control.operations.queries import Notice, StripDay, Task, TaskGroup, TaskList
 from shuqiao.control.regulations.current import calendar
-from shuqiao.control.requests.labels import state_label, step_label
+from shuqiao.control.requests.labels import step_label
 from shuqiao.control.requests.lists import by_due_day, request_rows, waiting_for
 from shuqiao.control.requests.models import DECIDED_PHASES, OPEN_PHASES, Request
 from shuqiao.control.requests.queries import RequestRow
@@ -161,12 +161,22 @@ def _notices(viewer: Viewer) -> tuple[tuple[Notice, ...], int]:
     return tuple(_notice(notice, names) for notice in newest), found.filter(read_at=None).count()
 
 
+def _step_words(notice: Notification) -> dict[str, str]:
+    """The words of the step that a notice tells of, in the regulation's own."""
+    params = notice.params
+    if "action" not in params or "regulation" not in params:
+        return {}
+    words = step_label(params["regulation"], params["action"], "", params.get("state", ""))
+    return {"step_zh": words.zh, "step_en": words.en}
+
+
 def _notice(notice: Notification, names: dict[str, Text]) -> Notice:
     title, detail = NOTICES.get(
         notice.code, (Text(notice.code, notice.code), Text("{reference}", "{reference}"))
     )
     name = names.get(str(notice.params.get("resource", "")), Text("", ""))
     given = {"due_on": "", "reason": "", "document": "", **notice.params, "reference": notice.reference}
+    given |= _step_words(notice)
     return Notice(
         id=notice.pk,
         code=notice.code,

@@ -1,11 +1,11 @@
-"""Writing, submitting, answering, withdrawing and disputing a request.
+"""Submitting, withdrawing and disputing a request, and every other step that its regulation allows.
 
 Each action reads the facts under a lock, lets `rules.procedures` decide, and writes the result with its
-history, its audit entry and its notices in one transaction.
+history, its clocks, its audit entry and its notices in one transaction (`steps.take`).
 """
 
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import timedelta
 
 from django.db import transaction
 
@@ -13,65 +13,97 @@ from shuqiao.control import clock
 from shuqiao.control.accounts.access import Fault, FormRefused, NotFound, Viewer
 from shuqiao.control.accounts.capabilities import Capability
 from shuqiao.control.accounts.notices import notify
-from shuqiao.control.audit.actions import append_entry
-from shuqiao.control.catalogue.queries import access_resource
-from shuqiao.control.organisations.models import Department
+from shuqiao.control.catalogue.sharing import way_of_request
+from shuqiao.control.clocks.queries import clocks_of, next_clock, overdue
+from shuqiao.control.disputes.actions import withdraw_with_case
 from shuqiao.control.organisations.numbers import next_number
 from shuqiao.control.regulations.current import named, regulation
-from shuqiao.control.regulations.queries import due
 from shuqiao.control.requests.access import access_request_locked, sides_of
-from shuqiao.control.requests.inputs import (
-    MAX_PURPOSE_CHARS,
-    MAX_WORDING_CHARS,
-    Checked,
-    RequestInput,
-    check_input,
-    covering_grant,
+from shuqiao.control.requests.answering import confirm_answer
+from shuqiao.control.requests.drafts import condition_keys, save_draft, start_renewal, write_draft
+from shuqiao.control.requests.granting import grant_at_once
+from shuqiao.control.requests.inputs import Checked, RequestInput, StepInput, covering_grant
+from shuqiao.control.requests.models import KIND, OPEN_PHASES, Request
+from shuqiao.control.requests.steps import (
+    Step,
+    accept,
+    add_event,
+    decision,
+    facts_of,
+    fault_of,
+    system_facts,
+    take,
 )
-from shuqiao.control.requests.models import Request, RequestEvent, RequestItem
 from shuqiao.control.texts import Text
 from shuqiao.rules.ids import request_no
-from shuqiao.rules.procedures import Accepted, ClockFacts, Decision, Facts, Refusal
-from shuqiao.rules.procedures import decide as decide_step
-from shuqiao.rules.regulation import REQUESTER, SYSTEM, Regulation
+from shuqiao.rules.procedures import Accepted, Facts, Refusal
+from shuqiao.rules.regulation import PROPOSED, REQUESTER, Phase, Regulation
+from shuqiao.rules.sharing import Way, WayKind
 
+__all__ = [
+    "ANSWERS",
+    "dispute_request",
+    "escalate_overdue",
+    "save_draft",
+    "start_renewal",
+    "submit_request",
+    "take_step",
+    "withdraw_request",
+]
 
-@transaction.atomic
-def save_draft(viewer: Viewer, given: RequestInput) -> int:
-    """Keep a draft, complete or not, and return its key; an account has one draft for each entry.
+ANSWERS = ("approve", "approve_part", "refuse")
+"""Actions that come with the form of an answer; `answering.answer_request` takes them."""
 
-    A draft binds nobody, so it leaves no audit entry.
-    """
-    request, _ = _write_draft(viewer, given)
-    return request.pk
+SUBMIT, WITHDRAW, DISPUTE, ESCALATE = "submit", "withdraw", "dispute", "escalate"
+IMMEDIATE = frozenset({"immediate"})
 
 
 @transaction.atomic
 def submit_request(viewer: Viewer, given: RequestInput) -> str:
-    """Send a request and return its number; the provider's term starts today.
+    """Send a request and return its number; what its regulation shares at once is granted with it.
 
     Raises `FormRefused` with every fault when a part is missing or is not theirs to ask, and where a grant
-    in force already gives all of it. Source: guangzhou-2016 art. 4(1), 35(1).
+    in force already gives all of it. Source: guangzhou-2016 art. 4(1), 35(1); xiamen-2015 art. 12(1);
+    shenyang-2016 art. 20(3).
     """
-    request, checked = _write_draft(viewer, given)
+    request, checked = write_draft(viewer, given)
     rules = regulation()
-    accepted = _decide_submission(viewer, given, request, checked, rules)
+    way = way_of_request(request.resource, set(given.items), viewer.department.code, request.mode, rules)
+    accepted = _decide_submission(viewer, given, request, checked, rules, way=way)
     _refuse_if_granted(viewer, given)
-    now = clock.now()
-    today = clock.legal_day(now)
-    reply = due("reply", today, rules)
+    today = clock.today()
     number = request_no(today.year, next_number("R", today.year))
-    Request.objects.filter(pk=request.pk).update(
-        number=number,
-        state=accepted.to_state,
-        submitted_at=now,
-        changed_at=now,
-        reply_due_on=reply.due_on,
-        provisional=reply.provisional,
-    )
-    request.refresh_from_db()
-    _record_submission(viewer, request, given, accepted)
+    articles = [accepted.article, way.article] if accepted.phase is Phase.GRANTED else [accepted.article]
+    fields = {"number": number, "submitted_at": clock.now()}
+    request.number = number
+    facts = {
+        "items": sorted(given.items),
+        "mode": request.mode,
+        "purpose": request.purpose,
+        "duty": request.duty.number if request.duty else None,
+        "because": way.because,
+        "rests_on": articles,
+    }
+    take(request, Step(SUBMIT, accepted, viewer, today, facts=facts, fields=fields))
+    add_event(request, "duty_confirmed", None, articles=(rules.cite_matter("own_duty"),))
+    if accepted.phase is Phase.GRANTED:
+        grant_at_once(request, accepted)
+    else:
+        _tell_provider(request)
     return number
+
+
+def _tell_provider(request: Request) -> None:
+    """Tell the provider's reviewers of a request, with the day of the answer where its term runs already."""
+    number = request.number or ""
+    running = next_clock(clocks_of(KIND, [number]).get(number, ()))
+    notify(
+        request.provider_id,
+        "request_received" if running else "request_announced",
+        number,
+        capability=Capability.REQUEST_ANSWER,
+        params={"resource": request.resource_id, "due_on": str(running.due_on) if running else ""},
+    )
 
 
 def _refuse_if_granted(viewer: Viewer, given: RequestInput) -> None:
@@ -83,60 +115,79 @@ def _refuse_if_granted(viewer: Viewer, given: RequestInput) -> None:
         raise FormRefused((Fault("items", "already_granted", words),))
 
 
-def _record_submission(viewer: Viewer, request: Request, given: RequestInput, accepted: Accepted) -> None:
-    """Write the audit entry and the history of a submission, and tell the provider's reviewers."""
-    entry = record(
-        "request_submitted",
-        request,
-        f"account:{viewer.username}",
-        "submitted",
-        {
-            "items": sorted(given.items),
-            "mode": request.mode,
-            "purpose": request.purpose,
-            "duty": request.duty.number if request.duty else None,
-            "reply_due_on": str(request.reply_due_on),
-            "provisional": request.provisional,
-            "articles": [accepted.article],
-        },
-    )
-    add_event(request, "submitted", viewer, entry=entry, articles=[accepted.article])
-    add_event(request, "duty_confirmed", None, articles=[named(request.regulation).cite("4(1)")])
-    notify(
-        request.provider_id,
-        "request_received",
-        f"{request.number}",
-        capability=Capability.REQUEST_ANSWER,
-        params={"resource": request.resource_id, "due_on": str(request.reply_due_on)},
-    )
-
-
 @transaction.atomic
 def withdraw_request(viewer: Viewer, number: str) -> None:
-    """Take back a request that is not answered yet."""
+    """Take back a request that is not answered yet, and with it a dispute about it."""
     request = access_request_locked(viewer, number)
-    accepted = decide(viewer, request, "withdraw", Facts(number, sides_of(viewer, request)))
-    _move(request, accepted.to_state)
-    entry = record("request_withdrawn", request, f"account:{viewer.username}", "withdrawn", {})
-    add_event(request, "withdrawn", viewer, entry=entry, articles=[accepted.article])
+    disputed = request.phase == Phase.DISPUTED.value
+    accepted = accept(request, WITHDRAW, facts_of(request, sides_of(viewer, request), {}), viewer)
+    take(request, Step(WITHDRAW, accepted, viewer, clock.today()))
+    if disputed:
+        withdraw_with_case(viewer, KIND, number, "申请已撤回")
     notify(request.provider_id, "request_withdrawn", number, capability=Capability.REQUEST_ANSWER)
 
 
 @transaction.atomic
 def dispute_request(viewer: Viewer, number: str, reason: str) -> None:
     """Ask for negotiation after a refusal, in whole or in part. Source: guangzhou-2016 art. 35(1)."""
+    take_step(viewer, number, DISPUTE, StepInput(reason=reason))
+
+
+@transaction.atomic
+def take_step(viewer: Viewer, number: str, action: str, given: StepInput) -> str | None:
+    """Take any step of the request's regulation that needs no form of its own; return a grant's number.
+
+    So a step that only one city knows (receipt of a paper form, return for completion, an extension with
+    consent) needs no code. Raises `NotFound` for steps with a form of their own, `FormRefused` for a field
+    that can't be taken, the rule's own error otherwise. Source: shenyang-2016 art. 20(4).
+    """
+    if action in (*ANSWERS, SUBMIT):
+        raise NotFound
+    if action == WITHDRAW:
+        withdraw_request(viewer, number)
+        return None
     request = access_request_locked(viewer, number)
-    facts = Facts(number, sides_of(viewer, request), {"reason": reason})
-    accepted = decide(viewer, request, "dispute", facts)
-    Request.objects.filter(pk=request.pk).update(round=request.round + 1)
-    request.round += 1
-    _move(request, accepted.to_state)
-    words = reason.strip()[:500]
-    entry = record(
-        "request_disputed", request, f"account:{viewer.username}", "negotiation", {"reason": words}
+    known = named(request.regulation).procedure(KIND).transition(action, request.state)
+    if known is not None and known.to_state == PROPOSED:
+        return confirm_answer(viewer, request, action, given.reason)
+    faults = given.faults(clock.legal_day(request.submitted_at) if request.submitted_at else clock.today())
+    facts = facts_of(request, sides_of(viewer, request), given.words(), viewer.username)
+    accepted = accept(request, action, facts, viewer)
+    if faults:
+        raise FormRefused(faults)
+    fields: dict[str, object] = {"form_received_on": given.received_on} if given.received_on else {}
+    step = Step(
+        action,
+        accepted,
+        viewer,
+        given.received_on or clock.today(),
+        facts=given.facts(),
+        params=given.params(),
+        fields=fields,
+        reason=given.reason,
     )
-    add_event(request, "disputed", viewer, entry=entry, articles=[accepted.article], reason=words)
-    tell_of_negotiation(request)
+    take(request, step)
+    if not accepted.opens_dispute:
+        _tell_of_step(viewer, request, action)
+    return None
+
+
+def _tell_of_step(viewer: Viewer, request: Request, action: str) -> None:
+    """Tell whoever must know next that the request has moved: the other side, and the provider's own."""
+    number, today = request.number or "", clock.now().isoformat()
+    provider = viewer.department.code == request.provider_id
+    told = [(request.requester_id if provider else request.provider_id, Capability.REQUEST_SUBMIT)]
+    if provider:
+        told.append((request.provider_id, Capability.REQUEST_ANSWER))
+    for code, capability in told:
+        notify(
+            code,
+            "request_moved",
+            number,
+            capability=capability if code == request.requester_id else Capability.REQUEST_ANSWER,
+            occasion=today,
+            params={"action": action, "state": request.state, "regulation": request.regulation},
+        )
 
 
 def escalate_overdue() -> int:
@@ -144,73 +195,45 @@ def escalate_overdue() -> int:
 
     Source: guangzhou-2016 art. 35(1).
     """
-    numbers = Request.objects.filter(state="submitted", reply_due_on__lt=clock.today())
-    return sum(_escalate(pk) for pk in list(numbers.order_by("pk").values_list("pk", flat=True)))
+    keys = {
+        step.clock
+        for rules in (named(one) for one in _regulations_of_open())
+        for step in rules.procedure(KIND).transitions
+        if step.action == ESCALATE and step.clock
+    }
+    numbers = dict.fromkeys(number for key in sorted(keys) for number in overdue(KIND, key))
+    return sum(_escalate(number) for number in numbers)
+
+
+def _regulations_of_open() -> tuple[str, ...]:
+    """The regulations under which requests wait now."""
+    found = Request.objects.filter(phase__in=OPEN_PHASES).order_by().values_list("regulation", flat=True)
+    return tuple(found.distinct())
 
 
 @transaction.atomic
-def _escalate(pk: int) -> int:
-    request = Request.objects.select_for_update(skip_locked=True).filter(pk=pk).first()
-    if request is None or request.number is None:
+def _escalate(number: str) -> int:
+    request = Request.objects.select_for_update(skip_locked=True).filter(number=number).first()
+    if request is None:
         return 0
-    clocks = {"reply": ClockFacts(request.reply_due_on)} if request.reply_due_on else {}
-    facts = Facts(request.number, frozenset({SYSTEM}), clocks=clocks)
-    decision = _decision(request, "escalate", facts, frozenset())
-    if isinstance(decision, Refusal):
-        # Answered between the search and the lock.
+    due = next_clock(clocks_of(KIND, [number]).get(number, ()))
+    given = decision(request, ESCALATE, system_facts(request), frozenset())
+    if isinstance(given, Refusal):
+        # Answered between the search and the lock, or in dispute already.
         return 0
-    Request.objects.filter(pk=pk).update(escalated_at=clock.now())
-    _move(request, decision.to_state)
-    entry = record(
-        "request_escalated",
-        request,
-        "system:worker",
-        "negotiation",
-        {"reply_due_on": str(request.reply_due_on), "articles": [decision.article]},
-    )
-    add_event(request, "escalated", None, entry=entry, articles=[decision.article])
-    tell_of_negotiation(request)
+    facts = {"due_on": str(due.due_on)} if due else {}
+    take(request, Step(ESCALATE, given, None, clock.today(), facts=facts))
     return 1
 
 
-def _write_draft(viewer: Viewer, given: RequestInput) -> tuple[Request, Checked]:
-    """Store what can be stored of an input; the row is locked until the transaction ends."""
-    resource = access_resource(viewer, given.resource)
-    if not viewer.can(Capability.REQUEST_SUBMIT) or resource.department_id == viewer.department.code:
-        raise NotFound
-    checked = check_input(viewer, given, resource)
-    now = clock.now()
-    drafts = Request.objects.select_for_update().filter(created_by_id=viewer.account_id, resource=resource)
-    request = drafts.filter(state="draft").first() or Request(
-        requester_id=viewer.department.code,
-        provider_id=resource.department_id,
-        resource=resource,
-        created_by_id=viewer.account_id,
-        regulation=regulation().id,
-        created_at=now,
-    )
-    request.mode = given.mode if given.mode in resource.modes else resource.modes[0]
-    request.duty = checked.duty
-    request.purpose = given.purpose.strip()[:MAX_PURPOSE_CHARS]
-    request.case_wording = given.case_wording.strip()[:MAX_WORDING_CHARS]
-    request.accepted_conditions = sorted(set(given.accepted_conditions) & _condition_keys())
-    request.wanted_until = given.wanted_until
-    request.changed_at = now
-    request.save()
-    request.items.all().delete()
-    RequestItem.objects.bulk_create(
-        RequestItem(request=request, item=item, reason=reason) for item, reason in checked.items
-    )
-    request.applications.set(checked.applications)
-    return request, checked
-
-
-def _condition_keys() -> set[str]:
-    return {condition.key for condition in regulation().conditions}
-
-
 def _decide_submission(
-    viewer: Viewer, given: RequestInput, request: Request, checked: Checked, rules: Regulation
+    viewer: Viewer,
+    given: RequestInput,
+    request: Request,
+    checked: Checked,
+    rules: Regulation,
+    *,
+    way: Way,
 ) -> Accepted:
     """Let the rules decide, and go on past each missing field so that all faults are told at once."""
     facts = Facts(
@@ -222,124 +245,51 @@ def _decide_submission(
             "purpose": given.purpose,
             "applications": checked.applications,
         },
+        conditions=IMMEDIATE if way.kind is WayKind.IMMEDIATE else frozenset(),
         accepted_conditions=frozenset(given.accepted_conditions),
         valid_until=given.wanted_until,
     )
-    faults = list(checked.faults)
+    faults = [*checked.faults, *_closed_faults(way, checked)]
     told = {fault.field for fault in faults}
     for _ in range(len(rules.request_fields) + 1):
-        decision = _decision(request, "submit", facts, viewer.capabilities)
-        if isinstance(decision, Accepted):
+        decided = decision(request, SUBMIT, facts, viewer.capabilities)
+        if isinstance(decided, Accepted):
             break
-        if not decision.field:
-            raise decision.error()
-        if decision.field not in told:
-            faults.append(fault_of(decision))
-        facts = _as_if_filled(facts, decision.field)
-    if faults or not isinstance(decision, Accepted):
+        if not decided.field:
+            raise decided.error()
+        if decided.field not in told:
+            faults.append(fault_of(decided))
+        facts = _as_if_filled(facts, decided.field)
+    if faults or not isinstance(decided, Accepted):
         raise FormRefused(tuple(faults))
-    return decision
+    return decided
+
+
+_CLOSED = {
+    "share_type": Text("按其共享类型不予共享", "not shared, by their share type"),
+    "departments": Text("不向本部门共享", "not shared with your department"),
+    "mode": Text("不提供这种方式", "not offered in this mode"),
+}
+
+
+def _closed_faults(way: Way, checked: Checked) -> list[Fault]:
+    """Information that can't be asked for at all is named with the article that closes it."""
+    if way.kind is not WayKind.NOT_AVAILABLE or any(fault.field == "items" for fault in checked.faults):
+        return []
+    names = {item.field: item for item, _ in checked.items}
+    why = _CLOSED[way.because]
+    zh = "、".join(f"“{names[one].zh}”" for one in way.fields if one in names)
+    en = ", ".join(names[one].en for one in way.fields if one in names)
+    words = Text(f"{zh}{why.zh}（依据：{way.article}）", f"{en}: {why.en} (rule: {way.article})")
+    return [Fault("items", "not_shared", words)]
 
 
 def _as_if_filled(facts: Facts, name: str) -> Facts:
     """Give a field that the rules have found missing some value, to learn what else is missing."""
     match name:
         case "conditions":
-            return replace(facts, accepted_conditions=frozenset(_condition_keys()))
+            return replace(facts, accepted_conditions=frozenset(condition_keys()))
         case "wanted_until":
             return replace(facts, valid_until=clock.today() + timedelta(days=1))
         case _:
             return replace(facts, given={**facts.given, name: True})
-
-
-def fault_of(refusal: Refusal) -> Fault:
-    """Word a refusal of the rules as a fault of a form's field."""
-    words = Text(refusal.error("zh").explain("zh"), refusal.error("en").explain("en"))
-    return Fault(refusal.field, refusal.code, words)
-
-
-def decide(viewer: Viewer, request: Request, action: str, facts: Facts) -> Accepted:
-    """Let the rules of the request's own regulation decide; raises the error of a refusal."""
-    decision = _decision(request, action, facts, viewer.capabilities)
-    if isinstance(decision, Refusal):
-        raise decision.error()
-    return decision
-
-
-def _decision(request: Request, action: str, facts: Facts, capabilities: frozenset[str]) -> Decision:
-    rules = named(request.regulation)
-    return decide_step(
-        rules.procedure("request"),
-        request.state,
-        action,
-        facts,
-        capabilities=capabilities,
-        regulation=rules,
-        today=clock.today(),
-    )
-
-
-def _move(request: Request, state: str) -> None:
-    Request.objects.filter(pk=request.pk).update(state=state, changed_at=clock.now())
-    request.state = state
-
-
-def record(
-    event: str,
-    request: Request,
-    actor: str,
-    outcome: str,
-    facts: dict[str, object],
-    grant_id: str | None = None,
-) -> str:
-    """Append the audit entry of a step of a request and return its id."""
-    entry = append_entry(
-        event,
-        actor=actor,
-        at=clock.now(),
-        outcome=outcome,
-        department=request.requester_id,
-        provider=request.provider_id,
-        resource_id=request.resource_id,
-        grant_id=grant_id,
-        case_no=request.number,
-        facts={"regulation": request.regulation, **facts},
-    )
-    return str(entry)
-
-
-def add_event(
-    request: Request,
-    code: str,
-    viewer: Viewer | None,
-    *,
-    entry: str | None = None,
-    articles: list[str] | None = None,
-    **params: str,
-) -> None:
-    """Add a step to the history of a request; without a viewer it is the system's."""
-    RequestEvent.objects.create(
-        request=request,
-        code=code,
-        occurred_at=clock.now(),
-        account_id=viewer.account_id if viewer else None,
-        department_id=viewer.department.code if viewer else None,
-        round=request.round,
-        params=params,
-        entry_id=entry,
-        articles=articles or [],
-    )
-
-
-def tell_of_negotiation(request: Request) -> None:
-    """Tell both sides, and whoever co-ordinates, that negotiation has begun."""
-    reference = request.number or ""
-    notify(request.requester_id, "negotiation_opened", reference, capability=Capability.REQUEST_SUBMIT)
-    notify(request.provider_id, "negotiation_opened", reference, capability=Capability.REQUEST_ANSWER)
-    for code in Department.objects.filter(roles__contains=["competent"]).values_list("code", flat=True):
-        notify(code, "negotiation_opened", reference, capability=Capability.DISPUTE_COORDINATE)
-
-
-def wanted_or_latest(request: Request, latest: date) -> date:
-    """Return the last day a grant of this request may have: never past what was asked for."""
-    return min(request.wanted_until or latest, latest)

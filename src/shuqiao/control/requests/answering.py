@@ -1,26 +1,37 @@
-"""Answering a request: which items, in which mode, for how long, for which applications, and why not."""
+"""Answering a request: which items, in which mode, for how long, for which applications, and why not.
+
+Where a regulation wants the leader in charge to approve, the answer is kept as a proposal until another
+person of the provider confirms it.
+"""
 
 from dataclasses import dataclass
 from datetime import date
-from typing import Literal, cast
+from typing import Any
 
+import msgspec
 from django.db import transaction
 
 from shuqiao.control import clock
-from shuqiao.control.accounts.access import Fault, FormRefused, Viewer
-from shuqiao.control.accounts.models import Account
+from shuqiao.control.accounts.access import Fault, FormRefused, NotFound, Viewer
+from shuqiao.control.accounts.capabilities import Capability
 from shuqiao.control.accounts.notices import notify
-from shuqiao.control.grants.actions import GrantInput, issue_grant
-from shuqiao.control.grants.models import Grant
 from shuqiao.control.regulations.current import named
 from shuqiao.control.regulations.queries import due
 from shuqiao.control.requests.access import access_request_locked, sides_of
-from shuqiao.control.requests.actions import add_event, fault_of, record, wanted_or_latest
+from shuqiao.control.requests.granting import PROVIDED, Granted, issue, open_access, tell_requester
 from shuqiao.control.requests.inputs import MAX_PURPOSE_CHARS, AnswerInput
-from shuqiao.control.requests.models import Request, RequestItem
+from shuqiao.control.requests.models import Outcome, Proposal, Request, RequestItem
+from shuqiao.control.requests.steps import (
+    Step,
+    accept,
+    decision,
+    facts_of,
+    fault_of,
+    pending_proposal,
+    take,
+)
 from shuqiao.control.texts import Text
 from shuqiao.rules.procedures import Accepted, Facts, Refusal, latest_until
-from shuqiao.rules.procedures import decide as decide_step
 from shuqiao.rules.regulation import Regulation
 
 MAX_REFUSAL_CHARS = 500
@@ -39,6 +50,8 @@ class _Answer:
     valid_from: date
     valid_until: date | None
     applications: tuple[str, ...]
+    case_required: bool
+    note: str
 
     @property
     def action(self) -> str:
@@ -47,31 +60,141 @@ class _Answer:
             return "refuse"
         return "approve_part" if self.refused else "approve"
 
+    def facts(self) -> dict[str, object]:
+        """What the audit entry says of it."""
+        return {
+            "granted": [row.item.field for row in self.granted],
+            "refused": {row.item.field: reason for row, reason in self.refused},
+            "mode": self.mode if self.granted else None,
+        }
+
 
 @transaction.atomic
 def answer_request(viewer: Viewer, number: str, given: AnswerInput) -> str | None:
-    """Answer every open item of a request at once; return the number of the grant, None for a refusal.
+    """Answer every open item of a request at once; return the number of the grant.
 
-    The grant holds exactly what is approved and is in force with this transaction. Raises `NotFound` for
-    whoever may not see the request, the error of the rules for whoever may not answer it or comes second,
-    and `FormRefused` with every fault. Source: guangzhou-2016 art. 35(1); REQ-09, REQ-11, REQ-13.
+    None for a refusal, and where the answer is only proposed. The grant holds exactly what is approved.
+    Raises `NotFound` for whoever may not see the request, the error of the rules for whoever may not answer
+    it or comes second, and `FormRefused` with every fault.
+    Source: guangzhou-2016 art. 35(1); shenyang-2016 art. 20¶2; REQ-09, REQ-11, REQ-13.
     """
     request = access_request_locked(viewer, number)
     rules = named(request.regulation)
-    items = list(request.items.select_related("item").exclude(granted=True))
-    answer = _read(given, request, items)
-    accepted = _decide(viewer, request, answer, rules)
+    answer = _read(given, request, not_before=None)
+    accepted = _decide(viewer, request, answer)
     faults = _faults(given, request, answer, rules)
     if faults:
         raise FormRefused(faults)
-    grant = _issue(viewer, request, answer, given.case_required) if answer.granted else None
-    _store(viewer, request, answer, accepted, given.note)
-    _tell(viewer, request, answer, accepted, grant)
-    return grant.number if grant else None
+    if accepted.proposes:
+        _propose(viewer, request, answer, accepted, given)
+        return None
+    return _give(viewer, request, answer, Step(answer.action, accepted, viewer, clock.today()))
 
 
-def _read(given: AnswerInput, request: Request, items: list[RequestItem]) -> _Answer:
+@transaction.atomic
+def confirm_answer(viewer: Viewer, request: Request, action: str, remark: str = "") -> str | None:
+    """Let a proposed answer go out as it was proposed; the caller has locked the request (REQ-10).
+
+    Access begins at the earliest today. Raises `second_person_required` for whoever proposed it.
+    Source: shenyang-2016 art. 20¶2.
+    """
+    facts = facts_of(request, sides_of(viewer, request), {}, viewer.username)
+    accepted = accept(request, action, facts, viewer)
+    proposal = pending_proposal(request)
+    if proposal is None:
+        raise NotFound
+    given = msgspec.convert(proposal.answer, AnswerInput)
+    answer = _read(given, request, not_before=clock.today())
+    faults = _faults(given, request, answer, named(request.regulation))
+    if faults:
+        raise FormRefused(faults)
+    proposal.outcome, proposal.closed_by_id, proposal.closed_at = (
+        Outcome.CONFIRMED,
+        viewer.account_id,
+        clock.now(),
+    )
+    proposal.save()
+    params = {"proposed_by": proposal.proposed_by.display_name, "remark": remark[:MAX_NOTE_CHARS]}
+    return _give(viewer, request, answer, Step(action, accepted, viewer, clock.today(), params=params))
+
+
+def _propose(
+    viewer: Viewer, request: Request, answer: _Answer, accepted: Accepted, given: AnswerInput
+) -> None:
+    """Keep the answer, and tell those of the provider who may confirm it."""
+    step = Step(answer.action, accepted, viewer, clock.today(), facts=answer.facts())
+    take(request, step)
+    stored: dict[str, Any] = msgspec.to_builtins(given)
+    Proposal.objects.create(
+        request=request,
+        round=request.round,
+        action=answer.action,
+        to_state=accepted.proposes,
+        answer=stored,
+        proposed_by_id=viewer.account_id,
+        proposed_at=clock.now(),
+    )
+    notify(
+        request.provider_id,
+        "answer_proposed",
+        request.number or "",
+        capability=Capability.ANSWER_CONFIRM,
+        occasion=clock.now().isoformat(),
+        params={"by": viewer.display_name},
+    )
+
+
+def _give(viewer: Viewer, request: Request, answer: _Answer, step: Step) -> str | None:
+    """Write the answer: items, grant, step, and what the requester is told."""
+    for row in answer.granted:
+        RequestItem.objects.filter(pk=row.pk).update(granted=True, refusal_reason="")
+    for row, reason in answer.refused:
+        RequestItem.objects.filter(pk=row.pk).update(granted=False, refusal_reason=reason)
+    grant = issue(request, _granted(answer), viewer) if answer.granted else None
+    fields = {
+        "decided_at": clock.now(),
+        "decided_by_id": viewer.account_id,
+        "granted_mode": answer.mode if answer.granted else "",
+        "answer_note": answer.note,
+    }
+    number = grant.number if grant else None
+    take(
+        request,
+        Step(
+            step.action,
+            step.accepted,
+            viewer,
+            step.on,
+            facts=answer.facts(),
+            params={**step.params, "state": step.accepted.to_state},
+            fields=fields,
+            grant=number,
+        ),
+    )
+    if grant is not None:
+        open_access(request, grant)
+    tell_requester(request, number or "")
+    return number
+
+
+def _granted(answer: _Answer) -> Granted:
+    if answer.valid_until is None:
+        raise RuntimeError("the rules let an answer through without its period")
+    return Granted(
+        fields=tuple(row.item.field for row in answer.granted),
+        mode=answer.mode,
+        match=answer.match,
+        purpose=answer.purpose,
+        applications=answer.applications,
+        case_required=answer.case_required,
+        valid_from=answer.valid_from,
+        valid_until=answer.valid_until,
+    )
+
+
+def _read(given: AnswerInput, request: Request, *, not_before: date | None) -> _Answer:
     """Take every open item as refused unless the form says yes to it."""
+    items = list(request.items.select_related("item").exclude(granted=True))
     common = given.refusal_reason.strip()
     granted = tuple(row for row in items if given.decisions.get(row.item.field) is True)
     refused = tuple(
@@ -80,19 +203,22 @@ def _read(given: AnswerInput, request: Request, items: list[RequestItem]) -> _An
         if row not in granted
     )
     asked_for = tuple(request.applications.order_by("id").values_list("id", flat=True))
+    begins = given.valid_from or clock.today()
     return _Answer(
         granted=granted,
         refused=refused,
         mode=given.mode,
         match=given.match,
         purpose=given.purpose.strip()[:MAX_PURPOSE_CHARS] or request.purpose,
-        valid_from=given.valid_from or clock.today(),
+        valid_from=max(begins, not_before) if not_before else begins,
         valid_until=given.valid_until,
         applications=asked_for if given.applications is None else given.applications,
+        case_required=given.case_required,
+        note=given.note.strip()[:MAX_NOTE_CHARS],
     )
 
 
-def _decide(viewer: Viewer, request: Request, answer: _Answer, rules: Regulation) -> Accepted:
+def _decide(viewer: Viewer, request: Request, answer: _Answer) -> Accepted:
     """Let the rules decide; what is wrong with a field is a fault of the form, the rest an error."""
     reasons = [reason for _, reason in answer.refused]
     facts = Facts(
@@ -101,23 +227,16 @@ def _decide(viewer: Viewer, request: Request, answer: _Answer, rules: Regulation
         given={"items": answer.granted, "reason": " ".join(reasons) if all(reasons) else ""},
         valid_from=answer.valid_from,
         valid_until=answer.valid_until,
+        actor=viewer.username,
     )
-    decision = decide_step(
-        rules.procedure("request"),
-        request.state,
-        answer.action,
-        facts,
-        capabilities=viewer.capabilities,
-        regulation=rules,
-        today=clock.today(),
-    )
-    if isinstance(decision, Refusal):
-        if not decision.field:
-            raise decision.error()
+    decided = decision(request, answer.action, facts, viewer.capabilities)
+    if isinstance(decided, Refusal):
+        if not decided.field:
+            raise decided.error()
         names = {"wanted_until": "valid_until", "reason": "refusal_reason"}
-        fault = fault_of(decision)
+        fault = fault_of(decided)
         raise FormRefused((Fault(names.get(fault.field, fault.field), fault.code, fault.message),))
-    return decision
+    return decided
 
 
 def _faults(given: AnswerInput, request: Request, answer: _Answer, rules: Regulation) -> tuple[Fault, ...]:
@@ -129,7 +248,7 @@ def _faults(given: AnswerInput, request: Request, answer: _Answer, rules: Regula
             _fault("decisions", "item_unknown", "所选信息项不在申请中", "An item was not asked for")
         )
     if answer.granted:
-        faults += _grant_faults(request, answer, rules)
+        faults += _grant_faults(request, answer, rules) + _late_faults(request, answer, rules)
     return tuple(faults)
 
 
@@ -162,71 +281,22 @@ def _grant_faults(request: Request, answer: _Answer, rules: Regulation) -> list[
     return faults
 
 
-def _issue(viewer: Viewer, request: Request, answer: _Answer, case_required: bool) -> Grant:
-    if answer.valid_until is None or request.number is None:
-        raise RuntimeError("the rules let an answer through without its period")
-    return issue_grant(
-        GrantInput(
-            request_number=request.number,
-            round=request.round,
-            resource=request.resource_id,
-            consumer=request.requester_id,
-            provider=request.provider_id,
-            mode=cast(Literal["verify", "query"], answer.mode),
-            match=cast(Literal["all", "each"], answer.match),
-            fields=tuple(row.item.field for row in answer.granted),
-            applications=answer.applications,
-            purpose=answer.purpose,
-            case_required=case_required,
-            valid_from=answer.valid_from,
-            valid_until=answer.valid_until,
-            regulation=request.regulation,
-            conditions=tuple(request.accepted_conditions),
-        ),
-        viewer,
-    )
+def wanted_or_latest(request: Request, latest: date) -> date:
+    """The last day a grant of this request may have: never past what was asked for."""
+    return min(request.wanted_until or latest, latest)
 
 
-def _store(viewer: Viewer, request: Request, answer: _Answer, accepted: Accepted, note: str) -> None:
-    now = clock.now()
-    for row in answer.granted:
-        RequestItem.objects.filter(pk=row.pk).update(granted=True, refusal_reason="")
-    for row, reason in answer.refused:
-        RequestItem.objects.filter(pk=row.pk).update(granted=False, refusal_reason=reason)
-    provide = due("provide", clock.legal_day(now), named(request.regulation)) if answer.granted else None
-    Request.objects.filter(pk=request.pk).update(
-        state=accepted.to_state,
-        changed_at=now,
-        decided_at=now,
-        decided_by_id=viewer.account_id,
-        granted_mode=answer.mode if answer.granted else "",
-        answer_note=note.strip()[:MAX_NOTE_CHARS],
-        provide_due_on=provide.due_on if provide else None,
-    )
-
-
-def _tell(viewer: Viewer, request: Request, answer: _Answer, accepted: Accepted, grant: Grant | None) -> None:
-    entry = record(
-        "request_decided",
-        request,
-        f"account:{viewer.username}",
-        accepted.to_state,
-        {
-            "granted": [row.item.field for row in answer.granted],
-            "refused": {row.item.field: reason for row, reason in answer.refused},
-            "mode": answer.mode if answer.granted else None,
-            "articles": [accepted.article],
-        },
-        grant_id=grant.number if grant else None,
-    )
-    add_event(request, "answered", viewer, entry=entry, articles=[accepted.article], state=accepted.to_state)
-    notify(
-        request.requester_id,
-        "request_answered",
-        f"{request.number}",
-        account=Account.objects.filter(pk=request.created_by_id).first(),
-        params={"state": accepted.to_state, "grant": grant.number if grant else "", "round": request.round},
-    )
+def _late_faults(request: Request, answer: _Answer, rules: Regulation) -> list[Fault]:
+    """Access begins within the term of provision; what continues an older grant begins with its end."""
+    if request.renews_id is not None:
+        return []
+    terms = [due(one.key, clock.today(), rules) for one in rules.deadlines if one.met_by == PROVIDED]
+    late = [term for term in terms if answer.valid_from > term.due_on]
+    if not late:
+        return []
+    zh = f"最迟 {late[0].due_on} 起提供（依据：{late[0].article}）"
+    en = f"To be provided from {late[0].due_on} at the latest (rule: {late[0].article})"
+    return [_fault("valid_from", "provision_late", zh, en)]
 
 
 def _fault(name: str, code: str, zh: str, en: str) -> Fault:

@@ -1,31 +1,46 @@
 """The case page: one request with its timeline, its history, and what this viewer may do with it."""
 
-from datetime import date
+import msgspec
 
 from shuqiao.control import clock
 from shuqiao.control.accounts.access import Viewer
 from shuqiao.control.catalogue import labels as catalogue_labels
+from shuqiao.control.clocks.queries import clocks_of, next_clock
+from shuqiao.control.disputes.models import Dispute
 from shuqiao.control.organisations.queries import application_ref, department_ref
 from shuqiao.control.regulations.current import named
-from shuqiao.control.regulations.queries import article_ref, cited_text, clock_of, due
+from shuqiao.control.regulations.queries import article_ref
 from shuqiao.control.requests.access import access_request, sides_of
-from shuqiao.control.requests.actions import wanted_or_latest
-from shuqiao.control.requests.labels import event_label, state_label
-from shuqiao.control.requests.lists import (
-    conditions,
-    duty_option,
-    forecast,
-    grants_of,
-    reply_clock,
+from shuqiao.control.requests.actions import ANSWERS, DISPUTE, SUBMIT, WITHDRAW
+from shuqiao.control.requests.answering import wanted_or_latest
+from shuqiao.control.requests.forms import conditions, duty_option, forecast
+from shuqiao.control.requests.inputs import AnswerInput
+from shuqiao.control.requests.labels import state_label, step_label
+from shuqiao.control.requests.lists import grants_of
+from shuqiao.control.requests.models import DECIDED_PHASES, KIND, Proposal, Request, RequestEvent
+from shuqiao.control.requests.queries import (
+    ActionOffer,
+    CaseItem,
+    GivenField,
+    HistoryRow,
+    ProposedAnswer,
+    RequestCase,
 )
-from shuqiao.control.requests.models import Request, RequestEvent
-from shuqiao.control.requests.queries import CaseItem, HistoryRow, RequestCase, Step
+from shuqiao.control.requests.timeline import course_of, event_words
 from shuqiao.control.texts import Text
 from shuqiao.rules.procedures import latest_until, possible_actions
-from shuqiao.rules.regulation import SETTING, SYSTEM, Regulation
+from shuqiao.rules.regulation import PROPOSED, Phase, Regulation, Transition
 
-_ANSWERS = ("approve", "approve_part", "refuse")
-_DECIDED = ("approved", "partly_approved", "refused", "settled_no")
+SAVE = "save"
+_OWN_FORM = {*ANSWERS, SUBMIT, SAVE, WITHDRAW, DISPUTE}
+_FIELDS = {
+    "reason": GivenField("reason", Text("理由", "Reason"), "text"),
+    "result": GivenField("result", Text("结果", "Result"), "text"),
+    "received_on": GivenField(
+        "received_on", Text("收到书面申请的日期", "Day the written application was received"), "date"
+    ),
+    "consent": GivenField("consent", Text("对方已同意", "The other side agrees"), "yes"),
+}
 
 
 def request_case(viewer: Viewer, number: str) -> RequestCase:
@@ -33,19 +48,20 @@ def request_case(viewer: Viewer, number: str) -> RequestCase:
     request = access_request(viewer, number)
     rules = named(request.regulation)
     events = list(request.events.select_related("account", "department").order_by("occurred_at", "pk"))
-    sides = sides_of(viewer, request)
-    possible = {
-        step.action
-        for step in possible_actions(rules.procedure("request"), request.state, viewer.capabilities, sides)
-    }
-    can_answer = bool(possible.intersection(_ANSWERS))
+    possible = possible_actions(
+        rules.procedure(KIND), request.state, viewer.capabilities, sides_of(viewer, request)
+    )
+    actions = {step.action for step in possible}
+    clocks = tuple(one for one in clocks_of(KIND, [number]).get(number, ()) if one.state != "void")
     accepted = set(request.accepted_conditions)
     submitted_on = clock.legal_day(request.submitted_at) if request.submitted_at else None
     latest = latest_until(clock.today(), rules.period.maximum_months)
+    can_answer = bool(actions.intersection(ANSWERS))
     return RequestCase(
         key=request.pk,
         number=number,
         state=request.state,
+        phase=request.phase,
         state_label=state_label(rules.id, request.state),
         resource=request.resource_id,
         resource_code=request.resource.code,
@@ -54,31 +70,111 @@ def request_case(viewer: Viewer, number: str) -> RequestCase:
         provider=department_ref(request.provider),
         written_by=request.created_by.display_name,
         first_request=not _earlier_grants(request),
+        renews=request.renews_id or "",
         purpose=request.purpose,
         case_wording=request.case_wording,
         mode=request.mode,
         mode_label=catalogue_labels.label(catalogue_labels.MODES, request.mode),
         modes_offered=catalogue_labels.mode_labels(request.resource.modes),
         regulation=Text(rules.title.zh, rules.title.en),
+        regulation_ref=rules.id,
         duty=duty_option(request.duty) if request.duty else None,
         duty_confirmed=any(event.code == "duty_confirmed" for event in events),
+        duty_article=article_ref(rules.citations["own_duty"], rules.id),
         items=_items(request),
         applications=tuple(application_ref(one) for one in request.applications.order_by("-portal", "id")),
         accepted_conditions=tuple(one for one in conditions(rules.id) if one.key in accepted),
         wanted_until=request.wanted_until,
         submitted_at=request.submitted_at,
-        reply_clock=reply_clock(request),
-        provide_forecast=forecast(submitted_on, rules.id) if submitted_on else None,
-        steps=_steps(request, rules, events),
-        history=tuple(_history(event) for event in events),
+        form_received_on=request.form_received_on,
+        clocks=clocks,
+        running=next_clock(clocks) or (clocks[-1] if clocks else None),
+        provide_forecast=forecast(request.form_received_on or submitted_on, rules.id)
+        if submitted_on
+        else None,
+        steps=course_of(request, rules, events, clocks),
+        history=tuple(_history(event, rules.id) for event in events),
         grants=tuple(grants_of([number]).get(number, ())),
+        disputes=_disputes(number),
+        must_share=request.must_share,
         answer_note=request.answer_note,
         max_valid_until=wanted_or_latest(request, latest),
+        proposals=_proposals(viewer, request, rules),
+        offers=_offers(possible, rules),
         can_answer=can_answer,
+        proposes=any(step.proposes for step in possible if step.action in ANSWERS),
+        prints_form=_wants_paper(request, rules),
         answer_refusal=None if can_answer else _why_no_answer(request, rules),
-        can_withdraw="withdraw" in possible,
-        can_dispute="dispute" in possible,
+        can_withdraw=WITHDRAW in actions,
+        can_dispute=DISPUTE in actions,
     )
+
+
+def _disputes(number: str) -> tuple[str, ...]:
+    found = Dispute.objects.filter(case_kind=KIND, case_number=number).order_by("opened_at")
+    return tuple(found.values_list("number", flat=True))
+
+
+def _offers(possible: tuple[Transition, ...], rules: Regulation) -> tuple[ActionOffer, ...]:
+    """The steps that need no form of their own; what they ask for stands in the file."""
+    return tuple(
+        ActionOffer(
+            step.action,
+            Text(step.zh, step.en),
+            tuple(_FIELDS[one] for one in step.requires if one in _FIELDS),
+            article_ref(step.article, rules.id),
+        )
+        for step in possible
+        if step.action not in _OWN_FORM
+    )
+
+
+def _wants_paper(request: Request, rules: Regulation) -> bool:
+    """Whether the regulation waits for a written application: then the form is to be printed and sent."""
+    steps = rules.procedure(KIND).transitions
+    return any("received_on" in step.requires for step in steps) and request.phase != Phase.DRAFT.value
+
+
+def _proposals(viewer: Viewer, request: Request, rules: Regulation) -> tuple[ProposedAnswer, ...]:
+    """Proposed answers, for the provider only: they are its own deliberation until they go out."""
+    if viewer.department.code != request.provider_id:
+        return ()
+    names = {row.item.field: Text(row.item.zh, row.item.en) for row in request.items.select_related("item")}
+    found = request.proposals.select_related("proposed_by").order_by("-proposed_at")
+    return tuple(_proposal(one, names, rules) for one in found)
+
+
+def _proposal(given: Proposal, names: dict[str, Text], rules: Regulation) -> ProposedAnswer:
+    answer = msgspec.convert(given.answer, AnswerInput)
+    refused = tuple(
+        (names[field], answer.refusal_reasons.get(field) or answer.refusal_reason)
+        for field, agreed in answer.decisions.items()
+        if not agreed and field in names
+    )
+    return ProposedAnswer(
+        label=step_label(rules.id, given.action, "", ""),
+        by=given.proposed_by.display_name,
+        at=given.proposed_at,
+        granted=tuple(
+            names[field] for field, agreed in answer.decisions.items() if agreed and field in names
+        ),
+        refused=refused,
+        mode=catalogue_labels.label(catalogue_labels.MODES, answer.mode),
+        valid_from=answer.valid_from,
+        valid_until=answer.valid_until,
+        note=answer.note,
+        outcome=given.outcome,
+        outcome_label=_OUTCOMES[given.outcome],
+        reason=given.reason,
+    )
+
+
+_OUTCOMES = {
+    "pending": Text("待审核", "Awaiting confirmation"),
+    "confirmed": Text("已审核", "Confirmed"),
+    "sent_back": Text("已退回", "Sent back"),
+    "dropped": Text("已失效", "Dropped"),
+}
 
 
 def _earlier_grants(request: Request) -> bool:
@@ -102,138 +198,25 @@ def _items(request: Request) -> tuple[CaseItem, ...]:
 
 
 def _why_no_answer(request: Request, rules: Regulation) -> Text:
-    if request.state in _DECIDED or request.state == "withdrawn":
+    if request.phase in (*DECIDED_PHASES, Phase.CLOSED.value):
         name = state_label(rules.id, request.state)
         return Text(f"此申请已是“{name.zh}”", f"This request is already: {name.en}")
+    steps = [step for step in rules.procedure(KIND).transitions if request.state in step.from_states]
+    if any(step.to_state == PROPOSED for step in steps):
+        return Text("答复意见已提交，待分管领导审核", "An answer is proposed and awaits the leader in charge")
+    if any("received_on" in step.requires for step in steps):
+        return Text(
+            "收到并登记书面申请后方可答复", "It can be answered once the written application is recorded"
+        )
     provider = request.provider
     return Text(f"由{provider.name_zh}的审核人员答复", f"Answered by the reviewers of {provider.name_en}")
 
 
-def _history(event: RequestEvent) -> HistoryRow:
-    who = event.account.display_name if event.account else ""
+def _history(event: RequestEvent, regulation: str) -> HistoryRow:
     return HistoryRow(
         at=event.occurred_at,
-        label=event_label(event.code),
-        by=who,
+        label=event_words(event, regulation),
+        by=event.account.display_name if event.account else "",
         entry=str(event.entry_id) if event.entry_id else None,
-    )
-
-
-def _steps(request: Request, rules: Regulation, events: list[RequestEvent]) -> tuple[Step, ...]:
-    """Draw the course of the request: what is done, what runs, what lies ahead, and the way of a dispute."""
-    happened = {event.code: event for event in events}
-    return (
-        _event_step("submitted", Text("提交申请", "Submission"), happened.get("submitted"), "35(1)", rules),
-        _event_step(
-            "duty", Text("职权核对", "Check of the duty"), happened.get("duty_confirmed"), "4(1)", rules
-        ),
-        _reply_step(request, rules, happened.get("answered")),
-        _provide_step(request, rules),
-        _use_step(request, rules),
-        *_dispute_steps(request, rules),
-    )
-
-
-def _event_step(key: str, label: Text, event: RequestEvent | None, article: str, rules: Regulation) -> Step:
-    return Step(
-        key=key,
-        label=label,
-        status="done" if event else "ahead",
-        detail=None,
-        at=event.occurred_at if event else None,
-        by=event.account.display_name if event and event.account else "",
-        due_on=None,
-        clock=None,
-        article=cited_text(article, rules.id),
-        start_rule=None,
-    )
-
-
-def _reply_step(request: Request, rules: Regulation, answered: RequestEvent | None) -> Step:
-    deadline = rules.deadline("reply")
-    settled = deadline.starts_article == SETTING or rules.start_day_article == SETTING
-    decided = request.state in _DECIDED
-    counting = Text(
-        "起算：提交次日。条文未定，此为平台设定",
-        "Counted from the day after submission: the text leaves it open, the platform has settled it",
-    )
-    return Step(
-        key="reply",
-        label=Text("答复", "Reply"),
-        status="done" if decided else ("ahead" if request.state in ("draft", "withdrawn") else "current"),
-        detail=state_label(rules.id, request.state) if decided else None,
-        at=request.decided_at,
-        by=answered.account.display_name if answered and answered.account else "",
-        due_on=request.reply_due_on,
-        clock=reply_clock(request),
-        article=cited_text(deadline.article, rules.id),
-        start_rule=counting if settled else None,
-    )
-
-
-def _provide_step(request: Request, rules: Regulation) -> Step:
-    """Access opens with the approval itself, so provision is done when the answer is."""
-    deadline = rules.deadline("provide")
-    provided = request.state in ("approved", "partly_approved")
-    starts_on = clock.legal_day(request.decided_at) if request.decided_at else clock.today()
-    term = due("provide", starts_on, rules)
-    detail = Text(
-        f"若今天同意，最迟 {term.due_on:%m-%d} 提供", f"If approved today: to be provided by {term.due_on}"
-    )
-    return Step(
-        key="provide",
-        label=Text("提供", "Provision"),
-        status="done" if provided else "ahead",
-        detail=Text("同意即开通", "Opened with the approval") if provided else detail,
-        at=request.decided_at if provided else None,
-        by="",
-        due_on=term.due_on,
-        clock=clock_of(term, done_on=starts_on) if provided else None,
-        article=cited_text(deadline.article, rules.id),
-        start_rule=None,
-    )
-
-
-def _use_step(request: Request, rules: Regulation) -> Step:
-    until = _last_day(request)
-    words = Text(f"至 {until}，期满自动停用", f"Until {until}, then it ends by itself") if until else None
-    return Step(
-        key="use",
-        label=Text("使用", "Use"),
-        status="current" if until and until >= clock.today() else ("done" if until else "ahead"),
-        detail=words or Text("每次调用先留痕后应答", "Every call is recorded before it is answered"),
-        at=None,
-        by="",
-        due_on=until,
-        clock=None,
-        article=cited_text("30(1)", rules.id),
-        start_rule=None,
-    )
-
-
-def _last_day(request: Request) -> date | None:
-    grants = request.resource.grants.filter(request_number=request.number)
-    return grants.order_by("-valid_until").values_list("valid_until", flat=True).first()
-
-
-def _dispute_steps(request: Request, rules: Regulation) -> tuple[Step, ...]:
-    negotiating = request.state == "negotiation"
-    ahead = (step for step in rules.procedure("dispute").transitions if step.by != {SYSTEM})
-    return tuple(
-        Step(
-            key=given.action,
-            label=Text(given.zh, given.en),
-            status="current" if negotiating and place == 0 else "dispute",
-            detail=None,
-            at=request.escalated_at if negotiating and place == 0 else None,
-            by="",
-            due_on=None,
-            clock=None,
-            article=cited_text(given.article, rules.id),
-            start_rule=Text(
-                f"仅在不答复或不予共享时启动（{article_ref(given.article, rules.id).cite.zh}）",
-                "Begins only where a request is not answered or refused",
-            ),
-        )
-        for place, given in enumerate(ahead)
+        reason=event.params.get("reason", ""),
     )

@@ -4,15 +4,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
+from shuqiao.control import clock
 from shuqiao.control.accounts.access import Fault, Viewer
 from shuqiao.control.catalogue.models import Item, Resource
-from shuqiao.control.grants.models import Grant, GrantState
+from shuqiao.control.grants.models import ENDED, IN_USE, Grant
 from shuqiao.control.organisations.models import Application, Duty
 from shuqiao.control.texts import Text
 
 MAX_PURPOSE_CHARS = 200
 MAX_REASON_CHARS = 200
 MAX_WORDING_CHARS = 100
+MAX_TEXT_CHARS = 500
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,8 @@ class RequestInput:
     applications: tuple[str, ...] = ()
     accepted_conditions: tuple[str, ...] = ()
     wanted_until: date | None = None
+    # The grant whose continuation is asked for.
+    renews: str = ""
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,54 @@ class AnswerInput:
 
 
 @dataclass(frozen=True)
+class StepInput:
+    """What a step without a form of its own brings, by the words of the regulation file.
+
+    `received_on` is the day on which a written application came in; `consent` that the other side agrees.
+    """
+
+    reason: str = ""
+    result: str = ""
+    received_on: date | None = None
+    consent: bool = False
+
+    def words(self) -> dict[str, object]:
+        """What is given, as the rules ask for it."""
+        return {
+            "reason": self.reason,
+            "result": self.result,
+            "received_on": self.received_on,
+            "consent": self.consent,
+        }
+
+    def facts(self) -> dict[str, object]:
+        """What of it the audit entry says besides the reason."""
+        found: dict[str, object] = {}
+        if self.result:
+            found["result"] = self.result
+        if self.received_on:
+            found["received_on"] = self.received_on.isoformat()
+        return found
+
+    def params(self) -> dict[str, str]:
+        """What of it the history shows."""
+        return {name: str(value) for name, value in self.words().items() if value}
+
+    def faults(self, submitted_on: date) -> tuple[Fault, ...]:
+        """A written application comes in neither before the request was made nor in the future."""
+        faults = [
+            _fault(name, "too_long", f"不超过 {MAX_TEXT_CHARS} 字", f"At most {MAX_TEXT_CHARS} characters")
+            for name in ("reason", "result")
+            if len(getattr(self, name)) > MAX_TEXT_CHARS
+        ]
+        if self.received_on and not submitted_on <= self.received_on <= clock.today():
+            zh = f"收到日期须在 {submitted_on} 至 {clock.today()} 之间"
+            en = f"It was received between {submitted_on} and {clock.today()}"
+            faults.append(_fault("received_on", "date_impossible", zh, en))
+        return tuple(faults)
+
+
+@dataclass(frozen=True)
 class Checked:
     """A request's input after the look-ups: only what exists and may be asked for is left."""
 
@@ -59,6 +111,7 @@ class Checked:
     duty: Duty | None
     applications: tuple[Application, ...]
     faults: tuple[Fault, ...]
+    renews: str | None = None
 
 
 def check_input(viewer: Viewer, given: RequestInput, resource: Resource) -> Checked:
@@ -76,7 +129,18 @@ def check_input(viewer: Viewer, given: RequestInput, resource: Resource) -> Chec
     if len(applications) != len(set(given.applications)):
         zh, en = "所选应用不是本部门的有效应用", "Not an active application of yours"
         faults.append(_fault("applications", "application_unknown", zh, en))
-    return Checked(tuple(items), duty, applications, tuple(faults))
+    renews = _renewable(viewer, given)
+    if given.renews and renews is None:
+        zh, en = "要续期的授权已不在使用", "The grant to be renewed is no longer in use"
+        faults.append(_fault("renews", "grant_ended", zh, en))
+    return Checked(tuple(items), duty, applications, tuple(faults), renews)
+
+
+def _renewable(viewer: Viewer, given: RequestInput) -> str | None:
+    """The grant to be renewed: the department's own, of this entry, and not ended."""
+    own = Grant.objects.filter(consumer_id=viewer.department.code, resource_id=given.resource)
+    found = own.exclude(phase=ENDED).filter(number=given.renews)
+    return found.values_list("number", flat=True).first() if given.renews else None
 
 
 def _check_items(given: RequestInput, resource: Resource) -> tuple[list[tuple[Item, str]], list[Fault]]:
@@ -119,7 +183,7 @@ def covering_grant(viewer: Viewer, given: RequestInput, today: date) -> str | No
         consumer_id=viewer.department.code,
         resource_id=given.resource,
         mode=given.mode,
-        state=GrantState.ACTIVE,
+        phase=IN_USE,
         valid_from__lte=today,
         valid_until__gte=given.wanted_until or today,
     ).prefetch_related("applications"):

@@ -1,158 +1,175 @@
 """Filling the pages of requests: the form, a department's own list, and the inbox."""
 
 from collections.abc import Iterable
-from datetime import date
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery
 
-from shuqiao.control import clock
 from shuqiao.control.accounts.access import NotFound, Viewer
 from shuqiao.control.accounts.capabilities import Capability
 from shuqiao.control.catalogue import labels as catalogue_labels
-from shuqiao.control.catalogue.models import Resource
-from shuqiao.control.catalogue.queries import access_resource, item_row
+from shuqiao.control.clocks.models import Clock, ClockState
+from shuqiao.control.clocks.queries import CaseClock, clocks_of, next_clock
 from shuqiao.control.grants.models import Grant
-from shuqiao.control.organisations.models import Application, Duty
 from shuqiao.control.organisations.queries import (
     DepartmentRef,
-    application_ref,
-    department_ref,
     department_refs,
 )
 from shuqiao.control.regulations.current import named, regulation
-from shuqiao.control.regulations.queries import (
-    Clock,
-    article_ref,
-    clock_of,
-    due,
-)
+from shuqiao.control.requests.actions import WITHDRAW
 from shuqiao.control.requests.labels import state_label
-from shuqiao.control.requests.models import STATES, Request
+from shuqiao.control.requests.models import DECIDED_PHASES, KIND, OPEN_PHASES, Request, RequestItem
 from shuqiao.control.requests.queries import (
-    Condition,
-    DraftItem,
-    DutyOption,
-    Forecast,
-    RequestForm,
     RequestList,
     RequestRow,
 )
 from shuqiao.control.texts import Text
+from shuqiao.rules.procedures import possible_actions
+from shuqiao.rules.regulation import PROVIDER, REQUESTER, Phase, Regulation
 
 PAGE_SIZE = 20
-
-
-def request_form(viewer: Viewer, resource_id: str) -> RequestForm:
-    """Return what the request form of an entry needs, with the viewer's saved draft where there is one."""
-    resource = access_resource(viewer, resource_id)
-    if not viewer.can(Capability.REQUEST_SUBMIT) or resource.department_id == viewer.department.code:
-        raise NotFound
-    draft = Request.objects.filter(created_by_id=viewer.account_id, resource=resource, state="draft").first()
-    return _form(viewer, resource, draft)
-
-
-def _form(viewer: Viewer, resource: Resource, draft: Request | None) -> RequestForm:
-    chosen = dict(draft.items.values_list("item__field", "reason")) if draft else {}
-    own = Application.objects.filter(department_id=viewer.department.code, active=True)
-    duties = Duty.objects.filter(department_id=viewer.department.code).order_by("number")
-    picked = draft.applications.order_by("id").values_list("id", flat=True) if draft else ()
-    rows = [item_row(item, resource.record_key) for item in resource.items.all()]
-    return RequestForm(
-        draft=draft.pk if draft else None,
-        resource=resource.id,
-        resource_code=resource.code,
-        resource_name=Text(resource.name_zh, resource.name_en),
-        provider=department_ref(resource.department),
-        article=article_ref(resource.article),
-        modes=catalogue_labels.mode_labels(resource.modes),
-        mode=draft.mode if draft else resource.modes[0],
-        items=tuple(DraftItem(row, row.field in chosen, chosen.get(row.field, "")) for row in rows),
-        duties=tuple(duty_option(duty) for duty in duties),
-        duty=draft.duty_id if draft else None,
-        purpose=draft.purpose if draft else "",
-        case_wording=draft.case_wording if draft else "",
-        applications=tuple(application_ref(application) for application in own.order_by("-portal", "id")),
-        chosen_applications=tuple(picked),
-        conditions=conditions(regulation().id),
-        accepted_conditions=tuple(draft.accepted_conditions) if draft else (),
-        max_period_months=regulation().period.maximum_months,
-        wanted_until=draft.wanted_until if draft else None,
-        forecast=forecast(clock.today(), regulation().id),
-    )
-
-
-def duty_option(duty: Duty) -> DutyOption:
-    """Show a registered duty."""
-    return DutyOption(duty.pk, duty.number, Text(duty.text_zh, duty.text_en), duty.ground)
-
-
-def conditions(regulation_id: str) -> tuple[Condition, ...]:
-    """Return the conditions of use of a regulation."""
-    rules = named(regulation_id)
-    return tuple(
-        Condition(given.key, Text(given.zh, given.en), article_ref(given.article, rules.id))
-        for given in rules.conditions
-    )
-
-
-def forecast(submitted_on: date, regulation_id: str) -> Forecast:
-    """Return the latest days of reply and of provision for a request submitted on a day (REQ-15)."""
-    rules = named(regulation_id)
-    reply = due("reply", submitted_on, rules)
-    provide = due("provide", reply.due_on, rules)
-    article = article_ref(rules.deadline("reply").article, rules.id)
-    return Forecast(reply.due_on, provide.due_on, reply.provisional or provide.provisional, article)
+VOID = ClockState.VOID.value
 
 
 def my_requests(viewer: Viewer, state: str = "", page: int = 1) -> RequestList:
     """Return the requests of the viewer's department, newest change first; drafts only one's own."""
     if not (viewer.can(Capability.REQUEST_SUBMIT) or viewer.can(Capability.AUDIT_VIEW)):
         raise NotFound
-    visible = ~Q(state="draft") | Q(created_by_id=viewer.account_id)
-    found = Request.objects.filter(visible, requester_id=viewer.department.code)
-    return _list(found, state, page, ("-changed_at", "-pk"))
+    every = Request.objects.filter(requester_id=viewer.department.code)
+    counts = _counts(every.exclude(phase=Phase.DRAFT.value))
+    drafts = every.filter(phase=Phase.DRAFT.value, created_by_id=viewer.account_id)
+    counts = _counts(drafts) + counts
+    found = every.filter(~Q(phase=Phase.DRAFT.value) | Q(created_by_id=viewer.account_id))
+    return _list([found.order_by("-changed_at", "-pk")], counts, state, page)
 
 
 def inbox(viewer: Viewer, state: str = "", page: int = 1) -> RequestList:
-    """Return the requests for the information of the viewer's department, nearest due date first (REQ-08)."""
-    if not viewer.can(Capability.REQUEST_ANSWER):
+    """Return the requests for the information of the viewer's department (REQ-08).
+
+    Those that wait come first, the nearest due date at the top; then the others, newest change first.
+    """
+    if not (viewer.can(Capability.REQUEST_ANSWER) or viewer.can(Capability.ANSWER_CONFIRM)):
         raise NotFound
     found = Request.objects.filter(provider_id=viewer.department.code, submitted_at__isnull=False)
-    return _list(found, state, page, ("decided_at", "reply_due_on", "pk"))
+    counts = _counts(found.exclude(phase=Phase.DRAFT.value))
+    waiting = by_due_day(found.filter(phase__in=OPEN_PHASES))
+    rest = found.filter(phase__in=[*DECIDED_PHASES, Phase.CLOSED.value]).order_by("-changed_at", "-pk")
+    return _list([waiting, rest], counts, state, page)
 
 
-def _list(found: QuerySet[Request], state: str, page: int, order: tuple[str, ...]) -> RequestList:
-    counts = dict(found.values_list("state").annotate(count=Count("pk")).order_by())
-    chosen = found.filter(state=state) if state in STATES else found
-    total = counts.get(state, 0) if state in STATES else sum(counts.values())
+def by_due_day(found: QuerySet[Request]) -> QuerySet[Request]:
+    """Order requests by the last day of the term that runs in them; those without one come last."""
+    running = Clock.objects.filter(kind=KIND, number=OuterRef("number"), ended_on=None)
+    due_on = Subquery(running.order_by("due_on").values("due_on")[:1])
+    return found.annotate(due_on=due_on).order_by(F("due_on").asc(nulls_last=True), "pk")
+
+
+def waiting_for(viewer: Viewer) -> Q:
+    """Those requests in which the viewer is the one who must act, by the regulations they stand under."""
+    own, sides = viewer.department.code, {"provider_id": PROVIDER, "requester_id": REQUESTER}
+    found = Q(pk__in=[])
+    waiting = Request.objects.filter(phase__in=OPEN_PHASES).order_by()
+    for name in waiting.values_list("regulation", flat=True).distinct():
+        rules = named(name)
+        for column, side in sides.items():
+            states = _states_to_act(rules, side, viewer.capabilities)
+            if states:
+                found |= Q(**{column: own}, regulation=rules.id, state__in=states)
+    return found & Q(phase__in=OPEN_PHASES)
+
+
+def _states_to_act(rules: Regulation, side: str, capabilities: frozenset[str]) -> list[str]:
+    """The open states in which a side has something to do; taking the request back is no duty."""
+    procedure = rules.procedure(KIND)
+    return [
+        state.key
+        for state in procedure.states
+        if state.phase.value in OPEN_PHASES
+        and any(
+            step.action != WITHDRAW and step.to_state != state.key
+            for step in possible_actions(procedure, state.key, capabilities, frozenset({side}))
+        )
+    ]
+
+
+_Counts = list[tuple[str, str, int]]
+
+
+def _counts(found: QuerySet[Request]) -> _Counts:
+    """How many requests there are of each phase and state."""
+    rows = found.order_by().values_list("phase", "state").annotate(count=Count("pk"))
+    return [(phase, state, count) for phase, state, count in rows]
+
+
+def _list(parts: list[QuerySet[Request]], counts: _Counts, state: str, page: int) -> RequestList:
+    """A page out of several parts that follow each other, all of one state where it is asked for."""
+    phases = {key: phase for phase, key, _ in counts}
+    chosen = state if state in phases else ""
+    if chosen:
+        parts = [part.filter(phase=phases[chosen], state=chosen) for part in parts]
+    total = sum(count for _, key, count in counts if chosen in ("", key))
     pages = max(1, -(-total // PAGE_SIZE))
     number = max(1, min(page, pages))
-    window = chosen.order_by(*order)[(number - 1) * PAGE_SIZE : number * PAGE_SIZE]
-    rules = regulation()
     return RequestList(
-        rows=request_rows(window),
+        rows=_window(parts, (number - 1) * PAGE_SIZE),
         total=total,
         page=number,
         pages=pages,
-        state=state if state in STATES else "",
-        counts=tuple(
-            (one.key, Text(one.zh, one.en), counts[one.key])
-            for one in rules.procedure("request").states
-            if counts.get(one.key)
-        ),
+        state=chosen,
+        counts=_tabs(counts),
     )
+
+
+def _window(parts: list[QuerySet[Request]], offset: int) -> tuple[RequestRow, ...]:
+    if len(parts) == 1:
+        return request_rows(parts[0][offset : offset + PAGE_SIZE])
+    first = parts[0].count()
+    rows = request_rows(parts[0][offset : offset + PAGE_SIZE]) if offset < first else ()
+    left = PAGE_SIZE - len(rows)
+    after = max(0, offset - first)
+    return rows + (request_rows(parts[1][after : after + left]) if left else ())
+
+
+def _tabs(counts: _Counts) -> tuple[tuple[str, Text, int], ...]:
+    """Name the states in the order of the procedure; those of another version are named by it."""
+    rules = regulation()
+    known = [state.key for state in rules.procedure(KIND).states]
+    totals: dict[str, int] = {}
+    for _, key, count in counts:
+        totals[key] = totals.get(key, 0) + count
+    order = [*(key for key in known if key in totals), *sorted(totals.keys() - set(known))]
+    return tuple((key, _name_of(key, known, rules.id), totals[key]) for key in order)
+
+
+def _name_of(state: str, known: list[str], regulation_id: str) -> Text:
+    if state in known:
+        return state_label(regulation_id, state)
+    older = Request.objects.filter(state=state).values_list("regulation", flat=True).first()
+    return state_label(older or regulation_id, state)
 
 
 def request_rows(found: QuerySet[Request]) -> tuple[RequestRow, ...]:
-    """Show requests as rows: three queries, however many they are."""
+    """Show requests as rows: five queries, however many they are."""
+    requests = list(found.select_related("resource"))
+    if not requests:
+        return ()
     departments = department_refs()
-    counted = found.select_related("resource").annotate(
-        asked=Count("items", distinct=True),
-        given=Count("items", filter=Q(items__granted=True), distinct=True),
+    numbers = [one.number for one in requests if one.number]
+    grants, clocks = grants_of(numbers), clocks_of(KIND, numbers)
+    items = RequestItem.objects.filter(request__in=[one.pk for one in requests]).order_by()
+    counted = items.values_list("request").annotate(
+        asked=Count("pk"), given=Count("pk", filter=Q(granted=True))
     )
-    requests = list(counted)
-    grants = grants_of(request.number for request in requests)
-    return tuple(_row(request, departments, grants) for request in requests)
+    counts = {key: (asked, given) for key, asked, given in counted}
+    return tuple(
+        _row(
+            one,
+            departments,
+            grants.get(one.number or "", []),
+            main_clock(clocks.get(one.number or "", ())),
+            counts.get(one.pk, (0, 0)),
+        )
+        for one in requests
+    )
 
 
 def grants_of(numbers: Iterable[str | None]) -> dict[str, list[str]]:
@@ -164,8 +181,20 @@ def grants_of(numbers: Iterable[str | None]) -> dict[str, list[str]]:
     return found
 
 
-def _row(request: Request, departments: dict[str, DepartmentRef], grants: dict[str, list[str]]) -> RequestRow:
-    held = grants.get(request.number or "", [])
+def main_clock(clocks: Iterable[CaseClock]) -> CaseClock | None:
+    """The clock a list shows: the one that runs, or the last that was met."""
+    kept = tuple(clocks)
+    met = [one for one in kept if not one.is_open and one.state != VOID]
+    return next_clock(kept) or (met[-1] if met else None)
+
+
+def _row(
+    request: Request,
+    departments: dict[str, DepartmentRef],
+    grants: list[str],
+    running: CaseClock | None,
+    counts: tuple[int, int],
+) -> RequestRow:
     return RequestRow(
         key=request.pk,
         number=request.number or "",
@@ -173,23 +202,17 @@ def _row(request: Request, departments: dict[str, DepartmentRef], grants: dict[s
         resource_name=Text(request.resource.name_zh, request.resource.name_en),
         requester=departments[request.requester_id],
         provider=departments[request.provider_id],
-        item_count=int(getattr(request, "asked", 0)),
-        granted_count=int(getattr(request, "given", 0)),
+        item_count=counts[0],
+        granted_count=counts[1],
         mode=request.mode,
         mode_label=catalogue_labels.label(catalogue_labels.MODES, request.mode),
         purpose=request.purpose,
         state=request.state,
+        phase=request.phase,
         state_label=state_label(request.regulation, request.state),
+        regulation=request.regulation,
         submitted_at=request.submitted_at,
-        clock=reply_clock(request),
-        grant=held[-1] if held else None,
+        clock=running.shown if running else None,
+        clock_label=running.label if running else None,
+        grant=grants[-1] if grants else None,
     )
-
-
-def reply_clock(request: Request) -> Clock | None:
-    """Show the term for the reply: running, overdue, or as it stood when the answer was given."""
-    if request.submitted_at is None or request.state == "withdrawn":
-        return None
-    reply = due("reply", clock.legal_day(request.submitted_at), named(request.regulation))
-    done_on = clock.legal_day(request.decided_at) if request.decided_at else None
-    return clock_of(reply, done_on=done_on)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from shuqiao.control.catalogue.queries import ItemRow
+from shuqiao.control.clocks.queries import CaseClock
 from shuqiao.control.organisations.queries import ApplicationRef, DepartmentRef
 from shuqiao.control.regulations.queries import ArticleRef, ArticleText, Clock
 from shuqiao.control.texts import Text
@@ -30,12 +31,29 @@ class Condition:
 
 @dataclass(frozen=True)
 class Forecast:
-    """Latest days if the request were submitted today."""
+    """Latest days if the request were submitted today (REQ-15).
+
+    `from_receipt` says that the term begins with the written application instead. `provide_due_on` is None
+    where access opens with the approval and the text sets no term.
+    """
 
     reply_due_on: date
-    provide_due_on: date
+    reply_days: int
+    provide_due_on: date | None
     provisional: bool
+    from_receipt: bool
     article: ArticleRef
+    provide_article: ArticleRef | None
+
+
+@dataclass(frozen=True)
+class WayOf:
+    """How what a draft asks for would be dealt with (at once, by review, not at all), and what decides it."""
+
+    kind: str
+    article: ArticleRef
+    because: str
+    items: tuple[Text, ...]
 
 
 @dataclass(frozen=True)
@@ -71,6 +89,8 @@ class RequestForm:
     max_period_months: int
     wanted_until: date | None
     forecast: Forecast
+    way: WayOf
+    renews: str
 
 
 @dataclass(frozen=True)
@@ -89,15 +109,18 @@ class RequestRow:
     mode_label: Text
     purpose: str
     state: str
+    phase: str
     state_label: Text
+    regulation: str
     submitted_at: datetime | None
     clock: Clock | None
+    clock_label: Text | None
     grant: str | None
 
 
 @dataclass(frozen=True)
 class RequestList:
-    """A page of requests with the count of every state for the tabs."""
+    """A page of requests with the count of every state for the tabs, in the words of the files."""
 
     rows: tuple[RequestRow, ...]
     total: int
@@ -143,15 +166,54 @@ class HistoryRow:
     label: Text
     by: str
     entry: str | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class GivenField:
+    """A field that a step asks for, with its words: `kind` is text, date or yes."""
+
+    key: str
+    label: Text
+    kind: str
+
+
+@dataclass(frozen=True)
+class ActionOffer:
+    """A step this viewer may take from a page, in the regulation's words, with the fields it asks for."""
+
+    action: str
+    label: Text
+    fields: tuple[GivenField, ...]
+    article: ArticleRef
+
+
+@dataclass(frozen=True)
+class ProposedAnswer:
+    """An answer that waits for confirmation: what it would give and refuse, by whom, and how it ended."""
+
+    label: Text
+    by: str
+    at: datetime
+    granted: tuple[Text, ...]
+    refused: tuple[tuple[Text, str], ...]
+    mode: Text
+    valid_from: date | None
+    valid_until: date | None
+    note: str
+    outcome: str
+    outcome_label: Text
+    reason: str
 
 
 @dataclass(frozen=True)
 class RequestCase:
-    """Everything the case page shows to this viewer; the `can_…` fields decide what it offers."""
+    """Everything the case page shows to this viewer; `offers` and `can_…` decide what it offers."""
 
     key: int
     number: str
     state: str
+    phase: str
     state_label: Text
     resource: str
     resource_code: str
@@ -160,27 +222,38 @@ class RequestCase:
     provider: DepartmentRef
     written_by: str
     first_request: bool
+    renews: str
     purpose: str
     case_wording: str
     mode: str
     mode_label: Text
     modes_offered: tuple[tuple[str, Text], ...]
     regulation: Text
+    regulation_ref: str
     duty: DutyOption | None
     duty_confirmed: bool
+    duty_article: ArticleRef
     items: tuple[CaseItem, ...]
     applications: tuple[ApplicationRef, ...]
     accepted_conditions: tuple[Condition, ...]
     wanted_until: date | None
     submitted_at: datetime | None
-    reply_clock: Clock | None
+    form_received_on: date | None
+    clocks: tuple[CaseClock, ...]
+    running: CaseClock | None
     provide_forecast: Forecast | None
     steps: tuple[Step, ...]
     history: tuple[HistoryRow, ...]
     grants: tuple[str, ...]
+    disputes: tuple[str, ...]
+    must_share: str
     answer_note: str
     max_valid_until: date
+    proposals: tuple[ProposedAnswer, ...]
+    offers: tuple[ActionOffer, ...]
     can_answer: bool
+    proposes: bool
+    prints_form: bool
     answer_refusal: Text | None
     can_withdraw: bool
     can_dispute: bool

@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass
 
-from django.db.models import Count, Q
+from django.db.models import Q
 
 from shuqiao.control import clock
 from shuqiao.control.accounts.access import Viewer
-from shuqiao.control.grants.access import grants_visible
-from shuqiao.control.grants.models import GrantState
-from shuqiao.control.requests.access import requests_visible
+from shuqiao.control.accounts.capabilities import Capability
+from shuqiao.control.clocks.models import Clock
+from shuqiao.control.grants.models import IN_USE, Grant
+from shuqiao.control.requests.models import KIND, OPEN_PHASES, Request
+from shuqiao.rules.regulation import Phase
 
 
 @dataclass(frozen=True)
@@ -22,13 +24,18 @@ class Badges:
 
 
 def badges(viewer: Viewer) -> Badges:
-    """Count what waits: two queries."""
+    """Count what waits: one indexed query for each count that the viewer's role has a link for."""
     own = viewer.department.code
-    received = Q(provider_id=own, state__in=["submitted", "negotiation"])
-    counts = requests_visible(viewer).aggregate(
-        to_answer=Count("pk", filter=received),
-        overdue=Count("pk", filter=received & Q(reply_due_on__lt=clock.today())),
-        own_open=Count("pk", filter=Q(requester_id=own, state__in=["draft", "submitted", "negotiation"])),
+    answers, asks = viewer.can(Capability.REQUEST_ANSWER), viewer.can(Capability.REQUEST_SUBMIT)
+    received = Request.objects.filter(provider_id=own, phase__in=OPEN_PHASES)
+    late = Clock.objects.filter(holder_id=own, ended_on=None, due_on__lt=clock.today(), kind=KIND)
+    mine = Request.objects.filter(requester_id=own)
+    own_open = Q(phase__in=OPEN_PHASES) | Q(phase=Phase.DRAFT.value, created_by_id=viewer.account_id)
+    uses = viewer.can(Capability.GRANT_USE) or viewer.can(Capability.GRANT_REVOKE)
+    grants = Grant.objects.filter(phase=IN_USE)
+    return Badges(
+        to_answer=received.count() if answers else 0,
+        overdue=late.count() if answers else 0,
+        own_open=mine.filter(own_open).count() if asks else 0,
+        grants=grants.filter(Q(provider_id=own) | Q(consumer_id=own)).count() if uses else 0,
     )
-    active = grants_visible(viewer).filter(state=GrantState.ACTIVE).count()
-    return Badges(counts["to_answer"], counts["overdue"], counts["own_open"], active)
