@@ -112,6 +112,24 @@ def test_the_spool_file_does_not_hold_keys_in_clear(spool: Spool, tmp_path: Path
     assert Cover(tmp_path / "keys" / "cover.key").show(state.position.cursor) == number
 
 
+def test_going_back_drops_a_batch_and_those_behind_it_and_keeps_what_came_before(spool: Spool) -> None:
+    start = spool.state(RESOURCE)
+    spool.store(RESOURCE, [batch(1)], FULL, [Seen(b"a", "t")], now=1.0)
+    later = Position("m1", "changes", None, "2026-11-22 00:00:01.000000")
+    spool.store(RESOURCE, [batch(2), batch(3)], later, [Seen(b"b", "t"), Seen(b"c", "t")], now=2.0)
+    assert spool.rewind(RESOURCE, 3)
+    state = spool.state(RESOURCE)
+    assert state is not None
+    assert (state.position, state.next) == (FULL, Number(8, 3))
+    assert spool.unseen(RESOURCE, [b"a", b"b", b"c"]) == [False, True, True]
+    assert [b.sequence for b in spool.unsent(RESOURCE, 10)] == [1, 2]
+    assert spool.rewind(RESOURCE, 1)
+    state = spool.state(RESOURCE)
+    assert start is not None and state is not None
+    assert (state.position, state.next) == (start.position, Number(9, 1))
+    assert not spool.rewind(RESOURCE, 7)
+
+
 def test_every_new_beginning_is_a_later_generation(spool: Spool) -> None:
     for asked, got in ((7, 8), (3, 9), (20, 20)):
         spool.begin(RESOURCE, "m1", Number(asked, 2))

@@ -15,10 +15,13 @@ from shuqiao.security.keys import generate_signing_key, key_id
 from shuqiao.wire.batch_receipt import (
     BatchReceipt,
     ReceiptsReply,
+    Refusal,
     check_receipt,
+    check_refusal,
     decode_reply,
     encode_reply,
     sign_receipt,
+    sign_refusal,
 )
 from shuqiao.wire.package import (
     MAX_MESSAGE_BYTES,
@@ -145,6 +148,21 @@ def test_a_receipt_is_believed_with_the_hubs_signature_only() -> None:
     assert altered != text
     with pytest.raises(ValueError, match="not signed by the hub"):
         check_receipt(altered, {"k1": key.public_key()})
+
+
+def test_a_refusal_is_believed_only_with_the_hubs_signature() -> None:
+    key, other = generate_signing_key(), generate_signing_key()
+    refusal = Refusal("440100-health", "r440100aaaaaaaaaa", "0" * 64, "batch_malformed")
+    text = sign_refusal(refusal, "k1", key)
+    assert check_refusal(text, {"k1": key.public_key()}) == refusal
+    for believed, keys in (
+        (text, {"k1": other.public_key()}),
+        (text.replace("batch_malformed", "batch_out_of_sequence"), {"k1": key.public_key()}),
+        # A receipt is no refusal, though the same key signs both.
+        (sign_receipt(receipt(), "k1", key), {"k1": key.public_key()}),
+    ):
+        with pytest.raises(ValueError, match="not signed by the hub"):
+            check_refusal(believed, keys)
 
 
 def test_receipts_that_do_not_fit_are_left_for_the_next_request() -> None:

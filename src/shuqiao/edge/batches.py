@@ -14,7 +14,7 @@ from shuqiao.edge.connectors import SourceRow
 from shuqiao.edge.convert import Columns, convert
 from shuqiao.edge.mapping import ColumnSource, TableMapping
 from shuqiao.edge.spool import Number, SpooledBatch
-from shuqiao.rules.errors import ItemTooLong
+from shuqiao.rules.errors import ItemTooLong, RowRefused
 from shuqiao.security.keys import SigningKey
 from shuqiao.security.sealing import seal
 from shuqiao.wire.package import (
@@ -57,6 +57,17 @@ def build_batches(
     half = len(rows) // 2
     head = build_batches(rows[:half], mapping, spec, sender, first)
     return head + build_batches(rows[half:], mapping, spec, sender, first.after(len(head)))
+
+
+def build_emptied(mapping: TableMapping, spec: ResourceSpec, sender: Sender, number: Number) -> SpooledBatch:
+    """Return a batch that stands for one row the hub can't take: no values, and the fault at its key."""
+    row = SourceRow("", "", (None,) * len(mapping.source_columns()))
+    columns = convert([row], mapping, spec)
+    fault = RowFault(0, spec.record_key, RowRefused.code)
+    batch = _message(replace(columns, faults=(fault, *columns.faults)), mapping, sender, number)
+    if batch is None:
+        raise ValueError("a batch without values exceeds the limit")
+    return batch
 
 
 def _message(columns: Columns, mapping: TableMapping, sender: Sender, number: Number) -> SpooledBatch | None:

@@ -13,18 +13,22 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from shuqiao.edge.batches import Sender, build_batches
+from shuqiao.edge.batches import Sender, build_batches, build_emptied
 from shuqiao.edge.connectors import Source, SourceError, SourceRow
 from shuqiao.edge.cover import Cover
 from shuqiao.edge.hub import Hub, HubAwayError
 from shuqiao.edge.mapping import TableMapping
-from shuqiao.edge.spool import Number, Position, ResourceState, Seen, Spool
+from shuqiao.edge.spool import Number, Position, ResourceState, Seen, Spool, SpooledBatch
+from shuqiao.rules.errors import BatchMalformed, BatchSignatureInvalid
 from shuqiao.wire.batch_receipt import ReceiptsReply
+from shuqiao.wire.package import check_signature, decode_package
 from shuqiao.wire.schemas import ResourceSpec
 
 _log = logging.getLogger("shuqiao.edge")
 _RETRY_S = 1.0
 _FULL_WAIT_S = 0.2
+_PARTS = 8
+"""Into so many pages the rows of a refused batch are parted."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,18 @@ class Pace:
     poll_s: float
     overlap_s: float
     spool_max_bytes: int
+
+
+@dataclass
+class Narrowing:
+    """The search for the row at fault in a refused batch: pages of `rows` rows until `left` rows have passed.
+
+    With `empties`, the next row is the one: it is sent without its values.
+    """
+
+    rows: int
+    left: int
+    empties: bool = False
 
 
 @dataclass
@@ -74,6 +90,8 @@ class Capture:
         self._sender = sender
         self._hub = hub
         self._pace = pace
+        self._narrowing: Narrowing | None = None
+        self._emptied = False
 
     async def run(self) -> None:
         """Read until cancelled, starting again after any failure of source or hub."""
@@ -93,7 +111,7 @@ class Capture:
 
         Returns the seconds to wait before the next one.
         """
-        if not await self._has_room():
+        if not await self._has_room() or not await self._may_go_on():
             return _FULL_WAIT_S
         async with self.state.exclusive:
             state = await asyncio.to_thread(self._spool.state, self.mapping.resource)
@@ -128,8 +146,9 @@ class Capture:
         # The clock is read before the first row: what changes from then on is read again as a change.
         watermark = position.watermark or await self._source.clock(self.mapping)
         after = None if position.cursor is None else self._cover.show(position.cursor)
-        rows = await self._source.read_all(self.mapping, after, self._pace.rows)
-        done = len(rows) < self._pace.rows
+        limit = self._page_rows()
+        rows = await self._source.read_all(self.mapping, after, limit)
+        done = len(rows) < limit
         cursor = self._cover.hide(rows[-1].key) if rows and not done else None
         reached = Position(position.mapping, "changes" if done else "full", cursor, watermark)
         # Rows that changed shortly before are in the first overlap, which need not send them once more.
@@ -152,32 +171,84 @@ class Capture:
                 # What is stored is noted as seen, so the next run goes on behind it.
                 return
             page = await self._source.read_changed(self.mapping, since, last, self._pace.rows)
-            await asyncio.to_thread(self._store_changes, page)
+            if not await asyncio.to_thread(self._store_changes, page):
+                return
             if len(page) < self._pace.rows:
                 break
             last = page[-1]
         oldest = self._source.earlier(now, self._pace.overlap_s)
         await asyncio.to_thread(self._spool.finish_run, self.mapping.resource, now, oldest)
 
-    def _store_changes(self, page: Sequence[SourceRow]) -> None:
+    def _store_changes(self, page: Sequence[SourceRow]) -> bool:
+        """Store what has not been sent yet; returns False where something must be waited for before more."""
         state = self._spool.state(self.mapping.resource)
         if state is None or not page:
-            return
+            return True
         digests = [self._cover.digest(row.key, row.changed, row.values) for row in page]
         fresh = self._spool.unseen(self.mapping.resource, digests)
-        rows = [row for row, new in zip(page, fresh, strict=True) if new]
-        seen = [
-            Seen(digest, row.changed) for digest, row, new in zip(digests, page, fresh, strict=True) if new
-        ]
-        self._store(rows, state.position, state.next, seen)
+        chosen = [pair for pair, new in zip(zip(page, digests, strict=True), fresh, strict=True) if new]
+        chosen = chosen[: self._page_rows()]
+        narrow = self._narrowing is not None and bool(chosen)
+        seen = [Seen(digest, row.changed) for row, digest in chosen]
+        self._store([row for row, _ in chosen], state.position, state.next, seen)
+        return not narrow
 
     def _store(
         self, rows: Sequence[SourceRow], position: Position, first: Number, seen: Sequence[Seen]
     ) -> None:
-        batches = build_batches(rows, self.mapping, self._spec, self._sender, first)
+        batches = self._batches(rows, first)
         self._spool.store(self.mapping.resource, batches, position, seen, now=time.time())
         if batches:
             self.state.spooled.set()
+
+    def _batches(self, rows: Sequence[SourceRow], first: Number) -> list[SpooledBatch]:
+        narrowing = self._narrowing
+        self._emptied = narrowing is not None and narrowing.empties and bool(rows)
+        if narrowing is not None:
+            narrowing.left -= len(rows)
+            if narrowing.left <= 0:
+                self._narrowing = None
+        if self._emptied:
+            return [build_emptied(self.mapping, self._spec, self._sender, first)]
+        return build_batches(rows, self.mapping, self._spec, self._sender, first)
+
+    def _page_rows(self) -> int:
+        return self._pace.rows if self._narrowing is None else min(self._narrowing.rows, self._pace.rows)
+
+    async def _may_go_on(self) -> bool:
+        """While the row at fault is looked for, one page at a time is on its way."""
+        if self._narrowing is None and not self._emptied:
+            return True
+        return await asyncio.to_thread(self._spool.first, self.mapping.resource) is None
+
+    def signs_as(self, message: bytes) -> bool:
+        """Say whether a message bears the signature of the key this node has now."""
+        try:
+            check_signature(decode_package(message), self._sender.key.public_key())
+        except (BatchMalformed, BatchSignatureInvalid):
+            return False
+        return True
+
+    @property
+    def has_emptied(self) -> bool:
+        """Say whether the last batch was one row without its values.
+
+        If that is refused too, no row is at fault: whoever runs node or hub must do something first.
+        """
+        return self._emptied
+
+    async def build_again(self, refused: SpooledBatch, reply: ReceiptsReply, *, narrower: bool) -> None:
+        """Read the rows of a refused batch once more; `narrower` in smaller pages, to find the row at fault.
+
+        A row that is refused by itself is sent without its values the next time.
+        """
+        async with self.state.exclusive:
+            if narrower:
+                alone = refused.rows == 1 and not self._emptied
+                self._narrowing = Narrowing(max(1, refused.rows // _PARTS), refused.rows, alone)
+            self._emptied = False
+            if not await asyncio.to_thread(self._spool.rewind, self.mapping.resource, refused.sequence):
+                await self.begin_after(reply)
 
     async def _has_room(self) -> bool:
         """Say whether the spool may take more; where not, the source keeps the rows meanwhile."""

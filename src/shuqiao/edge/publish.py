@@ -1,8 +1,14 @@
-"""Sending one resource's batches in order, and deleting each when the hub's signed receipt is there."""
+"""Sending one resource's batches in order, and deleting each when the hub's signed receipt is there.
+
+A refused batch stays in the spool. Where its content is at fault its rows are read again in smaller pages,
+until the one row that the hub can't take is found and reported; where something else is, it is sent again
+after pauses that double.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import time
 from dataclasses import dataclass
@@ -11,23 +17,27 @@ import msgspec
 
 from shuqiao.edge.capture import Capture
 from shuqiao.edge.hub import Hub, HubAwayError
-from shuqiao.edge.spool import Outcome, Spool
+from shuqiao.edge.spool import Outcome, Spool, SpooledBatch
+from shuqiao.rules.errors import BatchMalformed, BatchSignatureInvalid
 from shuqiao.security.keys import PublicKey
-from shuqiao.wire.batch_receipt import BatchReceipt, ReceiptsReply, Refusal, check_receipt
+from shuqiao.wire.batch_receipt import BatchReceipt, ReceiptsReply, Refusal, check_receipt, check_refusal
 
 _log = logging.getLogger("shuqiao.edge")
 _WINDOW = 4
 _BUSY_S = 0.1
 _IDLE_S = 5.0
 _RETRY_S = 1.0
+_LONGEST_PAUSE_S = 900.0
+"""Between two tries of a batch that is refused: long enough to cost nothing, short enough after a repair."""
 
 
 @dataclass
 class DeliveryState:
-    """What the status file says about sending one resource."""
+    """What the status file says about sending one resource; `next_try` is on the monotonic clock."""
 
     hub_away: bool = False
-    refusal: Refusal | None = None
+    refused: str | None = None
+    next_try: float | None = None
     receipt_fault: str | None = None
 
 
@@ -53,6 +63,8 @@ class Delivery:
         self._keys = receipt_keys
         self._resend_s = resend_s
         self._progress = (0, time.monotonic())
+        self._tries = 0
+        self._refused: str | None = None
 
     async def run(self) -> None:
         """Send and collect receipts until cancelled; a hub that is away is asked again and again."""
@@ -82,7 +94,6 @@ class Delivery:
         return rows > 0
 
     async def _take(self, reply: ReceiptsReply) -> None:
-        self.state.refusal = reply.refusal
         if not await self._agrees(reply):
             return
         for text in reply.receipts:
@@ -95,7 +106,17 @@ class Delivery:
                 _log.error("receipt_refused %s", self._resource)
                 return
         self.state.receipt_fault = None
-        await self._watch_progress(reply.last)
+        if reply.last != self._progress[0]:
+            self._progress, self._tries = (reply.last, time.monotonic()), 0
+        first = await asyncio.to_thread(self._spool.first, self._resource)
+        refusal = self._refusal_of(first, reply)
+        self.state.refused = refusal.code if refusal else None
+        if first is None:
+            self._progress = (reply.last, time.monotonic())
+        elif refusal is not None:
+            await self._after_refusal(first, refusal, reply)
+        else:
+            await self._watch_progress()
 
     async def _agrees(self, reply: ReceiptsReply) -> bool:
         """Compare the hub's ledger with the spool; where they contradict each other, load in full again.
@@ -132,16 +153,54 @@ class Delivery:
         outcome = Outcome(receipt.accepted, rejected, receipt.merged_at.isoformat())
         await asyncio.to_thread(self._spool.receipted, self._resource, receipt.sequence, outcome)
 
-    async def _watch_progress(self, last: int) -> None:
-        """Send everything again when the hub's ledger has not moved for a while although batches wait."""
+    def _refusal_of(self, first: SpooledBatch | None, reply: ReceiptsReply) -> Refusal | None:
+        """Return the hub's refusal of the batch that is next, if that is what it refused."""
+        if first is None or reply.refusal is None:
+            return None
+        try:
+            refusal = check_refusal(reply.refusal, self._keys)
+        except (ValueError, msgspec.DecodeError) as error:
+            self.state.receipt_fault = str(error)
+            return None
+        place = (refusal.department, refusal.resource, refusal.message)
+        is_this = place == (self._department, self._resource, hashlib.sha256(first.message).hexdigest())
+        return refusal if is_this else None
+
+    async def _after_refusal(self, first: SpooledBatch, refusal: Refusal, reply: ReceiptsReply) -> None:
+        """Build the batch again, at once while that may help, else after a pause; or send it again."""
         now = time.monotonic()
-        _, rows, _ = await asyncio.to_thread(self._spool.waiting, self._resource)
-        if rows == 0 or last != self._progress[0]:
-            self._progress = (last, now)
-        elif now - self._progress[1] > self._resend_s:
+        is_content = refusal.code == BatchMalformed.code
+        # A batch from before the node got another key is signed anew by being built again.
+        is_old_key = refusal.code == BatchSignatureInvalid.code and not self._capture.signs_as(first.message)
+        is_new = first.digest != self._refused
+        self._refused = first.digest
+        may_help = is_old_key or (is_content and not self._capture.has_emptied)
+        if is_new and may_help:
+            self.state.next_try = None
+        elif is_new or self.state.next_try is None:
+            self._wait_longer(now)
+            return
+        elif now < self.state.next_try:
+            return
+        else:
+            self._wait_longer(now)
+        _log.warning("refused_batch_again %s %s sequence=%d", self._resource, refusal.code, first.sequence)
+        if is_content or is_old_key:
+            await self._capture.build_again(first, reply, narrower=is_content)
+        else:
+            await asyncio.to_thread(self._spool.send_again, self._resource)
+
+    def _wait_longer(self, now: float) -> None:
+        self.state.next_try = now + min(self._resend_s * 2**self._tries, _LONGEST_PAUSE_S)
+        self._tries = min(self._tries + 1, 30)
+
+    async def _watch_progress(self) -> None:
+        """Send everything again when the hub's ledger has not moved for a while although batches wait."""
+        last, since = self._progress
+        if time.monotonic() - since > self._resend_s:
             _log.warning("sending_again %s after=%d", self._resource, last)
             await asyncio.to_thread(self._spool.send_again, self._resource)
-            self._progress = (last, now)
+            self._progress = (last, time.monotonic())
 
     async def _pause(self, seconds: float) -> None:
         spooled = self._capture.state.spooled

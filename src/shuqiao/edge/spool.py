@@ -9,6 +9,7 @@ Calls block on the disk: async code runs them in a thread. They may come from se
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
@@ -34,6 +35,7 @@ CREATE TABLE IF NOT EXISTS batch (
     digest   TEXT NOT NULL,
     rows     INTEGER NOT NULL,
     created  REAL NOT NULL,
+    before   TEXT,
     sent     INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (resource, sequence)
 ) STRICT;
@@ -41,6 +43,7 @@ CREATE TABLE IF NOT EXISTS seen (
     resource TEXT NOT NULL,
     digest   BLOB NOT NULL,
     changed  TEXT NOT NULL,
+    sequence INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (resource, digest)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS outcome (
@@ -134,14 +137,18 @@ class Spool:
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = FULL")
         self._db.executescript(_SCHEMA)
-        self._add_generation()
+        self._add_columns()
         path.chmod(0o600)
 
-    def _add_generation(self) -> None:
+    def _add_columns(self) -> None:
         """Bring a file of an earlier version up to date."""
-        columns = {row[1] for row in self._db.execute("PRAGMA table_info (resource)")}
-        if "generation" not in columns:
-            self._db.execute("ALTER TABLE resource ADD COLUMN generation INTEGER NOT NULL DEFAULT 1")
+        for table, name, column in (
+            ("resource", "generation", "INTEGER NOT NULL DEFAULT 1"),
+            ("batch", "before", "TEXT"),
+            ("seen", "sequence", "INTEGER NOT NULL DEFAULT 0"),
+        ):
+            if name not in {row[1] for row in self._db.execute(f"PRAGMA table_info ({table})")}:
+                self._db.execute(f"ALTER TABLE {table} ADD COLUMN {name} {column}")
 
     def close(self) -> None:
         """Close the file."""
@@ -176,6 +183,27 @@ class Spool:
                 (resource, mapping, generation, first.sequence),
             )
 
+    def rewind(self, resource: str, sequence: int) -> bool:
+        """Go back to where the rows of a waiting batch were read, and drop it and those behind it.
+
+        The sequence is used again, in a later generation. Returns False, and does nothing, where the file
+        does not say where that was.
+        """
+        with self._transaction() as db:
+            found = db.execute(
+                "SELECT before FROM batch WHERE resource = ? AND sequence = ?", (resource, sequence)
+            ).fetchone()
+            if found is None or found[0] is None:
+                return False
+            db.execute("DELETE FROM batch WHERE resource = ? AND sequence >= ?", (resource, sequence))
+            db.execute("DELETE FROM seen WHERE resource = ? AND sequence >= ?", (resource, sequence))
+            db.execute(
+                "UPDATE resource SET mapping = ?, phase = ?, cursor = ?, watermark = ?, next_sequence = ?,"
+                " generation = generation + 1 WHERE resource = ?",
+                (*json.loads(found[0]), sequence, resource),
+            )
+        return True
+
     def restart_load(self, resource: str, mapping: str) -> None:
         """Read the table from its beginning under another mapping; batches that wait are still sent."""
         with self._transaction() as db:
@@ -200,19 +228,24 @@ class Spool:
         The first batch must have the sequence that is next: else ValueError, and nothing is written.
         """
         with self._transaction() as db:
-            (expected,) = db.execute(
-                "SELECT next_sequence FROM resource WHERE resource = ?", (resource,)
+            expected, *before = db.execute(
+                "SELECT next_sequence, mapping, phase, cursor, watermark FROM resource WHERE resource = ?",
+                (resource,),
             ).fetchone()
             if [batch.sequence for batch in batches] != list(range(expected, expected + len(batches))):
                 raise ValueError("the batches do not continue the sequence")
             db.executemany(
-                "INSERT INTO batch (resource, sequence, message, digest, rows, created)"
-                " VALUES (?, ?, ?, ?, ?, ?)",
-                [(resource, b.sequence, b.message, b.digest, b.rows, now) for b in batches],
+                "INSERT INTO batch (resource, sequence, message, digest, rows, created, before)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                [
+                    (resource, b.sequence, b.message, b.digest, b.rows, now, json.dumps(before))
+                    for b in batches
+                ],
             )
             db.executemany(
-                "INSERT OR REPLACE INTO seen (resource, digest, changed) VALUES (?, ?, ?)",
-                [(resource, row.digest, row.changed) for row in seen],
+                "INSERT OR REPLACE INTO seen (resource, digest, changed, sequence) VALUES (?, ?, ?, ?)",
+                # Of several batches the last: whichever of them is dropped, its rows are read again.
+                [(resource, row.digest, row.changed, expected + len(batches) - 1) for row in seen],
             )
             db.execute(
                 "UPDATE resource SET next_sequence = ?, phase = ?, cursor = ?, watermark = ?"
@@ -250,6 +283,16 @@ class Spool:
                 (resource, limit),
             ).fetchall()
         return [SpooledBatch(*row) for row in rows]
+
+    def first(self, resource: str) -> SpooledBatch | None:
+        """Return the batch that has waited longest, sent or not."""
+        with self._lock:
+            row = self._db.execute(
+                "SELECT sequence, message, digest, rows FROM batch WHERE resource = ?"
+                " ORDER BY sequence LIMIT 1",
+                (resource,),
+            ).fetchone()
+        return None if row is None else SpooledBatch(*row)
 
     def mark_sent(self, resource: str, sequence: int) -> None:
         """Note that the stream has acknowledged a batch."""
@@ -298,13 +341,13 @@ class Spool:
             # The pragma frees one page for each row fetched.
             db.execute("PRAGMA incremental_vacuum(512)").fetchall()
 
-    def outcomes(self, resource: str, limit: int) -> list[tuple[int, Outcome]]:
-        """Return the latest outcomes, newest first."""
+    def outcomes(self, resource: str, limit: int, *, faulty: bool = False) -> list[tuple[int, Outcome]]:
+        """Return the latest outcomes, newest first; only those that reject rows, with `faulty`."""
         with self._lock:
             rows = self._db.execute(
                 "SELECT sequence, accepted, rejected, merged_at FROM outcome WHERE resource = ?"
-                " ORDER BY sequence DESC LIMIT ?",
-                (resource, limit),
+                " AND (NOT ? OR rejected <> '[]') ORDER BY sequence DESC LIMIT ?",
+                (resource, faulty, limit),
             ).fetchall()
         return [(row[0], Outcome(*row[1:])) for row in rows]
 

@@ -24,7 +24,11 @@ class BatchOutcome(msgspec.Struct, frozen=True):
 
 
 class ResourceStatus(msgspec.Struct, frozen=True):
-    """One resource: `lag_s` is how long the oldest waiting batch has waited."""
+    """One resource: `lag_s` is how long the oldest waiting batch has waited.
+
+    `refused` is why the hub refused the next batch, `next_try_s` when it is tried again; `faulty` are the
+    latest receipts that reject rows; a row that was set apart is there as `row_refused`.
+    """
 
     state: str
     phase: str | None
@@ -33,7 +37,9 @@ class ResourceStatus(msgspec.Struct, frozen=True):
     lag_s: float
     fault: str | None
     refused: str | None
+    next_try_s: float | None
     latest: list[BatchOutcome]
+    faulty: list[BatchOutcome]
 
 
 class NodeStatus(msgspec.Struct, frozen=True):
@@ -73,7 +79,6 @@ def _resource(spool: Spool, capture: Capture, delivery: Delivery) -> ResourceSta
     known = spool.state(resource)
     _, rows, created = (0, 0, None) if known is None else spool.waiting(resource)
     phase = known.position.phase if known else None
-    refusal = delivery.state.refusal
     return ResourceStatus(
         state=_state(capture, delivery, phase),
         phase=phase,
@@ -81,8 +86,10 @@ def _resource(spool: Spool, capture: Capture, delivery: Delivery) -> ResourceSta
         waiting_rows=rows,
         lag_s=0.0 if created is None else round(time.time() - created, 3),
         fault=delivery.state.receipt_fault or capture.state.fault,
-        refused=refusal.code if refusal else None,
-        latest=_latest(spool, resource),
+        refused=delivery.state.refused,
+        next_try_s=_next_try_s(delivery),
+        latest=_outcomes(spool, resource, faulty=False),
+        faulty=_outcomes(spool, resource, faulty=True),
     )
 
 
@@ -91,7 +98,7 @@ def _state(capture: Capture, delivery: Delivery, phase: str | None) -> str:
         return "hub_away"
     if capture.state.fault:
         return "source_away"
-    if delivery.state.refusal:
+    if delivery.state.refused:
         return "refused"
     if delivery.state.receipt_fault:
         return "receipt_untrusted"
@@ -100,9 +107,16 @@ def _state(capture: Capture, delivery: Delivery, phase: str | None) -> str:
     return "up" if phase == "changes" else "loading"
 
 
-def _latest(spool: Spool, resource: str) -> list[BatchOutcome]:
-    latest = []
-    for sequence, outcome in spool.outcomes(resource, _SHOWN_OUTCOMES):
+def _next_try_s(delivery: Delivery) -> float | None:
+    state = delivery.state
+    if state.refused is None or state.next_try is None:
+        return None
+    return round(max(0.0, state.next_try - time.monotonic()), 3)
+
+
+def _outcomes(spool: Spool, resource: str, *, faulty: bool) -> list[BatchOutcome]:
+    shown = []
+    for sequence, outcome in spool.outcomes(resource, _SHOWN_OUTCOMES, faulty=faulty):
         faults = msgspec.json.decode(outcome.rejected, type=list[tuple[int, str, str]])
-        latest.append(BatchOutcome(sequence, outcome.accepted, faults[:_SHOWN_FAULTS], outcome.merged_at))
-    return latest
+        shown.append(BatchOutcome(sequence, outcome.accepted, faults[:_SHOWN_FAULTS], outcome.merged_at))
+    return shown

@@ -34,7 +34,7 @@ from shuqiao.loader.prepare import Trusted, check_sequence, is_past, separate, t
 from shuqiao.loader.streams import ensure_consumer
 from shuqiao.rules.errors import BatchError, BatchMalformed, BatchOutOfSequence
 from shuqiao.security.keys import SigningKey
-from shuqiao.wire.batch_receipt import BatchReceipt, Refusal, sign_receipt
+from shuqiao.wire.batch_receipt import BatchReceipt, Refusal, sign_receipt, sign_refusal
 from shuqiao.wire.package import Manifest
 from shuqiao.wire.subjects import STREAM, consumer_name, parse_subject
 from shuqiao.wire.vault import VaultClient, VaultError
@@ -80,14 +80,14 @@ class ReceiptKey:
 
 @dataclass(frozen=True)
 class Workshop:
-    """What all departments' consumers share; `refusals` are hints for nodes, by department and resource."""
+    """What all departments' consumers share; `refusals` are signed, by department and resource."""
 
     pool: asyncpg.Pool
     stream: JetStreamContext
     vault: VaultClient
     receipt_key: ReceiptKey
     today: Callable[[], date] = today_here
-    refusals: dict[tuple[str, str], Refusal] = field(default_factory=dict)
+    refusals: dict[tuple[str, str], str] = field(default_factory=dict)
 
 
 class DepartmentConsumer:
@@ -153,8 +153,7 @@ class DepartmentConsumer:
             await self._give_back(message, early)
         except BatchError as refusal:
             await self._finish()
-            last = None if resource is None else self._last.get(resource)
-            await self._refuse(message, resource, refusal, last.sequence if last else 0)
+            await self._refuse(message, resource, refusal)
         else:
             await self._finish()
             await self._settle_repeated(batch.manifest, message)
@@ -200,7 +199,7 @@ class DepartmentConsumer:
             # The batches behind it find the ledger without it, and wait for it in the stream.
             manifest = batch.manifest
             self._last.pop(manifest.resource, None)
-            await self._refuse(message, manifest.resource, refusal, manifest.sequence - 1)
+            await self._refuse(message, manifest.resource, refusal)
 
     async def _merge(self, batch: Merge, message: Msg) -> BatchError | None:
         """Merge and acknowledge, or return why the batch is refused."""
@@ -257,12 +256,14 @@ class DepartmentConsumer:
         else:
             await message.nak(delay=_RETRY_S)
 
-    async def _refuse(self, message: Msg, resource: str | None, refusal: BatchError, merged: int) -> None:
-        """Note a refusal and take the message out of the stream; `merged` is the last batch merged before."""
+    async def _refuse(self, message: Msg, resource: str | None, refusal: BatchError) -> None:
+        """Note a refusal, tell the node why, and take the message out of the stream."""
         digest = hashlib.sha256(message.data).digest()
         await ledger.refuse(self._shop.pool, self._department, resource, refusal.code, digest)
         if resource is not None:
-            self._shop.refusals[(self._department, resource)] = Refusal(merged, refusal.code)
+            told = Refusal(self._department, resource, digest.hex(), refusal.code)
+            key = self._shop.receipt_key
+            self._shop.refusals[(self._department, resource)] = sign_refusal(told, key.id, key.key)
         _log.warning("batch_refused %s %s %s", self._department, resource, refusal.code)
         await message.term()
 

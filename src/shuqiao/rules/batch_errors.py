@@ -170,3 +170,18 @@ class DuplicateKey(RowError):
         "Remove the duplicate at the source."
     )
     matter = "data_quality"
+
+
+class RowRefused(RowError):
+    """A row by itself made the hub refuse its batch, so the node sent it without its values."""
+
+    code = "row_refused"
+    message_zh = (
+        "平台因该行拒收整批，前置机已将该行单独隔开，未入库（主键“{item}”）。"
+        "请检查来源数据；该行变更后会重新发送。"
+    )
+    message_en = (
+        'The hub refused the batch because of this row, so the node set it apart (key "{item}"); it was not '
+        "stored. Check it at the source: it is sent again when it changes."
+    )
+    matter = "data_quality"

@@ -36,7 +36,8 @@ ShuqiaoError
 │   ├── ItemNotAllowed            422 item_not_allowed
 │   ├── IdentifierCheckDigit      422 identifier_check_digit
 │   ├── DateImpossible            422 date_impossible
-│   └── DuplicateKey              422 duplicate_key
+│   ├── DuplicateKey              422 duplicate_key
+│   └── RowRefused                422 row_refused
 └── OfficeError                   somebody acts on the pages of control
     ├── PermissionDenied          403 permission_denied
     ├── TransitionRefused         409 transition_refused
@@ -74,6 +75,7 @@ from shuqiao.rules.batch_errors import (
     ItemTooLong,
     ItemType,
     RowError,
+    RowRefused,
 )
 from shuqiao.rules.call_errors import (
     BodyNotJson,
@@ -161,6 +163,7 @@ __all__ = [
     "RequestMalformed",
     "RequestTimeout",
     "RowError",
+    "RowRefused",
     "ShareTypeForced",
     "ShuqiaoError",
     "SignatureInvalid",

@@ -20,6 +20,7 @@ from shuqiao.wire.package import ALGORITHM, MAX_ROWS, RowFault
 MAX_REPLY_BYTES = 900 * 1024
 MAX_UNFOLDED_BYTES = 32 * 1024 * 1024
 SIGNING_LABEL = b"shuqiao-batch-receipt-v1\n"
+REFUSAL_LABEL = b"shuqiao-batch-refusal-v1\n"
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=MAX_ROWS)]
 Sequence = Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
@@ -41,7 +42,7 @@ class BatchReceipt(msgspec.Struct, frozen=True):
 
 
 class SignedReceipt(msgspec.Struct, frozen=True):
-    """The JSON of a `BatchReceipt`, and the hub's signature over it in base64."""
+    """The JSON of a `BatchReceipt` or a `Refusal`, and the hub's signature over it in base64."""
 
     document: str
     key_id: str
@@ -55,30 +56,52 @@ class ReceiptsRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Refusal(msgspec.Struct, frozen=True):
-    """The last batch the loader refused whole, as a hint for whoever runs the node; it is not signed."""
+    """A batch that the loader refused whole: the SHA-256 of its message in hexadecimal, and the reason."""
 
-    sequence: Sequence
+    department: str
+    resource: str
+    message: str
     code: str
 
 
 class ReceiptsReply(msgspec.Struct, frozen=True):
-    """Sequence and generation of the last batch merged, and signed receipts in order, as many as fit."""
+    """Sequence and generation of the last batch merged, and signed receipts in order, as many as fit.
+
+    `refusal` is the signed refusal of the last batch refused since the last one merged.
+    """
 
     last: Sequence
     receipts: tuple[str, ...]
-    refusal: Refusal | None = None
+    refusal: str | None = None
     generation: Sequence = 0
 
 
 def sign_receipt(receipt: BatchReceipt, key_id: str, key: SigningKey) -> str:
     """Return the text of a signed receipt, as the ledger keeps it."""
-    document = msgspec.json.encode(receipt)
-    signature = base64.b64encode(sign(ALGORITHM, key, SIGNING_LABEL + document)).decode("ascii")
+    return _signed(SIGNING_LABEL, msgspec.json.encode(receipt), key_id, key)
+
+
+def sign_refusal(refusal: Refusal, key_id: str, key: SigningKey) -> str:
+    """Return the text of a signed refusal: a node acts on it, so nobody between may make one up."""
+    return _signed(REFUSAL_LABEL, msgspec.json.encode(refusal), key_id, key)
+
+
+def _signed(label: bytes, document: bytes, key_id: str, key: SigningKey) -> str:
+    signature = base64.b64encode(sign(ALGORITHM, key, label + document)).decode("ascii")
     return msgspec.json.encode(SignedReceipt(document.decode(), key_id, signature)).decode()
 
 
 def check_receipt(text: str, keys: dict[str, PublicKey]) -> BatchReceipt:
     """Return a receipt signed by one of these keys; raise ValueError for anything else."""
+    return msgspec.json.decode(_checked(SIGNING_LABEL, text, keys), type=BatchReceipt)
+
+
+def check_refusal(text: str, keys: dict[str, PublicKey]) -> Refusal:
+    """Return a refusal signed by one of these keys; raise ValueError for anything else."""
+    return msgspec.json.decode(_checked(REFUSAL_LABEL, text, keys), type=Refusal)
+
+
+def _checked(label: bytes, text: str, keys: dict[str, PublicKey]) -> bytes:
     signed = msgspec.json.decode(text, type=SignedReceipt)
     key = keys.get(signed.key_id)
     document = signed.document.encode()
@@ -86,9 +109,9 @@ def check_receipt(text: str, keys: dict[str, PublicKey]) -> BatchReceipt:
         signature = base64.b64decode(signed.signature, validate=True)
     except binascii.Error:
         raise ValueError("the receipt's signature is not base64") from None
-    if key is None or not verify(ALGORITHM, key, signature, SIGNING_LABEL + document):
+    if key is None or not verify(ALGORITHM, key, signature, label + document):
         raise ValueError("the receipt is not signed by the hub")
-    return msgspec.json.decode(document, type=BatchReceipt)
+    return document
 
 
 def encode_reply(reply: ReceiptsReply) -> bytes:
