@@ -86,6 +86,20 @@ class Validity:
 
 
 @dataclass(frozen=True, slots=True)
+class Head:
+    """What a regulation's own file says of itself, before anything is taken from a fallback."""
+
+    id: str
+    title: Words
+    short: Words
+    level: str
+    region: str
+    unknown: tuple[str, ...]
+    fallback: str | None
+    validity: Validity
+
+
+@dataclass(frozen=True, slots=True)
 class Role:
     """A role of an account and what it may do; what is not named is not allowed."""
 

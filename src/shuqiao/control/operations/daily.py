@@ -27,7 +27,9 @@ CLOCK_JOBS = (
     ClockJob("escalate_overdue", "requests moved on because their term ran out", escalate_overdue),
     ClockJob("open_begun", "grants that came into force", open_begun),
     ClockJob("expire_grants", "grants ended", expire_grants),
-    ClockJob("store_citations", "citations of the regulation in force brought to the data plane", store_citations),
+    ClockJob(
+        "store_citations", "citations of the regulation in force brought to the data plane", store_citations
+    ),
     ClockJob("warn_of_expiry", "warnings that the regulation in force ends", warn_of_expiry),
     ClockJob("remind_of_terms", "reminders and notices of terms run out", lambda: remind().total),
 )

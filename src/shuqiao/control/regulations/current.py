@@ -27,9 +27,20 @@ def named(regulation_id: str) -> Regulation:
     return files.load_regulation(regulation_id, fallback=settings.CONFIG.regulation_fallback)
 
 
+def readable(regulation_id: str) -> Regulation:
+    """Return any regulation to read or compare, though nobody works under it.
+
+    What its text leaves open is shown from the one in force where neither its file nor the city names a
+    fallback; each value says where it comes from.
+    """
+    config = settings.CONFIG
+    chosen = config.regulation_fallback or config.regulation
+    return files.load_regulation(regulation_id, fallback=None if chosen == regulation_id else chosen)
+
+
 def text_articles(regulation_id: str) -> Mapping[int, Article]:
     """Return the articles of a regulation's text by number."""
-    return files.load_articles(named(regulation_id).text_file)
+    return files.load_text(regulation_id)
 
 
 def data_lists(regulation_id: str) -> tuple[DataList, ...]:

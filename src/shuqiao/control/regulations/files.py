@@ -20,7 +20,7 @@ from shuqiao.control.regulations.documents import Document, read_document
 from shuqiao.rules.articles import Article, Clause, find_clause, parse_articles
 from shuqiao.rules.catalogue import Bodies, DataList
 from shuqiao.rules.errors import RegulationInvalid
-from shuqiao.rules.regulation import Regulation, Words
+from shuqiao.rules.regulation import Head, Regulation, Words
 from shuqiao.rules.workdays import Calendar
 
 _ID = re.compile(r"[a-z]+-([0-9]{4}|draft)(-[a-z0-9]+)*", re.ASCII)
@@ -57,9 +57,8 @@ def load_regulation(
     return values.regulation_of(document, content)
 
 
-def _completed(
-    base: Path, regulation_id: str, fallback: str | None, above: tuple[str, ...]
-) -> tuple[Document, Mapping[str, Any]]:
+def _own_document(base: Path, regulation_id: str) -> Document:
+    """A regulation's own file, checked by schema, by its text and section by section."""
     name = f"{regulation_id}.yaml"
     if len(regulation_id) > 64 or not _ID.fullmatch(regulation_id):
         raise RegulationInvalid(file="regulations", line=1, reason="this is no id of a regulation")
@@ -67,6 +66,13 @@ def _completed(
     if document.content["id"] != regulation_id:
         raise document.invalid(("id",), f"the file is called {name}")
     meaning.check_regulation(document, load_articles(document.content["text"], base))
+    return document
+
+
+def _completed(
+    base: Path, regulation_id: str, fallback: str | None, above: tuple[str, ...]
+) -> tuple[Document, Mapping[str, Any]]:
+    document = _own_document(base, regulation_id)
     if not document.content["unknown"] and not document.content.get("fallback"):
         return document, document.content
     chosen = document.content.get("fallback") or fallback
@@ -90,6 +96,20 @@ def load_articles(text_file: str, folder: Path | None = None) -> Mapping[int, Ar
     if not articles:
         raise RegulationInvalid(file=text_file, line=1, reason="the text has no article")
     return articles
+
+
+@cache
+def load_text(regulation_id: str, folder: Path | None = None) -> Mapping[int, Article]:
+    """The articles of a regulation's own text, whether or not its file can be completed."""
+    base = folder or regulations_dir()
+    return load_articles(_text_of(regulation_id, base), base)
+
+
+@cache
+def load_head(regulation_id: str, folder: Path | None = None) -> Head:
+    """What a regulation's own file says of itself, without what a fallback would add."""
+    base = folder or regulations_dir()
+    return values.head_of(_own_document(base, regulation_id))
 
 
 @cache
@@ -193,6 +213,8 @@ def _inside(base: Path, name: str) -> Path:
 
 def _text_of(regulation_id: str, base: Path) -> str:
     """The text of a regulation that another one cites; it need not be complete itself."""
+    if len(regulation_id) > 64 or not _ID.fullmatch(regulation_id):
+        raise RegulationInvalid(file="regulations", line=1, reason="this is no id of a regulation")
     text: str = _read(base, f"{regulation_id}.yaml", "regulation").content["text"]
     return text
 

@@ -6,7 +6,8 @@ from datetime import date
 
 from shuqiao.control import clock
 from shuqiao.control.regulations.completing import split_citation
-from shuqiao.control.regulations.current import calendar, named, regulation, text_articles
+from shuqiao.control.regulations.current import calendar, regulation, text_articles
+from shuqiao.control.regulations.files import load_head
 from shuqiao.control.texts import Text
 from shuqiao.rules import deadlines
 from shuqiao.rules.articles import find_clause
@@ -86,12 +87,12 @@ def article_ref(article: str, regulation_id: str = "") -> ArticleRef:
 
     What the text leaves open cites no article but says that it is a setting of the platform.
     """
-    rules, article = _source(article, regulation_id)
-    clause = find_clause(text_articles(rules.id), article)
+    source, article = _source(article, regulation_id)
+    clause = find_clause(text_articles(source), article)
     if clause is None:
-        return ArticleRef(rules.id, "", Text("平台设定", "Platform setting"))
-    short = rules.short
-    return ArticleRef(rules.id, article, Text(f"{short.zh} {clause.zh}", f"{short.en}, {clause.en}"))
+        return ArticleRef(source, "", Text("平台设定", "Platform setting"))
+    short = load_head(source).short
+    return ArticleRef(source, article, Text(f"{short.zh} {clause.zh}", f"{short.en}, {clause.en}"))
 
 
 def article_text(article: str, regulation_id: str = "") -> ArticleText | None:
@@ -99,28 +100,26 @@ def article_text(article: str, regulation_id: str = "") -> ArticleText | None:
 
     Marked are the words that set a term in the paragraph or item that is cited.
     """
-    rules, article = _source(article, regulation_id)
-    texts = text_articles(rules.id)
+    source, article = _source(article, regulation_id)
+    texts = text_articles(source)
     clause = find_clause(texts, article)
     if clause is None:
         return None
     whole = texts[int(article.partition("(")[0].partition("¶")[0])]
-    return ArticleText(article_ref(article, rules.id), whole.lines, _decisive(clause.lines))
+    return ArticleText(article_ref(article, source), whole.lines, _decisive(clause.lines))
 
 
 def cited_text(article: str, regulation_id: str = "") -> ArticleText:
     """Return only the paragraph or item cited; a setting has no words of the law."""
-    rules, article = _source(article, regulation_id)
-    clause = find_clause(text_articles(rules.id), article)
+    source, article = _source(article, regulation_id)
+    clause = find_clause(text_articles(source), article)
     lines = clause.lines if clause else ()
-    return ArticleText(article_ref(article, rules.id), lines, _decisive(lines))
+    return ArticleText(article_ref(article, source), lines, _decisive(lines))
 
 
-def _source(article: str, regulation_id: str) -> tuple[Regulation, str]:
+def _source(article: str, regulation_id: str) -> tuple[str, str]:
     """The regulation and article a citation names: in full, or of `regulation_id`, or of the one in force."""
-    own = regulation_id or regulation().id
-    source, found = split_citation(article, own)
-    return named(source), found
+    return split_citation(article, regulation_id or regulation().id)
 
 
 def _decisive(lines: tuple[str, ...]) -> tuple[str, ...]:

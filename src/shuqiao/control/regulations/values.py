@@ -69,6 +69,21 @@ def regulation_of(document: Document, content: Values) -> reg.Regulation:
     )
 
 
+def head_of(document: Document) -> reg.Head:
+    """What a file says of itself."""
+    it = document.content
+    return reg.Head(
+        id=it["id"],
+        title=reg.Words(it["title_zh"], it["title_en"]),
+        short=reg.Words(it["short_zh"], it["short_en"]),
+        level=it["level"],
+        region=it["region"],
+        unknown=tuple(it["unknown"]),
+        fallback=it.get("fallback"),
+        validity=_validity(document, it["validity"]),
+    )
+
+
 def _validity(document: Document, it: Values) -> reg.Validity:
     issued, start, until = (
         None if it[key] == "unknown" else day_of(document, ("validity", key), it[key])

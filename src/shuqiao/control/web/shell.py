@@ -14,6 +14,7 @@ from django.urls import reverse
 from shuqiao.control.accounts.access import Viewer, viewer_of
 from shuqiao.control.accounts.capabilities import Capability
 from shuqiao.control.accounts.models import Account
+from shuqiao.control.disputes.queries import sees_disputes, sees_reviews, waiting_count
 from shuqiao.control.operations.audit import may_read_audit
 from shuqiao.control.regulations.queries import citations, regulation_name
 from shuqiao.control.texts import Text
@@ -124,6 +125,7 @@ def _navigation(viewer: Viewer, path: str) -> tuple[Group, ...]:
         Group(Text("我的工作", "My work"), _work(viewer, path, counts)),
         Group(Text("目录", "Catalogue"), _catalogue(viewer, path)),
         Group(Text("使用", "Use"), _use(viewer, path, counts)),
+        Group(Text("争议", "Disputes"), _disputes(viewer, path)),
         Group(Text("规则", "Rules"), _rules(path)),
         Group(Text("凭据", "Evidence"), _evidence(viewer, path)),
     )
@@ -163,8 +165,23 @@ def _use(viewer: Viewer, path: str, counts: Badges) -> tuple[Link, ...]:
     return tuple(links)
 
 
+def _disputes(viewer: Viewer, path: str) -> tuple[Link, ...]:
+    links = []
+    if sees_disputes(viewer):
+        words = Text("争议处理", "Disputes")
+        links.append(_link(path, words, "disputes", "scale", waiting_count(viewer)))
+    if sees_reviews(viewer):
+        links.append(_link(path, Text("联合会审", "Joint review"), "reviews", "users-group"))
+    links.append(_link(path, Text("结果公示", "Published results"), "dispute_results", "speakerphone"))
+    links.append(_link(path, Text("项目关口", "Project gate"), "project_gate", "barrier-block"))
+    return tuple(links)
+
+
 def _rules(path: str) -> tuple[Link, ...]:
-    return (_link(path, Text("工作日历", "Working calendar"), "calendar", "calendar"),)
+    return (
+        _link(path, Text("规则", "Regulations"), "regulations", "books"),
+        _link(path, Text("工作日历", "Working calendar"), "calendar", "calendar"),
+    )
 
 
 def _evidence(viewer: Viewer, path: str) -> tuple[Link, ...]:
