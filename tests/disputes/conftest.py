@@ -143,7 +143,7 @@ def story(city) -> Story:
 def owner(monkeypatch) -> Owner:
     """An owner registered for cases of the kind request."""
     owner = Owner()
-    one = hooks.CaseOwner(owner.settle, owner.is_provided, lambda number: None)
+    one = hooks.CaseOwner(owner.settle, owner.is_provided, hooks._no_lock)
     monkeypatch.setitem(hooks._owners, "request", one)
     return owner
 

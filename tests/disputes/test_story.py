@@ -1,14 +1,7 @@
 """Each requirement of the dispute procedure, from its first step to its last, through the actions."""
 
-from datetime import date, datetime, timedelta
-
-import pytest
-
-from shuqiao.control import clock
-from shuqiao.control.accounts.models import Notification
-from shuqiao.control.disputes.models import Dispute, DisputeEvent, ProjectBar
-from tests.control.conftest import NOW, audit_entries
-from tests.disputes.conftest import RULING
+from shuqiao.control.disputes.models import Dispute, DisputeEvent
+from tests.control.conftest import NOW
 
 
 def test_whole_way_to_execution(story, owner):
@@ -19,8 +12,9 @@ def test_whole_way_to_execution(story, owner):
     story.take("zheng", number, "execute")
     events = list(DisputeEvent.objects.filter(dispute__number=number).select_related("record"))
     assert [event.action for event in events] == [
-        "open", "fail", "schedule", "opine", "opine", "opine", "review_open", "apply_ruling", "rule_share", "execute",
-    ]  # fmt: skip
+        *("open", "fail", "schedule", "opine", "opine", "opine"),
+        *("review_open", "apply_ruling", "rule_share", "execute"),
+    ]
     assert all(event.record.size_bytes > 0 and event.article and event.occurred_at == NOW for event in events)
     assert owner.told == [("R-2026-0001", True, number)]
     dispute = Dispute.objects.get(number=number)

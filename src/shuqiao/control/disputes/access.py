@@ -5,7 +5,7 @@ from django.db.models import Q, QuerySet
 from shuqiao.control.accounts.access import NotFound, Viewer
 from shuqiao.control.accounts.capabilities import Capability
 from shuqiao.control.disputes.hooks import owner_of
-from shuqiao.control.disputes.models import Dispute
+from shuqiao.control.disputes.models import Dispute, DisputeStep
 from shuqiao.control.organisations.models import Department
 from shuqiao.control.regulations.current import named
 from shuqiao.rules.regulation import PROVIDER, REQUESTER, SIDES
@@ -53,12 +53,18 @@ def disputes_visible(viewer: Viewer) -> QuerySet[Dispute]:
 def awaiting(roles: frozenset[str], capability: str) -> Q:
     """Disputes in a state from which a body of one of these roles goes on with this capability."""
     found = Q(pk__in=[])
-    regulations = Dispute.objects.order_by().values_list("regulation", flat=True).distinct()
-    for regulation_id in regulations:
+    if not roles:
+        return found
+    for regulation_id in regulations_in_use():
         steps = named(regulation_id).procedure("dispute").transitions
         mine = [step for step in steps if step.capability == capability and step.by & roles]
         found |= Q(regulation=regulation_id, state__in={key for step in mine for key in step.from_states})
     return found
+
+
+def regulations_in_use() -> list[str]:
+    """Return the regulations under which disputes were ever brought: few, however many disputes there are."""
+    return list(DisputeStep.objects.order_by("regulation").values_list("regulation", flat=True).distinct())
 
 
 def access_dispute(viewer: Viewer, number: str) -> Dispute:

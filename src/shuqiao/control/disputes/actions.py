@@ -201,7 +201,7 @@ def _write_opening(viewer: Viewer | None, given: DisputeInput, dispute: Dispute,
         article=dispute.article,
         record=record,
         attachment=attachment,
-        entry_id=append_case_entry("dispute_opened", dispute, viewer, dispute.state, facts),
+        entry_id=append_case_entry("dispute_opened", dispute, viewer, facts),
         reason=dispute.reason,
     )
 

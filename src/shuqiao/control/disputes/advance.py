@@ -72,7 +72,7 @@ def decide_step(dispute: Dispute, step: Step) -> Accepted:
     """Let the dispute's regulation decide; every missing field is told at once."""
     faults = _faults(dispute, step)
     told = {fault.field for fault in faults}
-    facts, rules = _facts(dispute, step), rules_of(dispute)
+    facts, rules = facts_of(dispute, step), rules_of(dispute)
     capabilities = step.viewer.capabilities if step.viewer else frozenset()
     for _ in range(len(facts.given) + 1):
         decision = decide(
@@ -155,8 +155,9 @@ def _only_what_it_takes(dispute: Dispute, step: Step) -> Step:
     return replace(step, given=kept, session=(step.session or session_of(dispute)) if in_session else None)
 
 
-def _facts(dispute: Dispute, step: Step) -> Facts:
-    given, session = step.given, step.session
+def facts_of(dispute: Dispute, step: Step) -> Facts:
+    """Read what the rules need to know of the dispute and of what the step brings."""
+    given, session = step.given, step.session or session_of(dispute)
     known = is_provided(dispute)
     convened = {one.code for one in session.members.all()} if session else set()
     heard = DisputeEvent.objects.filter(dispute=dispute, session=session).exclude(opinion="")
@@ -310,18 +311,18 @@ def _record(
         facts["session"] = step.session.number
     if step.given.decided_on is not None:
         facts["decided_on"] = step.given.decided_on.isoformat()
-    return append_case_entry(_event_name(step, accepted), dispute, step.viewer, accepted.to_state, facts)
+    return append_case_entry(_event_name(step, accepted), dispute, step.viewer, facts)
 
 
 def append_case_entry(
-    event: str, dispute: Dispute, viewer: Viewer | None, outcome: str, facts: Mapping[str, object]
+    event: str, dispute: Dispute, viewer: Viewer | None, facts: Mapping[str, object]
 ) -> uuid.UUID:
     """Append an entry of a dispute's case."""
     return append_entry(
         event,
         actor=f"account:{viewer.username}" if viewer else "system:worker",
         at=clock.now(),
-        outcome=outcome,
+        outcome="accepted",
         department=dispute.applicant_id,
         provider=dispute.respondent_id,
         resource_id=dispute.resource or None,

@@ -96,7 +96,8 @@ class Dispute(models.Model):
 class DisputeStep(models.Model):
     """A step that a regulation allows, as its file says; the database accepts no event of another kind.
 
-    `requires` are the words of the file, each between commas; `final` and `phase` are those of the state it leads to.
+    `requires` are the words of the file, each between commas; `final` and `phase` are those of the state it
+    leads to.
     """
 
     regulation = models.CharField(max_length=40)

@@ -18,6 +18,7 @@ from shuqiao.control.disputes.access import (
     body_roles,
     is_coordinator,
     lock_dispute,
+    regulations_in_use,
 )
 from shuqiao.control.disputes.advance import Step, advance
 from shuqiao.control.disputes.inputs import StepInput
@@ -99,7 +100,7 @@ def waiting_for_review() -> QuerySet[Dispute]:
     """Return the disputes whose regulation goes on to a joint review now, the longest waiting first."""
     states = Q(pk__in=[])
     running = Dispute.objects.filter(final=False)
-    for regulation_id in running.order_by().values_list("regulation", flat=True).distinct():
+    for regulation_id in regulations_in_use():
         steps = procedure_of(named(regulation_id)).transitions
         keys = {state for step in steps if step.action == SCHEDULE for state in step.from_states}
         states |= Q(regulation=regulation_id, state__in=keys)

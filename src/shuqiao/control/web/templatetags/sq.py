@@ -48,6 +48,14 @@ _STATE_CHIPS = {
     "revoked": ("bad", "ban"),
     "expired": ("", "calendar-off"),
 }
+_PHASE_CHIPS = {
+    "draft": ("", "pencil"),
+    "waiting": ("warn", "hourglass"),
+    "granted": ("ok", "circle-check"),
+    "refused": ("bad", "circle-x"),
+    "disputed": ("bad", "scale"),
+    "closed": ("", "archive"),
+}
 _NOTE_ICONS = {"": "info-circle", "ok": "circle-check", "warn": "alert-triangle", "bad": "alert-circle"}
 
 
@@ -172,6 +180,13 @@ def chip(label: object, kind: str = "", icon_name: str = "") -> SafeString:
 def state_chip(state: str, label: object) -> SafeString:
     """Write the state of a request or grant."""
     kind, shape = _STATE_CHIPS.get(state, ("", ""))
+    return chip(label, kind, shape)
+
+
+@register.simple_tag
+def phase_chip(phase: str, label: object) -> SafeString:
+    """Write the state of a case by what it means, whatever its regulation calls it."""
+    kind, shape = _PHASE_CHIPS.get(phase, ("", ""))
     return chip(label, kind, shape)
 
 
