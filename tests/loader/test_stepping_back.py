@@ -102,8 +102,10 @@ async def test_one_row_the_hub_cannot_take_is_set_apart_and_comes_when_it_change
     assert [0, BIRTH_SPEC.record_key, "row_refused"] in shown
     sequences = [entry["sequence"] for entry in line.ledger()]
     assert sequences == list(range(1, len(sequences) + 1))
-    line.change_source("UPDATE csyxzm SET qfjg = '样例医院' WHERE zsbh = %s", key)
-    wait_for(lambda: line.count() == rows and line.base_checksum() == line.source_checksum(), 30, what="it")
+    line.change_source("UPDATE csyxzm SET qfjg = '样例更正医院' WHERE zsbh = %s", key)
+    corrected = f"SELECT count(*) AS n FROM base.{BIRTHS} WHERE certificate_issuing_unit = '样例更正医院'"
+    wait_for(lambda: line.ask(corrected) == [{"n": 1}], 30, what="the corrected row")
+    assert line.count() == rows
 
 
 async def test_where_no_row_is_at_fault_nothing_is_set_apart_and_nothing_lost(line: Line) -> None:
