@@ -388,9 +388,8 @@ def tell(dispute: Dispute, sequence: int, action: str, *, moved: bool = True) ->
     rules = rules_of(dispute)
     did, state = action_label(rules, action), state_label(rules, dispute.state)
     params = {
-        "number": dispute.number,
-        "action_zh": did.zh,
-        "action_en": did.en,
+        "did_zh": did.zh,
+        "did_en": did.en,
         "state_zh": state.zh,
         "state_en": state.en,
     }
@@ -402,5 +401,11 @@ def tell(dispute: Dispute, sequence: int, action: str, *, moved: bool = True) ->
     if moved:
         told += _next_to_act(rules, dispute.state)
     for department, capability in dict.fromkeys(told):
-        reference = f"{dispute.number}#{sequence}"
-        notify(department, "dispute_moved", reference, capability=capability, params=params)
+        notify(
+            department,
+            "dispute_moved",
+            dispute.number,
+            capability=capability,
+            occasion=f"step {sequence}",
+            params=params,
+        )

@@ -44,32 +44,35 @@ def next_review_on() -> date:
     return last + timedelta(days=regulation().disputes.review_every_days)
 
 
-def collect_for_review() -> str | None:
+def collect_for_review() -> int:
     """Collect open disputes for the next joint review once its interval has passed; safe late and twice.
 
-    Returns the session's number, or None where it is not time or nothing waits.
+    Returns how many were collected.
     """
-    return _collect(None) if next_review_on() <= clock.today() else None
+    return _collect(None)[1] if next_review_on() <= clock.today() else 0
 
 
 def collect_now(viewer: Viewer) -> str | None:
     """Collect the open disputes before their time, at the co-ordinator's wish."""
     _require_coordinator(viewer)
-    return _collect(viewer)
+    return _collect(viewer)[0]
 
 
 @transaction.atomic
-def _collect(viewer: Viewer | None) -> str | None:
-    """Put every dispute that waits on the agenda of the session being prepared, or of a new one."""
+def _collect(viewer: Viewer | None) -> tuple[str | None, int]:
+    """Put every dispute that waits on the agenda of the session being prepared, or of a new one.
+
+    Returns the session and how many were added.
+    """
     _one_at_a_time()
     waiting = list(waiting_for_review()[:MAX_AGENDA])
     if not waiting:
-        return None
+        return None, 0
     session = JointReviewSession.objects.filter(convened_at=None).first() or _prepare()
     on_agenda = set(session.agenda.values_list("dispute_id", flat=True))
     new = [dispute for dispute in waiting if dispute.pk not in on_agenda][: MAX_AGENDA - len(on_agenda)]
     if not new:
-        return session.number
+        return session.number, 0
     AgendaItem.objects.bulk_create(AgendaItem(session=session, dispute=dispute) for dispute in new)
     append_entry(
         "review_collected",
@@ -80,11 +83,17 @@ def _collect(viewer: Viewer | None) -> str | None:
         case_no=session.number,
         facts={"regulation": session.regulation, "disputes": sorted(one.number for one in new)},
     )
+    total = len(on_agenda) + len(new)
     for code in bodies_with(COMPETENT):
-        reference = f"{session.number}#{len(on_agenda) + len(new)}"
-        params: dict[str, str | int] = {"number": session.number, "count": len(on_agenda) + len(new)}
-        notify(code, "review_due", reference, capability=Capability.DISPUTE_COORDINATE, params=params)
-    return session.number
+        notify(
+            code,
+            "review_due",
+            session.number,
+            capability=Capability.DISPUTE_COORDINATE,
+            occasion=f"{total} disputes",
+            params={"count": total},
+        )
+    return session.number, len(new)
 
 
 def _prepare() -> JointReviewSession:

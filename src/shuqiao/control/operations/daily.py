@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from shuqiao.control.basedata.citations import store_citations
 from shuqiao.control.clocks.reminders import remind
+from shuqiao.control.disputes.actions import execute_provided
+from shuqiao.control.disputes.sessions import collect_for_review
 from shuqiao.control.grants.actions import expire_grants
 from shuqiao.control.operations.expiry import warn_of_expiry
 from shuqiao.control.requests.actions import escalate_overdue
@@ -26,6 +28,8 @@ class ClockJob:
 CLOCK_JOBS = (
     ClockJob("escalate_overdue", "requests moved on because their term ran out", escalate_overdue),
     ClockJob("open_begun", "grants that came into force", open_begun),
+    ClockJob("execute_provided", "disputes ended because the information was provided", execute_provided),
+    ClockJob("collect_for_review", "disputes collected for the joint review", collect_for_review),
     ClockJob("expire_grants", "grants ended", expire_grants),
     ClockJob(
         "store_citations", "citations of the regulation in force brought to the data plane", store_citations

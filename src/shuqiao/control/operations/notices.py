@@ -65,6 +65,16 @@ NOTICES = {
         Text("转入协商", "Negotiation opened"),
         Text("{reference} 由主管部门组织双方协商", "{reference} is now negotiated by both sides"),
     ),
+    "dispute_moved": (
+        Text("争议进展", "A dispute has moved"),
+        Text("{reference} {did_zh}，现为“{state_zh}”", "{reference}: {did_en}, now {state_en}"),
+    ),
+    "review_due": (
+        Text("应召集联合会审", "A joint review is due"),
+        Text(
+            "{reference} 已汇总 {count} 件争议，请召集", "{reference}: {count} disputes collected, convene it"
+        ),
+    ),
     "grant_revoked": (
         Text("授权已停用", "Grant revoked"),
         Text("{reference} 理由：{reason}", "{reference}, reason: {reason}"),

@@ -54,12 +54,71 @@ ACCOUNTS = (
     SampleAccount("huang", "黄示例", "civil-affairs", "sharing_officer"),
     SampleAccount("xu", "徐示例", "education", "clerk"),
     SampleAccount("he", "何示例", "disabled-federation", "clerk"),
+    SampleAccount("bian", "卞示例", "staffing", "sharing_officer"),
+    SampleAccount("fang", "方示例", "legal-affairs", "sharing_officer"),
+    SampleAccount("wen", "温示例", "government-services", "sharing_officer"),
+    SampleAccount("shi", "施示例", "government", "leader"),
 )
 
 APPLICATIONS = (
     SampleApplication("app-housing-rental", "housing", "公租房审核系统", "Public rental assessment"),
     SampleApplication("app-civil-affairs-relief", "civil-affairs", "社会救助系统", "Social relief"),
     SampleApplication("app-education-enrolment", "education", "学籍系统", "School enrolment"),
+)
+
+
+@dataclass(frozen=True)
+class SampleDispute:
+    """A dispute tied to no request, brought so many working days ago; `steps` are who, what and with what.
+
+    A step that the regulation in force does not know ends the story there.
+    """
+
+    by: str
+    kind: str
+    respondent: str
+    subject: str
+    reason: str
+    days_ago: int
+    steps: tuple[tuple[str, str, dict[str, str]], ...] = ()
+
+
+DISPUTES = (
+    SampleDispute(
+        "lin",
+        "use",
+        "health",
+        "出生登记信息能否用于公租房续租审核（示例）",
+        "续租审核与初次申请同属公租房资格审核职权，提供方认为须另行申请。",
+        days_ago=6,
+        steps=(("zheng", "minute", {"minutes": "第一次协商：双方说明各自理解，约定补充职权依据后再议。"}),),
+    ),
+    SampleDispute(
+        "lin",
+        "provision",
+        "police",
+        "户籍登记信息更新迟延（示例）",
+        "目录载明按日更新，近两月多次迟于三日，影响资格审核。",
+        days_ago=18,
+        steps=(
+            (
+                "zheng",
+                "fail",
+                {"minutes": "双方对更新频度的起算点各执一词。", "result": "未达成一致，提交联合会审。"},
+            ),
+        ),
+    ),
+    SampleDispute(
+        "xu",
+        "data",
+        "health",
+        "出生日期与学籍登记不一致（示例）",
+        "同一条目在两处记载不同，请责任采集部门核准。",
+        days_ago=10,
+        steps=(
+            ("chen", "decide_value", {"result": "经核对原始登记，以出生登记信息所载为准，学籍一方更正。"}),
+        ),
+    ),
 )
 
 _SURNAMES = "王张刘杨黄周吴徐孙马朱胡郭何高罗郑梁谢宋唐许韩冯邓曹彭曾肖田董袁潘"

@@ -14,6 +14,11 @@ from shuqiao.control.accounts.actions import AccountInput, create_account
 from shuqiao.control.accounts.models import Account
 from shuqiao.control.basedata.citations import store_citations
 from shuqiao.control.catalogue.actions import load_base_lists
+from shuqiao.control.disputes.actions import bring_dispute, take_step
+from shuqiao.control.disputes.advance import possible_steps
+from shuqiao.control.disputes.inputs import DisputeInput, StepInput
+from shuqiao.control.disputes.models import Dispute
+from shuqiao.control.disputes.steps import free_kinds
 from shuqiao.control.grants.keys import portal_key_file
 from shuqiao.control.operations import sample
 from shuqiao.control.organisations.actions import (
@@ -64,6 +69,7 @@ def seed_city(regulation: Regulation, seeding: Seeding) -> None:
     _seed_accounts(regulation, seeding)
     _seed_applications(regulation, seeding)
     seed_cases(regulation)
+    seed_disputes(regulation)
 
 
 def seed_departments(regulation: Regulation) -> None:
@@ -169,6 +175,42 @@ def _answer_case(regulation: Regulation, case: sample.SampleCase, number: str) -
                 valid_until=_last_day(regulation, _working_moment(case.days_ago)),
             ),
         )
+
+
+def seed_disputes(regulation: Regulation) -> None:
+    """Bring the older sample disputes and take their steps, as far as the regulation knows them."""
+    if Dispute.objects.filter(case_number="").exists():
+        return
+    known = {kind.key for kind in free_kinds(regulation)}
+    for given in sample.DISPUTES:
+        if given.kind in known:
+            _seed_dispute(regulation, given)
+
+
+def _seed_dispute(regulation: Regulation, given: sample.SampleDispute) -> None:
+    with clock.fixed(_working_moment(given.days_ago)):
+        number = bring_dispute(
+            _viewer(given.by),
+            DisputeInput(
+                kind=given.kind,
+                case_number="",
+                applicant="",
+                respondent=department_code(regulation.region, given.respondent),
+                reason=given.reason,
+                subject=given.subject,
+            ),
+        )
+    for place, (by, action, brought) in enumerate(given.steps, 1):
+        viewer = _viewer(by)
+        possible = {step.action for step in possible_steps(viewer, Dispute.objects.get(number=number))}
+        if action not in possible:
+            return
+        with clock.fixed(_working_moment(max(0, given.days_ago - 2 * place))):
+            take_step(viewer, number, action, _brought(brought))
+
+
+def _brought(given: dict[str, str]) -> StepInput:
+    return StepInput(minutes=given.get("minutes", ""), result=given.get("result", ""))
 
 
 def _viewer(username: str) -> Viewer:
