@@ -11,12 +11,9 @@ from shuqiao.control.outside.models import OutsideRequest, Publication
 from shuqiao.rules.regulation import PROVIDER, REQUESTER
 
 Case = OutsideRequest | Publication
-AnyCase = TypeVar("AnyCase", bound=Case)
+AnyCase = TypeVar("AnyCase", OutsideRequest, Publication)
 
-KINDS: dict[str, type[OutsideRequest] | type[Publication]] = {
-    "outside": OutsideRequest,
-    "publication": Publication,
-}
+KINDS = ("outside", "publication")
 """The kinds of cases of this capability: the names of their procedures."""
 
 
@@ -85,5 +82,15 @@ def sides_of(viewer: Viewer, case: Case) -> frozenset[str]:
 
 def may_see(viewer: Viewer, kind: str, number: str) -> bool:
     """Tell whether the viewer may see a case, and so its documents."""
-    model = KINDS[kind]
-    return visible(viewer, model).filter(number=number).exists()
+    if kind == "outside":
+        return visible(viewer, OutsideRequest).filter(number=number).exists()
+    return visible(viewer, Publication).filter(number=number).exists()
+
+
+def access_kind_locked(viewer: Viewer, kind: str, number: str) -> Case:
+    """Return a case by its kind and number to act on, locked."""
+    if kind not in KINDS:
+        raise NotFound
+    if kind == "outside":
+        return access_case_locked(viewer, OutsideRequest, number)
+    return access_case_locked(viewer, Publication, number)

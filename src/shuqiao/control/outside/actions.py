@@ -16,10 +16,10 @@ from shuqiao.control.disputes.actions import case_provided, open_dispute, withdr
 from shuqiao.control.disputes.inputs import DisputeInput
 from shuqiao.control.organisations.numbers import next_number
 from shuqiao.control.outside.access import (
-    KINDS,
     Case,
     access_case_locked,
     access_draft_locked,
+    access_kind_locked,
     kind_of,
     sides_of,
 )
@@ -98,10 +98,10 @@ def take_step(viewer: Viewer, kind: str, number: str, action: str, words: Mappin
     Raises `NotFound` for whoever may not see the case, the refusal's error for whoever may not act or comes
     second, and `FormRefused` for what is missing; nothing is then written.
     """
-    if action in (SAVE, SUBMIT) or kind not in KINDS:
+    if action in (SAVE, SUBMIT):
         raise NotFound
     refuse_too_long(words)
-    case = access_case_locked(viewer, KINDS[kind], number)
+    case = access_kind_locked(viewer, kind, number)
     step = Step(action, viewer, _asked(case, action, words))
     was_disputed = case.phase == Phase.DISPUTED
     accepted = decide_step(case, step)
@@ -144,7 +144,10 @@ def record_talk(viewer: Viewer, number: str, minutes: str) -> None:
 @transaction.atomic
 def discard_draft(viewer: Viewer, kind: str, key: int) -> None:
     """Throw a draft away; it bound nobody, so nothing of it stays."""
-    access_draft_locked(viewer, KINDS[kind], key).delete()
+    if kind == "outside":
+        access_draft_locked(viewer, OutsideRequest, key).delete()
+    else:
+        access_draft_locked(viewer, Publication, key).delete()
 
 
 def refuse_passing_on(rules: Regulation) -> None:

@@ -16,6 +16,7 @@ from shuqiao.control.accounts.capabilities import Capability
 from shuqiao.control.accounts.models import Account
 from shuqiao.control.disputes.queries import sees_disputes, sees_reviews, waiting_count
 from shuqiao.control.operations.audit import may_read_audit
+from shuqiao.control.regulations.current import regulation
 from shuqiao.control.regulations.queries import citations, regulation_name
 from shuqiao.control.texts import Text
 from shuqiao.control.web.badges import Badges, badges
@@ -147,6 +148,11 @@ def _work(viewer: Viewer, path: str, counts: Badges) -> tuple[Link, ...]:
     if viewer.can(Capability.REQUEST_SUBMIT):
         words = Text("我的申请", "Our requests")
         links.append(_link(path, words, "my_requests", "send", counts.own_open))
+    if viewer.can(Capability.REQUEST_SUBMIT) or viewer.can(Capability.REQUEST_ANSWER):
+        links.append(_link(path, Text("目录外信息", "Outside the catalogue"), "outside", "zoom-question"))
+        if "publication" in regulation().procedures:
+            words = Text("对外提供或发布", "Passing on, publishing")
+            links.append(_link(path, words, "publications", "speakerphone"))
     return tuple(links)
 
 
