@@ -1,6 +1,7 @@
 """Telling a department something on its pages, in the transaction of the action that caused it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from django.db.models import Q, QuerySet
 
@@ -18,13 +19,15 @@ def notify(
     account: Account | None = None,
     occasion: str = "",
     params: Mapping[str, str | int] | None = None,
-) -> None:
+) -> bool:
     """Leave a notice for a department, for those of it who hold a capability, or for one account.
+
+    True where it is new.
 
     The same event about the same reference is told once, however often a job runs; `occasion` tells apart
     events of one code that may happen again, such as the rounds of a dispute.
     """
-    Notification.objects.get_or_create(
+    _, is_new = Notification.objects.get_or_create(
         department_id=department,
         capability=capability,
         account=account,
@@ -32,6 +35,40 @@ def notify(
         reference=reference,
         occasion=occasion,
         defaults={"params": dict(params or {}), "created_at": clock.now()},
+    )
+    return is_new
+
+
+@dataclass(frozen=True)
+class ToTell:
+    """What `notify` takes, for many at once."""
+
+    department: str
+    code: str
+    reference: str
+    capability: str = ""
+    occasion: str = ""
+    params: Mapping[str, str | int] = field(default_factory=dict)
+
+
+def notify_all(told: Iterable[ToTell]) -> None:
+    """Leave many notices at once; those that were told before are left as they are."""
+    now = clock.now()
+    Notification.objects.bulk_create(
+        (
+            Notification(
+                department_id=one.department,
+                capability=one.capability,
+                code=one.code,
+                reference=one.reference,
+                occasion=one.occasion,
+                params=dict(one.params),
+                created_at=now,
+            )
+            for one in told
+        ),
+        batch_size=500,
+        ignore_conflicts=True,
     )
 
 

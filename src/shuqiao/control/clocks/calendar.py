@@ -13,8 +13,8 @@ from django.db import transaction
 from shuqiao.control import clock
 from shuqiao.control.accounts.access import Fault, FormRefused, Viewer, require
 from shuqiao.control.accounts.capabilities import Capability
-from shuqiao.control.accounts.notices import notify
-from shuqiao.control.audit.actions import append_entry
+from shuqiao.control.accounts.notices import ToTell, notify_all
+from shuqiao.control.audit.actions import Entry, append_entries, append_entry
 from shuqiao.control.clocks.actions import lock_calendar
 from shuqiao.control.clocks.holders import acting_capability, deadline_words
 from shuqiao.control.clocks.models import Clock
@@ -22,7 +22,6 @@ from shuqiao.control.clocks.terms import store_term, term_of
 from shuqiao.control.regulations.current import committed_calendar, forget_calendar, named
 from shuqiao.control.regulations.models import CalendarDay, CalendarYear
 from shuqiao.control.texts import Text
-from shuqiao.rules.workdays import Calendar
 
 MAX_REASON_CHARS = 200
 YEARS_AHEAD = 2
@@ -160,30 +159,25 @@ def _record(viewer: Viewer, outcome: str, reason: str, facts: dict[str, object])
 def _recount(viewer: Viewer, change: UUID) -> Recount:
     """Count every open clock by the calendar as it is now, and tell of each day that has moved."""
     kept = committed_calendar()
-    moved = 0
     touched: list[Clock] = []
+    moved: list[tuple[Clock, date]] = []
     for row in Clock.objects.select_for_update().filter(ended_on=None).order_by("pk"):
         before = row.due_on
-        if not _counted_anew(row, kept):
-            continue
-        touched.append(row)
+        if store_term(row, term_of(row), kept, clock.today()):
+            touched.append(row)
         if row.due_on != before:
-            moved += 1
-            _tell(viewer, row, before, change)
+            moved.append((row, before))
     Clock.objects.bulk_update(touched, ["due_on", "provisional", "state"], batch_size=BATCH)
+    append_entries([_entry(viewer, row, before, change) for row, before in moved])
+    notify_all(notice for row, before in moved for notice in _notices(row, before, change))
     forget_calendar()
     # Another request may have filled this process's copy from before this transaction's end.
     transaction.on_commit(forget_calendar)
-    return Recount(moved, change)
+    return Recount(len(moved), change)
 
 
-def _counted_anew(row: Clock, kept: Calendar) -> bool:
-    return store_term(row, term_of(row), kept, clock.today())
-
-
-def _tell(viewer: Viewer, row: Clock, before: date, change: UUID) -> None:
-    """Record that a case's due date has moved, and tell who must act and who waits."""
-    append_entry(
+def _entry(viewer: Viewer, row: Clock, before: date, change: UUID) -> Entry:
+    return Entry(
         "due_date_moved",
         actor=f"account:{viewer.username}",
         at=clock.now(),
@@ -199,17 +193,20 @@ def _tell(viewer: Viewer, row: Clock, before: date, change: UUID) -> None:
             "change": str(change),
         },
     )
-    params = {"due_on": row.due_on.isoformat(), "before": before.isoformat()}
-    params |= deadline_words(named(row.regulation), row.deadline)
+
+
+def _notices(row: Clock, before: date, change: UUID) -> list[ToTell]:
+    """What is told to who must act and to who waits."""
+    params = {
+        "kind": row.kind,
+        "due_on": row.due_on.isoformat(),
+        "before": before.isoformat(),
+        **deadline_words(named(row.regulation), row.deadline),
+    }
     told = {row.holder_id: acting_capability(row.regulation, row.kind, row.deadline)}
     if row.other_id and row.other_id != row.holder_id:
         told[row.other_id] = ""
-    for department, capability in told.items():
-        notify(
-            department,
-            "due_date_moved",
-            row.number,
-            capability=capability,
-            occasion=f"{row.deadline}/{change}",
-            params={**params, "kind": row.kind},
-        )
+    return [
+        ToTell(department, "due_date_moved", row.number, capability, f"{row.deadline}/{change}", params)
+        for department, capability in told.items()
+    ]

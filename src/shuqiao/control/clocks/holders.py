@@ -1,5 +1,7 @@
 """Who is told of a clock: those of the holder who can meet it, and the office that watches over terms."""
 
+from functools import lru_cache
+
 from shuqiao.control.organisations.models import Department
 from shuqiao.control.regulations.current import named
 from shuqiao.rules.procedures import meets_term
@@ -9,6 +11,7 @@ COMPETENT = "competent"
 """The body role that watches over terms. Source: guangzhou-2016 art. 6."""
 
 
+@lru_cache(maxsize=256)
 def acting_capability(regulation_id: str, kind: str, deadline: str) -> str:
     """The one capability with which this term is met, or none where there are several or no procedure.
 

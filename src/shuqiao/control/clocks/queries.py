@@ -4,6 +4,9 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
+
+from django.db.models import QuerySet
 
 from shuqiao.control import clock
 from shuqiao.control.clocks.models import Clock, ClockState
@@ -75,10 +78,12 @@ def next_clock(clocks: Iterable[CaseClock]) -> CaseClock | None:
     return min((one for one in clocks if one.is_open), key=lambda one: one.due_on, default=None)
 
 
-def overdue(kind: str, deadline: str) -> tuple[str, ...]:
+def overdue(kind: str, deadline: str, among: QuerySet[Any, Any] | None = None) -> tuple[str, ...]:
     """Numbers of the cases of a kind in which this term has run out and is not met, longest first.
 
     A case stays here until its clock is met or ends: whoever takes it up asks the rules again under a lock.
+    `among` is a query of the numbers that can still be moved on: without it those that were would come first
+    for ever, and only MAX_OVERDUE are returned.
     """
     rows = Clock.objects.filter(
         kind=kind,
@@ -87,6 +92,8 @@ def overdue(kind: str, deadline: str) -> tuple[str, ...]:
         state__in=[ClockState.RUNNING, ClockState.OVER],
         due_on__lt=clock.today(),
     )
+    if among is not None:
+        rows = rows.filter(number__in=among)
     return tuple(rows.order_by("due_on", "pk").values_list("number", flat=True)[:MAX_OVERDUE])
 
 

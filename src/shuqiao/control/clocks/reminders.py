@@ -3,6 +3,7 @@
 Each is told once for each last day, however late, often or many times at once the job runs.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -11,7 +12,7 @@ from django.db.models import F, Q, QuerySet
 
 from shuqiao.control import clock
 from shuqiao.control.accounts.capabilities import Capability
-from shuqiao.control.accounts.notices import notify
+from shuqiao.control.accounts.notices import ToTell, notify_all
 from shuqiao.control.audit.actions import append_entry
 from shuqiao.control.clocks.holders import acting_capability, competent_departments, deadline_words
 from shuqiao.control.clocks.models import Clock, ClockState
@@ -42,7 +43,8 @@ def remind() -> Told:
     today = clock.today()
     horizon = add_working_days(calendar(), today, SOON_WORKING_DAYS).day
     keys = list(_to_tell(today, horizon).order_by("due_on", "pk").values_list("pk", flat=True)[:BATCH])
-    found = [_tell(pk, today, horizon) for pk in keys]
+    offices = competent_departments() if keys else []
+    found = [_tell(pk, today, horizon, offices) for pk in keys]
     return Told(found.count("soon"), found.count("due"), found.count("over"))
 
 
@@ -59,14 +61,14 @@ def _not_told(field: str) -> Q:
 
 
 @transaction.atomic
-def _tell(pk: int, today: date, horizon: date) -> str:
+def _tell(pk: int, today: date, horizon: date, offices: Sequence[str]) -> str:
     """Tell of one clock under its lock; nothing where another worker has it or has told already."""
     rows = _to_tell(today, horizon).select_for_update(skip_locked=True)
     row = rows.filter(pk=pk).first()
     if row is None:
         return ""
     if row.due_on < today:
-        _tell_over(row)
+        _tell_over(row, offices)
         return "over"
     if row.due_on == today:
         row.told_due = row.due_on
@@ -79,7 +81,7 @@ def _tell(pk: int, today: date, horizon: date) -> str:
     return "soon"
 
 
-def _tell_over(row: Clock) -> None:
+def _tell_over(row: Clock, offices: Sequence[str]) -> None:
     """Mark a clock as over and tell who is late, who waits, and the office that watches over terms."""
     row.told_over, row.state = row.due_on, ClockState.OVER
     row.save(update_fields=["told_over", "state"])
@@ -99,25 +101,29 @@ def _tell_over(row: Clock) -> None:
             "articles": [rules.cite(rules.deadline(row.deadline).article)],
         },
     )
-    _notify_holder(row, "clock_over")
+    told = [_notice(row, "clock_over", row.holder_id, _capability(row))]
     if row.other_id and row.other_id != row.holder_id:
-        _notify(row, "clock_over", row.other_id, "")
-    for department in competent_departments():
-        _notify(row, "clock_over", department, Capability.DISPUTE_COORDINATE)
+        told.append(_notice(row, "clock_over", row.other_id, ""))
+    told += [_notice(row, "clock_over", code, Capability.DISPUTE_COORDINATE) for code in offices]
+    notify_all(told)
 
 
 def _notify_holder(row: Clock, code: str) -> None:
-    _notify(row, code, row.holder_id, acting_capability(row.regulation, row.kind, row.deadline))
+    notify_all([_notice(row, code, row.holder_id, _capability(row))])
 
 
-def _notify(row: Clock, code: str, department: str, capability: str) -> None:
-    notify(
+def _capability(row: Clock) -> str:
+    return acting_capability(row.regulation, row.kind, row.deadline)
+
+
+def _notice(row: Clock, code: str, department: str, capability: str) -> ToTell:
+    return ToTell(
         department,
         code,
         row.number,
-        capability=capability,
-        occasion=f"{row.deadline}/{row.round}/{row.due_on}",
-        params={
+        capability,
+        f"{row.deadline}/{row.round}/{row.due_on}",
+        {
             "kind": row.kind,
             "due_on": row.due_on.isoformat(),
             **deadline_words(named(row.regulation), row.deadline),

@@ -11,7 +11,7 @@ CODES = {Standing.ENDING: "regulation_ending", Standing.ENDED: "regulation_ended
 
 
 def warn_of_expiry() -> int:
-    """Tell once that the regulation in force will end, and once that it has ended; the notices due today.
+    """Tell once that the regulation in force will end, and once that it has ended; how many were told now.
 
     Source: guangzhou-2016 art. 50.
     """
@@ -20,14 +20,15 @@ def warn_of_expiry() -> int:
     code = CODES.get(standing_on(rules.validity, clock.today()).standing)
     if code is None or until is None:
         return 0
-    told = competent_departments()
-    for department in told:
+    params = {"title_zh": rules.title.zh, "title_en": rules.title.en, "until": until.isoformat()}
+    return sum(
         notify(
             department,
             code,
             rules.id,
             capability=Capability.RULES_COMPARE,
             occasion=until.isoformat(),
-            params={"title_zh": rules.title.zh, "title_en": rules.title.en, "until": until.isoformat()},
+            params=params,
         )
-    return len(told)
+        for department in competent_departments()
+    )

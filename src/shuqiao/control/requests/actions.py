@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from django.db import transaction
+from django.db.models import Q
 
 from shuqiao.control import clock
 from shuqiao.control.accounts.access import Fault, FormRefused, NotFound, Viewer
@@ -28,9 +29,11 @@ from shuqiao.control.requests.steps import (
     Step,
     accept,
     add_event,
+    answers,
     decision,
     facts_of,
     fault_of,
+    own_words,
     system_facts,
     take,
 )
@@ -41,7 +44,6 @@ from shuqiao.rules.regulation import PROPOSED, REQUESTER, Phase, Regulation
 from shuqiao.rules.sharing import Way, WayKind
 
 __all__ = [
-    "ANSWERS",
     "dispute_request",
     "escalate_overdue",
     "save_draft",
@@ -50,9 +52,6 @@ __all__ = [
     "take_step",
     "withdraw_request",
 ]
-
-ANSWERS = ("approve", "approve_part", "refuse")
-"""Actions that come with the form of an answer; `answering.answer_request` takes them."""
 
 SUBMIT, WITHDRAW, DISPUTE, ESCALATE = "submit", "withdraw", "dispute", "escalate"
 IMMEDIATE = frozenset({"immediate"})
@@ -141,17 +140,21 @@ def take_step(viewer: Viewer, number: str, action: str, given: StepInput) -> str
     consent) needs no code. Raises `NotFound` for steps with a form of their own, `FormRefused` for a field
     that can't be taken, the rule's own error otherwise. Source: shenyang-2016 art. 20(4).
     """
-    if action in (*ANSWERS, SUBMIT):
-        raise NotFound
     if action == WITHDRAW:
         withdraw_request(viewer, number)
         return None
     request = access_request_locked(viewer, number)
-    known = named(request.regulation).procedure(KIND).transition(action, request.state)
+    procedure = named(request.regulation).procedure(KIND)
+    if action == SUBMIT or any(
+        answers(one, procedure) for one in procedure.transitions if one.action == action
+    ):
+        raise NotFound
+    known = procedure.transition(action, request.state)
     if known is not None and known.to_state == PROPOSED:
         return confirm_answer(viewer, request, action, given.reason)
     faults = given.faults(clock.legal_day(request.submitted_at) if request.submitted_at else clock.today())
-    facts = facts_of(request, sides_of(viewer, request), given.words(), viewer.username)
+    words = {**own_words(request), **given.words()}
+    facts = facts_of(request, sides_of(viewer, request), words, viewer.username)
     accepted = accept(request, action, facts, viewer)
     if faults:
         raise FormRefused(faults)
@@ -195,13 +198,17 @@ def escalate_overdue() -> int:
 
     Source: guangzhou-2016 art. 35(1).
     """
-    keys = {
-        step.clock
-        for rules in (named(one) for one in _regulations_of_open())
-        for step in rules.procedure(KIND).transitions
-        if step.action == ESCALATE and step.clock
-    }
-    numbers = dict.fromkeys(number for key in sorted(keys) for number in overdue(KIND, key))
+    due: dict[str, Q] = {}
+    for rules in map(named, _regulations_of_open()):
+        for step in rules.procedure(KIND).transitions:
+            if step.action == ESCALATE and step.clock:
+                here = Q(regulation=rules.id, state__in=step.from_states)
+                due[step.clock] = due.get(step.clock, Q(pk__in=[])) | here
+    numbers = dict.fromkeys(
+        number
+        for key, waiting in sorted(due.items())
+        for number in overdue(KIND, key, among=Request.objects.filter(waiting).values("number"))
+    )
     return sum(_escalate(number) for number in numbers)
 
 
