@@ -45,6 +45,7 @@ ShuqiaoError
     ├── PeriodTooLong             422 period_too_long
     ├── ReasonRequired            422 reason_required
     ├── AlreadyDecided            409 already_decided
+    ├── SecondPersonRequired      409 second_person_required
     ├── ShareTypeForced           422 share_type_forced
     ├── GroundRankRefused         422 ground_rank_refused
     ├── DepartmentsRefused        422 departments_refused
@@ -114,6 +115,7 @@ from shuqiao.rules.office_errors import (
     PermissionDenied,
     ReasonRequired,
     RegulationInvalid,
+    SecondPersonRequired,
     ShareTypeForced,
     TransitionRefused,
 )
@@ -164,6 +166,7 @@ __all__ = [
     "RequestTimeout",
     "RowError",
     "RowRefused",
+    "SecondPersonRequired",
     "ShareTypeForced",
     "ShuqiaoError",
     "SignatureInvalid",

@@ -78,6 +78,21 @@ class AlreadyDecided(OfficeError):
     matter = "first_request"
 
 
+class SecondPersonRequired(OfficeError):
+    """Somebody confirms what they have proposed themselves, or nothing is proposed."""
+
+    code = "second_person_required"
+    status = 409
+    message_zh = (
+        "“{action}”须由提出意见以外的另一人办理，未作任何更改。请由本部门分管领导或其他有权人员办理。"
+    )
+    message_en = (
+        '"{action}" must be done by somebody other than the one who proposed it; nothing was changed. '
+        "Let the leader in charge or another person of your department do it."
+    )
+    matter = "persons_in_charge"
+
+
 class RegulationInvalid(OfficeError):
     """A regulation or calendar file can't be used; it is refused, never read as empty."""
 

@@ -20,10 +20,11 @@ from shuqiao.control.regulations.queries import due
 from shuqiao.control.requests.access import access_request_locked, sides_of
 from shuqiao.control.requests.granting import PROVIDED, Granted, issue, open_access, tell_requester
 from shuqiao.control.requests.inputs import MAX_PURPOSE_CHARS, AnswerInput
-from shuqiao.control.requests.models import Outcome, Proposal, Request, RequestItem
+from shuqiao.control.requests.models import KIND, Outcome, Proposal, Request, RequestItem
 from shuqiao.control.requests.steps import (
     Step,
     accept,
+    answers,
     decision,
     facts_of,
     fault_of,
@@ -32,9 +33,10 @@ from shuqiao.control.requests.steps import (
 )
 from shuqiao.control.texts import Text
 from shuqiao.rules.procedures import Accepted, Facts, Refusal, latest_until
-from shuqiao.rules.regulation import Regulation
+from shuqiao.rules.regulation import Phase, Procedure, Regulation
 
 MAX_REFUSAL_CHARS = 500
+APPROVE, APPROVE_PART, REFUSE = "approve", "approve_part", "refuse"
 MAX_NOTE_CHARS = 500
 
 
@@ -53,12 +55,18 @@ class _Answer:
     case_required: bool
     note: str
 
-    @property
-    def action(self) -> str:
-        """The word of the procedure for this answer."""
-        if not self.granted:
-            return "refuse"
-        return "approve_part" if self.refused else "approve"
+    def action(self, procedure: Procedure, state: str) -> str:
+        """The word of the procedure for this answer, from this state; what no step fits is refused by it."""
+        phase = Phase.GRANTED if self.granted else Phase.REFUSED
+        wanted: tuple[str, ...] = (REFUSE,)
+        if self.granted:
+            wanted = (APPROVE_PART, APPROVE) if self.refused else (APPROVE,)
+        known = [
+            step.action
+            for step in procedure.transitions
+            if state in step.from_states and answers(step, procedure) is phase
+        ]
+        return next((one for one in (*wanted, *known) if one in known), wanted[-1])
 
     def facts(self) -> dict[str, object]:
         """What the audit entry says of it."""
@@ -81,14 +89,15 @@ def answer_request(viewer: Viewer, number: str, given: AnswerInput) -> str | Non
     request = access_request_locked(viewer, number)
     rules = named(request.regulation)
     answer = _read(given, request, not_before=None)
-    accepted = _decide(viewer, request, answer)
+    action = answer.action(rules.procedure(KIND), request.state)
+    accepted = _decide(viewer, request, answer, action)
     faults = _faults(given, request, answer, rules)
     if faults:
         raise FormRefused(faults)
     if accepted.proposes:
-        _propose(viewer, request, answer, accepted, given)
+        _propose(viewer, request, Step(action, accepted, viewer, clock.today(), facts=answer.facts()), given)
         return None
-    return _give(viewer, request, answer, Step(answer.action, accepted, viewer, clock.today()))
+    return _give(viewer, request, answer, Step(action, accepted, viewer, clock.today()))
 
 
 @transaction.atomic
@@ -118,18 +127,15 @@ def confirm_answer(viewer: Viewer, request: Request, action: str, remark: str = 
     return _give(viewer, request, answer, Step(action, accepted, viewer, clock.today(), params=params))
 
 
-def _propose(
-    viewer: Viewer, request: Request, answer: _Answer, accepted: Accepted, given: AnswerInput
-) -> None:
+def _propose(viewer: Viewer, request: Request, step: Step, given: AnswerInput) -> None:
     """Keep the answer, and tell those of the provider who may confirm it."""
-    step = Step(answer.action, accepted, viewer, clock.today(), facts=answer.facts())
     take(request, step)
     stored: dict[str, Any] = msgspec.to_builtins(given)
     Proposal.objects.create(
         request=request,
         round=request.round,
-        action=answer.action,
-        to_state=accepted.proposes,
+        action=step.action,
+        to_state=step.accepted.proposes,
         answer=stored,
         proposed_by_id=viewer.account_id,
         proposed_at=clock.now(),
@@ -218,7 +224,7 @@ def _read(given: AnswerInput, request: Request, *, not_before: date | None) -> _
     )
 
 
-def _decide(viewer: Viewer, request: Request, answer: _Answer) -> Accepted:
+def _decide(viewer: Viewer, request: Request, answer: _Answer, action: str) -> Accepted:
     """Let the rules decide; what is wrong with a field is a fault of the form, the rest an error."""
     reasons = [reason for _, reason in answer.refused]
     facts = Facts(
@@ -229,7 +235,7 @@ def _decide(viewer: Viewer, request: Request, answer: _Answer) -> Accepted:
         valid_until=answer.valid_until,
         actor=viewer.username,
     )
-    decided = decision(request, answer.action, facts, viewer.capabilities)
+    decided = decision(request, action, facts, viewer.capabilities)
     if isinstance(decided, Refusal):
         if not decided.field:
             raise decided.error()
@@ -247,6 +253,9 @@ def _faults(given: AnswerInput, request: Request, answer: _Answer, rules: Regula
         faults.append(
             _fault("decisions", "item_unknown", "所选信息项不在申请中", "An item was not asked for")
         )
+    if not all(reason for _, reason in answer.refused):
+        zh, en = "不同意的信息项须写明理由", "Every item that is refused needs its reason"
+        faults.append(_fault("refusal_reason", "reason_required", zh, en))
     if answer.granted:
         faults += _grant_faults(request, answer, rules) + _late_faults(request, answer, rules)
     return tuple(faults)

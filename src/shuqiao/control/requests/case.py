@@ -11,7 +11,7 @@ from shuqiao.control.organisations.queries import application_ref, department_re
 from shuqiao.control.regulations.current import named
 from shuqiao.control.regulations.queries import article_ref
 from shuqiao.control.requests.access import access_request, sides_of
-from shuqiao.control.requests.actions import ANSWERS, DISPUTE, SUBMIT, WITHDRAW
+from shuqiao.control.requests.actions import DISPUTE, SUBMIT, WITHDRAW
 from shuqiao.control.requests.answering import wanted_or_latest
 from shuqiao.control.requests.forms import conditions, duty_option, forecast
 from shuqiao.control.requests.inputs import AnswerInput
@@ -26,13 +26,14 @@ from shuqiao.control.requests.queries import (
     ProposedAnswer,
     RequestCase,
 )
+from shuqiao.control.requests.steps import answers
 from shuqiao.control.requests.timeline import course_of, event_words
 from shuqiao.control.texts import Text
 from shuqiao.rules.procedures import latest_until, possible_actions
 from shuqiao.rules.regulation import PROPOSED, Phase, Regulation, Transition
 
 SAVE = "save"
-_OWN_FORM = {*ANSWERS, SUBMIT, SAVE, WITHDRAW, DISPUTE}
+_OWN_FORM = {SUBMIT, SAVE, WITHDRAW, DISPUTE}
 _FIELDS = {
     "reason": GivenField("reason", Text("理由", "Reason"), "text"),
     "result": GivenField("result", Text("结果", "Result"), "text"),
@@ -49,14 +50,19 @@ def request_case(viewer: Viewer, number: str) -> RequestCase:
     rules = named(request.regulation)
     events = list(request.events.select_related("account", "department").order_by("occurred_at", "pk"))
     possible = possible_actions(
-        rules.procedure(KIND), request.state, viewer.capabilities, sides_of(viewer, request)
+        named(request.regulation).procedure(KIND),
+        request.state,
+        viewer.capabilities,
+        sides_of(viewer, request),
     )
     actions = {step.action for step in possible}
     clocks = tuple(one for one in clocks_of(KIND, [number]).get(number, ()) if one.state != "void")
     accepted = set(request.accepted_conditions)
     submitted_on = clock.legal_day(request.submitted_at) if request.submitted_at else None
     latest = latest_until(clock.today(), rules.period.maximum_months)
-    can_answer = bool(actions.intersection(ANSWERS))
+    procedure = rules.procedure(KIND)
+    answering = [step for step in possible if answers(step, procedure)]
+    can_answer = bool(answering)
     return RequestCase(
         key=request.pk,
         number=number,
@@ -100,9 +106,10 @@ def request_case(viewer: Viewer, number: str) -> RequestCase:
         answer_note=request.answer_note,
         max_valid_until=wanted_or_latest(request, latest),
         proposals=_proposals(viewer, request, rules),
-        offers=_offers(possible, rules),
+        offers=_offers([step for step in possible if step not in answering], rules),
         can_answer=can_answer,
-        proposes=any(step.proposes for step in possible if step.action in ANSWERS),
+        proposes=any(step.proposes for step in answering),
+        can_refuse=any(answers(step, procedure) is Phase.REFUSED for step in answering),
         prints_form=_wants_paper(request, rules),
         answer_refusal=None if can_answer else _why_no_answer(request, rules),
         can_withdraw=WITHDRAW in actions,
@@ -115,7 +122,7 @@ def _disputes(number: str) -> tuple[str, ...]:
     return tuple(found.values_list("number", flat=True))
 
 
-def _offers(possible: tuple[Transition, ...], rules: Regulation) -> tuple[ActionOffer, ...]:
+def _offers(possible: list[Transition], rules: Regulation) -> tuple[ActionOffer, ...]:
     """The steps that need no form of their own; what they ask for stands in the file."""
     return tuple(
         ActionOffer(

@@ -99,12 +99,14 @@ def conditions(regulation_id: str) -> tuple[Condition, ...]:
 def forecast(submitted_on: date, regulation_id: str) -> Forecast:
     """Return the latest days of reply and of provision for a request submitted on a day (REQ-15).
 
-    Where the term begins with the written application, it is taken to come in on the same day.
+    Where the term begins with another step, such as receipt of the written application, that is taken to
+    happen on the same day.
     """
     rules = named(regulation_id)
     steps = rules.procedure(KIND).transitions
     answer = next(one for one in rules.deadlines if one.met_by == ANSWERED)
-    submitted = {step.event for step in steps if step.action == SUBMIT}
+    begins = [step for step in steps if step.event == answer.starts_on]
+    other = next(iter(begins), None) if not any(step.action == SUBMIT for step in begins) else None
     reply = due(answer.key, submitted_on, rules)
     provision = next((one for one in rules.deadlines if one.met_by == PROVIDED), None)
     provide = due(provision.key, reply.due_on, rules) if provision else None
@@ -113,7 +115,7 @@ def forecast(submitted_on: date, regulation_id: str) -> Forecast:
         reply_days=answer.working_days,
         provide_due_on=provide.due_on if provide else None,
         provisional=reply.provisional or (provide is not None and provide.provisional),
-        from_receipt=answer.starts_on not in submitted,
+        starts_with=Text(other.zh, other.en) if other else None,
         article=article_ref(answer.article, rules.id),
         provide_article=article_ref(provision.article, rules.id) if provision else None,
     )

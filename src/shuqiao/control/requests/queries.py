@@ -33,15 +33,15 @@ class Condition:
 class Forecast:
     """Latest days if the request were submitted today (REQ-15).
 
-    `from_receipt` says that the term begins with the written application instead. `provide_due_on` is None
-    where access opens with the approval and the text sets no term.
+    `starts_with` names the step with which the term begins where that is not the submission itself.
+    `provide_due_on` is None where access opens with the approval and the text sets no term.
     """
 
     reply_due_on: date
     reply_days: int
     provide_due_on: date | None
     provisional: bool
-    from_receipt: bool
+    starts_with: Text | None
     article: ArticleRef
     provide_article: ArticleRef | None
 
@@ -252,6 +252,7 @@ class RequestCase:
     proposals: tuple[ProposedAnswer, ...]
     offers: tuple[ActionOffer, ...]
     can_answer: bool
+    can_refuse: bool
     proposes: bool
     prints_form: bool
     answer_refusal: Text | None

@@ -27,7 +27,7 @@ from shuqiao.control.requests.models import (
 from shuqiao.control.texts import Text
 from shuqiao.rules.procedures import Accepted, Decision, Facts, Refusal
 from shuqiao.rules.procedures import decide as decide_step
-from shuqiao.rules.regulation import SYSTEM
+from shuqiao.rules.regulation import PROPOSED, PROVIDER, SYSTEM, Phase, Procedure, Transition
 
 WORKER = "system:worker"
 _EVENTS = {
@@ -101,6 +101,28 @@ def facts_of(request: Request, sides: frozenset[str], given: Mapping[str, object
         actor=actor,
         proposer=pending.proposed_by.username if pending else "",
     )
+
+
+def own_words(request: Request) -> dict[str, object]:
+    """What the request itself says, for steps that ask for it again."""
+    return {
+        "items": request.items.exists(),
+        "duty": request.duty_id is not None,
+        "purpose": request.purpose,
+        "applications": request.applications.exists(),
+    }
+
+
+def answers(step: Transition, procedure: Procedure) -> Phase | None:
+    """Whether a step of the provider is an answer, and which: granted or refused, at once or proposed.
+
+    Such a step comes with the form of an answer, whatever a city calls it.
+    """
+    if PROVIDER not in step.by or step.to_state == PROPOSED:
+        return None
+    state = procedure.state(step.proposes or step.to_state)
+    decides = state is not None and state.phase.value in DECIDED_PHASES
+    return state.phase if state is not None and decides else None
 
 
 def pending_proposal(request: Request) -> Proposal | None:
