@@ -12,6 +12,7 @@ from shuqiao.control.disputes.actions import execute_provided
 from shuqiao.control.disputes.sessions import collect_for_review
 from shuqiao.control.grants.actions import expire_grants
 from shuqiao.control.operations.expiry import warn_of_expiry
+from shuqiao.control.operations.transition import pass_open_cases
 from shuqiao.control.requests.actions import escalate_overdue
 from shuqiao.control.requests.granting import open_begun
 
@@ -26,6 +27,7 @@ class ClockJob:
 
 
 CLOCK_JOBS = (
+    ClockJob("pass_open_cases", "cases passed to the regulation in force", pass_open_cases),
     ClockJob("escalate_overdue", "requests moved on because their term ran out", escalate_overdue),
     ClockJob("open_begun", "grants that came into force", open_begun),
     ClockJob("execute_provided", "disputes ended because the information was provided", execute_provided),

@@ -3,6 +3,7 @@
 from shuqiao.control.texts import Text
 
 EVENTS = {
+    "case_passed": Text("转用新规则", "Passed to the new rules"),
     "verify": Text("核验", "Verification"),
     "query": Text("查询", "Query"),
     "call_refused": Text("拒绝调用", "Call refused"),
