@@ -41,6 +41,8 @@ def test_a_complete_environment_is_read(complete):
         ("SHUQIAO_GRANT_KEY_FILE", ""),
         ("SHUQIAO_SAMPLE", "yes"),
         ("SHUQIAO_BEHIND_TLS", "on"),
+        ("SHUQIAO_TRUSTED_PROXIES", "10.0.0.1/8"),
+        ("SHUQIAO_TRUSTED_PROXIES", "proxy.example"),
         ("SHUQIAO_LOG_ORIGIN", "two words"),
     ],
 )

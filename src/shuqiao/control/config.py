@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -11,6 +12,8 @@ from psycopg.conninfo import conninfo_to_dict
 
 from shuqiao.control.smtp import Smtp, read_smtp
 from shuqiao.rules.checkpoint import is_origin
+
+Network = IPv4Network | IPv6Network
 
 MIN_SECRET_CHARS = 50
 DEFAULT_REGULATION = "guangzhou-2016"
@@ -41,6 +44,7 @@ class Config:
     regulation_fallback: str | None
     sample: bool
     behind_tls: bool
+    trusted_proxies: tuple[Network, ...]
     log_origin: str
     smtp: Smtp | None
     configured: bool
@@ -62,6 +66,7 @@ def unconfigured() -> Config:
         regulation_fallback=None,
         sample=False,
         behind_tls=False,
+        trusted_proxies=(),
         log_origin=DEFAULT_LOG_ORIGIN,
         smtp=None,
         configured=False,
@@ -82,6 +87,7 @@ def read_config(environ: Mapping[str, str]) -> Config:
         regulation_fallback=environ.get("SHUQIAO_REGULATION_FALLBACK") or None,
         sample=_flag(environ, "SHUQIAO_SAMPLE", faults),
         behind_tls=_flag(environ, "SHUQIAO_BEHIND_TLS", faults),
+        trusted_proxies=_proxies(environ, faults),
         log_origin=_origin(environ, faults),
         smtp=read_smtp(environ, faults),
         configured=True,
@@ -125,6 +131,17 @@ def _hosts(environ: Mapping[str, str], faults: list[str]) -> tuple[str, ...]:
             "SHUQIAO_ALLOWED_HOSTS must name the hosts of the pages, separated by commas, without *"
         )
     return hosts
+
+
+def _proxies(environ: Mapping[str, str], faults: list[str]) -> tuple[Network, ...]:
+    given = [part.strip() for part in environ.get("SHUQIAO_TRUSTED_PROXIES", "").split(",") if part.strip()]
+    try:
+        return tuple(ip_network(part) for part in given)
+    except ValueError:
+        faults.append(
+            "SHUQIAO_TRUSTED_PROXIES must hold addresses or networks such as 10.1.0.0/24, with commas"
+        )
+        return ()
 
 
 def _plane_url(environ: Mapping[str, str], faults: list[str]) -> str:

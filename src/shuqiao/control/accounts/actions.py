@@ -1,5 +1,6 @@
 """Creating accounts, signing in with a brake on guessing, own settings, and reading notices."""
 
+import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -19,16 +20,27 @@ from shuqiao.control.texts import Text
 # Source: our choice, decision "sign-in": five wrong passwords in a row make the account wait.
 WRONG_BEFORE_WAIT = 5
 WAIT = timedelta(minutes=5)
+# So many wrong ones from one address make it wait, whatever the names: an office of hundreds behind one
+# address mistypes less often, and who tries one password on many names is stopped.
+WRONG_FROM_ADDRESS = 30
+# Each check takes much memory and a whole core by design, and passwords are checked for anybody who asks.
+CHECKS_AT_ONCE = 2
+PATIENCE_S = 1.0
+_LOOK_AGAIN_S = 0.02
 MAX_PASSWORD_CHARS = 200
 MAX_USERNAME_CHARS = 40
 
 
 @dataclass(frozen=True)
 class SignIn:
-    """The result of an attempt: an account, or none and the seconds to wait before the next one."""
+    """The result of an attempt: an account, or none and the seconds to wait before the next one.
+
+    `busy` says that too many passwords are being checked now, and this one was not looked at.
+    """
 
     account: Account | None
     wait_s: int = 0
+    busy: bool = False
 
 
 @dataclass(frozen=True)
@@ -85,30 +97,65 @@ def set_email(viewer: Viewer, address: str) -> None:
         )
 
 
-def sign_in(username: str, password: str) -> SignIn:
-    """Check a password; every attempt is recorded, also when the request fails afterwards.
+def sign_in(username: str, password: str, address: str) -> SignIn:
+    """Check a password; every attempt that is looked at is recorded, also when the request fails afterwards.
 
-    An unknown name costs the same work and gets the same answer as a wrong password. While an account
-    waits, even the right password is not looked at.
+    An unknown name costs the same work and gets the same answer as a wrong password. While a name or an
+    address waits, even the right password is not looked at; nor while too many others are.
     """
     name = username.strip().lower()[:MAX_USERNAME_CHARS]
-    key = salted_hmac("sign-in", name).hexdigest()[:MAX_USERNAME_CHARS]
+    name_key, address_key = _digest("sign-in", name), _digest("sign-in address", address)
     now = clock.now()
     with transaction.atomic():
-        # One attempt at a time for a name: parallel guesses would otherwise all see the same count.
-        _lock_name(key)
-        wait_s = _seconds_to_wait(key, now)
+        # One attempt at a time for a name: parallel guesses would otherwise all see the same count. Nobody
+        # waits for long, or guesses at one name would hold up everybody's pages.
+        if not _try_lock("sign-in", (name_key,)):
+            return SignIn(None, busy=True)
+        wait_s = max(_seconds_to_wait(name_key, now), _seconds_to_wait_at(address_key, now))
         if wait_s:
             return SignIn(None, wait_s)
+        if not _try_lock("password check", tuple(map(str, range(CHECKS_AT_ONCE)))):
+            return SignIn(None, busy=True)
         account = _checked(name, password[: MAX_PASSWORD_CHARS + 1])
-        SignInAttempt.objects.create(name_key=key, attempted_at=now, succeeded=account is not None)
+        SignInAttempt.objects.create(
+            name_key=name_key, address_key=address_key, attempted_at=now, succeeded=account is not None
+        )
         _record(name, account, now)
-        return SignIn(account, 0 if account else _seconds_to_wait(key, now))
+        if account is not None:
+            return SignIn(account)
+        return SignIn(None, max(_seconds_to_wait(name_key, now), _seconds_to_wait_at(address_key, now)))
 
 
-def _lock_name(key: str) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtext('sign-in'), hashtext(%s))", [key])
+def _digest(purpose: str, value: str) -> str:
+    return salted_hmac(purpose, value).hexdigest()[:MAX_USERNAME_CHARS]
+
+
+def _try_lock(kind: str, keys: tuple[str, ...]) -> bool:
+    """Take one of these locks until the end of the transaction, unless others hold them for too long.
+
+    The locks are the database's, so that the bound is one for all processes of all machines.
+    """
+    give_up_at = time.monotonic() + PATIENCE_S
+    while True:
+        with connection.cursor() as cursor:
+            for key in keys:
+                cursor.execute("SELECT pg_try_advisory_xact_lock(hashtext(%s), hashtext(%s))", [kind, key])
+                if cursor.fetchone() == (True,):
+                    return True
+        if time.monotonic() >= give_up_at:
+            return False
+        time.sleep(_LOOK_AGAIN_S)
+
+
+def _seconds_to_wait_at(address_key: str, now: datetime) -> int:
+    wrong = list(
+        SignInAttempt.objects.filter(address_key=address_key, succeeded=False, attempted_at__gt=now - WAIT)
+        .order_by("-attempted_at", "-id")
+        .values_list("attempted_at", flat=True)[:WRONG_FROM_ADDRESS]
+    )
+    if len(wrong) < WRONG_FROM_ADDRESS:
+        return 0
+    return max(1, int((wrong[-1] + WAIT - now).total_seconds()))
 
 
 def _seconds_to_wait(key: str, now: datetime) -> int:

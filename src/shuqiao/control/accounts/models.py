@@ -43,19 +43,23 @@ class Account(AbstractBaseUser):
 
 
 class SignInAttempt(models.Model):
-    """One attempt to sign in; wrong ones in a row make the name wait.
+    """One attempt to sign in; wrong ones make name and address wait.
 
-    The name is kept as a keyed digest only: people type passwords into the wrong box.
+    The name is kept as a keyed digest only: people type passwords into the wrong box. So is the address.
     """
 
     name_key = models.CharField(max_length=40)
+    address_key = models.CharField(max_length=40, default="")
     attempted_at = models.DateTimeField()
     succeeded = models.BooleanField()
 
     class Meta:
-        """Looked up by name, newest first."""
+        """Looked up by name and by address, newest first."""
 
-        indexes = [models.Index(fields=["name_key", "-attempted_at"], name="attempt_by_name_and_time")]
+        indexes = [
+            models.Index(fields=["name_key", "-attempted_at"], name="attempt_by_name_and_time"),
+            models.Index(fields=["address_key", "-attempted_at"], name="attempt_by_address_and_time"),
+        ]
 
     def __str__(self) -> str:
         """Return the time."""

@@ -15,6 +15,7 @@ from shuqiao.control.organisations.models import Department
 from shuqiao.control.regulations.current import regulation
 from shuqiao.control.regulations.queries import cited_text
 from shuqiao.control.texts import Text
+from shuqiao.control.web.client_address import client_address
 
 # What the regulation says against asking people for what offices can share.
 NO_REPEATED_PAPERS = "no_repeat"
@@ -28,7 +29,12 @@ def sign_in_page(request: HttpRequest) -> HttpResponse:
     if request.method == "GET":
         return _form(request, "", None)
     name = request.POST.get("username", "")
-    attempt = sign_in(name, request.POST.get("password", ""))
+    address = client_address(
+        request.META.get("REMOTE_ADDR", ""),
+        request.META.get("HTTP_X_FORWARDED_FOR", ""),
+        settings.CONFIG.trusted_proxies,
+    )
+    attempt = sign_in(name, request.POST.get("password", ""), address)
     if attempt.account is None:
         return _form(request, name, _refusal(attempt))
     login(request, attempt.account, backend=settings.AUTHENTICATION_BACKENDS[0])
@@ -56,6 +62,8 @@ def _form(request: HttpRequest, name: str, refusal: Text | None) -> HttpResponse
 
 
 def _refusal(attempt: SignIn) -> Text:
+    if attempt.busy:
+        return Text("此刻登录的人较多，请稍后再试。", "Many people sign in just now: try again in a moment.")
     if attempt.wait_s:
         return Text(
             f"连续多次不对，请等 {attempt.wait_s} 秒再试。忘了密码，请本单位管理员重置。",
