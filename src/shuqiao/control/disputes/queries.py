@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from django.db.models import Count, Q
+from django.db.models import Count, Q, QuerySet
 
 from shuqiao.control import clock
 from shuqiao.control.accounts.access import NotFound, Viewer
@@ -160,15 +160,20 @@ def waiting_count(viewer: Viewer) -> int:
     """Count the disputes in which the viewer's turn is next: the number beside the navigation."""
     if not viewer.capabilities & _ACTING:
         return 0
+    return waiting_disputes(viewer).count()
+
+
+def waiting_disputes(viewer: Viewer) -> QuerySet[Dispute]:
+    """Open disputes that wait for a body of the viewer's department to go on; its opinion is asked once."""
     roles, own = body_roles(viewer), viewer.department.code
     if not roles:
-        return 0
+        return Dispute.objects.none()
     due = Q(pk__in=[])
     for capability in viewer.capabilities & _ACTING:
         due |= awaiting(roles, capability)
     mine = disputes_visible(viewer).filter(final=False).filter(due)
     heard = Q(events__department_id=own) & ~Q(events__opinion="")
-    return mine.exclude(pk__in=Dispute.objects.filter(heard).values("pk")).count()
+    return mine.exclude(pk__in=Dispute.objects.filter(heard).values("pk"))
 
 
 _CONCERNED = frozenset(

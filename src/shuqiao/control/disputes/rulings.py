@@ -7,7 +7,7 @@ from django.db import transaction
 
 from shuqiao.control import clock
 from shuqiao.control.accounts.access import Fault, FormRefused, Viewer
-from shuqiao.control.disputes.access import access_dispute_locked, bodies_with
+from shuqiao.control.disputes.access import access_dispute_locked
 from shuqiao.control.disputes.advance import KIND, Step, advance, decide_step, tell, write_event
 from shuqiao.control.disputes.application_pdf import ApplicationText, Attached, Line, Party, write_pdf
 from shuqiao.control.disputes.inputs import StepInput
@@ -16,6 +16,8 @@ from shuqiao.control.disputes.steps import APPLY, JOIN, action_label, procedure_
 from shuqiao.control.documents.actions import FileInput
 from shuqiao.control.documents.models import Document
 from shuqiao.control.organisations.queries import department_refs
+from shuqiao.control.regulations.current import named
+from shuqiao.control.regulations.queries import article_ref
 from shuqiao.control.texts import Text
 from shuqiao.rules.procedures import Accepted
 from shuqiao.rules.regulation import SIDES, Phase, Regulation
@@ -90,12 +92,12 @@ def _written(dispute: Dispute, viewer: Viewer, reason: str) -> FileInput:
     article = next(step.article for step in procedure_of(rules).transitions if step.action == APPLY)
     text = ApplicationText(
         number=dispute.number,
-        addressee=_addressee(dispute, rules, names),
+        addressee=_addressee(dispute, rules),
         applicant=names[dispute.applicant_id],
         respondent=names[dispute.respondent_id],
         matter=dispute.subject or dispute.case_number or dispute.number,
         reason=dispute.reason,
-        article=rules.cite(article),
+        article=_ground(rules.cite(article)),
         parties=tuple(parties),
         history=tuple(_line(dispute, event, names) for event in dispute.events.select_related("account")),
         documents=tuple(_attached(one) for one in Document.objects.filter(kind=KIND, number=dispute.number)),
@@ -103,12 +105,24 @@ def _written(dispute: Dispute, viewer: Viewer, reason: str) -> FileInput:
     return FileInput(f"{dispute.number}-{PDF_NAME}.pdf", write_pdf(text))
 
 
-def _addressee(dispute: Dispute, rules: Regulation, names: dict[str, str]) -> str:
-    """The bodies that take the step after the application."""
+def _addressee(dispute: Dispute, rules: Regulation) -> str:
+    """Whoever takes the step after the application, as the regulation calls it."""
     applied = procedure_of(rules).transition(APPLY, dispute.state)
     after = steps_from(rules, applied.to_state) if applied else ()
-    roles = sorted({role for step in after for role in step.by - SIDES})
-    return "、".join(names[code] for role in roles for code in bodies_with(role))
+    roles = {role for step in after for role in step.by - SIDES}
+    return "、".join(role.zh for role in rules.body_roles if role.key in roles)
+
+
+def _ground(citation: str) -> str:
+    """An article with the full title of its regulation: 《……实施细则》第三十五条第二款."""
+    ref = article_ref(citation)
+    source = named(ref.regulation)
+    return f"《{source.title.zh}》{ref.cite.zh.removeprefix(source.short.zh).strip()}"
+
+
+def _clause(citation: str) -> str:
+    """An article in the words of a document: 细则 第三十五条第二款."""
+    return article_ref(citation).cite.zh
 
 
 def _line(dispute: Dispute, event: DisputeEvent, names: dict[str, str]) -> Line:
@@ -122,7 +136,7 @@ def _line(dispute: Dispute, event: DisputeEvent, names: dict[str, str]) -> Line:
         at=event.occurred_at,
         label=action_label(rules_of(dispute), event.action).zh,
         by=names.get(event.department_id or "", "平台"),
-        article=event.article,
+        article=_clause(event.article),
         texts=tuple((heading, words) for heading, words in texts if words),
     )
 

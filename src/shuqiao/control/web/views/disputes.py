@@ -162,11 +162,20 @@ def _case(
             name: request.POST.get(f"{action}-{name}", "") for name in (*FIELDS, "shared", "provided")
         },
         "tried": action,
+        "sees_reviews": queries.sees_reviews(viewer),
+        "sees_proof": _sees_proof(viewer, case),
         "case_href": _case_href(case),
         "may_apply": may_apply(viewer, found),
         "may_apply_both": rules_of(found).disputes.ruling_applied_by == "both",
     }
     return show(request, viewer, "pages/dispute.html", context, status=status, section="disputes")
+
+
+def _sees_proof(viewer: Viewer, case: DisputeCase) -> bool:
+    """Entries of a case are read by its two sides, and by whoever may read the whole log."""
+    sides = {case.row.applicant.code, case.row.respondent.code}
+    own = viewer.can(Capability.AUDIT_VIEW) and viewer.department.code in sides
+    return own or viewer.can(Capability.AUDIT_VIEW_ALL)
 
 
 def _case_href(case: DisputeCase) -> str:
