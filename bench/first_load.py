@@ -148,6 +148,7 @@ def _migrate(place: Place) -> None:
     os.environ |= {
         "SHUQIAO_DATABASE_URL": place.server.url("template", "shuqiao_owner"),
         "SHUQIAO_SECRET_KEY_FILE": str(secret),
+        "SHUQIAO_REGULATION": "guangzhou-2016",
         "SHUQIAO_ALLOWED_HOSTS": "127.0.0.1",
         "SHUQIAO_PLANE_URL": "http://127.0.0.1:1",
         "SHUQIAO_PORTAL_KEYS": str(place.folder / "portal"),

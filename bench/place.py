@@ -182,6 +182,7 @@ def _migrate(place: Place) -> None:
     environment = os.environ | {
         "SHUQIAO_DATABASE_URL": place.url("shuqiao_owner"),
         "SHUQIAO_SECRET_KEY_FILE": str(secret),
+        "SHUQIAO_REGULATION": "guangzhou-2016",
         "SHUQIAO_ALLOWED_HOSTS": "127.0.0.1",
         "SHUQIAO_PLANE_URL": f"http://127.0.0.1:{place.port}",
         "SHUQIAO_PORTAL_KEYS": str(place.folder / "portal"),

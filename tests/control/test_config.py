@@ -13,6 +13,7 @@ def complete(tmp_path) -> dict[str, str]:
     return {
         "SHUQIAO_DATABASE_URL": "postgresql://owner:hidden@db.example:5433/hub?sslmode=require",
         "SHUQIAO_SECRET_KEY_FILE": str(secret),
+        "SHUQIAO_REGULATION": "guangzhou-2016",
         "SHUQIAO_ALLOWED_HOSTS": "share.example, 127.0.0.1",
         "SHUQIAO_PLANE_URL": "http://127.0.0.1:8001/",
         "SHUQIAO_PORTAL_KEYS": "/keys",
@@ -39,6 +40,7 @@ def test_a_complete_environment_is_read(complete):
         ("SHUQIAO_PLANE_URL", "ftp://plane"),
         ("SHUQIAO_PORTAL_KEYS", ""),
         ("SHUQIAO_GRANT_KEY_FILE", ""),
+        ("SHUQIAO_REGULATION", ""),
         ("SHUQIAO_SAMPLE", "yes"),
         ("SHUQIAO_BEHIND_TLS", "on"),
         ("SHUQIAO_TRUSTED_PROXIES", "10.0.0.1/8"),
@@ -56,4 +58,4 @@ def test_each_fault_is_named_by_its_variable(complete, name, value):
 def test_all_faults_are_reported_together():
     with pytest.raises(ConfigError) as refused:
         read_config({})
-    assert len({fault.split()[0] for fault in refused.value.faults}) == 6
+    assert len({fault.split()[0] for fault in refused.value.faults}) == 7

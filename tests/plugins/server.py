@@ -89,6 +89,7 @@ def _configure() -> None:
     os.environ |= {
         "SHUQIAO_DATABASE_URL": SERVER.url(f"sq_{RUN}_django", "shuqiao_control"),
         "SHUQIAO_SECRET_KEY_FILE": str(secret),
+        "SHUQIAO_REGULATION": "guangzhou-2016",
         "SHUQIAO_ALLOWED_HOSTS": "testserver,localhost,127.0.0.1",
         "SHUQIAO_PLANE_URL": "http://127.0.0.1:1",
         "SHUQIAO_PORTAL_KEYS": str(SERVER.folder / "portal"),

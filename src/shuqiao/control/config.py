@@ -16,7 +16,6 @@ from shuqiao.rules.checkpoint import is_origin
 Network = IPv4Network | IPv6Network
 
 MIN_SECRET_CHARS = 50
-DEFAULT_REGULATION = "guangzhou-2016"
 # The integrator signs checkpoints under this name; both processes must be told the same.
 DEFAULT_LOG_ORIGIN = "shuqiao"
 
@@ -62,7 +61,7 @@ def unconfigured() -> Config:
         plane_url="http://unconfigured.invalid",
         portal_keys=Path("/nonexistent"),
         grant_key_file=Path("/nonexistent"),
-        regulation=DEFAULT_REGULATION,
+        regulation="",
         regulation_fallback=None,
         sample=False,
         behind_tls=False,
@@ -83,7 +82,7 @@ def read_config(environ: Mapping[str, str]) -> Config:
         plane_url=_plane_url(environ, faults),
         portal_keys=_path(environ, "SHUQIAO_PORTAL_KEYS", faults),
         grant_key_file=_path(environ, "SHUQIAO_GRANT_KEY_FILE", faults),
-        regulation=environ.get("SHUQIAO_REGULATION", DEFAULT_REGULATION),
+        regulation=_regulation(environ, faults),
         regulation_fallback=environ.get("SHUQIAO_REGULATION_FALLBACK") or None,
         sample=_flag(environ, "SHUQIAO_SAMPLE", faults),
         behind_tls=_flag(environ, "SHUQIAO_BEHIND_TLS", faults),
@@ -164,6 +163,14 @@ def _origin(environ: Mapping[str, str], faults: list[str]) -> str:
     if not is_origin(origin):
         faults.append("SHUQIAO_LOG_ORIGIN must be the name of the audit log in visible ASCII")
     return origin
+
+
+def _regulation(environ: Mapping[str, str], faults: list[str]) -> str:
+    name = environ.get("SHUQIAO_REGULATION", "")
+    if not name:
+        # Whose rules hold is never a guess.
+        faults.append("SHUQIAO_REGULATION must name the regulation in force, a file of regulations/")
+    return name
 
 
 def _flag(environ: Mapping[str, str], name: str, faults: list[str]) -> bool:

@@ -13,3 +13,8 @@ if not settings.CONFIG.configured:
     raise ConfigError(("SHUQIAO_DATABASE_URL is not set",))
 
 application = get_wsgi_application()
+
+from shuqiao.control.regulations.current import load_whole  # noqa: E402 - models need the applications above
+
+# A rules file that can't be used stops the process at its start, with file, line and reason.
+load_whole(settings.CONFIG.regulation)

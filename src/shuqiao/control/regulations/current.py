@@ -27,6 +27,13 @@ def named(regulation_id: str) -> Regulation:
     return files.load_regulation(regulation_id, fallback=settings.CONFIG.regulation_fallback)
 
 
+def load_whole(regulation_id: str) -> None:
+    """Load a regulation with its bodies and lists, so that a fault in one of them shows now."""
+    rules = named(regulation_id)
+    files.load_departments(rules)
+    files.load_catalogue(rules)
+
+
 def readable(regulation_id: str) -> Regulation:
     """Return any regulation to read or compare, though nobody works under it.
 

@@ -57,7 +57,7 @@ CHART = (
 def style_guide(request: HttpRequest, viewer: Viewer) -> HttpResponse:
     """Show the components in every state, with clocks that run today."""
     clocks = _clocks()
-    article = cited_text("35(1)")
+    article = cited_text(regulation().citations["first_request"])
     context = {
         "swatches": (
             (Text("底与字", "Page and text"), NEUTRAL),
