@@ -17,7 +17,7 @@ class Resource(models.Model):
     code = models.CharField(max_length=30, unique=True)
     list_key = models.CharField(max_length=60, unique=True)
     regulation = models.CharField(max_length=40)
-    article = models.CharField(max_length=20)
+    article = models.CharField(max_length=60)
     category_zh = models.CharField(max_length=100)
     category_en = models.CharField(max_length=160)
     name_zh = models.CharField(max_length=100)
@@ -90,7 +90,7 @@ class Item(models.Model):
     companion = models.BooleanField(default=False)
     # Another item and its values, beside which alone this one may have a value.
     only_with = models.JSONField(null=True, blank=True)
-    article = models.CharField(max_length=20, blank=True)
+    article = models.CharField(max_length=60, blank=True)
 
     class Meta:
         """Fields become column names, so their form is checked."""

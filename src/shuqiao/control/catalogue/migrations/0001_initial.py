@@ -24,7 +24,7 @@ class Migration(migrations.Migration):
                 ("code", models.CharField(max_length=30, unique=True)),
                 ("list_key", models.CharField(max_length=60, unique=True)),
                 ("regulation", models.CharField(max_length=40)),
-                ("article", models.CharField(max_length=20)),
+                ("article", models.CharField(max_length=60)),
                 ("category_zh", models.CharField(max_length=100)),
                 ("category_en", models.CharField(max_length=160)),
                 ("name_zh", models.CharField(max_length=100)),
@@ -95,7 +95,7 @@ class Migration(migrations.Migration):
                 ),
                 ("companion", models.BooleanField(default=False)),
                 ("only_with", models.JSONField(blank=True, null=True)),
-                ("article", models.CharField(blank=True, max_length=20)),
+                ("article", models.CharField(blank=True, max_length=60)),
                 (
                     "resource",
                     models.ForeignKey(
