@@ -1,8 +1,11 @@
 """The plane's processes: killed, cut off from the database, left behind by their parent."""
 
+import concurrent.futures
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -89,3 +92,41 @@ def test_workers_end_with_a_killed_parent_and_free_the_port(own_city: City) -> N
     own_city.start()
     own_city.issue()
     assert status(own_city) == 200
+
+
+def test_a_second_plane_on_the_same_port_is_refused(city: City) -> None:
+    command = [sys.executable, "-m", "shuqiao.plane.main", "--port", str(city.port)]
+    second = subprocess.run(command, env=city.environment(), capture_output=True, text=True, timeout=30)
+    assert second.returncode == 2
+    assert "the plane can't start" in second.stderr
+
+
+def test_a_call_under_way_is_answered_before_the_plane_ends(own_city: City) -> None:
+    own_city.issue()
+    process = own_city.process
+    assert process is not None
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        with own_city.admin.transaction():
+            own_city.admin.execute("LOCK TABLE audit.pending IN ACCESS EXCLUSIVE MODE")
+            answer = pool.submit(status, own_city)
+            time.sleep(1)
+            process.send_signal(signal.SIGTERM)
+            time.sleep(1)
+            assert process.poll() is None
+        assert answer.result() == 200
+    assert process.wait(timeout=20) == 0
+
+
+def test_without_a_database_a_starting_plane_says_so_and_asks_again(own_city: City) -> None:
+    own_city.stop()
+    own_city.admin.execute("ALTER ROLE shuqiao_plane CONNECTION LIMIT 0")
+    try:
+        command = [sys.executable, "-m", "shuqiao.plane.main", "--port", str(own_city.port)]
+        own_city.process = subprocess.Popen(command, env=own_city.environment(), stderr=subprocess.DEVNULL)
+        assert until(lambda: own_city.status("/health/live") == 200)
+        assert own_city.status("/health/ready") == 503
+        assert status(own_city) == 503
+    finally:
+        own_city.admin.execute("ALTER ROLE shuqiao_plane CONNECTION LIMIT -1")
+    own_city.issue()
+    assert until(lambda: status(own_city) == 200)

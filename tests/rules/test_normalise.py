@@ -102,3 +102,9 @@ def test_normalising_twice_changes_nothing_more(kind: str) -> None:
 )
 def test_moments_have_one_form_in_universal_time(said: str, form: str) -> None:
     assert n.normalise_value("plain", "datetime", said) == form
+
+
+def test_the_shortcut_for_common_names_agrees_with_the_long_way() -> None:
+    # A blank in front keeps the long way; it is taken off again there.
+    for code in range(0x4E00, 0xA000):
+        assert n.normalise_name(" " + chr(code)) == chr(code) == n.normalise_name(chr(code))

@@ -7,6 +7,7 @@ import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import Generic, NamedTuple, TypeVar
 from uuid import UUID
 
@@ -43,6 +44,7 @@ REFUSALS: Key = ("", "call_refused")
 _DECOY_RESOURCE = "r000000aaaaaaaaaa"
 _RESOURCE = re.compile(r"r[0-9]{6}[a-z2-7]{10}")
 
+_NUMBER = attrgetter("int")
 _encoder = msgspec.json.Encoder()
 
 
@@ -69,12 +71,15 @@ _QUERY: Operation[RevealResult] = Operation(query.ask_vault, query.row, query.an
 
 
 class Refusal(NamedTuple):
-    """A call that is refused; `entry` is the id its audit entry will have."""
+    """A call that is refused; `entry` is the id its audit entry will have.
+
+    `epoch` is the one the decision was made on; None if no other epoch would decide otherwise.
+    """
 
     call: Call
     refused: CallRefused
     entry: UUID
-    is_decided: bool
+    epoch: int | None
 
 
 class Outcome(NamedTuple):
@@ -128,7 +133,7 @@ class Answering:
             granted = decide(call, snapshot)
             question = self._prepared(call, granted)
         except CallRefused as refused:
-            self.refuse(call, refused, call.entry, is_decided=True)
+            self.refuse(call, refused, call.entry, snapshot.epoch)
             return
         try:
             self._asked.submit(
@@ -146,10 +151,10 @@ class Answering:
         except CallError as error:
             raise CallRefused(error, granted.grant.document.id) from None
 
-    def refuse(self, call: Call, refused: CallRefused, entry: UUID, *, is_decided: bool = False) -> None:
-        """Record a refusal and answer it; `is_decided` if another epoch might decide otherwise."""
+    def refuse(self, call: Call, refused: CallRefused, entry: UUID, epoch: int | None = None) -> None:
+        """Record a refusal and answer it; `epoch` where another one might decide otherwise."""
         try:
-            self._refusals.submit(REFUSALS, Refusal(call, refused, entry, is_decided))
+            self._refusals.submit(REFUSALS, Refusal(call, refused, entry, epoch))
         except QueueFull:
             self._reply_problem(call, Overloaded())
 
@@ -217,7 +222,7 @@ class Answering:
         for work in batch:
             if first.setdefault(work.call.entry, work) is not work:
                 self._refuse_replay(work.call)
-        return [first[entry] for entry in sorted(first)]
+        return [first[entry] for entry in sorted(first, key=_NUMBER)]
 
     def _again(self, call: Call) -> None:
         """Decide once more on the current snapshot, a few times at most."""
@@ -232,9 +237,13 @@ class Answering:
         epoch = self._keeper.current.epoch
         first: dict[UUID, Refusal] = {}
         for work in batch:
-            if first.setdefault(work.entry, work) is not work:
+            if work.epoch not in (None, epoch):
+                self._again(work.call)
+            elif first.setdefault(work.entry, work) is not work:
                 self._answer_twin(work)
-        refusals = [first[entry] for entry in sorted(first)]
+        if not first:
+            return
+        refusals = [first[entry] for entry in sorted(first, key=_NUMBER)]
         self._metrics.count_batch("call_refused", len(refusals))
         try:
             await self._ask_in_vain(refusals)
@@ -285,7 +294,7 @@ class Answering:
         self.refuse(call, CallRefused(error), refusal_entry_id(call.entry, error.code))
 
     def _refuse_again(self, work: Refusal) -> None:
-        if work.is_decided:
+        if work.epoch is not None:
             self._again(work.call)
             return
         work.call.tries += 1

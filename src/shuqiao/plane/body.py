@@ -25,7 +25,8 @@ def check_announced(headers: Mapping[str, str]) -> None:
         raise RequestMalformed(part="content-length")
     if int(headers["content-length"]) > MAX_BODY_BYTES:
         raise BodyTooLarge(limit_bytes=MAX_BODY_BYTES)
-    if _CONTENT_TYPE.fullmatch(headers.get("content-type", "")) is None:
+    kind = headers.get("content-type", "")
+    if kind != "application/json" and _CONTENT_TYPE.fullmatch(kind) is None:
         raise RequestMalformed(part="content-type")
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Protocol, cast
 
@@ -30,29 +31,27 @@ IDLE_TIMEOUT_S = 60
 ANSWER_TIMEOUT_S = 60
 SEND_TIMEOUT_S = 10
 LINGER_S = 5
+_VERSIONS = ("1.1", "1.0")
 _START_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus}
 
 
 class Request:
     """The head of a request, and the way back for its one answer."""
 
-    __slots__ = ("_connection", "headers", "method", "path", "query", "started_s")
+    __slots__ = ("_connection", "headers", "method", "pairs", "path", "query", "started_s")
 
     def __init__(
-        self, connection: Connection, method: bytes, target: bytes, headers: list[tuple[str, str]]
+        self, connection: Connection, method: bytes, target: bytes, pairs: list[tuple[str, str]]
     ) -> None:
-        """Split the target; header names are in lower case."""
+        """Split the target; header names are in lower case. `pairs` has every line, `headers` the last."""
         path, _, query = target.partition(b"?")
         self._connection = connection
         self.method = method.decode("latin-1")
         self.path = path.decode("latin-1")
         self.query = query.decode("latin-1")
-        self.headers = headers
+        self.pairs = pairs
+        self.headers = dict(pairs)
         self.started_s = time.perf_counter()
-
-    def header(self, name: str) -> str | None:
-        """Give the first value of a header."""
-        return next((value for given, value in self.headers if given == name), None)
 
     def answer(self, reply: Reply) -> bool:
         """Send the answer; false when there was one already, or nobody is there to take it."""
@@ -102,7 +101,8 @@ class Connection(asyncio.Protocol):
     """One connection. `_deadline` is when the present state has lasted too long.
 
     `_is_whole` says that nothing more of the request is read: it came in full, or its rest is dropped.
-    `_is_last` says that the connection ends with the answer.
+    `_is_last` says that the connection ends with the answer; `_is_clogged`, that the peer leaves too many
+    answers unread.
     """
 
     def __init__(self, server: Books) -> None:
@@ -112,7 +112,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpRequestParser(self)
         self._deadline = server.now_s + HEAD_TIMEOUT_S
-        self._is_feeding = self._is_last = self._is_closing = False
+        self._is_feeding = self._is_last = self._is_closing = self._is_clogged = False
         self._reset()
 
     def _reset(self) -> None:
@@ -164,6 +164,8 @@ class Connection(asyncio.Protocol):
         cause = error.__context__
         if isinstance(error, httptools.HttpParserCallbackError) and not isinstance(cause, _Unacceptable):
             self._fail(cause)
+        elif self._is_clogged and self._request is None:
+            self.cut()
         elif self._is_closing or self._is_whole:
             # The fault is in what follows a request that is answered, or will be.
             self._is_last = True
@@ -173,8 +175,8 @@ class Connection(asyncio.Protocol):
             self._refuse(RequestMalformed(part="headers"))
 
     def on_message_begin(self) -> None:
-        """Begin a request, unless another is under way: the parser stops here."""
-        if self._is_whole or self._is_closing:
+        """Begin a request, unless another is under way or answers pile up: the parser stops here."""
+        if self._is_whole or self._is_closing or self._is_clogged:
             raise _Unacceptable
 
     def on_url(self, url: bytes) -> None:
@@ -183,23 +185,31 @@ class Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header."""
-        self._headers.append((name.lower().decode("latin-1"), value.decode("latin-1")))
-        if len(self._headers) > MAX_HEADERS:
-            raise _Unacceptable
+        self._headers.append((_name_of(name), value.decode("latin-1")))
 
     def on_headers_complete(self) -> None:
         """Let the handler look at the head."""
         headers, target = self._headers, self._target
-        size = len(target) + sum([len(name) + len(value) for name, value in headers])
-        if size > MAX_HEAD_BYTES or target[:1] != b"/" or self._parser.should_upgrade():
+        if (
+            len(headers) > MAX_HEADERS
+            or [name for name, _ in headers].count("host") != 1
+            or self._parser.get_http_version() not in _VERSIONS
+            or (not 0 < self._head_bytes <= MAX_HEAD_BYTES and self._head_size() > MAX_HEAD_BYTES)
+            or target[:1] != b"/"
+            or self._parser.should_upgrade()
+        ):
             raise _Unacceptable
         if not self._parser.should_keep_alive():
             self._is_last = True
         self._request = request = Request(self, self._parser.get_method(), target, headers)
         self._deadline = self._server.now_s + BODY_TIMEOUT_S
         self._reader = self._handler.opened(request)
-        if self._reader is not None and ("expect", "100-continue") in headers and self._transport is not None:
+        if "expect" in request.headers and self._reader is not None and self._transport is not None:
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def _head_size(self) -> int:
+        # What was received may hold a part of the body too, or have begun with the end of another request.
+        return len(self._target) + sum([len(name) + len(value) for name, value in self._headers])
 
     def on_body(self, data: bytes) -> None:
         """Keep a part of the body if somebody wants it."""
@@ -271,17 +281,19 @@ class Connection(asyncio.Protocol):
             self._is_closing = True
             self._deadline = self._server.now_s + LINGER_S
             transport.write_eof()
-        else:
+        elif not self._is_clogged:
             self._deadline = self._server.now_s + IDLE_TIMEOUT_S
 
     def pause_writing(self) -> None:
         """Stop reading from a peer that doesn't take its answers; they may not pile up here."""
+        self._is_clogged = True
         if self._transport is not None:
             self._transport.pause_reading()
             self._deadline = self._server.now_s + SEND_TIMEOUT_S
 
     def resume_writing(self) -> None:
         """Read on."""
+        self._is_clogged = False
         if self._transport is not None and not self._transport.is_closing():
             self._transport.resume_reading()
             self._deadline = self._server.now_s + IDLE_TIMEOUT_S
@@ -306,6 +318,12 @@ class Connection(asyncio.Protocol):
         """Hang up whatever is due."""
         if self._transport is not None:
             self._transport.abort()
+
+
+@lru_cache(maxsize=256)
+def _name_of(name: bytes) -> str:
+    """Give a header's name in lower case; the same few come with every request."""
+    return name.lower().decode("latin-1")
 
 
 def _wire_form(reply: Reply, date: str, *, is_last: bool) -> bytes:

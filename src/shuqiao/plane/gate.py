@@ -39,7 +39,6 @@ from shuqiao.security.http_signatures import (
     RequestSignature,
     decode_word,
     is_digest_of,
-    is_session_mac,
     is_within_window,
     read_signature,
     single_headers,
@@ -56,6 +55,7 @@ from shuqiao.wire.messages import (
 _OPEN_ROUTES = frozenset({"/v1/promise-keys", "/openapi.json", "/health/live", "/health/ready", "/metrics"})
 _CALL = re.compile(r"/v1/resources/([A-Za-z0-9_-]{1,64})/(verify|query)", re.ASCII)
 _OK = b'{"status":"ok"}'
+_NO_CONTEXT = CallContext()
 _MODES = {mode.value: mode for mode in Mode}
 _verify_decoder = msgspec.json.Decoder(VerifyRequest)
 _query_decoder = msgspec.json.Decoder(QueryRequest)
@@ -153,7 +153,7 @@ class Gate:
         found = _CALL.fullmatch(request.path)
         operation = "other" if found is None else found.group(2)
         answer = partial(self._answer, request, operation)
-        language = language_of(request.header("accept-language"))
+        language = language_of(request.headers.get("accept-language"))
         try:
             if found is None:
                 return self._other(request, language, answer)
@@ -181,7 +181,7 @@ class Gate:
         now = datetime.now(UTC)
         headers, signature, application = self._authenticated(request, now)
         entry = call_entry_id(signature.key_id, signature.created, signature.nonce)
-        call = Call(entry, now, application, CallContext(), resource_id, mode, language, answer)
+        call = Call(entry, now, application, _NO_CONTEXT, resource_id, mode, language, answer)
         try:
             call.context = _context(headers)
             if not is_within_window(signature.created, now.timestamp()):
@@ -197,11 +197,15 @@ class Gate:
         self, request: Request, now: datetime
     ) -> tuple[dict[str, str], RequestSignature, Application]:
         """Find the application whose key signed the headers; raises a `CallError`."""
+        if self._keeper.current.epoch < 0:
+            raise Unavailable()
         if request.method != "POST":
             raise RequestMalformed(part="method")
         if request.query:
             raise RequestMalformed(part="query")
-        headers = single_headers(request.headers)
+        headers = request.headers
+        if len(headers) != len(request.pairs):
+            headers = single_headers(request.pairs)
         signature = read_signature("POST", request.path, headers)
         if headers["host"].lower() not in self._settings.authorities:
             raise SignatureInvalid()
@@ -220,7 +224,7 @@ class Gate:
             raise SignatureInvalid() from None
         application = self._keeper.current.applications.get(session.application)
         if (
-            not is_session_mac(session.secret, signature.signature, signature.base)
+            not session.verify(signature.signature, signature.base)
             or session.expires_at <= now.timestamp()
             or application is None
             or application.key_id != session.agreed_by

@@ -34,6 +34,7 @@ class Keeper:
         self._metrics = metrics
         self._loading = asyncio.Lock()
         self._changed = asyncio.Event()
+        self.loaded = asyncio.Event()
 
     async def refresh(self, at_least: int) -> None:
         """Have a snapshot of this epoch or a later one; several that ask at once share one load."""
@@ -41,6 +42,7 @@ class Keeper:
             if self.current.epoch < at_least:
                 self.current = await self._database.load(self.current)
                 self._metrics.reloads += 1
+                self.loaded.set()
 
     async def watch(self) -> None:
         """Reload on the notice and every few seconds, until cancelled; restores its own connection."""

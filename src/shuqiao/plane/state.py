@@ -92,8 +92,8 @@ async def load_snapshot(connection: Connection, known: Snapshot) -> Snapshot:
             "SELECT id, department, spec::text FROM exchange.resource WHERE active", timeout=LOAD_TIMEOUT_S
         )
         grants = await connection.fetch(
-            "SELECT id, document, signature, key_id, revoked_at, revoked_reason, suspended_at, suspended_reason"
-            ' FROM exchange."grant"',
+            "SELECT id, document, signature, key_id, revoked_at, revoked_reason,"
+            ' suspended_at, suspended_reason FROM exchange."grant"',
             timeout=LOAD_TIMEOUT_S,
         )
         signing_keys = await connection.fetch(

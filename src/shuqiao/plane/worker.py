@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import logging
 import signal
@@ -22,6 +23,7 @@ from shuqiao.wire.vault import VaultClient, VaultError
 log = logging.getLogger("shuqiao.plane")
 
 SHUTDOWN_S = 5.0
+FIRST_SNAPSHOT_S = 3.0
 RETRY_S = 0.5
 GC_THRESHOLD = 50_000
 
@@ -51,13 +53,18 @@ class Worker:
         self._gate = Gate(settings, self._keeper, self._answering, self.is_ready, metrics)
 
     async def serve(self, listening: socket.socket) -> None:
-        """Serve until told to stop; until the database is reached, calls answer 503."""
+        """Serve until told to stop.
+
+        Connections wait a moment for the first snapshot; without a database, calls then answer 503.
+        """
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        connecting = asyncio.create_task(self._connect(), name="plane-connect")
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._keeper.loaded.wait(), FIRST_SNAPSHOT_S)
         server = Server(self._gate)
         await server.start(listening)
-        connecting = asyncio.create_task(self._connect(), name="plane-connect")
         await stop.wait()
         server.close()
         await self._answering.close(SHUTDOWN_S)

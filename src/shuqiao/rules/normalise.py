@@ -17,9 +17,12 @@ FORM = 1
 _SPACES = re.compile(r"\s+")
 _INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060\ufeff\u00ad]")
 _DOTS = re.compile("\\s*[·•・‧∙⋅.．‐●]\\s*")
+_LATIN_DOTS = re.compile("\\s*[·•・‧∙⋅●]\\s*")
 _MIDDLE_DOT = "·"
 _HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff·"
 _SPACE_AT_HAN = re.compile(f"(?<=[{_HAN}])\\s+|\\s+(?=[{_HAN}])")
+_SOME_HAN = re.compile(f"[{_HAN[:-1]}]")
+_COMMON_HAN = re.compile("[\u4e00-\u9fff]+")
 _HYPHENS = re.compile("[‐‑‒–—―−－]")
 _NOT_PHONE = re.compile(r"[^0-9+]")
 _SHANGHAI = timezone(timedelta(hours=8))
@@ -46,11 +49,12 @@ def normalise_name(text: str) -> str:
     Latin names keep single spaces, so that `ANNA LI` and `ANNALI` stay different. A full stop between Latin
     letters is kept; between Chinese ones it is a middle dot somebody couldn't type.
     """
+    if _COMMON_HAN.fullmatch(text):
+        # Most names are in this form already; a test holds the shortcut against the long way.
+        return text
     plain = normalise_text(text)
-    if re.search(f"[{_HAN[:-1]}]", plain):
-        plain = _DOTS.sub(_MIDDLE_DOT, plain)
-    else:
-        plain = re.sub("\\s*[·•・‧∙⋅●]\\s*", _MIDDLE_DOT, plain)
+    dots = _DOTS if _SOME_HAN.search(plain) else _LATIN_DOTS
+    plain = dots.sub(_MIDDLE_DOT, plain)
     return _upper(_SPACE_AT_HAN.sub("", plain))
 
 

@@ -14,6 +14,7 @@ import hashlib
 import hmac
 import secrets
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import msgspec
 from cryptography.exceptions import InvalidTag
@@ -22,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from shuqiao.security.http_signatures import SESSION_PREFIX
+from shuqiao.security.http_signatures import SESSION_PREFIX, Verify, session_verifier
 
 LIFETIME_S = 3600
 SEALING_KEY_BYTES = 32
@@ -42,6 +43,15 @@ class Session(msgspec.Struct, frozen=True, array_like=True):
     agreed_by: str
     expires_at: int
     secret: bytes
+
+
+class OpenSession(NamedTuple):
+    """A session as the platform uses it: as `Session`, with the check of its secret."""
+
+    application: str
+    agreed_by: str
+    expires_at: int
+    verify: Verify
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +107,7 @@ class SessionSealer:
             raise ValueError("the key that seals sessions must have 32 bytes")
         self._cipher = AESGCM(sealing_key)
         self._decoder = msgspec.msgpack.Decoder(Session)
-        self._opened: dict[str, Session] = {}
+        self._opened: dict[str, OpenSession] = {}
 
     def agree(self, application: str, agreed_by: str, client: bytes, now: int) -> tuple[str, bytes, int]:
         """Answer an application's ephemeral key: (key id, the server's ephemeral key, expiry)."""
@@ -109,11 +119,11 @@ class SessionSealer:
         sealed = nonce + self._cipher.encrypt(nonce, msgspec.msgpack.encode(session), _SEAL_LABEL)
         return SESSION_PREFIX + encode_key(sealed), server, session.expires_at
 
-    def open(self, key_id: str) -> Session:
+    def open(self, key_id: str) -> OpenSession:
         """Open a session's key id; raises `SessionRefused`. The caller checks expiry and application."""
-        session = self._opened.get(key_id)
-        if session is not None:
-            return session
+        known = self._opened.get(key_id)
+        if known is not None:
+            return known
         sealed = decode_key(key_id[len(SESSION_PREFIX) :])
         try:
             session = self._decoder.decode(self._cipher.decrypt(sealed[:12], sealed[12:], _SEAL_LABEL))
@@ -121,8 +131,11 @@ class SessionSealer:
             raise SessionRefused("not a session of this platform") from error
         if len(self._opened) >= _CACHED_SESSIONS:
             del self._opened[next(iter(self._opened))]
-        self._opened[key_id] = session
-        return session
+        opened = OpenSession(
+            session.application, session.agreed_by, session.expires_at, session_verifier(session.secret)
+        )
+        self._opened[key_id] = opened
+        return opened
 
 
 def accept_answer(own: X25519PrivateKey, server: bytes, agreed_by: str, key_id: str) -> SessionSigner:
