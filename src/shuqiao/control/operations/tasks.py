@@ -13,9 +13,10 @@ from shuqiao.control.accounts.notices import notices_for
 from shuqiao.control.catalogue.models import Resource
 from shuqiao.control.operations.notices import NOTICES
 from shuqiao.control.operations.queries import Notice, StripDay, Task, TaskGroup, TaskList
+from shuqiao.control.operations.waiting import waiting_for_viewer
 from shuqiao.control.regulations.current import calendar
 from shuqiao.control.requests.labels import step_label
-from shuqiao.control.requests.lists import by_due_day, request_rows, waiting_for
+from shuqiao.control.requests.lists import request_rows
 from shuqiao.control.requests.models import DECIDED_PHASES, OPEN_PHASES, Request
 from shuqiao.control.requests.queries import RequestRow
 from shuqiao.control.texts import Text
@@ -30,15 +31,16 @@ _GROUPS = {
     "today": Text("今天到期", "Due today"),
     "week": Text("本周到期", "Due this week"),
     "later": Text("以后", "Later"),
+    "open": Text("无法定期限", "Without a legal date"),
 }
 
 
 def task_list(viewer: Viewer) -> TaskList:
     """Return the viewer's first page, the nearest legal date first; a fixed number of queries."""
     today = clock.today()
-    rows = _due_requests(viewer)
+    waiting = waiting_for_viewer(viewer)
     # What has no term stands after everything that has one.
-    tasks = [(row.clock.due_on if row.clock else date.max, _task(viewer, row)) for row in rows]
+    tasks = [(one.due_on or date.max, one.task) for one in waiting]
     notices, unread = _notices(viewer)
     answered = _reply_times(viewer, today)
     return TaskList(
@@ -56,39 +58,6 @@ def task_list(viewer: Viewer) -> TaskList:
     )
 
 
-def _due_requests(viewer: Viewer) -> tuple[RequestRow, ...]:
-    """Requests that wait for this viewer to act, or to bring both sides to an agreement."""
-    waiting = waiting_for(viewer)
-    if viewer.can(Capability.DISPUTE_COORDINATE):
-        waiting |= Q(phase=Phase.DISPUTED.value)
-    return request_rows(by_due_day(Request.objects.filter(waiting))[:MAX_TASKS])
-
-
-def _task(viewer: Viewer, row: RequestRow) -> Task:
-    name, asked = row.resource_name, row.requester
-    return Task(
-        kind="request",
-        reference=row.number,
-        title=Text(
-            f"{asked.short.zh}申请 {name.zh} {row.item_count} 项",
-            f"{asked.name.en} asks for {row.item_count} items of {name.en}",
-        ),
-        detail=Text(f"{row.number}　用途：{row.purpose}", f"{row.number}, purpose: {row.purpose}"),
-        stage=row.state_label,
-        clock=row.clock,
-        action=_action_of(viewer, row),
-    )
-
-
-def _action_of(viewer: Viewer, row: RequestRow) -> Text:
-    own = viewer.department.code
-    if row.provider.code != own and row.requester.code != own:
-        return Text("协调", "Co-ordinate")
-    if row.provider.code == own and row.phase == Phase.DISPUTED.value:
-        return Text("答复", "Answer")
-    return Text("审核", "Review") if row.provider.code == own else Text("办理", "Deal with")
-
-
 def _grouped(tasks: list[tuple[date, Task]], today: date) -> tuple[TaskGroup, ...]:
     sunday = today + timedelta(days=6 - today.weekday())
     groups: dict[str, list[Task]] = defaultdict(list)
@@ -102,6 +71,8 @@ def _urgency(due_on: date, today: date, sunday: date) -> str:
         return "overdue"
     if due_on == today:
         return "today"
+    if due_on == date.max:
+        return "open"
     return "week" if due_on <= sunday else "later"
 
 
@@ -147,8 +118,10 @@ def _reply_times(viewer: Viewer, today: date) -> list[int]:
     answered = Request.objects.filter(provider_id=viewer.department.code, decided_at__gte=first)
     kept = calendar()
     return [
-        working_days_between(kept, clock.legal_day(submitted), clock.legal_day(decided))
-        for submitted, decided in answered.values_list("submitted_at", "decided_at")
+        working_days_between(kept, received or clock.legal_day(submitted), clock.legal_day(decided))
+        for submitted, received, decided in answered.values_list(
+            "submitted_at", "form_received_on", "decided_at"
+        )
         if submitted and decided
     ]
 

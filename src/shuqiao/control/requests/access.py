@@ -19,7 +19,8 @@ def requests_visible(viewer: Viewer) -> QuerySet[Request]:
     allowed = Q(pk__in=[])
     if viewer.can(Capability.REQUEST_SUBMIT) or viewer.can(Capability.AUDIT_VIEW):
         allowed |= Q(requester_id=own)
-    if viewer.can(Capability.REQUEST_ANSWER) or viewer.can(Capability.AUDIT_VIEW):
+    answers = viewer.can(Capability.REQUEST_ANSWER) or viewer.can(Capability.ANSWER_CONFIRM)
+    if answers or viewer.can(Capability.AUDIT_VIEW):
         allowed |= Q(provider_id=own, submitted_at__isnull=False)
     if viewer.can(Capability.DISPUTE_COORDINATE) or viewer.can(Capability.AUDIT_VIEW_ALL):
         allowed |= Q(submitted_at__isnull=False)

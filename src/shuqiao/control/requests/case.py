@@ -35,12 +35,10 @@ from shuqiao.rules.regulation import PROPOSED, Phase, Regulation, Transition
 SAVE = "save"
 _OWN_FORM = {SUBMIT, SAVE, WITHDRAW, DISPUTE}
 _FIELDS = {
-    "reason": GivenField("reason", Text("理由", "Reason"), "text"),
-    "result": GivenField("result", Text("结果", "Result"), "text"),
-    "received_on": GivenField(
-        "received_on", Text("收到书面申请的日期", "Day the written application was received"), "date"
-    ),
-    "consent": GivenField("consent", Text("对方已同意", "The other side agrees"), "yes"),
+    "reason": (Text("理由", "Reason"), "text"),
+    "result": (Text("结果", "Result"), "text"),
+    "received_on": (Text("收到书面申请的日期", "Day the written application was received"), "date"),
+    "consent": (Text("对方已同意", "The other side agrees"), "yes"),
 }
 
 
@@ -128,7 +126,11 @@ def _offers(possible: list[Transition], rules: Regulation) -> tuple[ActionOffer,
         ActionOffer(
             step.action,
             Text(step.zh, step.en),
-            tuple(_FIELDS[one] for one in step.requires if one in _FIELDS),
+            tuple(
+                GivenField(one, f"{step.action}:{one}", *_FIELDS[one])
+                for one in step.requires
+                if one in _FIELDS
+            ),
             article_ref(step.article, rules.id),
         )
         for step in possible

@@ -171,9 +171,10 @@ class HistoryRow:
 
 @dataclass(frozen=True)
 class GivenField:
-    """A field that a step asks for, with its words: `kind` is text, date or yes."""
+    """A field that a step asks for: `name` is its own on a page, `kind` is text, date or yes."""
 
     key: str
+    name: str
     label: Text
     kind: str
 

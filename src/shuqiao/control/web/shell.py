@@ -127,7 +127,7 @@ def _navigation(viewer: Viewer, path: str) -> tuple[Group, ...]:
         Group(Text("目录", "Catalogue"), _catalogue(viewer, path)),
         Group(Text("使用", "Use"), _use(viewer, path, counts)),
         Group(Text("争议", "Disputes"), _disputes(viewer, path)),
-        Group(Text("规则", "Rules"), _rules(path)),
+        Group(Text("规则", "Rules"), _rules(viewer, path)),
         Group(Text("凭据", "Evidence"), _evidence(viewer, path)),
     )
     return tuple(group for group in groups if group.links)
@@ -142,7 +142,7 @@ def _link(path: str, label: Text, name: str, icon: str, count: int = 0, *, hot: 
 
 def _work(viewer: Viewer, path: str, counts: Badges) -> tuple[Link, ...]:
     links = [_link(path, Text("工作台", "Workbench"), "workbench", "layout-list")]
-    if viewer.can(Capability.REQUEST_ANSWER):
+    if viewer.can(Capability.REQUEST_ANSWER) or viewer.can(Capability.ANSWER_CONFIRM):
         words = Text("收到的申请", "Requests received")
         links.append(_link(path, words, "inbox", "inbox", counts.to_answer, hot=counts.overdue > 0))
     if viewer.can(Capability.REQUEST_SUBMIT):
@@ -183,11 +183,14 @@ def _disputes(viewer: Viewer, path: str) -> tuple[Link, ...]:
     return tuple(links)
 
 
-def _rules(path: str) -> tuple[Link, ...]:
-    return (
+def _rules(viewer: Viewer, path: str) -> tuple[Link, ...]:
+    links = (
         _link(path, Text("规则", "Regulations"), "regulations", "books"),
         _link(path, Text("工作日历", "Working calendar"), "calendar", "calendar"),
     )
+    if not viewer.can(Capability.REPLIES_VIEW):
+        return links
+    return (*links, _link(path, Text("答复时效", "Times of reply"), "replies", "hourglass"))
 
 
 def _evidence(viewer: Viewer, path: str) -> tuple[Link, ...]:

@@ -3,11 +3,15 @@
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from shuqiao.control.accounts.access import Viewer
+from shuqiao.control.accounts.capabilities import Capability
 from shuqiao.control.grants import pages
-from shuqiao.control.grants.actions import revoke_grant
+from shuqiao.control.grants.actions import resume_grant, revoke_grant, suspend_grant
+from shuqiao.control.regulations.current import regulation
+from shuqiao.control.requests.drafts import start_renewal
 from shuqiao.control.texts import Text
 from shuqiao.control.web.reading import page_number
 from shuqiao.control.web.shell import explain, show, signed_in
@@ -46,11 +50,46 @@ def grant_revoke(request: HttpRequest, viewer: Viewer, number: str) -> HttpRespo
     return redirect("grant", number=number)
 
 
+@require_POST
+@signed_in
+def grant_suspend(request: HttpRequest, viewer: Viewer, number: str) -> HttpResponse:
+    """Stop a grant for the time being, with a reason."""
+    try:
+        suspend_grant(viewer, number, request.POST.get("pause_reason", ""))
+    except ReasonRequired as error:
+        return _page(request, viewer, number, {"pause_reason": explain(error)}, status=422)
+    words = Text(
+        f"授权 {number} 已暂停：恢复之前每次调用都会被拒绝并说明理由。",
+        f"Grant {number} is suspended: until it is resumed every call is refused with the reason.",
+    )
+    messages.success(request, str(words))
+    return redirect("grant", number=number)
+
+
+@require_POST
+@signed_in
+def grant_resume(request: HttpRequest, viewer: Viewer, number: str) -> HttpResponse:
+    """Let a suspended grant be used again."""
+    resume_grant(viewer, number)
+    words = Text(f"授权 {number} 已恢复，可继续使用。", f"Grant {number} can be used again.")
+    messages.success(request, str(words))
+    return redirect("grant", number=number)
+
+
+@require_POST
+@signed_in
+def grant_renew(request: HttpRequest, viewer: Viewer, number: str) -> HttpResponse:  # noqa: ARG001 - a view takes it
+    """Begin a request for the continuation of a grant, filled in with what it gives."""
+    resource = start_renewal(viewer, number)
+    return redirect(f"{reverse('request_new')}?resource={resource}&step=3")
+
+
 def _page(
     request: HttpRequest, viewer: Viewer, number: str, faults: dict[str, str], *, status: int = 200
 ) -> HttpResponse:
     found = pages.grant_page(viewer, number)
     mine = found.consumer.code == viewer.department.code
-    return show(
-        request, viewer, "pages/grant.html", {"grant": found, "mine": mine, "faults": faults}, status=status
-    )
+    # Only some regulations know a provider's consent to passing on what was obtained.
+    asks = mine and viewer.can(Capability.REQUEST_SUBMIT) and "publication" in regulation().procedures
+    context = {"grant": found, "mine": mine, "faults": faults, "may_publish": asks}
+    return show(request, viewer, "pages/grant.html", context, status=status)

@@ -107,6 +107,7 @@ def _kept(form: RequestForm) -> RequestInput:
         applications=form.chosen_applications,
         accepted_conditions=form.accepted_conditions,
         wanted_until=form.wanted_until,
+        renews=form.renews,
     )
 
 

@@ -9,14 +9,15 @@ from django.views.decorators.http import require_POST, require_safe
 from shuqiao.control import clock
 from shuqiao.control.accounts.access import Fault, FormRefused, Viewer
 from shuqiao.control.requests import pages
-from shuqiao.control.requests.actions import dispute_request, withdraw_request
+from shuqiao.control.requests.actions import dispute_request, take_step, withdraw_request
 from shuqiao.control.requests.answering import answer_request
-from shuqiao.control.requests.inputs import AnswerInput
-from shuqiao.control.requests.queries import RequestCase, RequestList
+from shuqiao.control.requests.inputs import AnswerInput, StepInput
+from shuqiao.control.requests.queries import ActionOffer, RequestCase, RequestList
+from shuqiao.control.requests.replies import reply_statistics
 from shuqiao.control.texts import Text
 from shuqiao.control.web.reading import faults_of, page_number, read_day
 from shuqiao.control.web.shell import explain, show, signed_in
-from shuqiao.rules.errors import ReasonRequired
+from shuqiao.rules.errors import FieldRequired, ReasonRequired
 
 
 @require_safe
@@ -52,20 +53,77 @@ def request_case(request: HttpRequest, viewer: Viewer, number: str) -> HttpRespo
 def request_answer(request: HttpRequest, viewer: Viewer, number: str) -> HttpResponse:
     """Answer a request; what is wrong is said at its field, and nothing is lost."""
     case = pages.request_case(viewer, number)
+    if not case.can_answer:
+        # The action refuses it, and says by which rule.
+        answer_request(viewer, number, AnswerInput(decisions={}))
     try:
         grant = answer_request(viewer, number, _answer(case, request.POST))
     except FormRefused as refused:
         faults = _at_items(dict(faults_of(refused)), case, request.POST)
         return _case(request, viewer, case, request.POST, faults, status=422)
-    words = (
-        Text(f"已答复并开通授权 {grant}，对方已收到通知。", f"Answered; grant {grant} is in force.")
-        if grant
-        else Text(
-            "已答复：不予共享。对方已收到通知和理由。", "Answered: not shared. The reasons have been sent."
-        )
-    )
-    messages.success(request, str(words))
+    messages.success(request, str(_answered(case, grant)))
     return redirect("request_case", number=number)
+
+
+def _answered(case: RequestCase, grant: str | None) -> Text:
+    if case.proposes:
+        return Text(
+            "答复意见已提交，待分管领导审核后发出。",
+            "The answer is proposed; it goes out once it is confirmed.",
+        )
+    if grant:
+        return Text(f"已答复，授权 {grant}。对方已收到通知。", f"Answered with grant {grant}.")
+    return Text(
+        "已答复：不予共享。对方已收到通知和理由。", "Answered: not shared. The reasons have been sent."
+    )
+
+
+@require_POST
+@signed_in
+def request_step(request: HttpRequest, viewer: Viewer, number: str, action: str) -> HttpResponse:
+    """Take a step that the request's regulation offers and that needs no form of its own."""
+    case = pages.request_case(viewer, number)
+    offer = next((one for one in case.offers if one.action == action), None)
+    given = StepInput(
+        reason=request.POST.get(f"{action}:reason", "").strip(),
+        result=request.POST.get(f"{action}:result", "").strip(),
+        received_on=read_day(request.POST.get(f"{action}:received_on", "")),
+        consent=request.POST.get(f"{action}:consent") == "1",
+    )
+    try:
+        take_step(viewer, number, action, given)
+    except FormRefused as refused:
+        faults = {f"{action}:{name}": words for name, words in faults_of(refused).items()}
+        return _case(request, viewer, case, _proposed(case), faults, status=422)
+    except (ReasonRequired, FieldRequired) as error:
+        name = "reason" if isinstance(error, ReasonRequired) else _first_field(offer)
+        words = Text(error.explain("zh"), error.explain("en"))
+        return _case(request, viewer, case, _proposed(case), {f"{action}:{name}": words}, status=422)
+    done = offer.label if offer else Text(action, action)
+    messages.success(request, str(Text(f"已办理：{done.zh}。", f"Done: {done.en}.")))
+    return redirect("request_case", number=number)
+
+
+def _first_field(offer: ActionOffer | None) -> str:
+    return offer.fields[0].key if offer and offer.fields else "reason"
+
+
+@require_safe
+@signed_in
+def request_form_print(request: HttpRequest, viewer: Viewer, number: str) -> HttpResponse:
+    """The request form as paper: to be signed, sealed and sent where a regulation wants it in writing."""
+    case = pages.request_case(viewer, number)
+    context = {"case": case, "today": clock.today()}
+    return show(request, viewer, "pages/request_print.html", context, section="my_requests")
+
+
+@require_safe
+@signed_in
+def replies(request: HttpRequest, viewer: Viewer) -> HttpResponse:
+    """Open requests and times of reply of each provider, for the evaluation (REQ-16)."""
+    year = request.GET.get("year", "")
+    asked = int(year) if year.isascii() and year.isdigit() and len(year) == 4 else clock.today().year
+    return show(request, viewer, "pages/replies.html", {"page": reply_statistics(viewer, asked)})
 
 
 @require_POST
@@ -111,7 +169,7 @@ def _case(
         ],
         "chosen_count": len(chosen),
         "applications": set(values.getlist("applications")),
-        "uses": case.state in ("approved", "partly_approved"),
+        "posted": request.POST,
     }
     section = "inbox" if case.provider.code == viewer.department.code else "my_requests"
     return show(request, viewer, "pages/request_case.html", context, status=status, section=section)
