@@ -11,7 +11,7 @@ from shuqiao.control.texts import Text
 
 @dataclass(frozen=True)
 class Task:
-    """Something the viewer must do; `kind` and `reference` tell the page where it leads."""
+    """Something the viewer must do; `reference` tells the page where it leads."""
 
     kind: str
     reference: str
@@ -19,6 +19,8 @@ class Task:
     detail: Text
     stage: Text
     clock: Clock | None
+    # What the term is called, where one runs.
+    term: Text | None
     action: Text
 
 

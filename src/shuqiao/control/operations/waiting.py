@@ -1,0 +1,216 @@
+"""What waits for a viewer in cases of every kind: the steps that are theirs, and the terms that run for them.
+
+A kind of case adds a source here; each asks a fixed number of queries, however many cases there are.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import TypeVar
+
+from django.db.models import F, Model, OuterRef, Q, QuerySet, Subquery
+
+from shuqiao.control.accounts.access import Viewer
+from shuqiao.control.accounts.capabilities import Capability
+from shuqiao.control.clocks.holders import acting_capability
+from shuqiao.control.clocks.models import Clock
+from shuqiao.control.clocks.queries import CaseClock, clocks_of, next_clock
+from shuqiao.control.disputes.access import disputes_visible
+from shuqiao.control.disputes.models import Dispute
+from shuqiao.control.disputes.queries import dispute_rows, waiting_disputes
+from shuqiao.control.operations.queries import Task
+from shuqiao.control.organisations.queries import department_refs
+from shuqiao.control.outside.models import OutsideRequest, Publication
+from shuqiao.control.regulations.current import named
+from shuqiao.control.requests.lists import request_rows, waiting_for
+from shuqiao.control.requests.models import OPEN_PHASES, Request
+from shuqiao.control.requests.queries import RequestRow
+from shuqiao.control.texts import Text
+from shuqiao.rules.procedures import possible_actions
+from shuqiao.rules.regulation import PROVIDER, REQUESTER, Phase, Regulation
+
+MAX_TASKS = 100
+NO_DUTY = frozenset({"withdraw", "save"})
+"""Steps that somebody may take and nobody waits for; nor for a dispute."""
+
+AnyCase = TypeVar("AnyCase", bound=Model)
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A task and the legal day that orders it; None where no term runs."""
+
+    due_on: date | None
+    task: Task
+
+
+def waiting_for_viewer(viewer: Viewer) -> tuple[Waiting, ...]:
+    """Everything that waits for the viewer, the nearest legal day first, then what has none."""
+    sources: tuple[Callable[[Viewer], list[Waiting]], ...] = (_requests, _disputes, _outside, _publications)
+    found = [one for source in sources for one in source(viewer)]
+    ordered = sorted(found, key=lambda one: (one.due_on or date.max, one.task.reference))
+    return tuple(ordered[:MAX_TASKS])
+
+
+def _requests(viewer: Viewer) -> list[Waiting]:
+    wanted = waiting_for(viewer) | Q(number__in=_held(viewer, "request"))
+    rows = request_rows(_by_due_day(Request.objects.filter(wanted), "request")[:MAX_TASKS])
+    clocks = clocks_of("request", [row.number for row in rows])
+    return [_request_task(viewer, row, next_clock(clocks.get(row.number, ()))) for row in rows]
+
+
+def _request_task(viewer: Viewer, row: RequestRow, running: CaseClock | None) -> Waiting:
+    name, asked = row.resource_name, row.requester
+    title = Text(
+        f"{asked.short.zh}申请 {name.zh} {row.item_count} 项",
+        f"{asked.name.en} asks for {row.item_count} items of {name.en}",
+    )
+    detail = Text(f"{row.number}　用途：{row.purpose}", f"{row.number}, purpose: {row.purpose}")
+    return _waiting(
+        "request", row.number, title, detail, row.state_label, running, _request_action(viewer, row)
+    )
+
+
+def _request_action(viewer: Viewer, row: RequestRow) -> Text:
+    if row.provider.code != viewer.department.code:
+        return Text("办理", "Deal with")
+    if row.phase == Phase.GRANTED.value:
+        return Text("提供", "Provide")
+    disputed = row.phase == Phase.DISPUTED.value
+    return Text("答复", "Answer") if disputed else Text("审核", "Review")
+
+
+def _disputes(viewer: Viewer) -> list[Waiting]:
+    mine = _theirs(viewer, Dispute.objects.filter(final=False), "dispute", _PARTIES)
+    wanted = Q(pk__in=waiting_disputes(viewer).values("pk")) | mine | Q(number__in=_held(viewer, "dispute"))
+    found = disputes_visible(viewer).filter(wanted, final=False)
+    rows = dispute_rows(_by_due_day(found, "dispute")[:MAX_TASKS])
+    clocks = clocks_of("dispute", [row.number for row in rows])
+    own = viewer.department.code
+    return [
+        _waiting(
+            "dispute",
+            row.number,
+            Text(
+                f"{row.applicant.short.zh}与{row.respondent.short.zh}：{row.kind.zh}",
+                f"{row.applicant.name.en} and {row.respondent.name.en}: {row.kind.en}",
+            ),
+            Text(f"{row.number}　{row.subject or row.case_number}", f"{row.number} {row.case_number}"),
+            row.state_label,
+            next_clock(clocks.get(row.number, ())),
+            Text("办理", "Deal with")
+            if own in (row.applicant.code, row.respondent.code)
+            else Text("处理", "Go on"),
+        )
+        for row in rows
+    ]
+
+
+def _outside(viewer: Viewer) -> list[Waiting]:
+    cases = _cases(viewer, OutsideRequest.objects.all(), "outside")
+    titles = [Text(f"目录外信息：{case.wanted[:60]}", f"Outside: {case.wanted[:60]}") for case in cases]
+    return _case_tasks("outside", cases, titles)
+
+
+def _publications(viewer: Viewer) -> list[Waiting]:
+    cases = _cases(viewer, Publication.objects.all(), "publication")
+    titles = [Text(f"对外提供：{case.content[:60]}", f"To publish: {case.content[:60]}") for case in cases]
+    return _case_tasks("publication", cases, titles)
+
+
+def _cases(viewer: Viewer, every: QuerySet[AnyCase], kind: str) -> list[AnyCase]:
+    """Open cases of a kind that a side of it must go on with."""
+    opened = every.filter(phase__in=OPEN_PHASES)
+    mine = _theirs(viewer, opened, kind, _SIDES) | Q(number__in=_held(viewer, kind))
+    return list(_by_due_day(opened.filter(mine), kind)[:MAX_TASKS])
+
+
+def _case_tasks(
+    kind: str, cases: Sequence[OutsideRequest | Publication], titles: Sequence[Text]
+) -> list[Waiting]:
+    if not cases:
+        return []
+    departments = department_refs()
+    clocks = clocks_of(kind, [case.number or "" for case in cases])
+    rows = []
+    for case, title in zip(cases, titles, strict=True):
+        number, asked = case.number or "", departments[case.requester_id]
+        state = named(case.regulation).procedure(kind).state(case.state)
+        detail = Text(
+            f"{number}　{asked.short.zh}：{case.purpose}", f"{number}, {asked.name.en}: {case.purpose}"
+        )
+        stage = Text(state.zh, state.en) if state else Text(case.state, case.state)
+        running = next_clock(clocks.get(number, ()))
+        rows.append(_waiting(kind, number, title, detail, stage, running, Text("办理", "Deal with")))
+    return rows
+
+
+def _waiting(
+    kind: str,
+    number: str,
+    title: Text,
+    detail: Text,
+    stage: Text,
+    running: CaseClock | None,
+    action: Text,
+) -> Waiting:
+    task = Task(
+        kind=kind,
+        reference=number,
+        title=title,
+        detail=detail,
+        stage=stage,
+        clock=running.shown if running else None,
+        term=running.label if running else None,
+        action=action,
+    )
+    return Waiting(running.due_on if running else None, task)
+
+
+_SIDES = {"provider_id": PROVIDER, "requester_id": REQUESTER}
+_PARTIES = {"respondent_id": PROVIDER, "applicant_id": REQUESTER}
+
+
+def _theirs(viewer: Viewer, opened: QuerySet[AnyCase], kind: str, columns: dict[str, str]) -> Q:
+    """The cases in which the viewer's department stands on a side that must go on, by their regulations."""
+    found = Q(pk__in=[])
+    for name in opened.order_by().values_list("regulation", flat=True).distinct():
+        rules = named(name)
+        for column, side in columns.items():
+            mine = Q(**{column: viewer.department.code}, regulation=rules.id)
+            for state, when in _duties(rules, kind, side, viewer.capabilities):
+                found |= mine & Q(state=state) & _WHEN.get(when, Q())
+    return found
+
+
+_WHEN = {"data_dispute": Q(kind="data")}
+"""What a condition of a step means for the case; the others are no conditions of cases listed here."""
+
+
+def _duties(rules: Regulation, kind: str, side: str, capabilities: frozenset[str]) -> set[tuple[str, str]]:
+    """The states in which a side has something to do, each with the condition under which it has."""
+    procedure = rules.procedure(kind)
+    return {
+        (state.key, step.when)
+        for state in procedure.states
+        for step in possible_actions(procedure, state.key, capabilities, frozenset({side}))
+        if step.action not in NO_DUTY and not step.opens_dispute and step.to_state != state.key
+    }
+
+
+def _held(viewer: Viewer, kind: str) -> list[str]:
+    """Numbers of the cases in which a term runs that the viewer can meet for the department."""
+    rows = Clock.objects.filter(holder_id=viewer.department.code, kind=kind, ended_on=None)
+    return [
+        row.number
+        for row in rows.order_by("due_on", "pk")[:MAX_TASKS]
+        if viewer.can(acting_capability(row.regulation, kind, row.deadline) or Capability.REQUEST_ANSWER)
+    ]
+
+
+def _by_due_day(found: QuerySet[AnyCase], kind: str) -> QuerySet[AnyCase]:
+    """Order cases by the last day of the term that runs in them; those without one come last."""
+    running = Clock.objects.filter(kind=kind, number=OuterRef("number"), ended_on=None)
+    due_on = Subquery(running.order_by("due_on").values("due_on")[:1])
+    annotated: QuerySet[AnyCase] = found.annotate(due_on=due_on)  # type: ignore[assignment]
+    return annotated.order_by(F("due_on").asc(nulls_last=True), "pk")
