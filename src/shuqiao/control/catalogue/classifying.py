@@ -23,7 +23,7 @@ from shuqiao.control.texts import Text
 from shuqiao.rules import sharing as rules
 from shuqiao.rules.errors import EntryChanged, PermissionDenied
 from shuqiao.rules.procedures import Refusal
-from shuqiao.rules.regulation import Regulation
+from shuqiao.rules.regulation import SETTING, Phase, Regulation
 
 MAX_GROUND_CHARS = 500
 MAX_CONDITIONS_CHARS = 500
@@ -141,7 +141,9 @@ def _require_provider(viewer: Viewer, resource: Resource) -> None:
 
 def _refuse_stale(resource: Resource, version: int) -> None:
     if resource.version != version:
-        raise EntryChanged(entry=resource.name_zh)
+        rules = regulation()
+        article = rules.cite(rules.citations.get("catalogue_entry", SETTING))
+        raise EntryChanged(entry=resource.name_zh, rule=article)
 
 
 def _item(resource: Resource, name: str) -> Item | None:
@@ -304,8 +306,8 @@ def _append(resource: Resource, viewer: Viewer, outcome: str, facts: dict[str, o
 
 def _tell_users(resource: Resource, version: int) -> None:
     """Tell the departments that hold a grant: what they have stays, what they may ask for has changed."""
-    holders = resource.grants.filter(state="active").values_list("consumer_id", flat=True).distinct()
-    for holder in holders:
+    in_use = resource.grants.filter(phase=Phase.GRANTED.value)
+    for holder in in_use.values_list("consumer_id", flat=True).distinct():
         notify(
             holder,
             "share_type_changed",

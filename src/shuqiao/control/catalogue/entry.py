@@ -40,7 +40,7 @@ from shuqiao.control.organisations.queries import (
 from shuqiao.control.regulations.current import regulation
 from shuqiao.control.regulations.queries import article_ref, article_text, cited_text
 from shuqiao.control.texts import Text
-from shuqiao.rules.regulation import Regulation
+from shuqiao.rules.regulation import Phase, Regulation
 
 USE_DAYS = 30
 
@@ -147,7 +147,8 @@ def _holdings(resource: Resource) -> _Holdings:
 
 def _users(resource: Resource, calls: dict[str, int]) -> tuple[UserRow, ...]:
     """Who holds an active grant, most calls first; the pages' own applications are not named."""
-    rows = resource.grants.filter(state="active").values_list("consumer_id", "mode", "number", "valid_until")
+    in_use = resource.grants.filter(phase=Phase.GRANTED.value)
+    rows = in_use.values_list("consumer_id", "mode", "number", "valid_until")
     grants: dict[tuple[str, str], tuple[date, list[str]]] = {}
     for consumer, mode, number, until in rows:
         last, numbers = grants.get((consumer, mode), (until, []))

@@ -16,6 +16,7 @@ from shuqiao.control.organisations.queries import DepartmentRef, PersonRow, depa
 from shuqiao.control.regulations.current import regulation
 from shuqiao.control.regulations.queries import ArticleRef, ArticleText, article_ref
 from shuqiao.control.texts import Text
+from shuqiao.rules.regulation import Phase
 
 PAGE_SIZE = 10
 MAX_CANDIDATES = 10_000
@@ -305,7 +306,7 @@ def _hits(
 def held_grants(department: str, ids: Iterable[str]) -> dict[str, date]:
     """Return until when a department holds a grant of each entry."""
     rows = Resource.objects.filter(
-        id__in=list(ids), grants__consumer_id=department, grants__state="active"
+        id__in=list(ids), grants__consumer_id=department, grants__phase=Phase.GRANTED.value
     ).values_list("id", "grants__valid_until")
     # In order of the last day, so that the longest one stays.
     return dict(rows.order_by("grants__valid_until"))
@@ -316,7 +317,7 @@ def open_requests(department: str, ids: Iterable[str]) -> dict[str, str]:
     rows = Resource.objects.filter(
         id__in=list(ids),
         requests__requester_id=department,
-        requests__state__in=["submitted", "negotiation"],
+        requests__phase__in=[Phase.WAITING.value, Phase.DISPUTED.value],
     ).values_list("id", "requests__number")
     return {rid: number for rid, number in rows if number}
 

@@ -5,7 +5,7 @@ from datetime import date
 
 from shuqiao.control import clock
 from shuqiao.control.accounts.access import Fault, NotFound, Viewer
-from shuqiao.control.grants.models import Grant
+from shuqiao.control.grants.models import IN_USE, Grant
 from shuqiao.control.organisations.models import Department, Duty
 from shuqiao.control.texts import Text
 
@@ -57,8 +57,8 @@ def duty_of(viewer: Viewer, key: int | None) -> tuple[Duty | None, list[Fault]]:
 def held_grant(viewer: Viewer, number: str, on: date | None = None) -> Grant:
     """Return a grant that the viewer's department holds and that is in force."""
     day = on or clock.today()
-    held = Grant.objects.filter(consumer_id=viewer.department.code, state="active", valid_until__gte=day)
-    grant = held.select_related("resource").filter(number=number).first()
+    held = Grant.objects.filter(consumer_id=viewer.department.code, phase=IN_USE, valid_until__gte=day)
+    grant = held.select_related("resource", "provider").filter(number=number).first()
     if grant is None:
         raise NotFound
     return grant
