@@ -3,18 +3,22 @@
 from datetime import date, timedelta
 
 import pytest
+from django.db import IntegrityError, transaction
 
 from shuqiao.control import clock
-from shuqiao.control.accounts.access import NotFound
+from shuqiao.control.accounts.access import FormRefused, NotFound
 from shuqiao.control.accounts.models import Notification
-from shuqiao.control.grants.actions import expire_grants, revoke_grant
+from shuqiao.control.grants.actions import expire_grants, resume_grant, revoke_grant, suspend_grant
 from shuqiao.control.grants.models import Grant
 from shuqiao.control.grants.pages import grant_list, grant_page, usable_grants, verification_page
-from shuqiao.control.requests.actions import submit_request
+from shuqiao.control.requests.actions import start_renewal, submit_request
 from shuqiao.control.requests.answering import answer_request
+from shuqiao.control.requests.granting import open_begun
+from shuqiao.control.requests.models import Request
+from shuqiao.control.requests.pages import request_form
 from shuqiao.rules.errors import ReasonRequired, TransitionRefused
 
-from .conftest import NOW, audit_entries, beyond_control, rows
+from .conftest import BIRTH, NOW, audit_entries, beyond_control, rows
 
 
 @pytest.fixture
@@ -102,3 +106,130 @@ def test_the_verification_page_asks_for_the_record_key_and_the_granted_items_onl
     assert page.proof_article is not None
     with pytest.raises(NotFound):
         verification_page(city.viewer("hou"), granted)
+
+
+def exchanged(grant: str) -> tuple:
+    """What the plane reads of a grant: when and why it was suspended, and revoked."""
+    [row] = rows(
+        "SELECT suspended_at, suspended_reason, revoked_at, revoked_reason"
+        ' FROM exchange."grant" WHERE id = %s',
+        grant,
+    )
+    return row
+
+
+def test_suspending_reaches_the_plane_with_a_new_epoch_and_resuming_lets_it_answer_again(city, granted):
+    chen, [(before,)] = city.viewer("chen"), epoch()
+    with pytest.raises(ReasonRequired):
+        suspend_grant(chen, granted, " ")
+    suspend_grant(chen, granted, "数据核查期间")
+    assert exchanged(granted) == (NOW, "数据核查期间", None, None)
+    assert epoch() > [(before,)]
+    assert usable_grants(city.viewer("lin")) == ()
+    with pytest.raises(NotFound):
+        verification_page(city.viewer("lin"), granted)
+    row = grant_page(chen, granted)
+    assert (row.state_label.zh, row.can_suspend, row.can_resume, row.can_revoke) == (
+        "已暂停",
+        False,
+        True,
+        True,
+    )
+    with pytest.raises(TransitionRefused):
+        suspend_grant(chen, granted, "再一次")
+    resume_grant(chen, granted)
+    assert exchanged(granted) == (None, None, None, None)
+    assert [row.number for row in usable_grants(city.viewer("lin"))] == [granted]
+    with pytest.raises(TransitionRefused):
+        resume_grant(chen, granted)
+    assert [entry[2] for entry in audit_entries("grant_suspended")] == ["account:chen"]
+    assert [entry[-1] for entry in audit_entries("grant_resumed")] == ["active"]
+    told = Notification.objects.filter(reference=granted, department_id="440100-housing")
+    assert {"grant_suspended", "grant_resumed"} <= set(told.values_list("code", flat=True))
+
+
+def test_a_suspended_grant_can_be_revoked_and_expires_like_any_other(city, granted):
+    chen = city.viewer("chen")
+    suspend_grant(chen, granted, "核查")
+    with clock.fixed(NOW + timedelta(days=366)):
+        assert expire_grants() == 1
+    assert Grant.objects.get(number=granted).phase == "closed"
+    for change in (suspend_grant, revoke_grant):
+        with pytest.raises(TransitionRefused):
+            change(chen, granted, "已到期")
+
+
+@pytest.mark.parametrize("username", ["lin", "hou", "wu", "bai", "zhao", "zheng", "zhou", "ma"])
+def test_only_the_providers_reviewers_suspend_and_resume(city, granted, username):
+    with pytest.raises(NotFound):
+        suspend_grant(city.viewer(username), granted, "理由")
+    suspend_grant(city.viewer("gong"), granted, "理由")
+    with pytest.raises(NotFound):
+        resume_grant(city.viewer(username), granted)
+    assert exchanged(granted)[1] == "理由"
+
+
+def test_the_database_itself_keeps_a_grant_from_being_half_suspended_or_half_ended(city, granted):
+    wrong = (
+        {"phase": "waiting"},
+        {"phase": "closed"},
+        {"suspended_reason": "x"},
+        {"ended_at": NOW},
+        {"phase": "refused"},
+        {"phase": "closed", "ended_at": NOW, "ended_by": "revoke"},
+        {"valid_until": date(2026, 1, 1)},
+    )
+    for fields in wrong:
+        with pytest.raises(IntegrityError), transaction.atomic():
+            Grant.objects.filter(number=granted).update(**fields)
+
+
+@pytest.mark.requirement("VAL-02", source="GZ16:30¶1")
+def test_a_renewal_is_asked_for_with_what_the_grant_gives_and_takes_its_place_on_its_first_day(city, granted):
+    lin, chen = city.viewer("lin"), city.viewer("chen")
+    assert start_renewal(lin, granted) == BIRTH
+    form = request_form(lin, BIRTH)
+    assert (form.renews, form.purpose, form.wanted_until) == (granted, "公租房亲子关系核验", None)
+    chosen = {choice.item.field: choice.reason for choice in form.items if choice.chosen}
+    assert chosen == {"mother_name": "核对家庭成员关系", "mother_citizen_id_number": "核对家庭成员关系"}
+    with clock.fixed(NOW + timedelta(days=330)):
+        number = submit_request(lin, city.wanted(renews=granted, wanted_until=date(2028, 9, 30)))
+        assert Request.objects.get(number=number).renews_id == granted
+        begins = date(2027, 11, 12)
+        later = answer_request(chen, number, city.answer(valid_from=begins, valid_until=date(2028, 9, 30)))
+    assert grant_page(lin, granted).renewed_by == later
+    assert Grant.objects.get(number=granted).phase == "granted", "both days of its period are its own"
+    with clock.fixed(NOW + timedelta(days=365)):
+        assert (clock.today(), open_begun()) == (date(2027, 11, 11), 0)
+    with clock.fixed(NOW + timedelta(days=366)):
+        assert (clock.today(), open_begun(), open_begun()) == (begins, 1, 0)
+    old = Grant.objects.get(number=granted)
+    assert (old.state, old.ended_by) == ("renewed", "renew")
+    assert later in exchanged(granted)[3]
+    assert [entry[2] for entry in audit_entries("grant_renewed")] == ["system:worker"]
+
+
+def test_a_renewal_that_begins_today_replaces_the_grant_at_once_and_only_once(city, granted):
+    lin, chen = city.viewer("lin"), city.viewer("chen")
+    longer = city.wanted(renews=granted, wanted_until=date(2027, 11, 11), items={"father_name": "核对"})
+    later = answer_request(chen, submit_request(lin, longer), city.answer(decisions={"father_name": True}))
+    assert Grant.objects.get(number=granted).state == "renewed"
+    assert Grant.objects.get(number=later).renews_id == granted
+    with pytest.raises(FormRefused) as refused:
+        submit_request(lin, city.wanted(renews=granted, items={"sex": "核对"}))
+    assert {fault.field for fault in refused.value.faults} == {"renews"}
+    for username in ("hou", "chen", "wu"):
+        with pytest.raises(NotFound):
+            start_renewal(city.viewer(username), granted)
+
+
+@pytest.mark.requirement("VAL-02", source="GZ16:30¶1")
+def test_entry_and_grant_state_their_period_and_none_outlives_it(city, granted):
+    held = Grant.objects.get(number=granted)
+    assert held.valid_from <= clock.today() <= held.valid_until
+    with pytest.raises(FormRefused):
+        submit_request(
+            city.viewer("lin"), city.wanted(items={"father_name": "x"}, wanted_until=date(2027, 11, 12))
+        )
+    with clock.fixed(NOW + timedelta(days=366)):
+        assert usable_grants(city.viewer("lin")) == ()

@@ -118,6 +118,17 @@ def test_a_revoked_grant_says_why() -> None:
     assert refused(CALL, revoked, now=datetime(2026, 11, 22, 3, 59, tzinfo=UTC)).code == "grant_revoked"
 
 
+def test_a_suspended_grant_says_why_and_a_revoked_or_expired_one_says_that_instead() -> None:
+    stopped = replace(GRANT, suspended_at=NOON, suspended_reason="数据核查")
+    decision = refused(CALL, stopped)
+    assert (decision.code, dict(decision.details)["reason"]) == ("grant_suspended", "数据核查")
+    # Whatever the clocks of two machines say, a suspension counts from the moment it is known.
+    assert refused(CALL, stopped, now=datetime(2026, 11, 22, 3, 59, tzinfo=UTC)).code == "grant_suspended"
+    assert refused(CALL, replace(stopped, valid_until=date(2026, 11, 1))).code == "grant_expired"
+    assert refused(CALL, replace(stopped, revoked_at=NOON, revoked_reason="x")).code == "grant_revoked"
+    assert allowed(CALL, replace(stopped, id=GrantId("G-2026-0002")), GRANT).grant is GRANT
+
+
 def test_a_grant_in_force_wins_over_a_revoked_one() -> None:
     revoked = replace(GRANT, id=GrantId("G-2026-0002"), revoked_at=NOON, revoked_reason="x")
     assert allowed(CALL, revoked, GRANT).grant is GRANT

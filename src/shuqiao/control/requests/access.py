@@ -31,7 +31,7 @@ def access_request(viewer: Viewer, number: str) -> Request:
     """Return a submitted request this viewer may see, with what every page of it shows."""
     request = (
         requests_visible(viewer)
-        .select_related("resource", "requester", "provider", "created_by", "decided_by", "duty")
+        .select_related("resource", "requester", "provider", "created_by", "decided_by", "duty", "renews")
         .filter(number=number)
         .first()
     )

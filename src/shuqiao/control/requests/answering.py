@@ -278,6 +278,7 @@ def _grant_faults(request: Request, answer: _Answer, rules: Regulation) -> list[
     if answer.valid_until and answer.valid_until > latest:
         zh, en = f"最晚可填 {latest}", f"The latest day is {latest}"
         faults.append(_fault("valid_until", "period_too_long", zh, en))
+    faults += period_fault("valid_until", answer.valid_until, request.resource)
     asked_for = set(request.applications.values_list("id", flat=True))
     if not answer.applications:
         zh = "请至少选一个可以使用的应用"

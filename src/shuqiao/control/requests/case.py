@@ -1,5 +1,7 @@
 """The case page: one request with its timeline, its history, and what this viewer may do with it."""
 
+from datetime import date, timedelta
+
 import msgspec
 
 from shuqiao.control import clock
@@ -7,6 +9,7 @@ from shuqiao.control.accounts.access import Viewer
 from shuqiao.control.catalogue import labels as catalogue_labels
 from shuqiao.control.clocks.queries import clocks_of, next_clock
 from shuqiao.control.disputes.models import Dispute
+from shuqiao.control.grants.models import ENDED
 from shuqiao.control.organisations.queries import application_ref, department_ref
 from shuqiao.control.regulations.current import named
 from shuqiao.control.regulations.queries import article_ref
@@ -57,7 +60,8 @@ def request_case(viewer: Viewer, number: str) -> RequestCase:
     clocks = tuple(one for one in clocks_of(KIND, [number]).get(number, ()) if one.state != "void")
     accepted = set(request.accepted_conditions)
     submitted_on = clock.legal_day(request.submitted_at) if request.submitted_at else None
-    latest = latest_until(clock.today(), rules.period.maximum_months)
+    begins = _begins_on(request)
+    latest = latest_until(begins, rules.period.maximum_months)
     procedure = rules.procedure(KIND)
     answering = [step for step in possible if answers(step, procedure)]
     can_answer = bool(answering)
@@ -102,6 +106,7 @@ def request_case(viewer: Viewer, number: str) -> RequestCase:
         disputes=_disputes(number),
         must_share=request.must_share,
         answer_note=request.answer_note,
+        begins_on=begins,
         max_valid_until=wanted_or_latest(request, latest),
         proposals=_proposals(viewer, request, rules),
         offers=_offers([step for step in possible if step not in answering], rules),
@@ -113,6 +118,14 @@ def request_case(viewer: Viewer, number: str) -> RequestCase:
         can_withdraw=WITHDRAW in actions,
         can_dispute=DISPUTE in actions,
     )
+
+
+def _begins_on(request: Request) -> date:
+    """The first day a grant would have: today, or the day after the grant that is to be continued."""
+    old = request.renews
+    if old is None or old.phase == ENDED or old.valid_until < clock.today():
+        return clock.today()
+    return old.valid_until + timedelta(days=1)
 
 
 def _disputes(number: str) -> tuple[str, ...]:

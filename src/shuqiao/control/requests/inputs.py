@@ -129,6 +129,7 @@ def check_input(viewer: Viewer, given: RequestInput, resource: Resource) -> Chec
     if len(applications) != len(set(given.applications)):
         zh, en = "所选应用不是本部门的有效应用", "Not an active application of yours"
         faults.append(_fault("applications", "application_unknown", zh, en))
+    faults += period_fault("wanted_until", given.wanted_until, resource)
     renews = _renewable(viewer, given)
     if given.renews and renews is None:
         zh, en = "要续期的授权已不在使用", "The grant to be renewed is no longer in use"

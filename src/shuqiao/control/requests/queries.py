@@ -249,6 +249,7 @@ class RequestCase:
     disputes: tuple[str, ...]
     must_share: str
     answer_note: str
+    begins_on: date
     max_valid_until: date
     proposals: tuple[ProposedAnswer, ...]
     offers: tuple[ActionOffer, ...]

@@ -196,7 +196,7 @@ def _proposed(case: RequestCase) -> QueryDict:
     values["mode"] = case.mode
     values["match"] = "all"
     values["purpose"] = case.purpose
-    values["valid_from"] = clock.today().isoformat()
+    values["valid_from"] = case.begins_on.isoformat()
     latest = min(case.wanted_until or case.max_valid_until, case.max_valid_until)
     values["valid_until"] = latest.isoformat()
     values.setlist("applications", [application.id for application in case.applications])
