@@ -39,6 +39,7 @@ INSTALLED_APPS = [
     "shuqiao.control.grants",
     "shuqiao.control.requests",
     "shuqiao.control.outside",
+    "shuqiao.control.projects",
     "shuqiao.control.basedata",
     "shuqiao.control.operations",
     "shuqiao.control.web",

@@ -67,6 +67,7 @@ class SharingPage:
 
     id: str
     name: Text
+    provider: str
     version: int
     item: str
     item_name: Text
@@ -101,6 +102,7 @@ def sharing_page(viewer: Viewer, resource_id: str, item_field: str = "") -> Shar
     return SharingPage(
         id=resource.id,
         name=Text(resource.name_zh, resource.name_en),
+        provider=resource.department_id,
         version=resource.version,
         item=item_field,
         item_name=Text(item.zh, item.en) if item else Text("", ""),

@@ -7,12 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from shuqiao.control.basedata.citations import store_citations
+from shuqiao.control.catalogue.period import end_entries
 from shuqiao.control.clocks.reminders import remind
 from shuqiao.control.disputes.actions import execute_provided
 from shuqiao.control.disputes.sessions import collect_for_review
 from shuqiao.control.grants.actions import expire_grants
 from shuqiao.control.operations.expiry import warn_of_expiry
 from shuqiao.control.operations.transition import pass_open_cases
+from shuqiao.control.projects.ending import end_finished
 from shuqiao.control.requests.actions import escalate_overdue
 from shuqiao.control.requests.granting import open_begun
 
@@ -27,11 +29,13 @@ class ClockJob:
 
 
 CLOCK_JOBS = (
+    ClockJob("end_entries", "catalogue entries whose sharing period is over", end_entries),
     ClockJob("pass_open_cases", "cases passed to the regulation in force", pass_open_cases),
     ClockJob("escalate_overdue", "requests moved on because their term ran out", escalate_overdue),
     ClockJob("open_begun", "grants that came into force", open_begun),
     ClockJob("execute_provided", "disputes ended because the information was provided", execute_provided),
     ClockJob("collect_for_review", "disputes collected for the joint review", collect_for_review),
+    ClockJob("end_projects", "special projects ended with all that was given in their name", end_finished),
     ClockJob("expire_grants", "grants ended", expire_grants),
     ClockJob(
         "store_citations", "citations of the regulation in force brought to the data plane", store_citations

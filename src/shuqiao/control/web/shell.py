@@ -104,6 +104,12 @@ def show(
     return render(request, template, {**context, "shell": shell_of(viewer, place)}, status=status)
 
 
+def sees_proof(viewer: Viewer, *departments: str) -> bool:
+    """Tell whether a viewer may open the audit entries of what these departments have done together."""
+    own = viewer.can(Capability.AUDIT_VIEW) and viewer.department.code in departments
+    return own or viewer.can(Capability.AUDIT_VIEW_ALL)
+
+
 def is_partial(request: HttpRequest) -> bool:
     """Tell whether htmx asks for a part of a page."""
     return request.headers.get("HX-Request") == "true"
@@ -149,6 +155,7 @@ def _work(viewer: Viewer, path: str, counts: Badges) -> tuple[Link, ...]:
         words = Text("我的申请", "Our requests")
         links.append(_link(path, words, "my_requests", "send", counts.own_open))
     if viewer.can(Capability.REQUEST_SUBMIT) or viewer.can(Capability.REQUEST_ANSWER):
+        links.append(_link(path, Text("专项共享", "Special projects"), "projects", "target-arrow"))
         links.append(_link(path, Text("目录外信息", "Outside the catalogue"), "outside", "zoom-question"))
         if "publication" in regulation().procedures:
             words = Text("对外提供或发布", "Passing on, publishing")

@@ -12,7 +12,7 @@ from shuqiao.control.outside import actions, pages
 from shuqiao.control.outside.inputs import OutsideInput, PublicationInput
 from shuqiao.control.texts import Text
 from shuqiao.control.web.reading import faults_of, page_number
-from shuqiao.control.web.shell import show, signed_in
+from shuqiao.control.web.shell import sees_proof, show, signed_in
 
 MAX_ITEMS = 200
 _CASES = {"outside": "outside_case", "publication": "publication_case"}
@@ -203,6 +203,7 @@ def _case_page(
         "tried": tried,
         "values": request.POST if tried else {},
         "cases": _LISTS[case.kind],
+        "sees_proof": sees_proof(viewer, case.requester.code, case.provider.code),
     }
     status, section = (422 if faults else 200), _LISTS[case.kind]
     return show(request, viewer, "pages/outside_case.html", context, status=status, section=section)

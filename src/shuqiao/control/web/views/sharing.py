@@ -16,7 +16,7 @@ from shuqiao.control.catalogue.classifying import (
 from shuqiao.control.catalogue.sharing_page import SharingPage, sharing_page
 from shuqiao.control.texts import Text
 from shuqiao.control.web.reading import faults_of, read_day
-from shuqiao.control.web.shell import show, signed_in
+from shuqiao.control.web.shell import sees_proof, show, signed_in
 from shuqiao.rules.sharing import Choice
 
 MAX_CHOSEN = 200
@@ -79,6 +79,7 @@ def _page(
         "choice": choice,
         "faults": faults or {},
         "values": values or {},
+        "sees_proof": sees_proof(viewer, page.provider),
         "ranks": [("", Text("请选择", "Choose")), *page.ranks],
     }
     status = 422 if faults else 200
