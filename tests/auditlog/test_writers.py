@@ -69,6 +69,29 @@ def refuse(log: Log) -> None:
     assert seen == (True,)
 
 
+@pytest.mark.parametrize("function", [f"read_{RESOURCE}", "record_refusals"])
+def test_of_two_calls_with_one_id_in_a_statement_one_is_written(city: Log, function: str) -> None:
+    twin, other, at = uuid.uuid4(), uuid.uuid4(), datetime.now(UTC)
+    epoch = city.admin.execute("SELECT value FROM exchange.epoch").fetchone()[0]
+    ids = [twin, other, twin]
+    record, places = uuid.uuid4(), ", ".join(["%s"] * 11)
+    if function == "record_refusals":
+        more = [["440100-health"] * 3, ["app"] * 3, [RESOURCE] * 3, [None] * 3, [None] * 3, ["x"] * 3]
+        values = [epoch, ids, [at] * 3, ["call_refused"] * 3, ["440100-housing"] * 3, *more, ["{}"] * 3]
+    else:
+        more = [["app"] * 3, [None] * 3, [None] * 3, ["answered"] * 3, [record] * 3]
+        values = [epoch, ids, [at] * 3, ["verify"] * 3, ["440100-housing"] * 3, *more]
+        places = places.removesuffix(", %s") + ", NULL::jsonb[]"
+        values.append(["{}"] * 3)
+    seen = city.admin.execute(
+        f"SELECT ordinal, written, digest IS NOT NULL FROM exchange.{function}({places}, %s) ORDER BY 1",
+        values,
+    ).fetchall()
+    assert seen == [(1, True, True), (2, True, True), (3, False, False)]
+    queued = city.admin.execute("SELECT entry_id FROM audit.pending ORDER BY queued_at").fetchall()
+    assert sorted(entry for (entry,) in queued) == sorted([twin, other])
+
+
 def merge(log: Log, record: uuid.UUID) -> None:
     """A merged batch and a refused one."""
     with log.admin.transaction():

@@ -255,9 +255,11 @@ def fresh_hub(server: TestServer, template: str) -> Iterator[tuple[Hub, str]]:
     with psycopg.connect(server.superuser(), autocommit=True) as admin:
         admin.execute(f"CREATE DATABASE {names[0]} TEMPLATE {template} OWNER shuqiao_owner")
         admin.execute(f"CREATE DATABASE {names[1]} OWNER shuqiao_vault")
-        try:
-            yield Hub(names[0], server), server.url(names[1], "shuqiao_vault")
-        finally:
+    try:
+        yield Hub(names[0], server), server.url(names[1], "shuqiao_vault")
+    finally:
+        # Another connection: a test may have stopped the server meanwhile.
+        with psycopg.connect(server.superuser(), autocommit=True) as admin:
             for name in names:
                 admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
 

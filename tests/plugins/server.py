@@ -8,6 +8,7 @@ import atexit
 import os
 import secrets
 import shutil
+import signal
 import subprocess
 import tempfile
 import uuid
@@ -70,6 +71,17 @@ class TestServer:
         self.ready = True
         hub.create_roles(self.url("postgres"), dict.fromkeys(hub.ROLES, PASSWORD))
 
+    def halt(self, number: int = signal.SIGINT) -> None:
+        """End the embedded server and keep its data; SIGQUIT ends it as a crash would."""
+        if self.started is None:
+            raise RuntimeError("not a server of our own")
+        self.started.send_signal(number)
+        self.started.wait(timeout=30)
+
+    def resume(self) -> None:
+        """Start it again."""
+        self.started = postgres.start(self.embedded, programs=postgres.runtime(self.folder), durable=False)
+
     def close(self) -> None:
         """End the embedded server and remove its folder."""
         if self.started is not None and self.started.poll() is None:
@@ -118,10 +130,16 @@ def pg_server() -> TestServer:
 def hub_template(pg_server: TestServer) -> str:
     """Name of a hub database with all migrations applied, to copy from."""
     name = f"sq_{RUN}_template"
-    hub.create_database(pg_server.superuser(), name, "shuqiao_owner", control_schema=True)
+    make_hub(pg_server, name)
+    return name
+
+
+def make_hub(server: TestServer, name: str) -> None:
+    """Create a hub database on a server and apply all migrations."""
+    hub.create_database(server.superuser(), name, "shuqiao_owner", control_schema=True)
     import sys
 
-    environment = os.environ | {"SHUQIAO_DATABASE_URL": pg_server.url(name, "shuqiao_owner")}
+    environment = os.environ | {"SHUQIAO_DATABASE_URL": server.url(name, "shuqiao_owner")}
     command = [
         sys.executable,
         "-m",
@@ -134,7 +152,6 @@ def hub_template(pg_server: TestServer) -> str:
         "shuqiao.control.settings",
     ]
     subprocess.run(command, check=True, env=environment)
-    return name
 
 
 def _copy_hub(server: TestServer, template: str, name: str) -> None:
@@ -143,6 +160,15 @@ def _copy_hub(server: TestServer, template: str, name: str) -> None:
         connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {} OWNER shuqiao_owner").format(*names))
         connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(names[0]))
     hub.let_enter(server.superuser(), name, "shuqiao_owner")
+
+
+@pytest.fixture
+def own_server() -> Iterator[TestServer]:
+    """A server that a test may stop."""
+    made = TestServer(None)
+    made.superuser()
+    yield made
+    made.close()
 
 
 @dataclass(frozen=True)

@@ -142,7 +142,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
 BEGIN
     RETURN QUERY
     WITH call AS MATERIALIZED (
-        SELECT c.*, uuid_send(gen_random_uuid()) AS salt
+        SELECT c.*, array_position(p_id, c.id) = c.n AS is_first, uuid_send(gen_random_uuid()) AS salt
         FROM exchange.epoch e,
              unnest(p_id, p_at, p_event, p_department, p_provider, p_actor, p_resource, p_grant, p_case, p_outcome, p_body)
              WITH ORDINALITY AS c(id, at, event, department, provider, actor, resource, "grant", case_no, outcome, body, n)
@@ -152,10 +152,10 @@ BEGIN
                                  outcome, body, salt, digest)
         SELECT id, at, event, department, provider, actor, resource, "grant", case_no, outcome, body, salt,
                sha256(salt || convert_to(body, 'UTF8'))
-        FROM call ON CONFLICT (id) DO NOTHING RETURNING id, digest),
+        FROM call WHERE is_first ON CONFLICT (id) DO NOTHING RETURNING id, digest),
     queued AS (INSERT INTO audit.pending (entry_id, digest) SELECT id, digest FROM entry)
     SELECT call.n::int, p_epoch, entry.id IS NOT NULL, entry.digest, false, NULL::int, NULL::jsonb, NULL::jsonb
-    FROM call LEFT JOIN entry ON entry.id = call.id;
+    FROM call LEFT JOIN entry ON entry.id = call.id AND call.is_first;
     IF NOT FOUND THEN
         RETURN QUERY SELECT 0, e.value, false, NULL::bytea, false, NULL::int, NULL::jsonb, NULL::jsonb FROM exchange.epoch e;
     END IF;

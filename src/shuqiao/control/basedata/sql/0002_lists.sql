@@ -2,7 +2,8 @@
 -- that it needs no right to create anything. The templates stand apart: a migration that changes one replaces it and then
 -- calls exchange.create_list for every resource. {rid} is the resource's id.
 
--- Reads rows and writes the audit entries of a micro-batch in one statement: no record, no data.
+-- Reads rows and writes the audit entries of a micro-batch in one statement: no record, no data. Of two calls with one id
+-- only the first is written: the second is a replay, though no entry was there when the statement began.
 -- {plain} are the plain items of the base table; provenance stays here.
 CREATE FUNCTION exchange.read_template() RETURNS text LANGUAGE sql IMMUTABLE AS $template$ SELECT $function$
 CREATE OR REPLACE FUNCTION exchange.read_{rid}(
@@ -15,7 +16,7 @@ BEGIN
     RETURN QUERY
     WITH seen AS MATERIALIZED (
         SELECT c.n, c.id, c.at, c.event, c.department, c.actor, c."grant", c.case_no, c.outcome, c.record,
-               b.record_id IS NOT NULL AS found, b.version, x.matches, uuid_send(gen_random_uuid()) AS salt,
+               array_position(p_id, c.id) = c.n AS is_first, b.record_id IS NOT NULL AS found, b.version, x.matches, uuid_send(gen_random_uuid()) AS salt,
                CASE WHEN c.event = 'query' THEN (SELECT row_to_json(i) FROM (SELECT {plain}) i) END AS data,
                c.body || E'\n' || json_build_object('found', b.record_id IS NOT NULL, 'record', c.record,
                    'provider', (SELECT r.department FROM exchange.resource r WHERE r.id = '{rid}'), 'version', b.version, 'identity_version', b.identity_version, 'matches', x.matches)::text AS whole
@@ -32,10 +33,10 @@ BEGIN
                                  case_no, outcome, body, salt, digest)
         SELECT id, at, event, department, (SELECT r.department FROM exchange.resource r WHERE r.id = '{rid}'), actor, '{rid}',
                record, "grant", case_no, outcome, whole, salt, sha256(salt || convert_to(whole, 'UTF8'))
-        FROM seen ON CONFLICT (id) DO NOTHING RETURNING id, digest),
+        FROM seen WHERE is_first ON CONFLICT (id) DO NOTHING RETURNING id, digest),
     queued AS (INSERT INTO audit.pending (entry_id, digest) SELECT id, digest FROM entry)
     SELECT seen.n::int, p_epoch, entry.id IS NOT NULL, entry.digest, seen.found, seen.version, seen.matches, seen.data
-    FROM seen LEFT JOIN entry ON entry.id = seen.id;
+    FROM seen LEFT JOIN entry ON entry.id = seen.id AND seen.is_first;
     IF NOT FOUND THEN
         RETURN QUERY SELECT 0, e.value, false, NULL::bytea, false, NULL::int, NULL::json, NULL::json FROM exchange.epoch e;
     END IF;
