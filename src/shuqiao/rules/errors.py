@@ -50,6 +50,7 @@ ShuqiaoError
     ├── GroundRankRefused         422 ground_rank_refused
     ├── DepartmentsRefused        422 departments_refused
     ├── EntryChanged              409 entry_changed
+    ├── EntryPeriodExceeded       422 entry_period_exceeded
     ├── NotShared                 409 not_shared
     ├── PassingOnRefused          403 passing_on_refused
     └── RegulationInvalid         500 regulation_invalid
@@ -106,6 +107,7 @@ from shuqiao.rules.office_errors import (
     AlreadyDecided,
     DepartmentsRefused,
     EntryChanged,
+    EntryPeriodExceeded,
     FieldRequired,
     GroundRankRefused,
     NotShared,
@@ -139,6 +141,7 @@ __all__ = [
     "DigestMismatch",
     "DuplicateKey",
     "EntryChanged",
+    "EntryPeriodExceeded",
     "FieldRequired",
     "GrantExpired",
     "GrantNotYetValid",

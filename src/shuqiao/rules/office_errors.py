@@ -163,6 +163,21 @@ class NotShared(OfficeError):
     )
 
 
+class EntryPeriodExceeded(OfficeError):
+    """A grant would last longer than the entry it is for is shared."""
+
+    code = "entry_period_exceeded"
+    status = 422
+    message_zh = (
+        "目录条目的共享期限至 {ends}，授权不能晚于该日，未作任何更改。请缩短期限，或先延长条目的共享期限。"
+    )
+    message_en = (
+        "The entry is shared until {ends} and no grant lasts longer; nothing was changed. "
+        "Choose an earlier day, or have the entry prolonged first."
+    )
+    matter = "sharing_period"
+
+
 class PassingOnRefused(OfficeError):
     """The regulation knows no consent to passing on or publishing obtained information."""
 

@@ -400,6 +400,8 @@ class Regulation:
     roles: tuple[Role, ...]
     body_roles: tuple[BodyRole, ...]
     share_types: ShareTypes
+    entry_months: int
+    entry_months_article: str
     catalogue_fields: tuple[Field, ...]
     catalogue_chain: tuple[Step, ...]
     request_fields: tuple[Field, ...]

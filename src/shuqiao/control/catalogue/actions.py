@@ -18,11 +18,9 @@ from shuqiao.control.regulations.queries import article_ref
 from shuqiao.rules import catalogue as rules
 from shuqiao.rules.errors import FieldRequired
 from shuqiao.rules.ids import resource_id
+from shuqiao.rules.procedures import latest_until
 from shuqiao.rules.regulation import Regulation
 from shuqiao.wire.schemas import ItemSpec, ResourceSpec
-
-# A number or picture of a person is only compared. Source: our choice, decision "sensitive items".
-VERIFY_ONLY_FROM_SENSITIVITY = 3
 
 
 def load_base_lists(regulation: Regulation, actor: str) -> int:
@@ -45,7 +43,9 @@ def _publish(regulation: Regulation, given: rules.DataList, actor: str) -> int:
         return 0
     departments = [_department(regulation.region, word) for word in given.departments]
     resource = _create_resource(regulation, given, rid, departments)
-    items = Item.objects.bulk_create(_item(resource, item, given) for item in given.items)
+    items = Item.objects.bulk_create(
+        _item(resource, item, given, regulation.verify_only_from_sensitivity) for item in given.items
+    )
     sharing = initial_sharing(resource, regulation)
     if sharing is not None:
         sharing.save(force_insert=True)
@@ -97,6 +97,7 @@ def _create_resource(
         platform_zh="市政府信息共享平台",
         scope_zh="本市各级行政机关，按法定职权申请使用",
         published_at=now,
+        shared_until=latest_until(clock.legal_day(now), regulation.entry_months),
     )
     resource.joint_departments.set(departments)
     ResourceVersion.objects.create(
@@ -110,8 +111,8 @@ def _create_resource(
     return resource
 
 
-def _item(resource: Resource, given: rules.Item, of: rules.DataList) -> Item:
-    confined = given.sensitivity >= VERIFY_ONLY_FROM_SENSITIVITY or given.type == "image"
+def _item(resource: Resource, given: rules.Item, of: rules.DataList, verify_only_from: int) -> Item:
+    confined = given.sensitivity >= verify_only_from or given.type == "image"
     return Item(
         resource=resource,
         number=given.number,

@@ -83,6 +83,8 @@ def entry_page(viewer: Viewer, resource_id: str) -> EntryPage:
         platform=resource.platform_zh,
         scope=resource.scope_zh,
         max_period_months=rules.period.maximum_months,
+        shared_until=resource.shared_until,
+        may_prolong=own == resource.department_id and viewer.can(Capability.CATALOGUE_EDIT),
         conditions=tuple(Text(c.zh, c.en) for c in rules.conditions),
         record_key=resource.record_key,
         items=tuple(

@@ -36,6 +36,8 @@ class Resource(models.Model):
     state = models.CharField(max_length=12, default="published")
     version = models.PositiveIntegerField(default=1)
     published_at = models.DateTimeField(null=True, blank=True)
+    # The last legal day of its sharing period.
+    shared_until = models.DateField()
     # Names of the entry and its items, line by line: what exact substrings are checked against.
     search_text = models.TextField(default="")
     words = SearchVectorField(null=True)

@@ -185,6 +185,8 @@ class EntryPage:
     platform: str
     scope: str
     max_period_months: int
+    shared_until: date
+    may_prolong: bool
     conditions: tuple[Text, ...]
     record_key: str
     items: tuple[ItemRow, ...]

@@ -16,6 +16,7 @@ from shuqiao.control.accounts.access import Viewer
 from shuqiao.control.accounts.capabilities import Capability
 from shuqiao.control.accounts.notices import notify
 from shuqiao.control.audit.actions import append_entry
+from shuqiao.control.catalogue.period import check_within_entry
 from shuqiao.control.grants.access import access_grant_to_change
 from shuqiao.control.grants.models import ENDED, IN_USE, KIND, Grant
 from shuqiao.control.organisations.models import Application
@@ -64,6 +65,7 @@ def issue_grant(given: GrantInput, issuer: Viewer | None) -> Grant:
     """
     if not connection.in_atomic_block:
         raise RuntimeError("a grant is issued in the transaction of its decision")
+    check_within_entry(given.resource, given.valid_until)
     now = clock.now()
     year = clock.legal_day(now).year
     document = wire.Grant(

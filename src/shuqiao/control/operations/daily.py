@@ -44,3 +44,9 @@ CLOCK_JOBS = (
     ClockJob("remind_of_terms", "reminders and notices of terms run out", lambda: remind().total),
 )
 """In the order of a day: what runs out first moves its case, then what is left is told of."""
+
+
+def run_clock_jobs() -> tuple[tuple[ClockJob, int], ...]:
+    """Run every job once, as a day of the office does; return those that moved something, and how much."""
+    done = [(job, job.run()) for job in CLOCK_JOBS]
+    return tuple((job, count) for job, count in done if count)

@@ -3,6 +3,8 @@
 from shuqiao.control.texts import Text
 
 EVENTS = {
+    "entry_prolonged": Text("延长目录条目", "Entry prolonged"),
+    "entry_ended": Text("目录条目期满", "Entry ended"),
     "case_passed": Text("转用新规则", "Passed to the new rules"),
     "verify": Text("核验", "Verification"),
     "query": Text("查询", "Query"),

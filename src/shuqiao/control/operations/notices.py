@@ -104,6 +104,17 @@ NOTICES = {
             "{reference}: {term_en} is now due on {due_on} instead of {before}; the calendar was changed",
         ),
     ),
+    "entry_ending": (
+        Text("目录条目即将期满", "An entry ends soon"),
+        Text(
+            "{name_zh}的共享期限至 {until}，需继续共享的请延长",
+            "{name_en} is shared until {until}; prolong it if it is still to be shared",
+        ),
+    ),
+    "entry_ended": (
+        Text("目录条目已期满", "An entry has ended"),
+        Text("{name_zh}的共享期限已于 {until} 届满", "{name_en} was shared until {until}"),
+    ),
     "regulation_ending": (
         Text("规则即将到期", "The regulation ends soon"),
         Text(

@@ -199,6 +199,9 @@ def _settings(rules: Regulation) -> Iterator[Row]:
     yield _row(rules, "immediate", Text("即时开通", "Granted at once"), words, rules.immediate.article)
     months = rules.period.maximum_months
     words = Text(f"最长 {months} 个月", f"at most {months} months")
+    entry = Text(f"最长 {rules.entry_months} 个月", f"at most {rules.entry_months} months")
+    label = Text("目录条目的共享期限", "Sharing period of an entry")
+    yield _row(rules, "entry_period", label, entry, rules.entry_months_article)
     yield _row(rules, "period", Text("授权期限", "Period of a grant"), words, rules.period.article)
 
 

@@ -43,6 +43,8 @@ def regulation_of(document: Document, content: Values) -> reg.Regulation:
         roles=tuple(_role(role) for role in it["roles"]),
         body_roles=_fields(it["body_roles"]),
         share_types=_share_types(it["share_types"]),
+        entry_months=it["catalogue"]["period"]["months"],
+        entry_months_article=it["catalogue"]["period"]["article"],
         catalogue_fields=_fields(it["catalogue"]["fields"]),
         catalogue_chain=_chain(it["catalogue"]["chain"]),
         request_fields=_fields(it["request"]["fields"]),

@@ -15,6 +15,7 @@ from shuqiao.control import clock
 from shuqiao.control.accounts.access import Fault, FormRefused, NotFound, Viewer
 from shuqiao.control.accounts.capabilities import Capability
 from shuqiao.control.accounts.notices import notify
+from shuqiao.control.catalogue.period import period_fault
 from shuqiao.control.regulations.current import named
 from shuqiao.control.regulations.queries import due
 from shuqiao.control.requests.access import access_request_locked, sides_of

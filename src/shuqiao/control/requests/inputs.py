@@ -7,6 +7,7 @@ from datetime import date
 from shuqiao.control import clock
 from shuqiao.control.accounts.access import Fault, Viewer
 from shuqiao.control.catalogue.models import Item, Resource
+from shuqiao.control.catalogue.period import period_fault
 from shuqiao.control.grants.models import ENDED, IN_USE, Grant
 from shuqiao.control.organisations.models import Application, Duty
 from shuqiao.control.texts import Text

@@ -45,6 +45,7 @@ class Migration(migrations.Migration):
                 ("state", models.CharField(default="published", max_length=12)),
                 ("version", models.PositiveIntegerField(default=1)),
                 ("published_at", models.DateTimeField(blank=True, null=True)),
+                ("shared_until", models.DateField()),
                 ("search_text", models.TextField(default="")),
                 ("words", django.contrib.postgres.search.SearchVectorField(null=True)),
                 ("grams", django.contrib.postgres.search.SearchVectorField(null=True)),

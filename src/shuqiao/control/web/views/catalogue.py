@@ -1,14 +1,17 @@
 """Searching the catalogue, and one entry of it."""
 
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
-from django.views.decorators.http import require_safe
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_POST, require_safe
 
-from shuqiao.control.accounts.access import Viewer
+from shuqiao.control.accounts.access import FormRefused, Viewer
 from shuqiao.control.accounts.capabilities import Capability
 from shuqiao.control.catalogue.entry import entry_page
+from shuqiao.control.catalogue.period import prolong_entry
 from shuqiao.control.catalogue.queries import SearchFilters, SearchPage, search, suggest
-from shuqiao.control.web.reading import page_number
+from shuqiao.control.texts import Text
+from shuqiao.control.web.reading import faults_of, page_number, read_day
 from shuqiao.control.web.shell import is_partial, show, signed_in
 
 FACETS = ("department", "mode", "library", "update_cycle")
@@ -43,6 +46,24 @@ def suggestions(request: HttpRequest, viewer: Viewer) -> HttpResponse:
 def entry(request: HttpRequest, viewer: Viewer, resource: str) -> HttpResponse:
     """Show one entry: its items, responsible department, modes and the article behind it."""
     return show(request, viewer, "pages/entry.html", {"page": entry_page(viewer, resource)})
+
+
+@require_POST
+@signed_in
+def entry_prolong(request: HttpRequest, viewer: Viewer, resource: str) -> HttpResponse:
+    """Prolong the sharing period of an entry of one's own department."""
+    given = request.POST.get("shared_until", "")[:10]
+    try:
+        prolong_entry(viewer, resource, read_day(given))
+    except FormRefused as refused:
+        context = {
+            "page": entry_page(viewer, resource),
+            "faults": dict(faults_of(refused)),
+            "shared_until": given,
+        }
+        return show(request, viewer, "pages/entry.html", context, status=422, section="catalogue")
+    messages.success(request, str(Text("共享期限已延长。", "The entry is prolonged.")))
+    return redirect("entry", resource=resource)
 
 
 def _chosen(request: HttpRequest, found: SearchPage) -> list[tuple[str, str]]:
