@@ -30,6 +30,7 @@ from shuqiao.control.requests.steps import (
     accept,
     add_event,
     answers,
+    begins_on,
     decision,
     facts_of,
     fault_of,
@@ -254,6 +255,7 @@ def _decide_submission(
         },
         conditions=IMMEDIATE if way.kind is WayKind.IMMEDIATE else frozenset(),
         accepted_conditions=frozenset(given.accepted_conditions),
+        valid_from=begins_on(request),
         valid_until=given.wanted_until,
     )
     faults = [*checked.faults, *_closed_faults(way, checked)]
@@ -297,6 +299,6 @@ def _as_if_filled(facts: Facts, name: str) -> Facts:
         case "conditions":
             return replace(facts, accepted_conditions=frozenset(condition_keys()))
         case "wanted_until":
-            return replace(facts, valid_until=clock.today() + timedelta(days=1))
+            return replace(facts, valid_until=(facts.valid_from or clock.today()) + timedelta(days=1))
         case _:
             return replace(facts, given={**facts.given, name: True})

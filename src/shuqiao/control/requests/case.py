@@ -1,7 +1,5 @@
 """The case page: one request with its timeline, its history, and what this viewer may do with it."""
 
-from datetime import date, timedelta
-
 import msgspec
 
 from shuqiao.control import clock
@@ -9,7 +7,6 @@ from shuqiao.control.accounts.access import Viewer
 from shuqiao.control.catalogue import labels as catalogue_labels
 from shuqiao.control.clocks.queries import clocks_of, next_clock
 from shuqiao.control.disputes.models import Dispute
-from shuqiao.control.grants.models import ENDED
 from shuqiao.control.organisations.queries import application_ref, department_ref
 from shuqiao.control.regulations.current import named
 from shuqiao.control.regulations.queries import article_ref
@@ -29,7 +26,7 @@ from shuqiao.control.requests.queries import (
     ProposedAnswer,
     RequestCase,
 )
-from shuqiao.control.requests.steps import answers
+from shuqiao.control.requests.steps import answers, begins_on
 from shuqiao.control.requests.timeline import course_of, event_words
 from shuqiao.control.texts import Text
 from shuqiao.rules.procedures import latest_until, possible_actions
@@ -60,7 +57,7 @@ def request_case(viewer: Viewer, number: str) -> RequestCase:
     clocks = tuple(one for one in clocks_of(KIND, [number]).get(number, ()) if one.state != "void")
     accepted = set(request.accepted_conditions)
     submitted_on = clock.legal_day(request.submitted_at) if request.submitted_at else None
-    begins = _begins_on(request)
+    begins = begins_on(request)
     latest = latest_until(begins, rules.period.maximum_months)
     procedure = rules.procedure(KIND)
     answering = [step for step in possible if answers(step, procedure)]
@@ -118,14 +115,6 @@ def request_case(viewer: Viewer, number: str) -> RequestCase:
         can_withdraw=WITHDRAW in actions,
         can_dispute=DISPUTE in actions,
     )
-
-
-def _begins_on(request: Request) -> date:
-    """The first day a grant would have: today, or the day after the grant that is to be continued."""
-    old = request.renews
-    if old is None or old.phase == ENDED or old.valid_until < clock.today():
-        return clock.today()
-    return old.valid_until + timedelta(days=1)
 
 
 def _disputes(number: str) -> tuple[str, ...]:

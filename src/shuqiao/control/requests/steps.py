@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 
 from shuqiao.control import clock
 from shuqiao.control.accounts.access import Fault, Viewer
@@ -14,6 +14,7 @@ from shuqiao.control.clocks.queries import clock_facts
 from shuqiao.control.clocks.terms import CaseRef
 from shuqiao.control.disputes.actions import open_dispute
 from shuqiao.control.disputes.inputs import DisputeInput
+from shuqiao.control.grants.models import ENDED
 from shuqiao.control.organisations.models import Department
 from shuqiao.control.regulations.current import named
 from shuqiao.control.requests.models import (
@@ -101,6 +102,14 @@ def facts_of(request: Request, sides: frozenset[str], given: Mapping[str, object
         actor=actor,
         proposer=pending.proposed_by.username if pending else "",
     )
+
+
+def begins_on(request: Request) -> date:
+    """The first day a grant would have: today, or the day after the grant that is to be continued."""
+    old = request.renews
+    if old is None or old.phase == ENDED or old.valid_until < clock.today():
+        return clock.today()
+    return old.valid_until + timedelta(days=1)
 
 
 def own_words(request: Request) -> dict[str, object]:

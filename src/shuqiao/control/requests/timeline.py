@@ -9,6 +9,7 @@ from datetime import date
 
 from shuqiao.control import clock
 from shuqiao.control.clocks.queries import CaseClock
+from shuqiao.control.disputes.models import Dispute
 from shuqiao.control.grants.models import Grant
 from shuqiao.control.regulations.queries import article_ref, cited_text, due
 from shuqiao.control.requests.granting import PROVIDED
@@ -16,7 +17,7 @@ from shuqiao.control.requests.labels import state_label, step_label
 from shuqiao.control.requests.models import DECIDED_PHASES, KIND, Request, RequestEvent
 from shuqiao.control.requests.queries import Step
 from shuqiao.control.texts import Text
-from shuqiao.rules.regulation import PROPOSED, SETTING, SYSTEM, Phase, Procedure, Regulation, Transition
+from shuqiao.rules.regulation import PROPOSED, SETTING, Phase, Procedure, Regulation, Transition
 
 _APART = {"save", "withdraw"}
 MAX_STEPS = 12
@@ -35,7 +36,7 @@ def course_of(
         *steps[1:],
         _provide_step(request, rules, happened.get(PROVIDED), clocks),
         _use_step(request, rules),
-        *_dispute_steps(request, rules, happened),
+        *_dispute_steps(request, rules),
     )
 
 
@@ -190,31 +191,45 @@ def _use_step(request: Request, rules: Regulation) -> Step:
     )
 
 
-def _dispute_steps(
-    request: Request, rules: Regulation, happened: dict[str, RequestEvent]
-) -> tuple[Step, ...]:
-    """The way of a dispute: its states in order, as the file has them."""
+def _dispute_steps(request: Request, rules: Regulation) -> tuple[Step, ...]:
+    """The stages of a dispute in the order of the file: those passed, the one it stands at, those ahead."""
+    procedure = rules.procedure("dispute")
+    stages = [state.key for state in procedure.states if state.phase is Phase.WAITING]
     disputed = request.phase == Phase.DISPUTED.value
-    opened = next((happened[one] for one in ("dispute", "escalate") if one in happened), None)
-    ahead = [step for step in rules.procedure("dispute").transitions if step.by != {SYSTEM}]
+    about = Dispute.objects.filter(case_kind=KIND, case_number=request.number or "")
+    opened = about.order_by("-opened_at").first() if disputed else None
+    now = stages.index(opened.state) if opened is not None and opened.state in stages else -1
     return tuple(
-        Step(
-            key=given.action,
-            label=Text(given.zh, given.en),
-            status="current" if disputed and place == 0 else "dispute",
-            detail=None,
-            at=opened.occurred_at if disputed and place == 0 and opened else None,
-            by="",
-            due_on=None,
-            clock=None,
-            article=cited_text(given.article, rules.id),
-            start_rule=Text(
-                f"仅在不答复或不予共享时启动（{article_ref(given.article, rules.id).cite.zh}）",
-                "Begins only where a request is not answered or refused",
-            ),
+        _stage(
+            procedure,
+            stage,
+            rules,
+            status="dispute" if place > now else "current" if place == now else "done",
         )
-        for place, given in enumerate(ahead)
-        if given.action not in _APART
+        for place, stage in enumerate(stages)
+    )
+
+
+def _stage(procedure: Procedure, stage: str, rules: Regulation, *, status: str) -> Step:
+    into = [
+        step for step in procedure.transitions if step.to_state == stage and stage not in step.from_states
+    ]
+    out = [step for step in procedure.transitions if stage in step.from_states]
+    step = (into or out)[0]
+    return Step(
+        key=stage,
+        label=state_label(rules.id, stage, "dispute"),
+        status=status,
+        detail=None,
+        at=None,
+        by="",
+        due_on=None,
+        clock=None,
+        article=cited_text(step.article, rules.id),
+        start_rule=Text(
+            f"仅在不答复或不予共享时启动（{article_ref(step.article, rules.id).cite.zh}）",
+            "Begins only where a request is not answered or refused",
+        ),
     )
 
 

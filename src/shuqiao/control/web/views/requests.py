@@ -114,7 +114,8 @@ def request_form_print(request: HttpRequest, viewer: Viewer, number: str) -> Htt
     """The request form as paper: to be signed, sealed and sent where a regulation wants it in writing."""
     case = pages.request_case(viewer, number)
     context = {"case": case, "today": clock.today()}
-    return show(request, viewer, "pages/request_print.html", context, section="my_requests")
+    section = "inbox" if case.provider.code == viewer.department.code else "my_requests"
+    return show(request, viewer, "pages/request_print.html", context, section=section)
 
 
 @require_safe
