@@ -275,6 +275,29 @@ def test_an_item_outside_the_grant(city: City) -> None:
     assert_recorded(city, "item_not_granted", response)
 
 
+@pytest.mark.requirement("ORG-11")
+def test_a_refusal_cites_the_regulation_in_force_whichever_that_is(city: City) -> None:
+    city.issue(items=("mother_name",))
+    for cited in ("xiamen-2015 art. 5(5)", "shenyang-2016 art. 23(2)"):
+        city.admin.execute(
+            "INSERT INTO exchange.citation VALUES ('within_grant', %s)"
+            " ON CONFLICT (matter) DO UPDATE SET citation = excluded.citation",
+            [cited],
+        )
+        try:
+            # Each worker hears of it by itself, so a call may come to one that has not yet.
+            deadline = time.monotonic() + 10
+            problem = call(city).json()
+            while problem["rule"] != cited and time.monotonic() < deadline:
+                time.sleep(0.05)
+                problem = call(city).json()
+            assert problem["rule"] == cited and problem["code"] == "item_not_granted"
+            shown = cited.replace("art. ", "第").replace("(", "条(")
+            assert problem["detail"].endswith(f"（依据：{shown}）")
+        finally:
+            city.admin.execute("DELETE FROM exchange.citation")
+
+
 @pytest.mark.requirement("MOD-05")
 @pytest.mark.parametrize(
     ("changes", "code"),
