@@ -23,7 +23,7 @@ from shuqiao.control.organisations.queries import department_refs
 from shuqiao.control.outside.models import OutsideRequest, Publication
 from shuqiao.control.regulations.current import named
 from shuqiao.control.requests.lists import request_rows, waiting_for
-from shuqiao.control.requests.models import OPEN_PHASES, Request
+from shuqiao.control.requests.models import DECIDED_PHASES, OPEN_PHASES, Request
 from shuqiao.control.requests.queries import RequestRow
 from shuqiao.control.texts import Text
 from shuqiao.rules.procedures import possible_actions
@@ -53,7 +53,9 @@ def waiting_for_viewer(viewer: Viewer) -> tuple[Waiting, ...]:
 
 
 def _requests(viewer: Viewer) -> list[Waiting]:
-    wanted = waiting_for(viewer) | Q(number__in=_held(viewer, "request"))
+    # Decided, and the information is still to be provided.
+    to_provide = Q(phase__in=DECIDED_PHASES, number__in=_held(viewer, "request"))
+    wanted = waiting_for(viewer) | to_provide
     rows = request_rows(_by_due_day(Request.objects.filter(wanted), "request")[:MAX_TASKS])
     clocks = clocks_of("request", [row.number for row in rows])
     return [_request_task(viewer, row, next_clock(clocks.get(row.number, ()))) for row in rows]
@@ -82,7 +84,9 @@ def _request_action(viewer: Viewer, row: RequestRow) -> Text:
 
 def _disputes(viewer: Viewer) -> list[Waiting]:
     mine = _theirs(viewer, Dispute.objects.filter(final=False), "dispute", _PARTIES)
-    wanted = Q(pk__in=waiting_disputes(viewer).values("pk")) | mine | Q(number__in=_held(viewer, "dispute"))
+    # Decided, and the decision is still to be carried out.
+    to_execute = Q(phase=Phase.GRANTED.value, number__in=_held(viewer, "dispute"))
+    wanted = Q(pk__in=waiting_disputes(viewer).values("pk")) | mine | to_execute
     found = disputes_visible(viewer).filter(wanted, final=False)
     rows = dispute_rows(_by_due_day(found, "dispute")[:MAX_TASKS])
     clocks = clocks_of("dispute", [row.number for row in rows])
@@ -121,7 +125,7 @@ def _publications(viewer: Viewer) -> list[Waiting]:
 def _cases(viewer: Viewer, every: QuerySet[AnyCase], kind: str) -> list[AnyCase]:
     """Open cases of a kind that a side of it must go on with."""
     opened = every.filter(phase__in=OPEN_PHASES)
-    mine = _theirs(viewer, opened, kind, _SIDES) | Q(number__in=_held(viewer, kind))
+    mine = _theirs(viewer, opened, kind, _SIDES)
     return list(_by_due_day(opened.filter(mine), kind)[:MAX_TASKS])
 
 

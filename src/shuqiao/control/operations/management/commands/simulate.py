@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from shuqiao.control import clock
 from shuqiao.control.clocks.simulated import NotASample, advance_to, next_morning, set_ahead
-from shuqiao.control.operations.daily import CLOCK_JOBS, ClockJob
+from shuqiao.control.operations.daily import ClockJob, run_clock_jobs
 
 MAX_DAYS = 800
 
@@ -28,10 +28,11 @@ def play(until: date) -> Iterator[PlayedDay]:
 
     Raises `NotASample` where the installation holds real cases.
     """
-    while clock.today() < until:
+    while (before := clock.today()) < until:
         advance_to(next_morning())
-        done = tuple((job, job.run()) for job in CLOCK_JOBS)
-        yield PlayedDay(clock.today(), tuple((job, count) for job, count in done if count))
+        if clock.today() == before:
+            raise RuntimeError("the time is held and can't be played")
+        yield PlayedDay(clock.today(), run_clock_jobs())
 
 
 class Command(BaseCommand):
