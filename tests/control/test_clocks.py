@@ -54,7 +54,7 @@ def test_a_started_term_shows_its_event_day_article_and_days_left() -> None:
     assert (shown.starts_on, shown.due_on, shown.state) == (SUBMITTED, date(2026, 11, 25), "running")
     assert (shown.shown.days_left, shown.shown.state, shown.provisional) == (10, "normal", False)
     assert shown.due.article == "guangzhou-2016 art. 35(1)"
-    assert str(shown.shown.article) == "细则 第三十五条第一款"
+    assert shown.shown.article.cite.zh == "细则 第三十五条第一款"
     assert clock_facts(CASE) == {"reply": ClockFacts(date(2026, 11, 25))}
     with at(date(2026, 11, 26)):
         late = next_clock(clocks_of("request", [CASE.number])[CASE.number])
