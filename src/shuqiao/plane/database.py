@@ -107,6 +107,10 @@ class Database:
                     "application_name": "shuqiao-plane",
                     "timezone": "UTC",
                     "jit": "off",
+                    # A small batch would be planned anew each time, for more than its rows cost; and a plan
+                    # made while a list was still empty would scan it for ever.
+                    "plan_cache_mode": "force_generic_plan",
+                    "enable_seqscan": "off",
                     "statement_timeout": str(int(STATEMENT_TIMEOUT_S * 1000)),
                     "idle_in_transaction_session_timeout": "10000",
                 },

@@ -30,7 +30,7 @@ from shuqiao.vault.batch import (
     open_batch,
     read_slices,
 )
-from shuqiao.vault.keys import VaultKeys
+from shuqiao.vault.keys import VaultKeys, random_pieces
 from shuqiao.wire.package import sealing_context
 from shuqiao.wire.schemas import ResourceSpec
 from shuqiao.wire.vault import (
@@ -84,6 +84,7 @@ class Operations:
         self._sealing_key = sealing_key
         self._known: dict[str, _Known] = {}
         self._storing = asyncio.Lock()
+        self._strangers = random_pieces(16, 256)
         self.work = WorkCount()
 
     async def resolve(self, client: str, request: Resolve) -> Resolved:
@@ -205,7 +206,7 @@ class Operations:
     ) -> tuple[UUID, int, dict[str, str]]:
         if known is None:
             return uuid.uuid4(), _FIRST_VERSION, {}
-        stranger = uuid.uuid4()
+        stranger = UUID(bytes=next(self._strangers), version=4)
         record, version, payload = known.decoy if found is None else found
         self.work.decryptions += 1
         content = decode_content(self._keys.decrypt(record.bytes, payload))

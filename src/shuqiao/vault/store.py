@@ -79,6 +79,8 @@ async def open_pool(url: str, size: int) -> Pool:
             "enable_hashjoin": "off",
             "enable_mergejoin": "off",
             "jit": "off",
+            # A small batch of readings would be planned anew each time.
+            "plan_cache_mode": "force_generic_plan",
             "lock_timeout": "20s",
             "statement_timeout": "60s",
             "idle_in_transaction_session_timeout": "60s",
