@@ -16,7 +16,11 @@ from shuqiao.control.operations.expiry import warn_of_expiry
 from shuqiao.control.regulations.current import readable
 from shuqiao.control.regulations.files import regulation_ids
 from shuqiao.control.regulations.reading import compare, sections
+from shuqiao.control.regulations.words import CAPABILITIES
+from shuqiao.control.regulations.words import MATTERS as MATTER_WORDS
 from shuqiao.control.requests.actions import submit_request
+from shuqiao.rules.capabilities import Capability
+from shuqiao.rules.regulation import MATTERS
 from tests.control.conftest import beyond_control, rows
 
 CITIES = ("guangzhou-2016", "guangzhou-2019", "xiamen-2015", "shenyang-2016")
@@ -168,3 +172,8 @@ def test_the_data_plane_is_told_what_the_regulation_in_force_cites(city) -> None
 def _epoch():
     with beyond_control():
         return rows("SELECT value FROM exchange.epoch")
+
+
+def test_every_capability_and_matter_has_words() -> None:
+    assert set(CAPABILITIES) == set(Capability)
+    assert set(MATTER_WORDS) == MATTERS

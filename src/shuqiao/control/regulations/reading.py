@@ -4,12 +4,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from shuqiao.control.regulations.queries import ArticleRef, article_ref
+from shuqiao.control.regulations.words import CAPABILITIES, CASES, MATTERS, OPENNESS, SIDES
 from shuqiao.control.texts import Text
 from shuqiao.rules.regulation import (
     PROPOSED,
-    PROVIDER,
-    REQUESTER,
-    SYSTEM,
     Deadline,
     Field,
     OpenCases,
@@ -47,43 +45,6 @@ class Section:
         return next(iter(sources)) if len(sources) == 1 else ""
 
 
-_CASES = {
-    "request": Text("共享申请", "Requests"),
-    "outside": Text("目录外信息", "Information outside the catalogue"),
-    "grant": Text("授权", "Grants"),
-    "dispute": Text("争议", "Disputes"),
-    "project": Text("专项共享", "Special projects"),
-    "publication": Text("对外提供或发布", "Passing on or publishing"),
-}
-_SIDES = {
-    REQUESTER: Text("需求方", "requester"),
-    PROVIDER: Text("提供方", "provider"),
-    SYSTEM: Text("平台", "platform"),
-}
-_OPENNESS = (
-    Text("不共享", "not shared"),
-    Text("附条件", "on conditions"),
-    Text("对全部部门", "to all departments"),
-)
-_MATTERS = {
-    "audit": Text("使用留痕", "Record of use"),
-    "catalogue_entry": Text("目录条目", "Catalogue entry"),
-    "complaints": Text("投诉", "Complaints"),
-    "data_quality": Text("数据质量", "Quality of data"),
-    "disputes": Text("争议", "Disputes"),
-    "first_request": Text("首次申请", "First request"),
-    "free": Text("无偿提供", "Free of charge"),
-    "identity_apart": Text("身份信息分离", "Identity kept apart"),
-    "no_repeat": Text("不重复索要材料", "Papers not asked for again"),
-    "one_source": Text("一数一源", "One datum, one source"),
-    "own_duty": Text("履职需要", "Own duty"),
-    "passing_on": Text("对外提供", "Passing on"),
-    "persons_in_charge": Text("责任人", "Persons in charge"),
-    "security": Text("安全", "Security"),
-    "sharing_period": Text("共享期限", "Sharing period"),
-    "standards": Text("标准规范", "Standards"),
-    "within_grant": Text("授权范围", "Within the grant"),
-}
 _DASH = Text("—", "—")
 
 
@@ -101,7 +62,7 @@ def _row(rules: Regulation, key: str, label: Text, value: Text, article: str) ->
 
 def _body(rules: Regulation, key: str) -> Text:
     known = next((body for body in rules.body_roles if body.key == key), None)
-    return Text(known.zh, known.en) if known else _SIDES.get(key, Text(key, key))
+    return Text(known.zh, known.en) if known else SIDES.get(key, Text(key, key))
 
 
 def _named(rules: Regulation, rows: Iterable[Field], value: Text = _DASH) -> Iterator[Row]:
@@ -110,21 +71,21 @@ def _named(rules: Regulation, rows: Iterable[Field], value: Text = _DASH) -> Ite
 
 def _bodies(rules: Regulation) -> Iterator[Row]:
     for body in rules.body_roles:
-        label = _SIDES.get(body.key, Text(body.key.replace("_", " "), body.key.replace("_", " ")))
+        label = SIDES.get(body.key, Text(body.key.replace("_", " "), body.key.replace("_", " ")))
         yield _row(rules, body.key, label, Text(body.zh, body.en), body.article)
 
 
 def _roles(rules: Regulation) -> Iterator[Row]:
     for role in rules.roles:
-        count = len(role.capabilities)
-        value = Text(f"{count} 项权限", f"{count} capabilities")
+        may = [words for key, words in CAPABILITIES.items() if key in role.capabilities]
+        value = Text("、".join(one.zh for one in may), ", ".join(one.en for one in may))
         yield _row(rules, role.key, Text(role.zh, role.en), value, role.article)
 
 
 def _share_types(rules: Regulation) -> Iterator[Row]:
     types = rules.share_types
     for one in types.types:
-        yield _row(rules, f"openness_{one.openness}", _OPENNESS[one.openness], _type_words(one), one.article)
+        yield _row(rules, f"openness_{one.openness}", OPENNESS[one.openness], _type_words(one), one.article)
     default = types.named(types.default)
     if default is not None:
         words = Text(default.zh, default.en)
@@ -135,7 +96,7 @@ def _share_types(rules: Regulation) -> Iterator[Row]:
         words = Text(f"{len(base.lists)} 张表 {count} 项", f"{count} items of {len(base.lists)} lists")
         yield _row(rules, "base_items", Text("基础信息项", "Base items"), words, base.article)
     for relation in types.relations:
-        least = _OPENNESS[relation.least_openness]
+        least = OPENNESS[relation.least_openness]
         words = Text(f"至少{least.zh}共享", f"shared at least {least.en}")
         yield _row(rules, relation.key, Text(relation.zh, relation.en), words, relation.article)
     if types.ruled_by is not None:
@@ -193,9 +154,7 @@ def _settings(rules: Regulation) -> Iterator[Row]:
     words = Text("计入", "counts") if rules.start_day_counts else Text("不计入", "does not count")
     yield _row(rules, "start_day", Text("起算当日", "The start day"), words, rules.start_day_article)
     least = rules.immediate.openness
-    words = (
-        Text("否", "never") if least is None else Text(f"{_OPENNESS[least].zh}共享的", _OPENNESS[least].en)
-    )
+    words = Text("否", "never") if least is None else Text(f"{OPENNESS[least].zh}共享的", OPENNESS[least].en)
     yield _row(rules, "immediate", Text("即时开通", "Granted at once"), words, rules.immediate.article)
     months = rules.period.maximum_months
     words = Text(f"最长 {months} 个月", f"at most {months} months")
@@ -229,7 +188,7 @@ def _sanctions(rules: Regulation) -> Iterator[Row]:
 
 
 def _citations(rules: Regulation) -> Iterator[Row]:
-    for matter, words in _MATTERS.items():
+    for matter, words in MATTERS.items():
         yield _row(rules, matter, words, _DASH, rules.citations[matter])
 
 
@@ -254,7 +213,7 @@ _PARTS: tuple[tuple[str, Text, Callable[[Regulation], Iterator[Row]]], ...] = (
 
 
 def _procedure_section(rules: Regulation, procedure: Procedure) -> Section:
-    case = _CASES.get(procedure.key, Text(procedure.key, procedure.key))
+    case = CASES.get(procedure.key, Text(procedure.key, procedure.key))
     title = Text(f"程序：{case.zh}", f"Procedure: {case.en}")
     rows = (
         _row(

@@ -46,6 +46,11 @@ class Listed:
         return Text(self.head.title.zh, self.head.title.en)
 
     @property
+    def short(self) -> Text:
+        """How citations call it."""
+        return Text(self.head.short.zh, self.head.short.en)
+
+    @property
     def note(self) -> Text:
         """What is to be said of its validity."""
         return Text(self.head.validity.note.zh, self.head.validity.note.en)

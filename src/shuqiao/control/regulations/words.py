@@ -1,0 +1,65 @@
+"""What the pages call the keys of regulation files that have no words of their own there."""
+
+from shuqiao.control.texts import Text
+from shuqiao.rules.capabilities import Capability
+from shuqiao.rules.regulation import PROVIDER, REQUESTER, SYSTEM
+
+CASES = {
+    "request": Text("共享申请", "Requests"),
+    "outside": Text("目录外信息", "Information outside the catalogue"),
+    "grant": Text("授权", "Grants"),
+    "dispute": Text("争议", "Disputes"),
+    "project": Text("专项共享", "Special projects"),
+    "publication": Text("对外提供或发布", "Passing on or publishing"),
+}
+SIDES = {
+    REQUESTER: Text("需求方", "requester"),
+    PROVIDER: Text("提供方", "provider"),
+    SYSTEM: Text("平台", "platform"),
+}
+OPENNESS = (
+    Text("不共享", "not shared"),
+    Text("附条件", "on conditions"),
+    Text("对全部部门", "to all departments"),
+)
+MATTERS = {
+    "audit": Text("使用留痕", "Record of use"),
+    "catalogue_entry": Text("目录条目", "Catalogue entry"),
+    "complaints": Text("投诉", "Complaints"),
+    "data_quality": Text("数据质量", "Quality of data"),
+    "disputes": Text("争议", "Disputes"),
+    "first_request": Text("首次申请", "First request"),
+    "free": Text("无偿提供", "Free of charge"),
+    "identity_apart": Text("身份信息分离", "Identity kept apart"),
+    "no_repeat": Text("不重复索要材料", "Papers not asked for again"),
+    "one_source": Text("一数一源", "One datum, one source"),
+    "own_duty": Text("履职需要", "Own duty"),
+    "passing_on": Text("对外提供", "Passing on"),
+    "persons_in_charge": Text("责任人", "Persons in charge"),
+    "security": Text("安全", "Security"),
+    "sharing_period": Text("共享期限", "Sharing period"),
+    "standards": Text("标准规范", "Standards"),
+    "within_grant": Text("授权范围", "Within the grant"),
+}
+CAPABILITIES = {
+    Capability.CATALOGUE_SEARCH: Text("检索目录", "search the catalogue"),
+    Capability.CATALOGUE_EDIT: Text("编制目录", "compile the catalogue"),
+    Capability.CATALOGUE_REVIEW: Text("审核目录", "review the catalogue"),
+    Capability.REQUEST_SUBMIT: Text("提出申请", "make requests"),
+    Capability.REQUEST_ANSWER: Text("答复申请", "answer requests"),
+    Capability.ANSWER_CONFIRM: Text("审核答复", "confirm answers"),
+    Capability.GRANT_USE: Text("使用授权", "use grants"),
+    Capability.GRANT_REVOKE: Text("停用授权", "revoke grants"),
+    Capability.DISPUTE_OPEN: Text("提出争议", "open disputes"),
+    Capability.DISPUTE_COORDINATE: Text("协调争议", "co-ordinate disputes"),
+    Capability.REVIEW_OPINE: Text("发表会审意见", "give opinions in joint review"),
+    Capability.RULING_RECORD: Text("作出裁定", "record rulings"),
+    Capability.PROJECT_LEAD: Text("牵头专项", "lead projects"),
+    Capability.NODES_WATCH: Text("查看节点", "watch nodes"),
+    Capability.PERSONS_VIEW: Text("查看责任人", "see persons in charge"),
+    Capability.CALENDAR_EDIT: Text("维护工作日历", "keep the calendar"),
+    Capability.RULES_COMPARE: Text("对照规则", "compare rules"),
+    Capability.REPLIES_VIEW: Text("查看答复时效", "see times of reply"),
+    Capability.AUDIT_VIEW: Text("查看本部门审计", "see the department's log"),
+    Capability.AUDIT_VIEW_ALL: Text("查看全部审计", "see the whole log"),
+}
