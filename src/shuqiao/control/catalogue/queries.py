@@ -344,7 +344,7 @@ def _hit(
         library=labels.label(labels.LIBRARIES, resource.library),
         update_cycle=labels.label(labels.UPDATE_CYCLES, resource.update_cycle),
         modes=labels.mode_labels(resource.modes),
-        article=article_ref(resource.article),
+        article=article_ref(resource.article, resource.regulation),
         share_type=share_mark(at.type_of(None, rules), rules),
         granted_until=own[0],
         open_request=own[1],

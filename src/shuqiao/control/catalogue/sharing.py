@@ -138,9 +138,9 @@ class SharingView:
 
 @dataclass(frozen=True)
 class PastSharing:
-    """One choice of the history, newest first; `item` is empty for the entry."""
+    """One choice of the history, newest first; `item` is None for the entry."""
 
-    item: str
+    item: Text | None
     mark: ShareMark | None
     origin: Text
     by: str
@@ -191,7 +191,7 @@ def history(resource: Resource) -> tuple[PastSharing, ...]:
     rows = resource.sharings.select_related("item", "set_by").order_by("-set_at", "-id")
     return tuple(
         PastSharing(
-            item=row.item.zh if row.item else "",
+            item=Text(row.item.zh, row.item.en) if row.item else None,
             mark=share_mark(row.share_type, in_force),
             origin=_ORIGINS[row.origin],
             by=row.set_by.display_name if row.set_by else "",
