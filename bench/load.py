@@ -81,7 +81,7 @@ def run(host: str, port: int, connections: int, seconds: float, requests: list[b
     """Send until the time or the requests are over; returns counts, rate and latencies in milliseconds."""
     links = _connect(host, port, connections)
     poll = select.epoll()
-    started = time.perf_counter()
+    started, used_s = time.perf_counter(), time.process_time()
     made = Run(links, iter(requests), started + seconds)
     for number, link in links.items():
         poll.register(number, select.EPOLLIN)
@@ -94,12 +94,14 @@ def run(host: str, port: int, connections: int, seconds: float, requests: list[b
                 under_way -= 1
                 poll.unregister(number)
     elapsed = time.perf_counter() - started
+    used_s = time.process_time() - used_s
     for link in links.values():
         link.socket.close()
     latencies = sorted(made.latencies)
     return {
         "count": len(latencies),
         "failed": made.failed,
+        "cpu_us": 1e6 * used_s / len(latencies),
         "per_s": (len(latencies) - made.failed) / elapsed,
         "p50_ms": 1000 * latencies[len(latencies) // 2],
         "p99_ms": 1000 * latencies[len(latencies) * 99 // 100],

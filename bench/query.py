@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import platform
 import random
 import re
 import secrets
@@ -154,6 +155,7 @@ class Bench:
         if result["ran_out"]:
             print(f"warning: {variant.name} used all its requests up", file=sys.stderr)
         cpu = {name: 1e6 * (after[name] - before[name]) / result["count"] for name in after}
+        cpu["load"] = result["cpu_us"]
         return result["per_s"], result["p50_ms"], result["p99_ms"], cpu
 
     def _requests(self, variant: Variant) -> list[bytes]:
@@ -222,6 +224,11 @@ def sign_us() -> float:
     return 1e6 * (time.perf_counter() - started) / 2000
 
 
+def interpreter() -> str:
+    """Which Python runs this: one that was not built with optimisation is a quarter slower."""
+    return f"Python {platform.python_version()} of {sys.base_prefix}"
+
+
 def measure(bench: Bench, rounds: int, say: Callable[[str], None]) -> dict[Variant, Results]:
     """Run all rounds."""
     results = {variant: Results() for variant in variants()}
@@ -272,7 +279,7 @@ def main(arguments: list[str]) -> int:
     with running_place(options.people) as place:
         print(
             f"{os.cpu_count()} cores; flush {flush_us(place.folder):.0f} µs; "
-            f"Ed25519 signature {sign_us():.0f} µs; {options.people} births"
+            f"Ed25519 signature {sign_us():.0f} µs; {interpreter()}; {options.people} births"
         )
         bench = Bench(place, options.people, options.seconds)
         rows = report(measure(bench, options.rounds, lambda text: print(text, file=sys.stderr)))

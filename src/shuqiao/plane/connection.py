@@ -4,7 +4,7 @@ The grammar is llhttp's (httptools), without its leniencies; the bounds are here
 handler's business. A request that is sent before the last one is answered is dropped and the connection
 closed after the answer; so is what is left of a body that nobody reads.
 
-Source: our choice, decision 8
+Source: our choice, decision 9
 """
 
 from __future__ import annotations
