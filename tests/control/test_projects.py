@@ -571,6 +571,8 @@ def test_the_story_on_the_pages(here):
     assert "进行中" in running
     assert number in health.get(f"/requests/{request}/").content.decode()
     asked = {**agreed, "duty": str(duty(POLICE)), "applications": "app-police-portal"}
+    todo = police.get("/").content.decode()
+    assert f"/projects/{number}/" in todo and "提出申请" in todo
     assert "提出本部门的申请" in police.get(f"/projects/{number}/").content.decode()
     joined = police.post(f"/projects/{number}/join", asked, follow=True).content.decode()
     assert "已提出 1 件申请" in joined

@@ -21,6 +21,7 @@ from shuqiao.control.disputes.queries import dispute_rows, waiting_disputes
 from shuqiao.control.operations.queries import Task
 from shuqiao.control.organisations.queries import department_refs
 from shuqiao.control.outside.models import OutsideRequest, Publication
+from shuqiao.control.projects.access import projects_to_join
 from shuqiao.control.regulations.current import named
 from shuqiao.control.requests.lists import request_rows, waiting_for
 from shuqiao.control.requests.models import DECIDED_PHASES, OPEN_PHASES, Request
@@ -46,7 +47,13 @@ class Waiting:
 
 def waiting_for_viewer(viewer: Viewer) -> tuple[Waiting, ...]:
     """Everything that waits for the viewer, the nearest legal day first, then what has none."""
-    sources: tuple[Callable[[Viewer], list[Waiting]], ...] = (_requests, _disputes, _outside, _publications)
+    sources: tuple[Callable[[Viewer], list[Waiting]], ...] = (
+        _requests,
+        _disputes,
+        _outside,
+        _publications,
+        _projects,
+    )
     found = [one for source in sources for one in source(viewer)]
     ordered = sorted(found, key=lambda one: (one.due_on or date.max, one.task.reference))
     return tuple(ordered[:MAX_TASKS])
@@ -120,6 +127,23 @@ def _publications(viewer: Viewer) -> list[Waiting]:
     cases = _cases(viewer, Publication.objects.all(), "publication")
     titles = [Text(f"对外提供：{case.content[:60]}", f"To publish: {case.content[:60]}") for case in cases]
     return _case_tasks("publication", cases, titles)
+
+
+def _projects(viewer: Viewer) -> list[Waiting]:
+    """Running projects for which the viewer's department has not made its requests yet."""
+    rows = []
+    for project in projects_to_join(viewer)[:MAX_TASKS]:
+        state = named(project.regulation).procedure("project").state(project.state)
+        stage = Text(state.zh, state.en) if state else Text(project.state, project.state)
+        lead = project.lead
+        title = Text(f"专项：{project.title}", f"Special project: {project.title}")
+        detail = Text(
+            f"{project.number}　{lead.short_zh or lead.name_zh}牵头",
+            f"{project.number}, led by {lead.name_en}",
+        )
+        action = Text("提出申请", "Make the requests")
+        rows.append(_waiting("project", project.number, title, detail, stage, None, action))
+    return rows
 
 
 def _cases(viewer: Viewer, every: QuerySet[AnyCase], kind: str) -> list[AnyCase]:

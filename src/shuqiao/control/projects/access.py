@@ -5,7 +5,7 @@ from django.db.models import Q, QuerySet
 from shuqiao.control.accounts.access import NotFound, Viewer
 from shuqiao.control.accounts.capabilities import Capability
 from shuqiao.control.disputes.access import body_roles
-from shuqiao.control.projects.models import Project
+from shuqiao.control.projects.models import Line, Project
 from shuqiao.rules.regulation import REQUESTER, Phase
 
 _INVOLVED = (
@@ -63,3 +63,12 @@ def may_join(viewer: Viewer, project: Project) -> bool:
     running = project.phase == Phase.GRANTED.value
     waiting = project.lines.filter(user_id=viewer.department.code, request_number=None, covered_by="")
     return running and viewer.can(Capability.REQUEST_SUBMIT) and waiting.exists()
+
+
+def projects_to_join(viewer: Viewer) -> QuerySet[Project]:
+    """Return the running projects for which the viewer's department has requests still to make."""
+    if not viewer.can(Capability.REQUEST_SUBMIT):
+        return Project.objects.none()
+    waiting = Line.objects.filter(user_id=viewer.department.code, request_number=None, covered_by="")
+    running = Project.objects.filter(phase=Phase.GRANTED.value, pk__in=waiting.values("project_id"))
+    return running.select_related("lead").order_by("valid_until", "number")

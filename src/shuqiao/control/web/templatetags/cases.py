@@ -12,6 +12,7 @@ PAGES = {
     "S": "review",
     "O": "outside_case",
     "P": "publication_case",
+    "Z": "project",
 }
 """The first letter of a number tells the kind of case. Source: `rules.ids`."""
 
