@@ -13,11 +13,11 @@ WITH places AS (
 ), drawn AS (
     SELECT n,
         CASE WHEN n %% 10 = 1 THEN places.births
-             ELSE places.resources[1 + (n * 7919) %% cardinality(places.resources)] END AS resource_id,
+             ELSE places.resources[(1 + (n * 7919) %% cardinality(places.resources))::int] END AS resource_id,
         CASE WHEN n %% 10 = 2 THEN '440100-housing'
-             ELSE askers.codes[1 + (n * 104729) %% cardinality(askers.codes)] END AS requester_id,
+             ELSE askers.codes[(1 + (n * 104729) %% cardinality(askers.codes))::int] END AS requester_id,
         (n * 31) %% 100 AS lot
-    FROM generate_series(1, %(rows)s) AS n, places, askers
+    FROM generate_series(1::bigint, %(rows)s) AS n, places, askers
 )
 SELECT d.n, 'R-2020-' || (1000000 + d.n) AS number, d.resource_id, r.department_id AS provider_id, d.lot,
     CASE WHEN d.requester_id = r.department_id THEN '440100-data' ELSE d.requester_id END AS requester_id,
@@ -25,8 +25,8 @@ SELECT d.n, 'R-2020-' || (1000000 + d.n) AS number, d.resource_id, r.department_
          WHEN d.lot < 12 THEN 'withdrawn' WHEN d.lot < 20 THEN 'partly_approved' ELSE 'approved' END AS state,
     CASE WHEN d.lot < 5 THEN 'waiting' WHEN d.lot < 6 THEN 'disputed' WHEN d.lot < 10 THEN 'refused'
          WHEN d.lot < 12 THEN 'closed' ELSE 'granted' END AS phase,
-    CASE WHEN d.lot < 6 THEN now() - (d.n %% 12) * interval '1 day'
-         ELSE now() - interval '20 days' - (d.n %% 1000) * interval '1 day' END AS submitted_at
+    CASE WHEN d.lot < 6 THEN now() - (d.n %% 12)::int * interval '1 day'
+         ELSE now() - interval '20 days' - (d.n %% 1000)::int * interval '1 day' END AS submitted_at
 FROM drawn d JOIN catalogue_resource r ON r.id = d.resource_id;
 
 INSERT INTO requests_request (number, requester_id, provider_id, resource_id, created_by_id, mode, duty_id,
