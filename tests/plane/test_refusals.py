@@ -331,6 +331,21 @@ def test_revocation_holds_at_the_very_next_call_on_every_worker(city: City) -> N
         assert_recorded(city, "grant_revoked", response)
 
 
+def test_suspension_holds_at_the_very_next_call_and_ends_with_the_resumption(city: City) -> None:
+    grant = city.issue()
+    assert call(city).status_code == 200
+    change = 'UPDATE exchange."grant" SET suspended_at = {}, suspended_reason = %s WHERE id = %s'
+    city.admin.execute(change.format("now()"), ["数据核查", grant.id])
+    for _ in range(6):
+        response = call(city)
+        assert_problem(response, "grant_suspended")
+        assert "数据核查" in response.json()["detail"]
+        assert_recorded(city, "grant_suspended", response)
+    city.admin.execute(change.format("NULL"), [None, grant.id])
+    for _ in range(6):
+        assert call(city).status_code == 200
+
+
 def test_a_forged_grant_counts_for_nothing(city: City) -> None:
     real, city.grant_key = city.grant_key, keys.generate_signing_key()
     city.issue()
