@@ -154,3 +154,16 @@ def city(seeded, db) -> City:
     """The seeded city, as it was, for one test."""
     forget_calendar()
     return City()
+
+
+@pytest.fixture
+def committed_city(transactional_db) -> Iterator[City]:
+    """A seeded city that other connections see; what Django does not clear is cleared afterwards."""
+    seed()
+    yield City()
+    with beyond_control(), connection.cursor() as cursor:
+        for resource, *_ in rows("SELECT id FROM exchange.resource"):
+            cursor.execute(f"DROP TABLE base.{resource}, base_history.{resource}, staging.{resource}")
+        cursor.execute('DELETE FROM exchange."grant"')
+        cursor.execute("DELETE FROM exchange.resource")
+        cursor.execute("DELETE FROM exchange.application")

@@ -14,6 +14,7 @@ from shuqiao.control.disputes import hooks
 from shuqiao.control.disputes.models import Dispute
 from shuqiao.control.organisations.models import Department, Duty
 from shuqiao.control.outside.actions import (
+    amend_demand,
     discard_draft,
     record_talk,
     save_outside,
@@ -203,6 +204,43 @@ def test_minutes_are_not_empty_and_not_a_strangers(here):
     assert CaseEvent.objects.count() == 1
 
 
+@pytest.mark.requirement("REQ-14", source="XM:7")
+@pytest.mark.parametrize("name", CITIES)
+def test_a_demand_is_kept_up_to_date_until_it_is_answered(under, name):
+    city = under(name)
+    number = sent(city)
+    amend_demand(city.viewer("lin"), number, "医院床位占用率，按周", "公租房选址")
+    amend_demand(city.viewer("lin"), number, "医院床位占用率，按周", "公租房选址")
+    assert case(number).wanted == "医院床位占用率，按周"
+    changed = outside_case(city.viewer("chen"), number).history[-1]
+    assert changed.label.zh == "更新需求"
+    assert "医院床位占用率，按日" in {key.zh: text for key, text in changed.words}["原为"]
+    assert CaseEvent.objects.filter(number=number).count() == 2, "nothing changed, nothing recorded"
+    assert Notification.objects.filter(department_id=HEALTH, reference=number).count() == 2
+    take_step(city.viewer("chen"), "outside", number, "agree", {"result": "可以"})
+    with pytest.raises(TransitionRefused):
+        amend_demand(city.viewer("lin"), number, "又变了", "公租房选址")
+
+
+@pytest.mark.parametrize(
+    ("username", "wanted", "purpose", "error"),
+    [
+        ("chen", "x", "y", PermissionDenied),
+        ("zheng", "x", "y", PermissionDenied),
+        ("zhao", "x", "y", NotFound),
+        ("lin", " ", "y", FormRefused),
+        ("lin", "x", "", FormRefused),
+        ("lin", "x" * 1001, "y", FormRefused),
+    ],
+)
+def test_only_who_asks_changes_the_demand(here, username, wanted, purpose, error):
+    number = sent(here)
+    with pytest.raises(error):
+        amend_demand(here.viewer(username), number, wanted, purpose)
+    assert case(number).wanted == "医院床位占用率，按日"
+    assert len(audit_entries("outside_step")) == 1
+
+
 # Who may do what, beside the set-up of those who may: (account, action, words, error).
 MATRIX = [
     ("chen", "agree", {"result": "可以"}, None),
@@ -357,6 +395,10 @@ def test_the_story_on_the_pages(here):
     assert number in officer.get("/outside/?side=received").content.decode()
     officer.post(f"/outside/{number}/minutes", {"minutes": "已电话沟通，李示例"})
     assert "已电话沟通，李示例" in clerk.get(f"/outside/{number}/").content.decode()
+    clerk.post(f"/outside/{number}/amend", {"wanted": "床位占用率，按周", "purpose": "选址"})
+    assert "床位占用率，按周" in officer.get(f"/outside/{number}/").content.decode()
+    assert clerk.post(f"/outside/{number}/amend", {"wanted": "", "purpose": "选址"}).status_code == 422
+    assert officer.post(f"/outside/{number}/amend", {"wanted": "x", "purpose": "y"}).status_code == 403
     empty = officer.post(f"/cases/outside/{number}/decline", {"reason": ""})
     assert empty.status_code == 422 and 'href="#decline-reason"' in empty.content.decode()
     officer.post(f"/cases/outside/{number}/decline", {"reason": "没有<b>按日</b>统计"})

@@ -1,7 +1,6 @@
 """Two reviewers answer the same request at the same moment, on two connections."""
 
 import threading
-from collections.abc import Iterator
 
 import pytest
 from django.db import connection
@@ -13,20 +12,7 @@ from shuqiao.control.requests.answering import answer_request
 from shuqiao.control.requests.models import RequestEvent
 from shuqiao.rules.errors import AlreadyDecided
 
-from .conftest import NOW, City, audit_entries, beyond_control, rows, seed
-
-
-@pytest.fixture
-def committed_city(transactional_db) -> Iterator[City]:
-    """A seeded city that other connections see; what Django does not clear is cleared afterwards."""
-    seed()
-    yield City()
-    with beyond_control(), connection.cursor() as cursor:
-        for resource, *_ in rows("SELECT id FROM exchange.resource"):
-            cursor.execute(f"DROP TABLE base.{resource}, base_history.{resource}, staging.{resource}")
-        cursor.execute('DELETE FROM exchange."grant"')
-        cursor.execute("DELETE FROM exchange.resource")
-        cursor.execute("DELETE FROM exchange.application")
+from .conftest import NOW, audit_entries, rows
 
 
 @pytest.mark.django_db(transaction=True)

@@ -48,13 +48,14 @@ from shuqiao.control.outside.steps import (
 )
 from shuqiao.control.regulations.current import named, regulation
 from shuqiao.control.texts import Text
-from shuqiao.rules.errors import PassingOnRefused, TransitionRefused
+from shuqiao.rules.errors import PassingOnRefused, PermissionDenied, TransitionRefused
 from shuqiao.rules.ids import outside_no, publication_no
 from shuqiao.rules.procedures import Accepted
 from shuqiao.rules.regulation import PROVIDER, REQUESTER, SETTING, Phase, Regulation
 
-SAVE, SUBMIT, MINUTES = "save", "submit", "minutes"
+SAVE, SUBMIT, MINUTES, AMENDED = "save", "submit", "minutes", "amended"
 ASK = Text("要求目录外信息", "Ask for information outside the catalogue")
+AMEND = Text("更新需求", "Bring the demand up to date")
 PUBLISH = Text("申请对外提供或发布", "Ask to pass on or publish")
 
 
@@ -126,19 +127,52 @@ def record_talk(viewer: Viewer, number: str, minutes: str) -> None:
         raise NotFound
     require(viewer, capability, Text("记录协商", "Record the negotiation"))
     if case.phase not in (Phase.WAITING, Phase.DISPUTED):
-        state = named(case.regulation).procedure("outside").state(case.state)
-        raise TransitionRefused(
-            case=number, state=state.zh if state else case.state, action="记录协商", rule=_article(case)
-        )
+        raise _not_now(case, Text("记录协商", "Record the negotiation"))
     if not minutes.strip():
         words = Text("请写明协商的时间、参加人和结果", "Say when, who and with what result")
         raise FormRefused((Fault("minutes", "field_required", words),))
-    step = Step(MINUTES, viewer, {"minutes": minutes})
+    other = case.requester_id if case.provider_id == viewer.department.code else case.provider_id
+    _note(case, Step(MINUTES, viewer, {"minutes": minutes}), other)
+
+
+@transaction.atomic
+def amend_demand(viewer: Viewer, number: str, wanted: str, purpose: str) -> None:
+    """Keep a demand up to date while the holder has not answered; what it said before stays in the history.
+
+    Source: xiamen-2015 art. 7; REQ-14.
+    """
+    require(viewer, Capability.REQUEST_SUBMIT, ASK)
+    refuse_too_long({"wanted": wanted})
+    case = access_case_locked(viewer, OutsideRequest, number)
+    if REQUESTER not in sides_of(viewer, case):
+        raise PermissionDenied(action=str(AMEND), rule=_article(case))
+    if case.phase != Phase.WAITING:
+        raise _not_now(case, AMEND)
+    blank = Text("不能为空", "It can't be empty")
+    given = {"wanted": wanted.strip(), "purpose": purpose.strip()[:MAX_PURPOSE_CHARS]}
+    faults = [Fault(name, "field_required", blank) for name, text in given.items() if not text]
+    if faults:
+        raise FormRefused(tuple(faults))
+    if (case.wanted, case.purpose) == (given["wanted"], given["purpose"]):
+        return
+    step = Step(AMENDED, viewer, {"before": f"{case.wanted}（{case.purpose}）", **given})
+    case.wanted, case.purpose, case.changed_at = given["wanted"], given["purpose"], clock.now()
+    case.save(update_fields=["wanted", "purpose", "changed_at"])
+    _note(case, step, case.provider_id)
+
+
+def _not_now(case: OutsideRequest, action: Text) -> TransitionRefused:
+    state = named(case.regulation).procedure("outside").state(case.state)
+    name = state.zh if state else case.state
+    return TransitionRefused(case=case.number or "", state=name, action=action.zh, rule=_article(case))
+
+
+def _note(case: OutsideRequest, step: Step, told: str) -> None:
+    """Record something that leaves the case in its state, and tell the other side."""
     entry = record(case, step, case.state, {"articles": [_article(case)]})
     add_event(case, step, case.state, _article(case), entry)
-    other = case.requester_id if case.provider_id == viewer.department.code else case.provider_id
-    count = CaseEvent.objects.filter(kind="outside", number=number).count()
-    notify(other, "outside_moved", number, occasion=f"{MINUTES}:{count}")
+    count = CaseEvent.objects.filter(kind="outside", number=case.number or "").count()
+    notify(told, "outside_moved", case.number or "", occasion=f"{step.action}:{count}")
 
 
 @transaction.atomic

@@ -13,7 +13,7 @@ from shuqiao.control.disputes.models import Dispute
 from shuqiao.control.organisations.models import Department, Duty
 from shuqiao.control.organisations.queries import DepartmentRef, department_ref
 from shuqiao.control.outside.access import AnyCase, Case, access_case, kind_of, sides_of, visible
-from shuqiao.control.outside.actions import ASK, MINUTES, PUBLISH, SAVE, SUBMIT, refuse_passing_on
+from shuqiao.control.outside.actions import AMENDED, ASK, MINUTES, PUBLISH, SAVE, SUBMIT, refuse_passing_on
 from shuqiao.control.outside.disputed import SETTLED_YES
 from shuqiao.control.outside.inputs import held_grant
 from shuqiao.control.outside.models import CaseEvent, OutsideRequest, Publication
@@ -27,6 +27,7 @@ PAGE_SIZE = 20
 
 _OWN_ACTIONS = {
     MINUTES: Text("记录协商", "Negotiation recorded"),
+    AMENDED: Text("更新需求", "Demand brought up to date"),
     SETTLED_YES: Text("争议处理决定：应当提供", "Dispute decided: to be provided"),
 }
 WORDS = {
@@ -34,6 +35,9 @@ WORDS = {
     "result": Text("结果", "Result"),
     "minutes": Text("协商记录", "Minutes"),
     "dispute": Text("争议", "Dispute"),
+    "wanted": Text("所需信息", "Information wanted"),
+    "purpose": Text("用途", "Purpose"),
+    "before": Text("原为", "Before"),
 }
 """How the words of a step are called on the pages; others show themselves."""
 
@@ -119,6 +123,7 @@ class CaseView:
     disputes: tuple[str, ...]
     steps: tuple[StepOffer, ...]
     can_talk: bool
+    can_amend: bool
     history: tuple[EventRow, ...]
     article: ArticleRef
 
@@ -287,6 +292,7 @@ def _view(viewer: Viewer, case: Case) -> CaseView:
         disputes=tuple(disputes.values_list("number", flat=True)),
         steps=_offers(viewer, case),
         can_talk=_can_talk(viewer, case),
+        can_amend=_can_amend(viewer, case),
         history=_history(case),
         article=_sent_article(case.regulation, kind),
     )
@@ -331,6 +337,11 @@ def _can_talk(viewer: Viewer, case: Case) -> bool:
     return (PROVIDER in sides and viewer.can(Capability.REQUEST_ANSWER)) or (
         REQUESTER in sides and viewer.can(Capability.REQUEST_SUBMIT)
     )
+
+
+def _can_amend(viewer: Viewer, case: Case) -> bool:
+    waiting = kind_of(case) == "outside" and case.phase == Phase.WAITING
+    return waiting and REQUESTER in sides_of(viewer, case) and viewer.can(Capability.REQUEST_SUBMIT)
 
 
 def _history(case: Case) -> tuple[EventRow, ...]:

@@ -73,6 +73,7 @@ urlpatterns = [
     path("outside/new/", outside.outside_new, name="outside_new"),
     path("outside/<str:number>/", outside.outside_case, name="outside_case"),
     path("outside/<str:number>/minutes", outside.outside_talk, name="outside_talk"),
+    path("outside/<str:number>/amend", outside.outside_amend, name="outside_amend"),
     path("publications/", outside.publications, name="publications"),
     path("publications/new/", outside.publication_new, name="publication_new"),
     path("publications/<str:number>/", outside.publication_case, name="publication_case"),

@@ -132,6 +132,19 @@ def outside_talk(request: HttpRequest, viewer: Viewer, number: str) -> HttpRespo
     return redirect("outside_case", number=number)
 
 
+@require_POST
+@signed_in
+def outside_amend(request: HttpRequest, viewer: Viewer, number: str) -> HttpResponse:
+    """Bring a demand up to date while its holder has not answered."""
+    try:
+        actions.amend_demand(viewer, number, request.POST.get("wanted", ""), request.POST.get("purpose", ""))
+    except FormRefused as refused:
+        case = pages.outside_case(viewer, number)
+        return _case_page(request, viewer, case, actions.AMENDED, dict(faults_of(refused)))
+    messages.success(request, str(Text("需求已更新，对方已收到通知。", "The demand is up to date.")))
+    return redirect("outside_case", number=number)
+
+
 def _received(request: HttpRequest, viewer: Viewer) -> bool:
     """Read which side is asked for; who only answers begins with what was asked of them."""
     side = request.GET.get("side", "")
