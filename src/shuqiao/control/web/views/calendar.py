@@ -82,12 +82,17 @@ def _changed(request: HttpRequest, viewer: Viewer, year: int, act: Callable[[], 
         done = act()
     except FormRefused as refused:
         return _page(request, viewer, year, dict(faults_of(refused)), status=422, **_given(request))
-    words = Text(
-        f"日历已更新，{done.moved} 个未结期限随之变动并已通知双方。",
-        f"The calendar is changed; {done.moved} open due dates moved with it and both sides have been told.",
-    )
-    messages.success(request, str(words))
+    messages.success(request, str(_told(done.moved)))
     return redirect("calendar_year", year=year)
+
+
+def _told(moved: int) -> Text:
+    if not moved:
+        return Text("日历已更新，没有未结期限变动。", "The calendar is changed; no open due date has moved.")
+    return Text(
+        f"日历已更新，{moved} 个未结期限随之变动并已通知双方。",
+        f"The calendar is changed; {moved} open due dates moved with it and both sides have been told.",
+    )
 
 
 def _given(request: HttpRequest) -> dict[str, str]:
