@@ -228,3 +228,18 @@ def test_a_case_costs_a_bounded_number_of_queries(story, owner, browser, django_
         client.get("/disputes/")
     with django_assert_max_num_queries(60):
         client.get(f"/disputes/{number}/")
+
+
+def test_a_statement_is_filed_through_the_page(story, browser):
+    """The form is offered to both parties alone; a blank one is refused at its field."""
+    number = story.bring()
+    address = f"/disputes/{number}/statement"
+    for who, status in {"hou": 302, "chen": 302, "zheng": 403, "zhao": 404}.items():
+        client = browser(who)
+        page = client.get(f"/disputes/{number}/")
+        assert (address in text(page)) == (status == 302)
+        assert client.post(address, {"statement-reason": f"{who} 的陈述"}).status_code == status
+    page = text(browser("zheng").get(f"/disputes/{number}/"))
+    assert "hou 的陈述" in page and "chen 的陈述" in page and "zhao 的陈述" not in page
+    blank = browser("hou").post(address, {"statement-reason": ""})
+    assert blank.status_code == 422 and 'href="#statement-reason"' in text(blank)

@@ -36,6 +36,7 @@ from shuqiao.control.disputes.queries import is_barred, project_gate, published_
 from shuqiao.control.disputes.rulings import apply_for_ruling
 from shuqiao.control.disputes.session_page import session_list, session_page
 from shuqiao.control.disputes.sessions import collect_for_review, collect_now, convene
+from shuqiao.control.disputes.statements import state_position
 from shuqiao.control.documents.models import Document
 from shuqiao.control.organisations.models import Department
 from shuqiao.control.regulations.current import regulation
@@ -602,3 +603,31 @@ def test_texts_longer_than_may_be_stored_are_refused(story, owner):
     number = story.open("R-2026-0026")
     long = {"minutes": "长" * 10001, "result": "长" * 2001}
     assert faults(lambda: story.take("zheng", number, "fail", **long)) == {"minutes", "result"}
+
+
+def test_a_party_states_its_position_as_long_as_the_dispute_is_open(story, owner):
+    """With a document, read by both sides and in the application for a ruling; nobody else speaks."""
+    number = story.open("R-2026-0027")
+    hou, chen = story.city.viewer("hou"), story.city.viewer("chen")
+    assert faults(lambda: state_position(hou, number, " ")) == {"reason"}
+    assert faults(lambda: state_position(hou, number, "长" * 2001)) == {"reason"}
+    state_position(chen, number, "所需信息已由另一单位提供", RULING)
+    for outsider in ("zheng", "zhou"):
+        refusal = refused(lambda who=outsider: state_position(story.city.viewer(who), number, "我认为"))
+        assert refusal.code == "permission_denied"
+    with pytest.raises(NotFound):
+        state_position(story.city.viewer("zhao"), number, "我认为")
+    assert (story.state(number), Dispute.objects.get(number=number).step) == ("negotiation", 2)
+    [row] = dispute_case(hou, number).negotiation
+    assert row.reason == "所需信息已由另一单位提供" and len(row.documents) == 2
+    assert told("dispute_moved", "440100-housing") == 2
+    story.to_review_open(number)
+    apply_for_ruling(hou, number, "请求裁定")
+    content = bytes(DisputeEvent.objects.get(action="apply_ruling").record.content)
+    words = "".join(page.extract_text() for page in PdfReader(BytesIO(content)).pages)
+    assert "所需信息已由另一单位提供" in words
+    # A statement made after the application does not move the first day a ruling may have.
+    with clock.fixed(NOW + timedelta(days=2)):
+        state_position(chen, number, "补充说明")
+        story.take("shi", number, "rule_no", document=RULING, decided_on=date(2026, 11, 12))
+        assert refused(lambda: state_position(chen, number, "再说")).code == "transition_refused"

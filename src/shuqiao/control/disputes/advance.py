@@ -185,7 +185,7 @@ def _faults(dispute: Dispute, step: Step) -> list[Fault]:
     """What is wrong with the input itself, before the rules are asked."""
     faults = too_long(step.given)
     decided_on = step.given.decided_on
-    if decided_on is not None and not _day_of_last_step(dispute) <= decided_on <= clock.today():
+    if decided_on is not None and not _entered_on(dispute) <= decided_on <= clock.today():
         words = Text(
             "决定日期不得早于提请裁定之日，也不得晚于今天",
             "A ruling is dated neither before it was applied for nor after today",
@@ -207,8 +207,11 @@ def _opinion_faults(dispute: Dispute, session: JointReviewSession, department: s
     return []
 
 
-def _day_of_last_step(dispute: Dispute) -> date:
-    return clock.legal_day(dispute.changed_at)
+def _entered_on(dispute: Dispute) -> date:
+    """The day on which the dispute came to its state; what leaves it there does not count."""
+    came = DisputeEvent.objects.filter(dispute=dispute, to_state=dispute.state)
+    event = came.exclude(from_state=dispute.state).latest("sequence")
+    return clock.legal_day(event.occurred_at)
 
 
 def _outcome_faults(dispute: Dispute, step: Step, accepted: Accepted) -> list[Fault]:
@@ -251,6 +254,15 @@ def _write(dispute: Dispute, step: Step, accepted: Accepted) -> None:
     if accepted.bars:
         _bar(dispute, accepted, rules, event.entry_id)
     tell(dispute, event.sequence, step.action, moved=event.from_state != event.to_state)
+
+
+def stay(dispute: Dispute, step: Step, article: str) -> DisputeEvent:
+    """Record what leaves a locked dispute where it stands: part of the case, no step of the rules."""
+    event = write_event(dispute, step, Accepted(dispute.state, Phase(dispute.phase), article))
+    Dispute.objects.filter(pk=dispute.pk).update(step=event.sequence, changed_at=event.occurred_at)
+    dispute.step = event.sequence
+    tell(dispute, event.sequence, step.action, moved=False)
+    return event
 
 
 def write_event(dispute: Dispute, step: Step, accepted: Accepted) -> DisputeEvent:

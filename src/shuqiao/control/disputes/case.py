@@ -12,7 +12,8 @@ from shuqiao.control.disputes.advance import KIND, is_provided, session_of
 from shuqiao.control.disputes.forms import StepForm, step_forms
 from shuqiao.control.disputes.models import Dispute, DisputeEvent
 from shuqiao.control.disputes.queries import DisputeRow, dispute_rows
-from shuqiao.control.disputes.steps import OPEN, action_label, procedure_of, rules_of, state_label
+from shuqiao.control.disputes.statements import may_state
+from shuqiao.control.disputes.steps import OPEN, STATE, action_label, procedure_of, rules_of, state_label
 from shuqiao.control.documents.queries import DocumentRow, document_rows, documents_of
 from shuqiao.control.organisations.queries import DepartmentRef, department_refs
 from shuqiao.control.regulations.current import named
@@ -89,6 +90,7 @@ class DisputeCase:
     documents: tuple[DocumentRow, ...]
     bars: tuple[tuple[int, ArticleRef], ...]
     forms: tuple[StepForm, ...]
+    may_state: bool
 
 
 def dispute_case(viewer: Viewer, number: str) -> DisputeCase:
@@ -115,7 +117,7 @@ def dispute_case(viewer: Viewer, number: str) -> DisputeCase:
         session=session.number if session else "",
         clocks=clocks,
         steps=_course(dispute, events, rows, clocks),
-        negotiation=tuple(row for row in rows if row.minutes),
+        negotiation=tuple(row for row in rows if row.minutes or row.action == STATE),
         members=tuple(
             MemberRow(departments[code], _opinion_of(code, events, rows))
             for code in (session.members.order_by("code").values_list("code", flat=True) if session else ())
@@ -127,6 +129,7 @@ def dispute_case(viewer: Viewer, number: str) -> DisputeCase:
         documents=documents_of(KIND, number),
         bars=tuple((bar.year, article_ref(bar.article)) for bar in dispute.bars.order_by("year")),
         forms=step_forms(viewer, dispute),
+        may_state=may_state(viewer, dispute),
     )
 
 

@@ -8,7 +8,7 @@ from django.db import transaction
 from shuqiao.control import clock
 from shuqiao.control.accounts.access import Fault, FormRefused, Viewer
 from shuqiao.control.disputes.access import access_dispute_locked
-from shuqiao.control.disputes.advance import KIND, Step, advance, decide_step, tell, write_event
+from shuqiao.control.disputes.advance import KIND, Step, advance, decide_step, stay
 from shuqiao.control.disputes.application_pdf import ApplicationText, Attached, Line, Party, write_pdf
 from shuqiao.control.disputes.inputs import StepInput
 from shuqiao.control.disputes.models import Dispute, DisputeEvent, RulingApplication
@@ -20,7 +20,7 @@ from shuqiao.control.regulations.current import named
 from shuqiao.control.regulations.queries import article_ref
 from shuqiao.control.texts import Text
 from shuqiao.rules.procedures import Accepted
-from shuqiao.rules.regulation import SIDES, Phase, Regulation
+from shuqiao.rules.regulation import SIDES, Regulation
 
 PDF_NAME = "裁定申请书"
 
@@ -58,13 +58,9 @@ def _waits_for_other(dispute: Dispute, viewer: Viewer) -> bool:
 
 def _join(dispute: Dispute, step: Step, accepted: Accepted) -> None:
     """Record the first party's application; the state stays as it is."""
-    stays = Accepted(dispute.state, Phase(dispute.phase), accepted.article)
-    event = write_event(dispute, Step(JOIN, step.viewer, step.given), stays)
-    Dispute.objects.filter(pk=dispute.pk).update(step=event.sequence, changed_at=event.occurred_at)
-    dispute.step = event.sequence
+    stay(dispute, Step(JOIN, step.viewer, step.given), accepted.article)
     if step.viewer is not None:
         _keep(dispute, step.viewer, step.given.reason)
-    tell(dispute, event.sequence, JOIN, moved=False)
 
 
 def _keep(dispute: Dispute, viewer: Viewer, reason: str) -> None:

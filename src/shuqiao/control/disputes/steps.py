@@ -7,6 +7,8 @@ from shuqiao.rules.regulation import DisputeKind, Procedure, Regulation, Transit
 
 OPEN = "open"
 APPLY = "apply_ruling"
+STATE = "state_position"
+"""A party states its position; the dispute stays where it is. Our choice, decision "disputes"."""
 JOIN = "join_ruling"
 """A party's application that still waits for the other's; the state stays."""
 SCHEDULE = "schedule"
@@ -55,9 +57,11 @@ def state_label(rules: Regulation, state: str) -> Text:
 
 
 def action_label(rules: Regulation, action: str) -> Text:
-    """Name a step in the words of the regulation; opening and joining are the platform's own words."""
+    """Name a step in the words of the regulation; what no regulation names has the platform's own words."""
     if action == OPEN:
         return Text("提出争议", "Dispute opened")
+    if action == STATE:
+        return Text("当事方陈述", "Statement of a party")
     if action == JOIN:
         return Text("一方书面提请裁定，待另一方", "One party applied for a ruling; awaiting the other")
     found = procedure_of(rules).action(action)
@@ -73,6 +77,9 @@ def register_steps(rules: Regulation) -> None:
     """Let the database know every step that the regulation allows; one statement, safe to repeat."""
     procedure = procedure_of(rules)
     rows = [_row(rules, OPEN, "", procedure.initial.key, ())]
+    rows += [
+        _row(rules, STATE, state.key, state.key, ("reason",)) for state in procedure.states if not state.final
+    ]
     for step in procedure.transitions:
         for state in step.from_states:
             rows.append(

@@ -54,6 +54,7 @@ urlpatterns = [
     path("dispute-results/", disputes.results, name="dispute_results"),
     path("disputes/<str:number>/", disputes.dispute, name="dispute"),
     path("disputes/<str:number>/steps/<str:action>", disputes.dispute_step, name="dispute_step"),
+    path("disputes/<str:number>/statement", disputes.dispute_statement, name="dispute_statement"),
     path("disputes/<str:number>/ruling/", disputes.ruling, name="ruling"),
     path("joint-review/", reviews.sessions, name="reviews"),
     path("joint-review/collect", reviews.collect, name="review_collect"),

@@ -18,6 +18,7 @@ from shuqiao.control.disputes.case import DisputeCase, dispute_case
 from shuqiao.control.disputes.forms import FIELDS, may_apply
 from shuqiao.control.disputes.inputs import DisputeInput, StepInput
 from shuqiao.control.disputes.rulings import apply_for_ruling
+from shuqiao.control.disputes.statements import state_position
 from shuqiao.control.disputes.steps import free_kinds, rules_of
 from shuqiao.control.organisations.queries import department_refs
 from shuqiao.control.regulations.current import regulation
@@ -123,6 +124,23 @@ def dispute_step(request: HttpRequest, viewer: Viewer, number: str, action: str)
         return _case(request, viewer, number, action, faults, status=422)
     words = Text("已记录并通知各方，文书已存入案卷。", "Recorded, filed, and all sides have been told.")
     messages.success(request, str(words))
+    return redirect("dispute", number=number)
+
+
+@require_POST
+@signed_in
+def dispute_statement(request: HttpRequest, viewer: Viewer, number: str) -> HttpResponse:
+    """Put a party's statement into the case."""
+    words = request.POST.get("statement-reason", "")[:MAX_TEXT]
+    try:
+        state_position(viewer, number, words, read_file(request, "statement-document"))
+    except FormRefused as refused:
+        faults = {f"statement-{name}": words for name, words in faults_of(refused).items()}
+        return _case(request, viewer, number, "statement", faults, status=422)
+    done = Text(
+        "陈述已存入案卷，对方和主管部门已收到通知。", "Your statement is filed; the others have been told."
+    )
+    messages.success(request, str(done))
     return redirect("dispute", number=number)
 
 
