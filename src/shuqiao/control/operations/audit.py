@@ -171,7 +171,7 @@ def _row(row: tuple[object, ...], departments: dict[str, DepartmentRef], names: 
         grant=str(grant or ""),
         case=str(case or ""),
         outcome=str(outcome),
-        outcome_label=labels.label(labels.OUTCOMES, str(outcome)),
+        outcome_label=labels.outcome_label(str(outcome)),
     )
 
 

@@ -1,5 +1,6 @@
 """Words for the stable codes of audit events and outcomes."""
 
+from shuqiao.control.regulations.current import regulation
 from shuqiao.control.texts import Text
 
 EVENTS = {
@@ -136,3 +137,12 @@ FACTS = {
 def label(table: dict[str, Text], code: str) -> Text:
     """Return the words for a code; a code without words shows itself."""
     return table.get(code, Text(code, code))
+
+
+def outcome_label(code: str) -> Text:
+    """Return the words for an outcome: our own, or those of a state in the regulation in force."""
+    if code in OUTCOMES:
+        return OUTCOMES[code]
+    found = (procedure.state(code) for procedure in regulation().procedures.values())
+    state = next((one for one in found if one is not None), None)
+    return Text(state.zh, state.en) if state else Text(code, code)

@@ -2,7 +2,7 @@
 
 from django import template
 
-from shuqiao.control.operations.labels import OUTCOMES, label
+from shuqiao.control.operations.labels import outcome_label
 
 register = template.Library()
 
@@ -10,4 +10,4 @@ register = template.Library()
 @register.simple_tag
 def outcome(code: str) -> str:
     """Say how a call or decision ended; a code without words of its own shows itself."""
-    return str(label(OUTCOMES, code))
+    return str(outcome_label(code))

@@ -35,19 +35,6 @@ _SENSITIVITY = (
     Text("关键敏感", "Key sensitive"),
     Text("重要数据", "Important"),
 )
-_STATE_CHIPS = {
-    "draft": ("", "pencil"),
-    "submitted": ("go", "inbox"),
-    "approved": ("ok", "circle-check"),
-    "partly_approved": ("ok", "circle-half-2"),
-    "refused": ("bad", "circle-x"),
-    "negotiation": ("bad", "scale"),
-    "withdrawn": ("", "arrow-back-up"),
-    "active": ("ok", "circle-check"),
-    "suspended": ("warn", "player-pause"),
-    "revoked": ("bad", "ban"),
-    "expired": ("", "calendar-off"),
-}
 _PHASE_CHIPS = {
     "draft": ("", "pencil"),
     "waiting": ("warn", "hourglass"),
@@ -148,7 +135,7 @@ def get(mapping: Mapping[str, object] | None, key: str) -> object:
 @register.filter
 def outcome(code: str) -> str:
     """Word the outcome of an audit entry."""
-    return str(labels.label(labels.OUTCOMES, code))
+    return str(labels.outcome_label(code))
 
 
 @register.filter
@@ -174,13 +161,6 @@ def chip(label: object, kind: str = "", icon_name: str = "") -> SafeString:
     """Write a state as a word on a tint, with a shape."""
     shape = icon(icon_name) if icon_name else ""
     return format_html('<span class="sq-chip {}">{}{}</span>', kind, shape, label)
-
-
-@register.simple_tag
-def state_chip(state: str, label: object) -> SafeString:
-    """Write the state of a request or grant."""
-    kind, shape = _STATE_CHIPS.get(state, ("", ""))
-    return chip(label, kind, shape)
 
 
 @register.simple_tag
