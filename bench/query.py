@@ -238,9 +238,10 @@ def interpreter() -> str:
     return f"Python {platform.python_version()} of {sys.base_prefix}"
 
 
-def measure(bench: Bench, rounds: int, say: Callable[[str], None]) -> dict[Variant, Results]:
-    """Run all rounds."""
-    results = {variant: Results() for variant in variants()}
+def measure(bench: Bench, rounds: int, only: str, say: Callable[[str], None]) -> dict[Variant, Results]:
+    """Run all rounds of the reference and of the variants whose name contains `only`."""
+    reference, *others = variants()
+    results = {variant: Results() for variant in (reference, *(v for v in others if only in v.name))}
     for turn in range(rounds):
         for variant, kept in results.items():
             per_s, p50, p99, cpu = bench.run(variant)
@@ -297,6 +298,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--people", type=int, default=50_000)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=4.0)
+    parser.add_argument("--only", default="", help="measure the variants whose name contains this")
     options = parser.parse_args(arguments)
     with running_place(options.people) as place:
         print(
@@ -304,6 +306,7 @@ def main(arguments: list[str]) -> int:
             f"Ed25519 signature {sign_us():.0f} µs; {interpreter()}; {options.people} births"
         )
         bench = Bench(place, options.people, options.seconds)
-        rows = report(measure(bench, options.rounds, lambda text: print(text, file=sys.stderr)))
+        results = measure(bench, options.rounds, options.only, lambda text: print(text, file=sys.stderr))
+        rows = report(results)
     print(json.dumps({"bench": "query", "rows": rows}))
     return 0
