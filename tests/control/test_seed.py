@@ -14,6 +14,10 @@ from shuqiao.control.grants.models import Grant
 from shuqiao.control.grants.pages import usable_grants
 from shuqiao.control.operations.tasks import task_list
 from shuqiao.control.organisations.models import Application, Department
+from shuqiao.control.outside.models import OutsideRequest
+from shuqiao.control.outside.pages import outside_case
+from shuqiao.control.projects.models import CrossApplication, Project
+from shuqiao.control.projects.pages import project_page
 from shuqiao.control.requests.models import Request
 from shuqiao.control.settings import CONFIG
 from shuqiao.security import keys
@@ -34,6 +38,15 @@ def seeded_twice(db, tmp_path, settings):
     assert file.read_bytes() == first
     assert rows("SELECT count(*) FROM audit.entry") == before, "a second seeding changes nothing"
     return file
+
+
+def test_cases_beside_requests_are_there_once(seeded_twice):
+    assert OutsideRequest.objects.get().phase == "waiting"
+    assert Project.objects.get().phase == "draft"
+    assert CrossApplication.objects.get().systems.count() == 1
+    city = City()
+    assert outside_case(city.viewer("huang"), OutsideRequest.objects.get().number).can_talk
+    assert project_page(city.viewer("huang"), Project.objects.get().number).can_start
 
 
 def test_accounts_keys_catalogue_and_older_cases_are_there(seeded_twice):

@@ -20,7 +20,7 @@ from shuqiao.control.disputes.inputs import DisputeInput, StepInput
 from shuqiao.control.disputes.models import Dispute
 from shuqiao.control.disputes.steps import free_kinds
 from shuqiao.control.grants.keys import portal_key_file
-from shuqiao.control.operations import sample
+from shuqiao.control.operations import sample, sample_cases
 from shuqiao.control.organisations.actions import (
     ApplicationInput,
     DepartmentInput,
@@ -70,6 +70,9 @@ def seed_city(regulation: Regulation, seeding: Seeding) -> None:
     _seed_applications(regulation, seeding)
     seed_cases(regulation)
     seed_disputes(regulation)
+    sample_cases.seed_demand(regulation, _viewer("xu"), _viewer("huang"), _working_moment(4))
+    sample_cases.seed_project(regulation, _viewer("huang"))
+    sample_cases.seed_application(regulation, _viewer("huang"))
 
 
 def seed_departments(regulation: Regulation) -> None:
