@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TypeVar
 
-from django.db.models import F, Model, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Model, Q, QuerySet
 
 from shuqiao.control.accounts.access import Viewer
 from shuqiao.control.accounts.capabilities import Capability
-from shuqiao.control.clocks.holders import acting_capability
 from shuqiao.control.clocks.models import Clock
 from shuqiao.control.clocks.queries import CaseClock, clocks_of, next_clock
 from shuqiao.control.disputes.access import disputes_visible
@@ -27,7 +26,7 @@ from shuqiao.control.requests.lists import request_rows, waiting_for
 from shuqiao.control.requests.models import DECIDED_PHASES, OPEN_PHASES, Request
 from shuqiao.control.requests.queries import RequestRow
 from shuqiao.control.texts import Text
-from shuqiao.rules.procedures import possible_actions
+from shuqiao.rules.procedures import meets_term, possible_actions
 from shuqiao.rules.regulation import PROVIDER, REQUESTER, Phase, Regulation
 
 MAX_TASKS = 100
@@ -63,7 +62,7 @@ def _requests(viewer: Viewer) -> list[Waiting]:
     # Decided, and the information is still to be provided.
     to_provide = Q(phase__in=DECIDED_PHASES, number__in=_held(viewer, "request"))
     wanted = waiting_for(viewer) | to_provide
-    rows = request_rows(_by_due_day(Request.objects.filter(wanted), "request")[:MAX_TASKS])
+    rows = request_rows(_nearest(viewer, Request.objects.filter(wanted), "request"))
     clocks = clocks_of("request", [row.number for row in rows])
     return [_request_task(viewer, row, next_clock(clocks.get(row.number, ()))) for row in rows]
 
@@ -95,7 +94,7 @@ def _disputes(viewer: Viewer) -> list[Waiting]:
     to_execute = Q(phase=Phase.GRANTED.value, number__in=_held(viewer, "dispute"))
     wanted = Q(pk__in=waiting_disputes(viewer).values("pk")) | mine | to_execute
     found = disputes_visible(viewer).filter(wanted, final=False)
-    rows = dispute_rows(_by_due_day(found, "dispute")[:MAX_TASKS])
+    rows = dispute_rows(_nearest(viewer, found, "dispute"))
     clocks = clocks_of("dispute", [row.number for row in rows])
     own = viewer.department.code
     return [
@@ -150,7 +149,7 @@ def _cases(viewer: Viewer, every: QuerySet[AnyCase], kind: str) -> list[AnyCase]
     """Open cases of a kind that a side of it must go on with."""
     opened = every.filter(phase__in=OPEN_PHASES)
     mine = _theirs(viewer, opened, kind, _SIDES)
-    return list(_by_due_day(opened.filter(mine), kind)[:MAX_TASKS])
+    return list(_nearest(viewer, opened.filter(mine), kind))
 
 
 def _case_tasks(
@@ -227,18 +226,36 @@ def _duties(rules: Regulation, kind: str, side: str, capabilities: frozenset[str
 
 
 def _held(viewer: Viewer, kind: str) -> list[str]:
-    """Numbers of the cases in which a term runs that the viewer can meet for the department."""
-    rows = Clock.objects.filter(holder_id=viewer.department.code, kind=kind, ended_on=None)
-    return [
-        row.number
-        for row in rows.order_by("due_on", "pk")[:MAX_TASKS]
-        if viewer.can(acting_capability(row.regulation, kind, row.deadline) or Capability.REQUEST_ANSWER)
-    ]
+    """Numbers of the cases in which a term runs that the viewer can meet and that no step of a side meets."""
+    running = Clock.objects.filter(holder_id=viewer.department.code, kind=kind, ended_on=None)
+    mine = Q(pk__in=[])
+    for name, deadline in running.order_by().values_list("regulation", "deadline").distinct():
+        rules = named(name)
+        if not _met_by_step(rules, kind, deadline) and viewer.can(Capability.REQUEST_ANSWER):
+            mine |= Q(regulation=name, deadline=deadline)
+    return list(running.filter(mine).order_by("due_on", "pk").values_list("number", flat=True)[:MAX_TASKS])
 
 
-def _by_due_day(found: QuerySet[AnyCase], kind: str) -> QuerySet[AnyCase]:
-    """Order cases by the last day of the term that runs in them; those without one come last."""
-    running = Clock.objects.filter(kind=kind, number=OuterRef("number"), ended_on=None)
-    due_on = Subquery(running.order_by("due_on").values("due_on")[:1])
-    annotated: QuerySet[AnyCase] = found.annotate(due_on=due_on)  # type: ignore[assignment]
-    return annotated.order_by(F("due_on").asc(nulls_last=True), "pk")
+def _met_by_step(rules: Regulation, kind: str, deadline: str) -> bool:
+    term = rules.deadline(deadline)
+    sides = frozenset({PROVIDER, REQUESTER})
+    return any(
+        step.event and step.by & sides and meets_term(term, step.event)
+        for step in rules.procedure(kind).transitions
+    )
+
+
+def _nearest(viewer: Viewer, found: QuerySet[AnyCase], kind: str) -> QuerySet[AnyCase]:
+    """Those of the cases whose terms end first, and then others until there are enough.
+
+    Read from the terms of the department in their order: a department with ten thousand open cases sorts
+    none of them.
+    """
+    running = Clock.objects.filter(holder_id=viewer.department.code, kind=kind, ended_on=None)
+    numbers = list(running.order_by("due_on", "pk").values_list("number", flat=True)[: 3 * MAX_TASKS])
+    matched = dict(found.filter(number__in=numbers).values_list("number", "pk"))
+    keys = [matched[number] for number in dict.fromkeys(numbers) if number in matched][:MAX_TASKS]
+    if len(keys) < MAX_TASKS:
+        rest = found.exclude(number__in=numbers).order_by("pk").values_list("pk", flat=True)
+        keys += rest[: MAX_TASKS - len(keys)]
+    return found.filter(pk__in=keys)
