@@ -44,7 +44,10 @@ def clerk_pages(number: str, grant: str) -> list[str]:
         "/verify/",
         f"/verify/{grant}/",
         "/audit/",
+        "/regulations/",
         "/regulations/guangzhou-2016/",
+        "/regulations/guangzhou-2019/",
+        "/regulations/guangzhou-2016/text/",
         "/regulations/guangzhou-2016/articles/35",
         "/style-guide/",
     ]
@@ -83,8 +86,28 @@ def test_what_a_reviewer_sees(visits: Visits, theme: str, width: int) -> None:
     reviewer.see("/requests/inbox/")
     open_case = reviewer.page.get_by_role("link", name="审核").first.get_attribute("href")
     found = []
-    for path in ("/", "/requests/inbox/", str(open_case), "/grants/", "/audit/"):
+    entry = f"/catalogue/{story.BIRTH}/"
+    for path in ("/", "/requests/inbox/", str(open_case), "/grants/", "/audit/", entry):
         found += faults(reviewer, path)
+    assert found == []
+
+
+@pytest.mark.parametrize(("theme", "width"), VIEWS)
+def test_what_a_coordinator_sees(visits: Visits, theme: str, width: int) -> None:
+    """The pages on rules have no fault of their own."""
+    coordinator = visits.visitor("zheng", theme=theme, width=width)
+    found = []
+    for path in (
+        "/",
+        "/regulations/",
+        "/regulations/shenyang-2016/",
+        "/regulations/haizhu-draft/",
+        "/regulations/compare/?left=guangzhou-2016&right=shenyang-2016",
+        "/regulations/compare/?left=guangzhou-2016&right=xiamen-2015&only=differences",
+        "/regulations/what-if/?under=xiamen-2015",
+        "/calendar/",
+    ):
+        found += faults(coordinator, path)
     assert found == []
 
 

@@ -3,7 +3,7 @@
 No grant lasts longer than its entry. Source: guangzhou-2016 art. 30(1) (sharing period); VAL-02.
 """
 
-from datetime import date
+from datetime import date, timedelta
 
 from django.db import connection, transaction
 
@@ -68,9 +68,9 @@ def end_entries() -> int:
     today = clock.today()
     published = Resource.objects.filter(state="published").order_by("pk")
     over = list(published.filter(shared_until__lt=today).values_list("pk", flat=True))
-    for resource in published.filter(shared_until__gte=today):
-        if (resource.shared_until - today).days <= WARN_DAYS:
-            _tell(resource, "entry_ending")
+    soon = today + timedelta(days=WARN_DAYS)
+    for resource in published.filter(shared_until__gte=today, shared_until__lte=soon):
+        _tell(resource, "entry_ending")
     return sum(_end(key) for key in over)
 
 
