@@ -82,3 +82,14 @@ def test_the_page_leads_to_each_case_and_asks_a_fixed_number_of_questions(
     assert f'href="/requests/{number}/"' in page and "剩 10 个工作日" in page
     english = client.get("/", headers={"Accept-Language": "en"}).content.decode()
     assert "10 working days left" in english and "Later" in english
+
+
+def test_a_due_day_in_a_year_not_announced_says_that_it_is_provisional(city) -> None:
+    with clock.fixed(NOW + timedelta(days=44)):
+        number = send(city, "mother_name")
+        client = Client()
+        client.force_login(Account.objects.get(username="lin"))
+        for address in ("/", f"/requests/{number}/", "/requests/"):
+            assert "暂定" in client.get(address).content.decode(), address
+        english = client.get("/", headers={"Accept-Language": "en"}).content.decode()
+        assert "(provisional)" in english

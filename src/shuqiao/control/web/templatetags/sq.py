@@ -13,6 +13,7 @@ from django.utils.translation import get_language
 
 from shuqiao.control import clock as time
 from shuqiao.control.operations import labels
+from shuqiao.control.regulations.current import calendar
 from shuqiao.control.regulations.queries import ArticleRef, ArticleText, Clock
 from shuqiao.control.texts import Text
 
@@ -83,6 +84,14 @@ def day(value: date | None) -> str:
     week = str(_WEEKDAYS[value.weekday()])
     form = "%m-%d" if value.year == time.today().year else "%Y-%m-%d"
     return f"{value.strftime(form)} {week}"
+
+
+@register.filter
+def due(value: date | None) -> str:
+    """Write a due day; in a year that is not announced it says that it is provisional."""
+    if value is None or value.year in calendar().years:
+        return day(value)
+    return f"{day(value)}{Text('（暂定）', ' (provisional)')}"
 
 
 @register.filter
