@@ -52,7 +52,9 @@ def under(story, settings) -> Callable[[str], Story]:
     """Run the seeded city under another regulation."""
 
     def switch(name: str) -> Story:
-        settings.CONFIG = replace(configured.CONFIG, regulation=name)
+        # The rules of 2019 take what they leave unknown from those of 2016, as the office has chosen.
+        fallback = "guangzhou-2016" if name == "guangzhou-2019" else None
+        settings.CONFIG = replace(configured.CONFIG, regulation=name, regulation_fallback=fallback)
         group = Department.objects.get(code="440100-government")
         Department.objects.filter(pk=group.pk).update(roles=["approving", "leading_group"])
         return story
@@ -339,6 +341,7 @@ def test_where_both_must_apply_the_first_waits_for_the_other(story, owner, monke
     "name",
     [
         pytest.param("guangzhou-2016", marks=pytest.mark.requirement("DIS-04", source="GZ16:35¶2")),
+        pytest.param("guangzhou-2019", marks=pytest.mark.requirement("DIS-04", source="GZ165:5¶1")),
         pytest.param("shenyang-2016", marks=pytest.mark.requirement("DIS-04", source="SY:5(1)")),
     ],
 )
@@ -346,7 +349,7 @@ def test_the_ruling_is_recorded_with_its_document_and_day(under, owner, name):
     """By the government or the leading group alone; dated neither before the application nor tomorrow."""
     story = under(name)
     number = story.open("R-2026-0017")
-    if name == "guangzhou-2016":
+    if name != "shenyang-2016":
         story.to_review_open(number)
         apply_for_ruling(story.city.viewer("hou"), number, "请求裁定")
     else:
@@ -463,6 +466,11 @@ FREE = {"catalogue": "目录", "provision": "提供", "use": "使用"}
             marks=pytest.mark.requirement("DIS-07", source="SY:5(1)"),
         ),
         pytest.param(
+            "guangzhou-2019",
+            "guangzhou-2016 art. 45",
+            marks=pytest.mark.requirement("DIS-07", source="GZ165:5¶1"),
+        ),
+        pytest.param(
             "haizhu-draft",
             "guangzhou-2016 art. 45",
             marks=pytest.mark.requirement("DIS-07", source="HZ:6¶1"),
@@ -489,6 +497,23 @@ def test_a_dispute_that_is_tied_to_no_request_goes_the_same_way(under, name, cit
     story.take("zheng", number, "minute", minutes="双方到场")
     story.take("zheng", number, "agree", minutes="双方到场", result="按目录办理")
     assert Dispute.objects.get(number=number).final
+
+
+@pytest.mark.requirement("DIS-07", source="GZ16:45")
+@pytest.mark.requirement("DIS-09", source="GZ16:45")
+def test_a_dispute_tied_to_nothing_goes_all_the_way_to_its_execution(story):
+    """The steps of article 35; that it was carried out is what the co-ordinator has checked."""
+    number = story.bring("provision", subject="更新迟延")
+    story.to_ruled(number)
+    [running] = clocks_of("dispute", [number])[number]
+    assert running.due_on == date(2026, 11, 18)
+    assert execute_provided() == 0, "no owner can say so"
+    assert faults(lambda: story.take("zheng", number, "execute")) == {"provided"}
+    story.take("zheng", number, "execute", provided=True)
+    dispute = Dispute.objects.get(number=number)
+    assert (dispute.state, dispute.shared, dispute.final) == ("executed", True, True)
+    with clock.fixed(NOW + timedelta(days=30)):
+        assert refused(lambda: story.take("zheng", number, "bar", reason="迟了")).code == "transition_refused"
 
 
 def test_what_is_wrong_with_a_dispute_brought_is_told_at_once(story):
