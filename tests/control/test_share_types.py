@@ -48,6 +48,7 @@ MIDDLE = {
     "guangdong-2008": "conditional",
     "haizhu-draft": "conditional",
 }
+POLICE = "440100-police"
 GROUNDED = {"ground": "《某条例》第九条", "ground_rank": "law", "conditions": "仅限办理许可"}
 
 
@@ -157,7 +158,7 @@ def test_a_conditional_entry_without_its_ground_is_refused_and_nothing_written(u
     assert Resource.objects.get(id=ENTERPRISE).version == 1
 
 
-@pytest.mark.requirement("TYP-08")
+@pytest.mark.requirement("TYP-08", source="SY:10¶1")
 def test_one_item_differs_and_one_department_alone_gets_it(under):
     city = under("shenyang-2016")
     editor = city.viewer("editor")
@@ -183,6 +184,34 @@ def test_one_item_differs_and_one_department_alone_gets_it(under):
     assert way(["legal_representative_name"], "440100-police").because in ("sensitive", "")
     with pytest.raises(NotFound):
         follow_entry(editor, ENTERPRISE, "legal_representative_name", 4)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("guangzhou-2019", marks=pytest.mark.requirement("TYP-08", source="GZ165:9¶3")),
+        pytest.param("haizhu-draft", marks=pytest.mark.requirement("TYP-08", source="HZ:4¶3")),
+    ],
+)
+def test_an_entry_is_shared_with_named_departments_only(under, name):
+    city = under(name)
+    only = frozenset({POLICE})
+    choose_share_type(city.viewer("editor"), given(share_type=MIDDLE[name], departments=only, **GROUNDED))
+    resource = Resource.objects.prefetch_related("items").get(id=ENTERPRISE)
+    field = "legal_representative_name"
+    if name == "haizhu-draft":
+        field = "industry"
+    item = resource.items.get(field=field)
+    at = current([resource])[ENTERPRISE]
+    confined = at.departments_of(item, regulation())
+    assert confined == (only if at.type_of(item, regulation()) == MIDDLE[name] else frozenset())
+    page = entry_page(city.viewer("lin"), ENTERPRISE)
+    assert page.sharing is not None and [one.code for one in page.sharing.departments] == [POLICE]
+    if name == "haizhu-draft":
+        assert page.request_refusal is not None, "nothing of it is for housing"
+        refused = way_of_request(resource, [field], "440100-housing", "verify", regulation())
+        assert (refused.kind, refused.because) == (WayKind.NOT_AVAILABLE, "departments")
+        assert entry_page(city.viewer("zhao"), ENTERPRISE).request_refusal is None
 
 
 @pytest.mark.requirement("TYP-05")
