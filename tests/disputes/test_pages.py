@@ -243,3 +243,14 @@ def test_a_statement_is_filed_through_the_page(story, browser):
     assert "hou 的陈述" in page and "chen 的陈述" in page and "zhao 的陈述" not in page
     blank = browser("hou").post(address, {"statement-reason": ""})
     assert blank.status_code == 422 and 'href="#statement-reason"' in text(blank)
+
+
+def test_the_case_behind_a_dispute_is_linked_for_whoever_may_see_it(story, owner, browser):
+    """Not for the members of the review, who would find nothing there."""
+    number = story.open("R-2026-0504")
+    story.fail(number)
+    story.review(number)
+    for who, linked in {"lin": True, "chen": True, "zheng": True, "bian": False}.items():
+        page = browser(who).get(f"/disputes/{number}/")
+        assert page.status_code == 200
+        assert ("/requests/R-2026-0504/" in text(page)) == linked

@@ -182,7 +182,7 @@ def _case(
         "tried": action,
         "sees_reviews": queries.sees_reviews(viewer),
         "sees_proof": _sees_proof(viewer, case),
-        "case_href": _case_href(case),
+        "case_href": _case_href(viewer, case),
         "may_apply": may_apply(viewer, found),
         "may_apply_both": rules_of(found).disputes.ruling_applied_by == "both",
     }
@@ -196,7 +196,12 @@ def _sees_proof(viewer: Viewer, case: DisputeCase) -> bool:
     return own or viewer.can(Capability.AUDIT_VIEW_ALL)
 
 
-def _case_href(case: DisputeCase) -> str:
+def _case_href(viewer: Viewer, case: DisputeCase) -> str:
+    """The address of the case itself, for whoever may see it: its sides, the co-ordinator, supervision."""
+    sides = {case.row.applicant.code, case.row.respondent.code}
+    watches = viewer.can(Capability.DISPUTE_COORDINATE) or viewer.can(Capability.AUDIT_VIEW_ALL)
+    if viewer.department.code not in sides and not watches:
+        return ""
     try:
         return reverse(_CASE_PAGES[case.case_kind], args=[case.case_number])
     except (KeyError, NoReverseMatch):
