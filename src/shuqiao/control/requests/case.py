@@ -43,7 +43,10 @@ _FIELDS = {
 
 
 def request_case(viewer: Viewer, number: str) -> RequestCase:
-    """Return everything the case page shows; raises `NotFound` for what this viewer may not see."""
+    """Return everything the case page shows; raises `NotFound` for what this viewer may not see.
+
+    One call with a line for each field of the page: to split it would hide what the page shows.
+    """
     request = access_request(viewer, number)
     rules = named(request.regulation)
     events = list(request.events.select_related("account", "department").order_by("occurred_at", "pk"))

@@ -1,8 +1,10 @@
 """Filling the pages of requests: the form, a department's own list, and the inbox."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
 
-from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
 from shuqiao.control.accounts.access import NotFound, Viewer
 from shuqiao.control.accounts.capabilities import Capability
@@ -35,11 +37,14 @@ def my_requests(viewer: Viewer, state: str = "", page: int = 1) -> RequestList:
     if not (viewer.can(Capability.REQUEST_SUBMIT) or viewer.can(Capability.AUDIT_VIEW)):
         raise NotFound
     every = Request.objects.filter(requester_id=viewer.department.code)
-    counts = _counts(every.exclude(phase=Phase.DRAFT.value))
     drafts = every.filter(phase=Phase.DRAFT.value, created_by_id=viewer.account_id)
-    counts = _counts(drafts) + counts
+    counts = _counts(drafts) + _counts(every.exclude(phase=Phase.DRAFT.value))
     found = every.filter(~Q(phase=Phase.DRAFT.value) | Q(created_by_id=viewer.account_id))
-    return _list([found.order_by("-changed_at", "-pk")], counts, state, page)
+    place = _place(counts, state, page)
+    if place.state:
+        found = found.filter(phase=place.phase, state=place.state)
+    window = found.order_by("-changed_at", "-pk")[place.offset : place.offset + PAGE_SIZE]
+    return _list(request_rows(window), place, counts)
 
 
 def inbox(viewer: Viewer, state: str = "", page: int = 1) -> RequestList:
@@ -49,18 +54,42 @@ def inbox(viewer: Viewer, state: str = "", page: int = 1) -> RequestList:
     """
     if not (viewer.can(Capability.REQUEST_ANSWER) or viewer.can(Capability.ANSWER_CONFIRM)):
         raise NotFound
-    found = Request.objects.filter(provider_id=viewer.department.code, submitted_at__isnull=False)
+    own = viewer.department.code
+    found = Request.objects.filter(provider_id=own, submitted_at__isnull=False)
     counts = _counts(found.exclude(phase=Phase.DRAFT.value))
-    waiting = by_due_day(found.filter(phase__in=OPEN_PHASES))
-    rest = found.filter(phase__in=[*DECIDED_PHASES, Phase.CLOSED.value]).order_by("-changed_at", "-pk")
-    return _list([waiting, rest], counts, state, page)
+    place = _place(counts, state, page)
+    if place.state:
+        found = found.filter(phase=place.phase, state=place.state)
+    numbers = _numbers(_parts_of_inbox(own, found), place.offset)
+    rows = {row.number: row for row in request_rows(Request.objects.filter(number__in=numbers))}
+    return _list(tuple(rows[number] for number in dict.fromkeys(numbers)), place, counts)
 
 
-def by_due_day(found: QuerySet[Request]) -> QuerySet[Request]:
-    """Order requests by the last day of the term that runs in them; those without one come last."""
-    running = Clock.objects.filter(kind=KIND, number=OuterRef("number"), ended_on=None)
-    due_on = Subquery(running.order_by("due_on").values("due_on")[:1])
-    return found.annotate(due_on=due_on).order_by(F("due_on").asc(nulls_last=True), "pk")
+def _parts_of_inbox(own: str, found: QuerySet[Request]) -> tuple[QuerySet[Any, Any], ...]:
+    """Numbers: what waits with a term, read in the order of the terms; what waits without one; the rest."""
+    waiting = found.filter(phase__in=OPEN_PHASES)
+    open_clocks = Clock.objects.filter(kind=KIND, ended_on=None)
+    with_term = open_clocks.filter(Exists(waiting.filter(number=OuterRef("number"))), holder_id=own)
+    without = waiting.filter(~Exists(open_clocks.filter(number=OuterRef("number"), holder_id=own)))
+    rest = found.filter(phase__in=[*DECIDED_PHASES, Phase.CLOSED.value])
+    return (
+        with_term.order_by("due_on", "pk").values_list("number", flat=True),
+        without.order_by("pk").values_list("number", flat=True),
+        rest.order_by("-changed_at", "-pk").values_list("number", flat=True),
+    )
+
+
+def _numbers(parts: tuple[QuerySet[Any, Any], ...], offset: int) -> list[str]:
+    """A page out of parts that follow each other; a part is counted only where the page goes beyond it."""
+    found: list[str] = []
+    for part in parts:
+        wanted = PAGE_SIZE - len(found)
+        taken = list(part[offset : offset + wanted])
+        found += taken
+        if len(found) == PAGE_SIZE:
+            break
+        offset = 0 if taken else max(0, offset - part.count())
+    return found
 
 
 def waiting_for(viewer: Viewer) -> Q:
@@ -95,38 +124,37 @@ _Counts = list[tuple[str, str, int]]
 
 
 def _counts(found: QuerySet[Request]) -> _Counts:
-    """How many requests there are of each phase and state."""
-    rows = found.order_by().values_list("phase", "state").annotate(count=Count("pk"))
+    """How many requests there are of each phase and state; read from an index alone."""
+    rows = found.order_by().values_list("phase", "state").annotate(count=Count("*"))
     return [(phase, state, count) for phase, state, count in rows]
 
 
-def _list(parts: list[QuerySet[Request]], counts: _Counts, state: str, page: int) -> RequestList:
-    """A page out of several parts that follow each other, all of one state where it is asked for."""
+@dataclass(frozen=True)
+class _Place:
+    """Which page of which state is shown, of how many; no state shows all."""
+
+    state: str
+    phase: str
+    total: int
+    page: int
+    pages: int
+
+    @property
+    def offset(self) -> int:
+        """How many rows come before it."""
+        return (self.page - 1) * PAGE_SIZE
+
+
+def _place(counts: _Counts, state: str, page: int) -> _Place:
     phases = {key: phase for phase, key, _ in counts}
     chosen = state if state in phases else ""
-    if chosen:
-        parts = [part.filter(phase=phases[chosen], state=chosen) for part in parts]
     total = sum(count for _, key, count in counts if chosen in ("", key))
     pages = max(1, -(-total // PAGE_SIZE))
-    number = max(1, min(page, pages))
-    return RequestList(
-        rows=_window(parts, (number - 1) * PAGE_SIZE),
-        total=total,
-        page=number,
-        pages=pages,
-        state=chosen,
-        counts=_tabs(counts),
-    )
+    return _Place(chosen, phases.get(chosen, ""), total, max(1, min(page, pages)), pages)
 
 
-def _window(parts: list[QuerySet[Request]], offset: int) -> tuple[RequestRow, ...]:
-    if len(parts) == 1:
-        return request_rows(parts[0][offset : offset + PAGE_SIZE])
-    first = parts[0].count()
-    rows = request_rows(parts[0][offset : offset + PAGE_SIZE]) if offset < first else ()
-    left = PAGE_SIZE - len(rows)
-    after = max(0, offset - first)
-    return rows + (request_rows(parts[1][after : after + left]) if left else ())
+def _list(rows: tuple[RequestRow, ...], place: _Place, counts: _Counts) -> RequestList:
+    return RequestList(rows, place.total, place.page, place.pages, place.state, _tabs(counts))
 
 
 def _tabs(counts: _Counts) -> tuple[tuple[str, Text, int], ...]:

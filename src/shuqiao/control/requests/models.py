@@ -68,8 +68,16 @@ class Request(models.Model):
                 fields=["provider", "state"], condition=Q(phase__in=OPEN_PHASES), name="request_waiting"
             ),
             models.Index(fields=["regulation"], condition=Q(phase__in=OPEN_PHASES), name="request_open"),
-            models.Index(fields=["provider", "phase", "state", "-changed_at"], name="request_inbox"),
-            models.Index(fields=["provider", "-changed_at", "-id"], name="request_received"),
+            models.Index(
+                fields=["provider", "phase", "state", "-changed_at"],
+                condition=Q(submitted_at__isnull=False),
+                name="request_inbox",
+            ),
+            models.Index(
+                fields=["provider", "-changed_at", "-id"],
+                condition=Q(submitted_at__isnull=False),
+                name="request_received",
+            ),
             models.Index(fields=["provider", "-decided_at"], name="request_decided"),
             models.Index(fields=["requester", "phase", "state", "-changed_at"], name="request_mine"),
             models.Index(fields=["requester", "-changed_at", "-id"], name="request_made"),

@@ -69,7 +69,7 @@ def _step(
     clocks: tuple[CaseClock, ...],
 ) -> Step:
     """One step of the way: done once it has happened, or anything else has led past it."""
-    event = happened.get(step.action)
+    event = happened.get(step.action) or _that_led_to(step, happened)
     answers = step.to_state == PROPOSED or _grants(step, rules)
     if answers and event is None:
         event = next((one for one in reversed(list(happened.values())) if one.decides), None)
@@ -88,14 +88,24 @@ def _step(
         by=event.account.display_name if done and event and event.account else "",
         due_on=running.due_on if running and not done else None,
         clock=running.shown if running else None,
-        article=cited_text(step.article, rules.id),
+        article=cited_text(_article_of(step, running if current else None, rules), rules.id),
         start_rule=_start_rule(running, rules) if current else None,
     )
+
+
+def _that_led_to(step: Transition, happened: dict[str, RequestEvent]) -> RequestEvent | None:
+    """Another step with the same end: part of what was asked for is proposed as well as all of it."""
+    return next((one for one in happened.values() if one.to_state == step.to_state != one.from_state), None)
 
 
 def _grants(step: Transition, rules: Regulation) -> bool:
     target = rules.procedure(KIND).state(step.to_state)
     return target is not None and target.phase is Phase.GRANTED
+
+
+def _article_of(step: Transition, running: CaseClock | None, rules: Regulation) -> str:
+    """The article of the term while it runs, so that its words stand beside the clock; else the step's."""
+    return rules.deadline(running.deadline).article if running else step.article
 
 
 def _clock_of(step: Transition, rules: Regulation, clocks: tuple[CaseClock, ...]) -> CaseClock | None:

@@ -32,10 +32,12 @@ def badges(viewer: Viewer) -> Badges:
     mine = Request.objects.filter(requester_id=own)
     own_open = Q(phase__in=OPEN_PHASES) | Q(phase=Phase.DRAFT.value, created_by_id=viewer.account_id)
     uses = viewer.can(Capability.GRANT_USE) or viewer.can(Capability.GRANT_REVOKE)
-    grants = Grant.objects.filter(phase=IN_USE)
+    given = Grant.objects.filter(phase=IN_USE, provider_id=own)
+    held = Grant.objects.filter(phase=IN_USE, consumer_id=own)
     return Badges(
         to_answer=received.count() if answers else 0,
         overdue=late.count() if answers else 0,
         own_open=mine.filter(own_open).count() if asks else 0,
-        grants=grants.filter(Q(provider_id=own) | Q(consumer_id=own)).count() if uses else 0,
+        # No department grants itself anything, so that nothing is counted twice.
+        grants=given.count() + held.count() if uses else 0,
     )
