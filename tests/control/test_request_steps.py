@@ -22,7 +22,6 @@ from shuqiao.control.disputes.models import Dispute
 from shuqiao.control.grants.models import Grant
 from shuqiao.control.operations.tasks import task_list
 from shuqiao.control.regulations import files
-from shuqiao.control.regulations.current import forget_calendar
 from shuqiao.control.requests.actions import (
     dispute_request,
     escalate_overdue,

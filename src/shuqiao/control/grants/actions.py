@@ -286,7 +286,7 @@ def _write(grant: Grant, change: _Change, accepted: Accepted) -> None:
     for name, value in fields.items():
         setattr(grant, name, value)
     with connection.cursor() as cursor:
-        # A grant that ends on its last day is refused by its dates; one that ends before is told to the plane.
+        # A last day is refused by the dates; a grant that ends before it is told to the plane.
         if ended and (change.action != EXPIRE or change.reason):
             cursor.execute(
                 'UPDATE exchange."grant" SET revoked_at = %s, revoked_reason = %s WHERE id = %s',
