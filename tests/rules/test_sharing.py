@@ -18,7 +18,6 @@ from shuqiao.rules.sharing import (
     base_items,
     decide_choice,
     decide_choices,
-    is_stricter,
     middle_type,
     open_type,
     type_in_force,
@@ -321,12 +320,3 @@ def test_a_city_that_grants_nothing_at_once_reviews_even_what_is_open(name: str)
 @pytest.mark.parametrize("name", NAMING)
 def test_nothing_asked_for_gives_nothing_at_once(name: str) -> None:
     assert way_of([], "440100-housing", "verify", rules(name)).kind == WayKind.REVIEW
-
-
-def test_the_scale() -> None:
-    here = rules("guangzhou-2019")
-    assert is_stricter("not_shared", "conditional", here)
-    assert is_stricter("conditional", "unconditional", here)
-    assert not is_stricter("conditional", "conditional", here)
-    with pytest.raises(KeyError):
-        is_stricter("open", "conditional", here)

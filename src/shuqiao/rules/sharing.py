@@ -339,9 +339,3 @@ def decide_choices(
         )
         decisions[name] = decide_choice(with_relations, subjects[name], regulation)
     return decisions
-
-
-def is_stricter(left: str, right: str, regulation: Regulation) -> bool:
-    """Whether share type `left` gives less than `right`; KeyError for a type the regulation does not name."""
-    scale = {named.key: named.openness for named in regulation.share_types.types}
-    return scale[left] < scale[right]

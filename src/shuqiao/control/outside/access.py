@@ -80,13 +80,6 @@ def sides_of(viewer: Viewer, case: Case) -> frozenset[str]:
     return frozenset(sides)
 
 
-def may_see(viewer: Viewer, kind: str, number: str) -> bool:
-    """Tell whether the viewer may see a case, and so its documents."""
-    if kind == "outside":
-        return visible(viewer, OutsideRequest).filter(number=number).exists()
-    return visible(viewer, Publication).filter(number=number).exists()
-
-
 def access_kind_locked(viewer: Viewer, kind: str, number: str) -> Case:
     """Return a case by its kind and number to act on, locked."""
     if kind not in KINDS:
