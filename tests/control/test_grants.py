@@ -211,7 +211,7 @@ def test_a_renewal_is_asked_for_with_what_the_grant_gives_and_takes_its_place_on
 
 def test_a_renewal_that_begins_today_replaces_the_grant_at_once_and_only_once(city, granted):
     lin, chen = city.viewer("lin"), city.viewer("chen")
-    longer = city.wanted(renews=granted, wanted_until=date(2027, 11, 11), items={"father_name": "核对"})
+    longer = city.wanted(renews=granted, wanted_until=date(2028, 6, 1), items={"father_name": "核对"})
     later = answer_request(chen, submit_request(lin, longer), city.answer(decisions={"father_name": True}))
     assert Grant.objects.get(number=granted).state == "renewed"
     assert Grant.objects.get(number=later).renews_id == granted

@@ -60,7 +60,11 @@ def inbox(viewer: Viewer, state: str = "", page: int = 1) -> RequestList:
     place = _place(counts, state, page)
     if place.state:
         found = found.filter(phase=place.phase, state=place.state)
-    numbers = _numbers(_parts_of_inbox(own, found), place.offset)
+    parts = _parts_of_inbox(own, found)
+    if place.state:
+        # One state waits or does not: what can't hold any of it is not asked.
+        parts = parts[:2] if place.phase in OPEN_PHASES else parts[2:]
+    numbers = _numbers(parts, place.offset)
     rows = {row.number: row for row in request_rows(Request.objects.filter(number__in=numbers))}
     return _list(tuple(rows[number] for number in dict.fromkeys(numbers)), place, counts)
 
