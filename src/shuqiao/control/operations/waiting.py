@@ -63,11 +63,10 @@ def _requests(viewer: Viewer) -> list[Waiting]:
     to_provide = Q(phase__in=DECIDED_PHASES, number__in=_held(viewer, "request"))
     wanted = waiting_for(viewer) | to_provide
     rows = request_rows(_nearest(viewer, Request.objects.filter(wanted), "request"))
-    clocks = clocks_of("request", [row.number for row in rows])
-    return [_request_task(viewer, row, next_clock(clocks.get(row.number, ()))) for row in rows]
+    return [_request_task(viewer, row) for row in rows]
 
 
-def _request_task(viewer: Viewer, row: RequestRow, running: CaseClock | None) -> Waiting:
+def _request_task(viewer: Viewer, row: RequestRow) -> Waiting:
     name, asked = row.resource_name, row.requester
     title = Text(
         f"{asked.short.zh}申请 {name.zh} {row.item_count} 项",
@@ -75,7 +74,7 @@ def _request_task(viewer: Viewer, row: RequestRow, running: CaseClock | None) ->
     )
     detail = Text(f"{row.number}　用途：{row.purpose}", f"{row.number}, purpose: {row.purpose}")
     return _waiting(
-        "request", row.number, title, detail, row.state_label, running, _request_action(viewer, row)
+        "request", row.number, title, detail, row.state_label, row.running, _request_action(viewer, row)
     )
 
 

@@ -246,5 +246,6 @@ def _row(
         submitted_at=request.submitted_at,
         clock=running.shown if running else None,
         clock_label=running.label if running else None,
+        running=running if running and running.is_open else None,
         grant=grants[-1] if grants else None,
     )

@@ -115,6 +115,7 @@ class RequestRow:
     submitted_at: datetime | None
     clock: Clock | None
     clock_label: Text | None
+    running: CaseClock | None
     grant: str | None
 
 
