@@ -26,7 +26,8 @@ class Badges:
 def badges(viewer: Viewer) -> Badges:
     """Count what waits: one indexed query for each count that the viewer's role has a link for."""
     own = viewer.department.code
-    answers, asks = viewer.can(Capability.REQUEST_ANSWER), viewer.can(Capability.REQUEST_SUBMIT)
+    answers = viewer.can(Capability.REQUEST_ANSWER) or viewer.can(Capability.ANSWER_CONFIRM)
+    asks = viewer.can(Capability.REQUEST_SUBMIT)
     received = Request.objects.filter(provider_id=own, phase__in=OPEN_PHASES)
     late = Clock.objects.filter(holder_id=own, ended_on=None, due_on__lt=clock.today(), kind=KIND)
     mine = Request.objects.filter(requester_id=own)
