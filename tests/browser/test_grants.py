@@ -49,3 +49,9 @@ def test_a_renewal_begins_with_what_the_grant_gives(visits: Visits, case: tuple[
     expect(clerk.page.locator("#purpose")).to_have_value("公共租赁住房申请家庭的亲子关系核验")
     clerk.see(f"/requests/new/?resource={story.BIRTH}&step=5")
     expect(clerk.page.locator("main")).to_contain_text(f"授权 {case[1]}")
+    # Whoever wants a request of its own instead says so, and the draft goes on as one.
+    clerk.see(f"/requests/new/?resource={story.BIRTH}&step=3")
+    clerk.page.uncheck("#renews")
+    clerk.page.get_by_role("button", name="下一步").click()
+    clerk.see(f"/requests/new/?resource={story.BIRTH}&step=5")
+    expect(clerk.page.locator("main")).not_to_contain_text(f"授权 {case[1]}")

@@ -130,6 +130,7 @@ def _filled(form: RequestForm, post: QueryDict, step: int) -> RequestInput:
             case_wording=post.get("case_wording", ""),
             applications=tuple(post.getlist("applications")[:50]),
             wanted_until=read_day(post.get("wanted_until", "")),
+            renews=kept.renews if post.get("renews") == kept.renews else "",
         )
     if step == 4:
         return replace(kept, accepted_conditions=tuple(post.getlist("conditions")[:50]))
