@@ -58,7 +58,10 @@ class Clock(models.Model):
         indexes = [
             models.Index(fields=["due_on"], condition=Q(ended_on=None), name="open_clock_by_day"),
             models.Index(
-                fields=["holder", "due_on"], condition=Q(ended_on=None), name="open_clock_by_holder"
+                fields=["holder", "due_on"],
+                include=["kind", "regulation", "deadline", "number"],
+                condition=Q(ended_on=None),
+                name="open_clock_by_holder",
             ),
             models.Index(
                 fields=["kind", "deadline", "due_on"],

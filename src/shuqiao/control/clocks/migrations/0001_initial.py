@@ -114,6 +114,7 @@ class Migration(migrations.Migration):
                     models.Index(
                         condition=models.Q(("ended_on", None)),
                         fields=["holder", "due_on"],
+                        include=("kind", "regulation", "deadline", "number"),
                         name="open_clock_by_holder",
                     ),
                     models.Index(
