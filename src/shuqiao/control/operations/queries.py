@@ -60,11 +60,15 @@ class Notice:
 
 @dataclass(frozen=True)
 class TaskList:
-    """The first page: groups in order of urgency, own requests, notices, and this month's figures."""
+    """The first page: groups in order of urgency, own requests, notices, and this month's figures.
+
+    `is_cut` tells that there may be more tasks than are listed.
+    """
 
     today: date
     groups: tuple[TaskGroup, ...]
     task_count: int
+    is_cut: bool
     strip: tuple[StripDay, ...]
     my_requests: tuple[RequestRow, ...]
     notices: tuple[Notice, ...]

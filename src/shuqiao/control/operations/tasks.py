@@ -13,7 +13,7 @@ from shuqiao.control.accounts.notices import notices_for
 from shuqiao.control.catalogue.models import Resource
 from shuqiao.control.operations.notices import NOTICES
 from shuqiao.control.operations.queries import Notice, StripDay, Task, TaskGroup, TaskList
-from shuqiao.control.operations.waiting import waiting_for_viewer
+from shuqiao.control.operations.waiting import MAX_TASKS, waiting_for_viewer
 from shuqiao.control.regulations.current import calendar
 from shuqiao.control.requests.labels import step_label
 from shuqiao.control.requests.lists import request_rows
@@ -23,7 +23,6 @@ from shuqiao.control.texts import Text
 from shuqiao.rules.regulation import Phase
 from shuqiao.rules.workdays import add_working_days, is_working_day, working_days_between
 
-MAX_TASKS = 100
 MAX_NOTICES = 8
 STRIP_DAYS = 10
 _GROUPS = {
@@ -47,6 +46,7 @@ def task_list(viewer: Viewer) -> TaskList:
         today=today,
         groups=_grouped(tasks, today),
         task_count=len(tasks),
+        is_cut=len(tasks) >= MAX_TASKS,
         strip=_strip(tasks, today),
         my_requests=_own_requests(viewer),
         notices=notices,

@@ -29,7 +29,8 @@ from shuqiao.control.texts import Text
 from shuqiao.rules.procedures import meets_term, possible_actions
 from shuqiao.rules.regulation import PROVIDER, REQUESTER, Phase, Regulation
 
-MAX_TASKS = 100
+MAX_TASKS = 50
+"""So many are listed, the nearest first; the lists of each kind of case hold the rest."""
 NO_DUTY = frozenset({"withdraw", "save"})
 """Steps that somebody may take and nobody waits for; nor for a dispute."""
 
