@@ -1,14 +1,10 @@
-"""Who is told of a clock: those of the holder who can meet it, and the office that watches over terms."""
+"""Who is told of a clock: those of the holder who can meet it; and what its term is called."""
 
 from functools import lru_cache
 
-from shuqiao.control.organisations.models import Department
 from shuqiao.control.regulations.current import named
 from shuqiao.rules.procedures import meets_term
 from shuqiao.rules.regulation import Regulation
-
-COMPETENT = "competent"
-"""The body role that watches over terms. Source: guangzhou-2016 art. 6."""
 
 
 @lru_cache(maxsize=256)
@@ -28,12 +24,6 @@ def acting_capability(regulation_id: str, kind: str, deadline: str) -> str:
         if step.capability and (step.proposes or (step.event and meets_term(term, step.event)))
     }
     return able.pop() if len(able) == 1 else ""
-
-
-def competent_departments() -> list[str]:
-    """Codes of the departments that watch over terms."""
-    found = Department.objects.filter(roles__contains=[COMPETENT], active=True)
-    return list(found.order_by("code").values_list("code", flat=True))
 
 
 def deadline_words(rules: Regulation, deadline: str) -> dict[str, str]:

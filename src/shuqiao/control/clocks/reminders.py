@@ -14,8 +14,9 @@ from shuqiao.control import clock
 from shuqiao.control.accounts.capabilities import Capability
 from shuqiao.control.accounts.notices import ToTell, notify_all
 from shuqiao.control.audit.actions import append_entry
-from shuqiao.control.clocks.holders import acting_capability, competent_departments, deadline_words
+from shuqiao.control.clocks.holders import acting_capability, deadline_words
 from shuqiao.control.clocks.models import Clock, ClockState
+from shuqiao.control.organisations.bodies import COMPETENT, bodies_with
 from shuqiao.control.regulations.current import calendar, named
 from shuqiao.rules.deadlines import SOON_WORKING_DAYS
 from shuqiao.rules.workdays import add_working_days
@@ -43,7 +44,7 @@ def remind() -> Told:
     today = clock.today()
     horizon = add_working_days(calendar(), today, SOON_WORKING_DAYS).day
     keys = list(_to_tell(today, horizon).order_by("due_on", "pk").values_list("pk", flat=True)[:BATCH])
-    offices = competent_departments() if keys else []
+    offices = bodies_with(COMPETENT) if keys else []
     found = [_tell(pk, today, horizon, offices) for pk in keys]
     return Told(found.count("soon"), found.count("due"), found.count("over"))
 

@@ -6,22 +6,8 @@ from shuqiao.control.accounts.access import NotFound, Viewer
 from shuqiao.control.accounts.capabilities import Capability
 from shuqiao.control.disputes.hooks import owner_of
 from shuqiao.control.disputes.models import Dispute, DisputeStep
-from shuqiao.control.organisations.models import Department
+from shuqiao.control.organisations.bodies import COMPETENT, JOINT_REVIEW, body_roles, sides_between
 from shuqiao.control.regulations.current import named
-from shuqiao.rules.regulation import PROVIDER, REQUESTER, SIDES
-
-COMPETENT = "competent"
-JOINT_REVIEW = "joint_review"
-
-
-def body_roles(viewer: Viewer) -> frozenset[str]:
-    """Return what the viewer's department does in sharing, as the regulation names it.
-
-    Nearly every department is a provider and a requester in general. In a dispute only its two parties are,
-    so those words never come from here.
-    """
-    roles = Department.objects.values_list("roles", flat=True).get(code=viewer.department.code)
-    return frozenset(roles) - SIDES
 
 
 def is_coordinator(viewer: Viewer, roles: frozenset[str]) -> bool:
@@ -35,7 +21,7 @@ def disputes_visible(viewer: Viewer) -> QuerySet[Dispute]:
     Parties see their own; the co-ordinator and whoever supervises see all; a member of the joint review sees
     what is on the agenda of its sessions; whoever rules sees what waits for its ruling, and what it ruled.
     """
-    own, roles = viewer.department.code, body_roles(viewer)
+    own, roles = viewer.department.code, body_roles(viewer.department.code)
     if is_coordinator(viewer, roles) or viewer.can(Capability.AUDIT_VIEW_ALL):
         return Dispute.objects.all()
     allowed = Q(pk__in=[])
@@ -91,20 +77,9 @@ def lock_dispute(key: int, case_kind: str, case_number: str) -> Dispute:
 
 def sides_of(viewer: Viewer, dispute: Dispute) -> frozenset[str]:
     """Tell on which sides of a dispute the viewer's department stands."""
-    sides = set(body_roles(viewer))
-    if dispute.applicant_id == viewer.department.code:
-        sides.add(REQUESTER)
-    if dispute.respondent_id == viewer.department.code:
-        sides.add(PROVIDER)
-    return frozenset(sides)
+    return sides_between(viewer.department.code, dispute.applicant_id, dispute.respondent_id)
 
 
 def may_see(viewer: Viewer, number: str) -> bool:
     """Tell whether the viewer may see a dispute, and so its documents."""
     return disputes_visible(viewer).filter(number=number).exists()
-
-
-def bodies_with(role: str) -> list[str]:
-    """Return the active departments with a body role."""
-    found = Department.objects.filter(roles__contains=[role], active=True)
-    return list(found.order_by("code").values_list("code", flat=True))

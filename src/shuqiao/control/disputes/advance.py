@@ -13,7 +13,7 @@ from shuqiao.control.audit.actions import append_entry
 from shuqiao.control.clocks.actions import follow
 from shuqiao.control.clocks.queries import clock_facts
 from shuqiao.control.clocks.terms import CaseRef
-from shuqiao.control.disputes.access import COMPETENT, bodies_with, sides_of
+from shuqiao.control.disputes.access import sides_of
 from shuqiao.control.disputes.hooks import owner_of
 from shuqiao.control.disputes.inputs import StepInput, too_long
 from shuqiao.control.disputes.models import (
@@ -36,6 +36,7 @@ from shuqiao.control.disputes.steps import (
 )
 from shuqiao.control.documents.actions import CaseKey, FileInput, store_document
 from shuqiao.control.documents.models import Document
+from shuqiao.control.organisations.bodies import COMPETENT, bodies_with
 from shuqiao.control.texts import Text
 from shuqiao.rules.procedures import Accepted, Facts, Refusal, decide
 from shuqiao.rules.regulation import SIDES, SYSTEM, Phase, Regulation, Transition

@@ -12,15 +12,14 @@ from shuqiao.control.accounts.access import NotFound, Viewer
 from shuqiao.control.accounts.capabilities import Capability
 from shuqiao.control.clocks.queries import clocks_of, next_clock
 from shuqiao.control.disputes.access import (
-    JOINT_REVIEW,
     awaiting,
-    body_roles,
     disputes_visible,
     is_coordinator,
 )
 from shuqiao.control.disputes.advance import KIND
 from shuqiao.control.disputes.models import Dispute, DisputeEvent, ProjectBar
 from shuqiao.control.disputes.steps import action_label, kind_of, rules_of, state_label
+from shuqiao.control.organisations.bodies import JOINT_REVIEW, body_roles
 from shuqiao.control.organisations.queries import DepartmentRef, department_refs
 from shuqiao.control.regulations.current import named, regulation
 from shuqiao.control.regulations.queries import ArticleRef, Clock, article_ref
@@ -151,7 +150,7 @@ def sees_disputes(viewer: Viewer) -> bool:
 
 def sees_reviews(viewer: Viewer) -> bool:
     """Tell whether the viewer sees sessions of the joint review."""
-    roles = body_roles(viewer)
+    roles = body_roles(viewer.department.code)
     sits = viewer.can(Capability.REVIEW_OPINE) and JOINT_REVIEW in roles
     return sits or is_coordinator(viewer, roles) or viewer.can(Capability.AUDIT_VIEW_ALL)
 
@@ -165,7 +164,8 @@ def waiting_count(viewer: Viewer) -> int:
 
 def waiting_disputes(viewer: Viewer) -> QuerySet[Dispute]:
     """Open disputes that wait for a body of the viewer's department to go on; its opinion is asked once."""
-    roles, own = body_roles(viewer), viewer.department.code
+    own = viewer.department.code
+    roles = body_roles(own)
     if not roles:
         return Dispute.objects.none()
     due = Q(pk__in=[])

@@ -8,9 +8,6 @@ from django.db.models import Count
 from shuqiao.control.accounts.access import NotFound, Viewer
 from shuqiao.control.accounts.capabilities import Capability
 from shuqiao.control.disputes.access import (
-    JOINT_REVIEW,
-    bodies_with,
-    body_roles,
     disputes_visible,
     is_coordinator,
 )
@@ -18,6 +15,7 @@ from shuqiao.control.disputes.case import EventRow, event_row
 from shuqiao.control.disputes.models import Dispute, DisputeEvent, JointReviewSession
 from shuqiao.control.disputes.queries import DisputeRow, dispute_rows, sees_reviews
 from shuqiao.control.disputes.sessions import next_review_on, waiting_for_review
+from shuqiao.control.organisations.bodies import JOINT_REVIEW, bodies_with, body_roles
 from shuqiao.control.organisations.queries import DepartmentRef, department_refs
 from shuqiao.control.regulations.current import named, regulation
 from shuqiao.control.regulations.queries import ArticleRef, article_ref
@@ -75,7 +73,7 @@ class SessionPage:
 
 def session_list(viewer: Viewer) -> SessionList:
     """Return the sessions the viewer may see: the co-ordinator and supervision all, members their own."""
-    coordinates = is_coordinator(viewer, body_roles(viewer))
+    coordinates = is_coordinator(viewer, body_roles(viewer.department.code))
     found = _visible(viewer).annotate(count=Count("agenda"))[:MAX_SESSIONS]
     disputes = regulation().disputes
     return SessionList(
@@ -95,7 +93,7 @@ def _visible(viewer: Viewer):  # type: ignore[no-untyped-def] # a query set with
     if not sees_reviews(viewer):
         raise NotFound
     every = JointReviewSession.objects.order_by("-collected_on", "-pk")
-    if is_coordinator(viewer, body_roles(viewer)) or viewer.can(Capability.AUDIT_VIEW_ALL):
+    if is_coordinator(viewer, body_roles(viewer.department.code)) or viewer.can(Capability.AUDIT_VIEW_ALL):
         return every
     return every.filter(convened_at__isnull=False, members=viewer.department.code)
 
@@ -109,7 +107,7 @@ def session_page(viewer: Viewer, number: str) -> SessionPage:
     codes = list(session.members.order_by("code").values_list("code", flat=True))
     if session.convened_at is None:
         codes = bodies_with(JOINT_REVIEW)
-    can_convene = is_coordinator(viewer, body_roles(viewer)) and session.convened_at is None
+    can_convene = is_coordinator(viewer, body_roles(viewer.department.code)) and session.convened_at is None
     return SessionPage(
         number=session.number,
         collected_on=session.collected_on,

@@ -12,10 +12,6 @@ from shuqiao.control.accounts.capabilities import Capability
 from shuqiao.control.accounts.notices import notify
 from shuqiao.control.audit.actions import append_entry
 from shuqiao.control.disputes.access import (
-    COMPETENT,
-    JOINT_REVIEW,
-    bodies_with,
-    body_roles,
     is_coordinator,
     lock_dispute,
     regulations_in_use,
@@ -24,6 +20,7 @@ from shuqiao.control.disputes.advance import Step, advance
 from shuqiao.control.disputes.inputs import StepInput
 from shuqiao.control.disputes.models import AgendaItem, Dispute, JointReviewSession
 from shuqiao.control.disputes.steps import SCHEDULE, procedure_of
+from shuqiao.control.organisations.bodies import COMPETENT, JOINT_REVIEW, bodies_with, body_roles
 from shuqiao.control.organisations.models import Department
 from shuqiao.control.organisations.numbers import next_number
 from shuqiao.control.regulations.current import named, regulation
@@ -190,7 +187,7 @@ def _refuse_faults(
 
 
 def _require_coordinator(viewer: Viewer) -> None:
-    if not is_coordinator(viewer, body_roles(viewer)):
+    if not is_coordinator(viewer, body_roles(viewer.department.code)):
         raise NotFound
 
 

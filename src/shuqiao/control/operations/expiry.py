@@ -3,7 +3,7 @@
 from shuqiao.control import clock
 from shuqiao.control.accounts.capabilities import Capability
 from shuqiao.control.accounts.notices import notify
-from shuqiao.control.clocks.holders import competent_departments
+from shuqiao.control.organisations.bodies import COMPETENT, bodies_with
 from shuqiao.control.regulations.current import regulation
 from shuqiao.rules.validity import Standing, standing_on
 
@@ -30,5 +30,5 @@ def warn_of_expiry() -> int:
             occasion=until.isoformat(),
             params=params,
         )
-        for department in competent_departments()
+        for department in bodies_with(COMPETENT)
     )

@@ -6,9 +6,8 @@ from django.db.models import Q, QuerySet
 
 from shuqiao.control.accounts.access import NotFound, Viewer
 from shuqiao.control.accounts.capabilities import Capability
-from shuqiao.control.disputes.access import body_roles
+from shuqiao.control.organisations.bodies import sides_between
 from shuqiao.control.outside.models import OutsideRequest, Publication
-from shuqiao.rules.regulation import PROVIDER, REQUESTER
 
 Case = OutsideRequest | Publication
 AnyCase = TypeVar("AnyCase", OutsideRequest, Publication)
@@ -72,12 +71,7 @@ def access_draft_locked(viewer: Viewer, model: type[AnyCase], key: int) -> AnyCa
 
 def sides_of(viewer: Viewer, case: Case) -> frozenset[str]:
     """Tell on which sides of a case the viewer's department stands."""
-    sides = set(body_roles(viewer))
-    if case.requester_id == viewer.department.code:
-        sides.add(REQUESTER)
-    if case.provider_id == viewer.department.code:
-        sides.add(PROVIDER)
-    return frozenset(sides)
+    return sides_between(viewer.department.code, case.requester_id, case.provider_id)
 
 
 def access_kind_locked(viewer: Viewer, kind: str, number: str) -> Case:

@@ -4,9 +4,9 @@ from django.db.models import Q, QuerySet
 
 from shuqiao.control.accounts.access import NotFound, Viewer
 from shuqiao.control.accounts.capabilities import Capability
-from shuqiao.control.disputes.access import body_roles
+from shuqiao.control.organisations.bodies import sides_between
 from shuqiao.control.projects.models import Line, Project
-from shuqiao.rules.regulation import REQUESTER, Phase
+from shuqiao.rules.regulation import Phase
 
 _INVOLVED = (
     Capability.PROJECT_LEAD,
@@ -52,10 +52,7 @@ def access_project_locked(viewer: Viewer, number: str) -> Project:
 
 def sides_of(viewer: Viewer, project: Project) -> frozenset[str]:
     """Tell on which sides of a project the viewer's department stands: who leads it asks."""
-    sides = set(body_roles(viewer))
-    if project.lead_id == viewer.department.code:
-        sides.add(REQUESTER)
-    return frozenset(sides)
+    return sides_between(viewer.department.code, project.lead_id)
 
 
 def may_join(viewer: Viewer, project: Project) -> bool:

@@ -6,7 +6,7 @@ from shuqiao.control import clock
 from shuqiao.control.accounts.access import Fault, FormRefused, NotFound, Viewer, require
 from shuqiao.control.accounts.capabilities import Capability
 from shuqiao.control.audit.actions import append_entry
-from shuqiao.control.disputes.access import body_roles
+from shuqiao.control.organisations.bodies import COMPETENT, body_roles
 from shuqiao.control.organisations.models import Application, Department
 from shuqiao.control.projects.inputs import ApplicationInput, fault
 from shuqiao.control.projects.models import (
@@ -82,7 +82,8 @@ def end_application(viewer: Viewer, key: int, reason: str) -> None:
 def may_end(viewer: Viewer, row: CrossApplication) -> bool:
     """Tell whether the viewer leads the application or manages the register for the competent department."""
     leads = row.lead_id == viewer.department.code and viewer.can(Capability.PROJECT_LEAD)
-    manages = viewer.can(Capability.CATALOGUE_REVIEW) and "competent" in body_roles(viewer)
+    roles = body_roles(viewer.department.code)
+    manages = viewer.can(Capability.CATALOGUE_REVIEW) and COMPETENT in roles
     return leads or manages
 
 

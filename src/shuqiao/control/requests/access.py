@@ -4,9 +4,8 @@ from django.db.models import Q, QuerySet
 
 from shuqiao.control.accounts.access import NotFound, Viewer
 from shuqiao.control.accounts.capabilities import Capability
-from shuqiao.control.organisations.models import Department
+from shuqiao.control.organisations.bodies import sides_between
 from shuqiao.control.requests.models import Request
-from shuqiao.rules.regulation import PROVIDER, REQUESTER
 
 
 def requests_visible(viewer: Viewer) -> QuerySet[Request]:
@@ -50,12 +49,4 @@ def access_request_locked(viewer: Viewer, number: str) -> Request:
 
 def sides_of(viewer: Viewer, request: Request) -> frozenset[str]:
     """Tell on which sides of a request the viewer's department stands, and its roles as a body."""
-    own = viewer.department.code
-    # Being a provider or requester at all is a role too; here it is a side of this request or nothing.
-    roles = set(Department.objects.values_list("roles", flat=True).get(code=own))
-    sides = roles - {REQUESTER, PROVIDER}
-    if request.requester_id == own:
-        sides.add(REQUESTER)
-    if request.provider_id == own:
-        sides.add(PROVIDER)
-    return frozenset(sides)
+    return sides_between(viewer.department.code, request.requester_id, request.provider_id)

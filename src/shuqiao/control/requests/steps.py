@@ -15,7 +15,7 @@ from shuqiao.control.clocks.terms import CaseRef
 from shuqiao.control.disputes.actions import open_dispute
 from shuqiao.control.disputes.inputs import DisputeInput
 from shuqiao.control.grants.models import ENDED
-from shuqiao.control.organisations.models import Department
+from shuqiao.control.organisations.bodies import COMPETENT, bodies_with
 from shuqiao.control.regulations.current import named
 from shuqiao.control.requests.models import (
     DECIDED_PHASES,
@@ -269,7 +269,7 @@ def tell_of_negotiation(request: Request, dispute: str) -> None:
         (request.requester_id, Capability.REQUEST_SUBMIT),
         (request.provider_id, Capability.REQUEST_ANSWER),
     ]
-    competent = Department.objects.filter(roles__contains=["competent"]).values_list("code", flat=True)
+    competent = bodies_with(COMPETENT)
     for code, capability in [*sides, *((one, Capability.DISPUTE_COORDINATE) for one in competent)]:
         notify(
             code,
