@@ -167,7 +167,6 @@ def test_a_request_is_answered_once(state: str, action: str) -> None:
         ),
         (without("applications", applications=()), "applications"),
         (replace(EVERYTHING, valid_until=None), "wanted_until"),
-        (replace(EVERYTHING, valid_until=date(2026, 11, 21)), "wanted_until"),
     ],
 )
 def test_a_request_with_a_missing_part_is_not_submitted(facts: Facts, field: str) -> None:
@@ -177,6 +176,16 @@ def test_a_request_with_a_missing_part_is_not_submitted(facts: Facts, field: str
     words = next(one for one in RULES.request_fields if one.key == field)
     assert words.zh in decision.error("zh").explain("zh")
     assert words.en in decision.error("en").explain("en")
+
+
+def test_the_period_ends_neither_in_the_past_nor_before_it_begins() -> None:
+    past = replace(EVERYTHING, valid_until=date(2026, 11, 21))
+    backwards = replace(EVERYTHING, valid_from=date(2027, 1, 2), valid_until=date(2027, 1, 1))
+    for facts, earliest in [(past, "2026-11-22"), (backwards, "2027-01-02")]:
+        decision = refusal(ask("draft", "submit", facts))
+        assert (decision.code, decision.field) == ("period_ends_early", "wanted_until")
+        assert earliest in decision.error("zh").explain("zh")
+        assert earliest in decision.error("en").explain("en")
 
 
 def test_the_period_has_a_limit_counted_from_its_first_day() -> None:

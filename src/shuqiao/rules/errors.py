@@ -42,6 +42,7 @@ ShuqiaoError
     ├── PermissionDenied          403 permission_denied
     ├── TransitionRefused         409 transition_refused
     ├── FieldRequired             422 field_required
+    ├── PeriodEndsEarly           422 period_ends_early
     ├── PeriodTooLong             422 period_too_long
     ├── ReasonRequired            422 reason_required
     ├── AlreadyDecided            409 already_decided
@@ -113,6 +114,7 @@ from shuqiao.rules.office_errors import (
     NotShared,
     OfficeError,
     PassingOnRefused,
+    PeriodEndsEarly,
     PeriodTooLong,
     PermissionDenied,
     ReasonRequired,
@@ -161,6 +163,7 @@ __all__ = [
     "OfficeError",
     "Overloaded",
     "PassingOnRefused",
+    "PeriodEndsEarly",
     "PeriodTooLong",
     "PermissionDenied",
     "ReasonRequired",

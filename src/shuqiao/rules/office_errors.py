@@ -58,6 +58,16 @@ class PeriodTooLong(OfficeError):
     matter = "sharing_period"
 
 
+class PeriodEndsEarly(OfficeError):
+    """The last day of a period lies before its first, or before today."""
+
+    code = "period_ends_early"
+    status = 422
+    message_zh = "共享期限的最后一天须不早于 {earliest}，未能提交。请改填更晚的日期。"
+    message_en = "The period must not end before {earliest}; nothing was submitted. Give a later last day."
+    matter = "sharing_period"
+
+
 class ReasonRequired(OfficeError):
     """The decision needs a written reason."""
 

@@ -273,13 +273,18 @@ def _period(step: Transition, asked: _Question) -> Refusal | None:
     """The period has both ends, ends neither in the past nor before it begins, and is not too long."""
     facts, rules = asked.facts, asked.regulation
     starts_on = facts.valid_from or asked.today
-    if facts.valid_until is None or facts.valid_until < max(starts_on, asked.today):
+    if facts.valid_until is None:
         return _missing("wanted_until", step, asked)
+    article = rules.cite(rules.period.article)
+    earliest = max(starts_on, asked.today)
+    if facts.valid_until < earliest:
+        day = (("earliest", earliest.isoformat()),)
+        return Refusal("period_ends_early", article, "wanted_until", day, day)
     limit = rules.period.maximum_months
     if facts.valid_until <= latest_until(starts_on, limit):
         return None
     named = (("limit_months", str(limit)),)
-    return Refusal("period_too_long", rules.cite(rules.period.article), "wanted_until", named, named)
+    return Refusal("period_too_long", article, "wanted_until", named, named)
 
 
 def _reason(step: Transition, asked: _Question) -> Refusal | None:
