@@ -1,0 +1,1 @@
+"""Entries on their way into the catalogue."""

@@ -1,0 +1,1 @@
+"""The catalogue given to other systems and to the public."""

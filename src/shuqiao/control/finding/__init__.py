@@ -1,0 +1,1 @@
+"""What readers keep of the catalogue: searches and subscriptions."""

@@ -1,0 +1,1 @@
+"""One datum, one source: claims, joint collectors, planned collections."""

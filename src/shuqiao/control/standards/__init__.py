@@ -1,0 +1,1 @@
+"""The city's standards: data elements, code lists, formats."""

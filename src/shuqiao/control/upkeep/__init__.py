@@ -1,0 +1,1 @@
+"""The duties to keep the catalogue true."""
