@@ -1,7 +1,7 @@
 """Searching the catalogue in SQL: candidates first, capped, then rank, filter and count."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from django.db import connection
@@ -36,15 +36,30 @@ _FACET_FILTERS = {
 
 def store_search_text(resource_id: str, text: SearchText) -> None:
     """Write the search columns of an entry; titles weigh more than items, items more than the rest."""
+    store_search_texts({resource_id: text})
+
+
+def store_search_texts(texts: Mapping[str, SearchText]) -> None:
+    """Write the search columns of many entries, by their ids, in one statement."""
+    columns = ("text", "title_words", "item_words", "other_words", "grams", "pinyin", "pinyin_key")
+    rows = [(key, *(getattr(text, column) for column in columns)) for key, text in texts.items()]
+    if not rows:
+        return
+    given = {
+        name: list(values) for name, values in zip(("id", *columns), zip(*rows, strict=True), strict=True)
+    }
     with connection.cursor() as cursor:
         cursor.execute(
-            "UPDATE catalogue_resource SET search_text = %(text)s, pinyin_key = %(pinyin_key)s,"
-            " words = setweight(to_tsvector('simple', %(title_words)s), 'A')"
-            " || setweight(to_tsvector('simple', %(item_words)s), 'B')"
-            " || setweight(to_tsvector('simple', %(other_words)s), 'C'),"
-            " grams = to_tsvector('simple', %(grams)s), pinyin = to_tsvector('simple', %(pinyin)s)"
-            " WHERE id = %(id)s",
-            {**asdict(text), "id": resource_id},
+            "UPDATE catalogue_resource r SET search_text = t.text, pinyin_key = t.pinyin_key,"
+            " words = setweight(to_tsvector('simple', t.title_words), 'A')"
+            " || setweight(to_tsvector('simple', t.item_words), 'B')"
+            " || setweight(to_tsvector('simple', t.other_words), 'C'),"
+            " grams = to_tsvector('simple', t.grams), pinyin = to_tsvector('simple', t.pinyin)"
+            " FROM unnest(%(id)s::text[], %(text)s::text[], %(title_words)s::text[], %(item_words)s::text[],"
+            " %(other_words)s::text[], %(grams)s::text[], %(pinyin)s::text[], %(pinyin_key)s::text[])"
+            " AS t(id, text, title_words, item_words, other_words, grams, pinyin, pinyin_key)"
+            " WHERE r.id = t.id",
+            given,
         )
 
 
