@@ -41,6 +41,7 @@ INSTALLED_APPS = [
     "shuqiao.control.finding",
     "shuqiao.control.onesource",
     "shuqiao.control.compiling",
+    "shuqiao.control.compiling.interface",
     "shuqiao.control.upkeep",
     "shuqiao.control.grants",
     "shuqiao.control.requests",

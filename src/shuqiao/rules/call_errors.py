@@ -85,10 +85,10 @@ class RequestMalformed(CallError):
 
     code = "request_malformed"
     status = 400
-    message_zh = "请求的“{part}”不符合接口格式，未被处理。请对照 /openapi.json 修改后重试。"
+    message_zh = "请求的“{part}”不符合接口格式，未被处理。请对照接口说明 openapi.json 修改后重试。"
     message_en = (
         'The part "{part}" of the request does not have the form of the interface; it was not processed. '
-        "Correct it as /openapi.json says and try again."
+        "Correct it as the openapi.json of the interface says and try again."
     )
 
 

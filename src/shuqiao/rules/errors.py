@@ -38,6 +38,13 @@ ShuqiaoError
 │   ├── DateImpossible            422 date_impossible
 │   ├── DuplicateKey              422 duplicate_key
 │   └── RowRefused                422 row_refused
+├── InterfaceError                a department's system writes entries of the catalogue
+│   ├── EndUserRefused            403 end_user_refused
+│   ├── EntryNotFound             404 entry_not_found
+│   ├── EntryFaulty               422 entry_faulty
+│   ├── RevisionStale             409 revision_stale
+│   ├── EntryInProcedure          409 entry_in_procedure
+│   └── MethodNotAllowed          405 method_not_allowed
 └── OfficeError                   somebody acts on the pages of control
     ├── PermissionDenied          403 permission_denied
     ├── TransitionRefused         409 transition_refused
@@ -104,6 +111,15 @@ from shuqiao.rules.call_errors import (
     Unavailable,
 )
 from shuqiao.rules.error_base import ShuqiaoError
+from shuqiao.rules.interface_errors import (
+    EndUserRefused,
+    EntryFaulty,
+    EntryInProcedure,
+    EntryNotFound,
+    InterfaceError,
+    MethodNotAllowed,
+    RevisionStale,
+)
 from shuqiao.rules.office_errors import (
     AlreadyDecided,
     DepartmentsRefused,
@@ -142,7 +158,11 @@ __all__ = [
     "DepartmentsRefused",
     "DigestMismatch",
     "DuplicateKey",
+    "EndUserRefused",
     "EntryChanged",
+    "EntryFaulty",
+    "EntryInProcedure",
+    "EntryNotFound",
     "EntryPeriodExceeded",
     "FieldRequired",
     "GrantExpired",
@@ -152,12 +172,14 @@ __all__ = [
     "GroundRankRefused",
     "IdentifierCheckDigit",
     "IdentifierInvalid",
+    "InterfaceError",
     "ItemCodeUnknown",
     "ItemNotAllowed",
     "ItemNotGranted",
     "ItemRequired",
     "ItemTooLong",
     "ItemType",
+    "MethodNotAllowed",
     "NotAvailable",
     "NotShared",
     "OfficeError",
@@ -170,6 +192,7 @@ __all__ = [
     "RegulationInvalid",
     "RequestMalformed",
     "RequestTimeout",
+    "RevisionStale",
     "RowError",
     "RowRefused",
     "SecondPersonRequired",

@@ -1,0 +1,1 @@
+"""Compiling through an interface: a department's own system writes draft entries with signed requests."""
