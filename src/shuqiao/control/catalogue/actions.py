@@ -1,6 +1,6 @@
 """Building the sharing catalogue from the base lists of a regulation."""
 
-from dataclasses import asdict
+from datetime import date
 
 import msgspec
 from django.db import connection, transaction
@@ -9,18 +9,32 @@ from shuqiao.control import clock
 from shuqiao.control.audit.actions import append_entry
 from shuqiao.control.basedata.tables import create_list
 from shuqiao.control.catalogue import search
-from shuqiao.control.catalogue.models import Item, Resource, ResourceVersion
+from shuqiao.control.catalogue.entries import entry_json
+from shuqiao.control.catalogue.models import (
+    Item,
+    Resource,
+    ResourceVersion,
+    Service,
+    ServiceKind,
+    SharingChange,
+    SharingVersion,
+    SubjectSequence,
+)
 from shuqiao.control.catalogue.sharing import initial_sharing
 from shuqiao.control.catalogue.words import search_text
 from shuqiao.control.organisations.models import Department
 from shuqiao.control.regulations.current import data_lists
 from shuqiao.control.regulations.queries import article_ref
 from shuqiao.rules import catalogue as rules
+from shuqiao.rules.entries import Entry, EntryItem
 from shuqiao.rules.errors import FieldRequired
 from shuqiao.rules.ids import resource_id
 from shuqiao.rules.procedures import latest_until
-from shuqiao.rules.regulation import Regulation
+from shuqiao.rules.regulation import SETTING, Regulation
 from shuqiao.wire.schemas import ItemSpec, ResourceSpec
+
+PLATFORM = "市政府信息共享平台"
+SCOPE = "本市各级行政机关，按法定职权申请使用"
 
 
 def load_base_lists(regulation: Regulation, actor: str) -> int:
@@ -77,6 +91,8 @@ def _create_resource(
 ) -> Resource:
     now = clock.now()
     source = article_ref(given.article, regulation.id).cite
+    until = latest_until(clock.legal_day(now), regulation.entry_months)
+    entry = entry_of_list(given, departments, regulation, until)
     resource = Resource.objects.create(
         id=rid,
         code=given.code,
@@ -94,21 +110,100 @@ def _create_resource(
         library=given.library,
         update_cycle=given.update_cycle,
         modes=list(given.modes),
-        platform_zh="市政府信息共享平台",
-        scope_zh="本市各级行政机关，按法定职权申请使用",
+        platform_zh=PLATFORM,
+        scope_zh=SCOPE,
         published_at=now,
-        shared_until=latest_until(clock.legal_day(now), regulation.entry_months),
+        content=entry_json(entry),
+        subject=entry.subject,
+        region=regulation.region,
+        format=entry.format,
+        library_kind=entry.library_kind,
+        share_type=entry.share_type,
+        open_to_public=False,
+        shared_until=until,
     )
     resource.joint_departments.set(departments)
-    ResourceVersion.objects.create(
+    version = ResourceVersion.objects.create(
         resource=resource,
         version=1,
-        content=asdict(given),
+        content=entry_json(entry),
         note_zh=f"依{source.zh}建目录",
         note_en=f"Made from {source.en}",
         published_at=now,
     )
+    SharingVersion.objects.create(resource=resource, of=version, change=SharingChange.ADDED, published_at=now)
+    Service.objects.create(resource=resource, kind=ServiceKind.TABLE, offered_at=now)
+    _keep_number(given.code)
     return resource
+
+
+def _keep_number(code: str) -> None:
+    """Let numbers given out later within a classification begin after this one."""
+    subject, _, number = code.partition("/")
+    row, _ = SubjectSequence.objects.select_for_update().get_or_create(subject=subject)
+    if row.last < int(number):
+        row.last = int(number)
+        row.save(update_fields=["last"])
+
+
+def entry_of_list(
+    given: rules.DataList, departments: list[Department], regulation: Regulation, until: date
+) -> Entry:
+    """What one of the law's lists says as an entry of the catalogue."""
+    share_type = regulation.share_types.default or ""
+    return Entry(
+        name_zh=given.zh,
+        name_en=given.en,
+        summary_zh=given.summary_zh,
+        summary_en=given.summary_en,
+        subject=given.code.partition("/")[0],
+        department=departments[0].code,
+        joint=tuple(department.code for department in departments[1:]),
+        collecting=departments[0].code,
+        verifying=departments[0].code,
+        origin="direct",
+        forms=("structured",),
+        format="database",
+        format_detail="postgresql",
+        library_kind="base",
+        library=given.library,
+        share_type=share_type,
+        manner=("platform_database",),
+        scope=SCOPE,
+        use="履行法定职权",
+        open_to_public=False,
+        update_cycle=given.update_cycle,
+        timeliness="按更新周期提供",
+        platform=PLATFORM,
+        shared_until=until,
+        modes=given.modes,
+        record_key=given.record_key,
+        obliged_by=regulation.cite(given.article),
+        digitisation="database",
+        not_secret=True,
+        items=tuple(_entry_item(item, given.record_key) for item in given.items),
+    )
+
+
+# The letter of the catalogue's data type for each way the platform keeps a value.
+_LETTERS = {"string": "C", "code": "C", "text": "M", "date": "D", "datetime": "T", "image": "G"}
+
+
+def _entry_item(item: rules.Item, record_key: str) -> EntryItem:
+    return EntryItem(
+        field=item.field,
+        zh=item.zh,
+        en=item.en,
+        data_type=_LETTERS[item.type],
+        length=item.length,
+        standard="" if item.standard == SETTING else item.standard,
+        codes=tuple((code.value, code.zh) for code in item.codes or ()),
+        sensitivity=item.sensitivity,
+        identity=item.identity,
+        kind=item.kind,
+        required=item.required,
+        key=item.field == record_key,
+    )
 
 
 def _item(resource: Resource, given: rules.Item, of: rules.DataList, verify_only_from: int) -> Item:
@@ -126,6 +221,8 @@ def _item(resource: Resource, given: rules.Item, of: rules.DataList, verify_only
         identity=given.identity,
         kind=given.kind,
         sensitivity=given.sensitivity,
+        data_type=_LETTERS[given.type],
+        is_key=given.field == of.record_key,
         standard=given.standard,
         codes={code.value: code.zh for code in given.codes} if given.codes is not None else None,
         required=given.required,

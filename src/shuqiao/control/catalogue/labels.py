@@ -1,25 +1,13 @@
 """Words for the codes of catalogue columns."""
 
+from collections.abc import Mapping
+
+from shuqiao.control.catalogue.vocabulary import vocabulary
 from shuqiao.control.texts import Text
 
-MODES = {
-    "verify": Text("核验", "Verify"),
-    "query": Text("查询", "Query"),
-    "bulk": Text("批量", "Bulk"),
-}
-LIBRARIES = {
-    "population": Text("人口基础信息库", "Population library"),
-    "legal_entity": Text("法人基础信息库", "Legal entity library"),
-    "geospatial": Text("自然资源和空间地理基础信息库", "Natural resources and geospatial library"),
-}
-UPDATE_CYCLES = {
-    "realtime": Text("实时", "Real time"),
-    "daily": Text("每日", "Daily"),
-    "weekly": Text("每周", "Weekly"),
-    "monthly": Text("每月", "Monthly"),
-    "quarterly": Text("每季度", "Quarterly"),
-    "yearly": Text("每年", "Yearly"),
-}
+MODES = vocabulary().modes
+LIBRARIES = vocabulary().libraries
+UPDATE_CYCLES = vocabulary().cycles
 TYPES = {
     "string": Text("字符", "Characters"),
     "text": Text("长文本", "Long text"),
@@ -36,7 +24,7 @@ FACETS = {
 }
 
 
-def label(table: dict[str, Text], code: str) -> Text:
+def label(table: Mapping[str, Text], code: str) -> Text:
     """Return the words for a code; a code without words shows itself."""
     return table.get(code, Text(code, code))
 

@@ -1,4 +1,4 @@
-"""Catalogue entries and their items, with the columns that search needs."""
+"""Entries of the resource catalogue and their items, the sharing catalogue derived from it, its history."""
 
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
@@ -11,28 +11,45 @@ from shuqiao.control.organisations.models import Department
 
 
 class Resource(models.Model):
-    """One entry of the sharing catalogue: what is shared, by whom, how, and under which article."""
+    """One entry of the resource catalogue in force: what a department holds, how it is shared and why.
+
+    `content` is everything it says (`rules.entries.Entry`); the columns beside it are what is searched and
+    joined. `shared` tells whether it stands in the sharing catalogue too.
+    """
 
     id = models.CharField(primary_key=True, max_length=17)
     code = models.CharField(max_length=30, unique=True)
     list_key = models.CharField(max_length=60, unique=True)
     regulation = models.CharField(max_length=40)
     article = models.CharField(max_length=60)
-    category_zh = models.CharField(max_length=100)
-    category_en = models.CharField(max_length=160)
+    category_zh = models.CharField(max_length=100, blank=True)
+    category_en = models.CharField(max_length=160, blank=True)
     name_zh = models.CharField(max_length=100)
-    name_en = models.CharField(max_length=160)
+    name_en = models.CharField(max_length=160, blank=True)
     summary_zh = models.CharField(max_length=500)
-    summary_en = models.CharField(max_length=700)
+    summary_en = models.CharField(max_length=700, blank=True)
     department = models.ForeignKey(Department, models.PROTECT, related_name="resources")
     # Lists that the law gives to several bodies name all of them here, the provider included.
     joint_departments = models.ManyToManyField(Department, related_name="joint_resources")
-    record_key = models.CharField(max_length=63)
-    library = models.CharField(max_length=30)
-    update_cycle = models.CharField(max_length=20)
-    modes = ArrayField(models.CharField(max_length=12))
-    platform_zh = models.CharField(max_length=100)
-    scope_zh = models.CharField(max_length=200)
+    record_key = models.CharField(max_length=63, blank=True)
+    library = models.CharField(max_length=30, blank=True)
+    update_cycle = models.CharField(max_length=20, blank=True)
+    modes = ArrayField(models.CharField(max_length=12), default=list, blank=True)
+    platform_zh = models.CharField(max_length=200, blank=True)
+    scope_zh = models.CharField(max_length=200, blank=True)
+    content = models.JSONField(default=dict)
+    # Classification without the number: 类, 项, 目 and 细目.
+    subject = models.CharField(max_length=11)
+    region = models.CharField(max_length=6)
+    format = models.CharField(max_length=20, blank=True)
+    library_kind = models.CharField(max_length=10)
+    share_type = models.CharField(max_length=63, blank=True)
+    open_to_public = models.BooleanField(default=False)
+    shared = models.BooleanField(default=True)
+    # The entry of the city that a district's entry belongs to.
+    city_entry = models.ForeignKey(
+        "self", models.PROTECT, null=True, blank=True, related_name="district_entries"
+    )
     state = models.CharField(max_length=12, default="published")
     version = models.PositiveIntegerField(default=1)
     published_at = models.DateTimeField(null=True, blank=True)
@@ -53,13 +70,19 @@ class Resource(models.Model):
             GinIndex(fields=["grams"], name="resource_grams"),
             GinIndex(fields=["pinyin"], name="resource_pinyin"),
             models.Index(fields=["pinyin_key"], name="resource_by_pinyin"),
+            models.Index(fields=["department", "state"], name="resource_by_department"),
+            models.Index(fields=["subject"], name="resource_by_subject"),
         ]
         constraints = [
             models.CheckConstraint(
                 condition=Q(id__regex=r"^r[0-9]{6}[a-z2-7]{10}$"), name="resource_id_is_well_formed"
             ),
+            models.CheckConstraint(condition=Q(state__in=["published", "withdrawn"]), name="resource_state"),
             models.CheckConstraint(
-                condition=Q(state__in=["compiled", "published", "withdrawn"]), name="resource_state"
+                condition=Q(subject__regex=r"^[123][0-9]{5,10}$"), name="resource_is_classified"
+            ),
+            models.CheckConstraint(
+                condition=Q(library_kind__in=["base", "thematic", "business"]), name="resource_library_kind"
             ),
         ]
 
@@ -78,16 +101,22 @@ class Item(models.Model):
     part_of_zh = models.CharField(max_length=100, blank=True)
     field = models.CharField(max_length=63)
     zh = models.CharField(max_length=100)
-    en = models.CharField(max_length=160)
+    en = models.CharField(max_length=160, blank=True)
     type = models.CharField(max_length=12)
     length = models.PositiveIntegerField(null=True, blank=True)
     identity = models.BooleanField()
     kind = models.CharField(max_length=20)
     sensitivity = models.PositiveSmallIntegerField()
+    # The letter of the catalogue's data type; `type` is how the platform keeps the value.
+    data_type = models.CharField(max_length=1, default="C")
+    business_secret = models.BooleanField(default=False)
+    is_key = models.BooleanField(default=False)
+    is_timestamp = models.BooleanField(default=False)
+    code_list = models.CharField(max_length=60, blank=True)
     standard = models.CharField(max_length=60, blank=True)
     codes = models.JSONField(null=True, blank=True)
     required = models.BooleanField(default=False)
-    modes = ArrayField(models.CharField(max_length=12))
+    modes = ArrayField(models.CharField(max_length=12), default=list, blank=True)
     # Not in the list itself: an article of its own adds it, so that records can be compared.
     companion = models.BooleanField(default=False)
     # Another item and its values, beside which alone this one may have a value.
@@ -115,7 +144,7 @@ class Item(models.Model):
 
 
 class ResourceVersion(models.Model):
-    """What an entry said in one version; versions are added, never changed."""
+    """What an entry of the resource catalogue said in one version; versions are added, never changed."""
 
     resource = models.ForeignKey(Resource, models.CASCADE, related_name="versions")
     version = models.PositiveIntegerField()
@@ -123,6 +152,9 @@ class ResourceVersion(models.Model):
     note_zh = models.CharField(max_length=200)
     note_en = models.CharField(max_length=300)
     published_at = models.DateTimeField()
+    # The case it came by; empty for what was built from the law's lists and for changes of the share type.
+    compilation = models.CharField(max_length=20, blank=True)
+    withdrawn = models.BooleanField(default=False)
 
     class Meta:
         """Each version once."""
@@ -133,6 +165,87 @@ class ResourceVersion(models.Model):
     def __str__(self) -> str:
         """Return resource and version."""
         return f"{self.resource_id} v{self.version}"
+
+
+class SharingChange(models.TextChoices):
+    """What a version of the resource catalogue did to the sharing catalogue."""
+
+    ADDED = "added", "新增"
+    CHANGED = "changed", "变更"
+    REMOVED = "removed", "移出"
+
+
+class SharingVersion(models.Model):
+    """One change of the sharing catalogue, in step with the version of the resource catalogue it follows.
+
+    Rows are added, never changed. Source: guangzhou-2019-165 art. 11(2).
+    """
+
+    resource = models.ForeignKey(Resource, models.CASCADE, related_name="sharing_versions")
+    of = models.OneToOneField(ResourceVersion, models.CASCADE, related_name="sharing")
+    change = models.CharField(max_length=8, choices=SharingChange.choices)
+    published_at = models.DateTimeField()
+
+    class Meta:
+        """Newest first."""
+
+        ordering = ["-published_at", "-id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(change__in=["added", "changed", "removed"]), name="sharing_change_is_known"
+            )
+        ]
+
+    def __str__(self) -> str:
+        """Return the entry and what happened."""
+        return f"{self.resource_id}:{self.change}"
+
+
+class ServiceKind(models.TextChoices):
+    """What an entry is served by (CAT-24)."""
+
+    TABLE = "table", "平台数据表"
+    FILE = "file", "文件"
+    INTERFACE = "interface", "接口"
+
+
+class Service(models.Model):
+    """A data set or interface that serves an entry; one withdrawn stays, with its end (CAT-24, MOD-13)."""
+
+    resource = models.ForeignKey(Resource, models.CASCADE, related_name="services")
+    kind = models.CharField(max_length=10, choices=ServiceKind.choices)
+    # Where it is found: empty for the platform's own table, else a name or address for people.
+    place = models.CharField(max_length=200, blank=True)
+    offered_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        """One table of the platform for an entry."""
+
+        ordering = ["resource", "offered_at"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(kind__in=["table", "file", "interface"]), name="service_kind_is_known"
+            ),
+            models.UniqueConstraint(
+                fields=["resource"], condition=Q(kind="table", ended_at=None), name="entry_has_one_table"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        """Return the entry and the kind."""
+        return f"{self.resource_id}:{self.kind}"
+
+
+class SubjectSequence(models.Model):
+    """The last number given out within a classification; codes take theirs under its row lock."""
+
+    subject = models.CharField(primary_key=True, max_length=11)
+    last = models.PositiveIntegerField(default=0)
+
+    def __str__(self) -> str:
+        """Return the classification."""
+        return self.subject
 
 
 class SharingOrigin(models.TextChoices):

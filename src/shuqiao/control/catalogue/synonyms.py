@@ -1,4 +1,4 @@
-"""Words that stand for one another, read from `standards/synonyms.yaml`: one file for search and one source."""
+"""Words that stand for one another, from `standards/synonyms.yaml`: for search and for one source alike."""
 
 from dataclasses import dataclass
 from functools import cache
