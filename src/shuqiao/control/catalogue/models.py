@@ -91,8 +91,24 @@ class Resource(models.Model):
         return self.id
 
 
+class CurrentItems(models.Manager["Item"]):
+    """The items that an entry has now; those that a later version left out are passed over."""
+
+    def get_queryset(self) -> models.QuerySet["Item"]:
+        """Leave out what was removed."""
+        return super().get_queryset().filter(removed_in=None)
+
+
+class EveryItem(models.Manager["Item"]):
+    """All items that an entry has or has had."""
+
+
 class Item(models.Model):
-    """One data item of an entry; a compound item of the law is stored as its parts."""
+    """One data item of an entry; a compound item of the law is stored as its parts.
+
+    An item that a version removed stays, for the requests that name it; `objects` and `resource.items` pass
+    it over, `every` finds it.
+    """
 
     resource = models.ForeignKey(Resource, models.CASCADE, related_name="items")
     # Number in the law's list; the parts of one compound item share it.
@@ -122,6 +138,11 @@ class Item(models.Model):
     # Another item and its values, beside which alone this one may have a value.
     only_with = models.JSONField(null=True, blank=True)
     article = models.CharField(max_length=60, blank=True)
+    # The version of the entry that left it out.
+    removed_in = models.PositiveIntegerField(null=True, blank=True)
+
+    objects = CurrentItems()
+    every = EveryItem()
 
     class Meta:
         """Fields become column names, so their form is checked."""
@@ -130,7 +151,9 @@ class Item(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["resource", "field"], name="item_field_once_in_a_resource"),
             models.UniqueConstraint(
-                fields=["resource", "number", "part"], name="item_place_once_in_a_resource"
+                fields=["resource", "number", "part"],
+                condition=Q(removed_in=None),
+                name="item_place_once_in_a_resource",
             ),
             models.CheckConstraint(
                 condition=Q(field__regex=r"^[a-z][a-z0-9_]{0,62}$"), name="item_field_is_a_column"

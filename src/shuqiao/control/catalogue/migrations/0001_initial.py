@@ -127,6 +127,7 @@ class Migration(migrations.Migration):
                 ("companion", models.BooleanField(default=False)),
                 ("only_with", models.JSONField(blank=True, null=True)),
                 ("article", models.CharField(blank=True, max_length=60)),
+                ("removed_in", models.PositiveIntegerField(blank=True, null=True)),
                 (
                     "resource",
                     models.ForeignKey(
@@ -373,7 +374,9 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="item",
             constraint=models.UniqueConstraint(
-                fields=("resource", "number", "part"), name="item_place_once_in_a_resource"
+                condition=models.Q(("removed_in", None)),
+                fields=("resource", "number", "part"),
+                name="item_place_once_in_a_resource",
             ),
         ),
         migrations.AddConstraint(
