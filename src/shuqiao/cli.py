@@ -34,6 +34,10 @@ def _run(arguments: argparse.Namespace) -> int:
             from shuqiao.client import call
 
             return call.call_command(arguments)
+        case "node":
+            from shuqiao.edge import describe
+
+            return describe.describe_command(arguments)
         case _:
             from shuqiao.auditlog import command as audit
 
@@ -49,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("stop", help="end a city that runs in the background")
     _add_simulate(commands)
     _add_call(commands)
+    _add_node(commands)
     _add_audit(commands)
     return parser
 
@@ -86,6 +91,15 @@ def _add_call(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     call.add_argument("--case", default="", help="number of the case the call is for")
     call.add_argument("--grant", default="auto", help="grant number (default: the one that fits)")
     call.add_argument("--url", default=None, help="address of the plane")
+
+
+def _add_node(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    node = commands.add_parser("node", help="tools of a department's front-end node")
+    steps = node.add_subparsers(dest="step", required=True)
+    describe = steps.add_parser("describe", help="write the structure of a table of NODE_SOURCE_URL as JSON")
+    describe.add_argument("table", help="table or schema.table")
+    describe.add_argument("--out", default=None, metavar="FILE", help="write it to this file")
+    describe.add_argument("--no-figures", action="store_true", help="structure only, don't count the content")
 
 
 def _add_audit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

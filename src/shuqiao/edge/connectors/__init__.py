@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from shuqiao.edge.mapping import TableMapping
+from shuqiao.wire.tables import TableDescription
 
 
 class SourceError(Exception):
@@ -43,3 +44,10 @@ class Source(Protocol):
 
     async def close(self) -> None:
         """Give connections back."""
+
+
+class Tables(Protocol):
+    """What `shuqiao node describe` needs of a database: the structure of a table, and no value of it."""
+
+    async def describe(self, table: str, *, profile: bool = True) -> TableDescription:
+        """Return a table's structure, with figures of its content if asked; raises SourceError."""

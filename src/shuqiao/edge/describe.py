@@ -1,0 +1,50 @@
+"""The command `shuqiao node describe TABLE`: the structure of a table as JSON for the catalogue."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import msgspec
+
+from shuqiao.edge.connectors import SourceError, Tables
+from shuqiao.edge.connectors.postgresql_tables import PostgresqlTables
+from shuqiao.wire.tables import TableDescription
+
+CONNECTORS: dict[str, Callable[[str], Tables]] = {
+    "postgresql": PostgresqlTables,
+    "postgres": PostgresqlTables,
+}
+"""Which connector reads a database, by the scheme of its URL; another kind of database is one more line."""
+
+
+def describe_command(arguments: argparse.Namespace) -> int:
+    """Describe a table of the node's source; JSON goes to standard output or `--out`, words to stderr."""
+    url = os.environ.get("NODE_SOURCE_URL", "")
+    connector = CONNECTORS.get(urlsplit(url).scheme)
+    if connector is None:
+        known = ", ".join(f"{scheme}://…" for scheme in CONNECTORS)
+        print(f"NODE_SOURCE_URL must be the address of your database: {known}", file=sys.stderr)
+        return 2
+    try:
+        found = asyncio.run(connector(url).describe(arguments.table, profile=not arguments.no_figures))
+    except SourceError as error:
+        print(str(error), file=sys.stderr)
+        return 1
+    _write(found, arguments.out)
+    return 0
+
+
+def _write(found: TableDescription, out: str | None) -> None:
+    text = msgspec.json.format(msgspec.json.encode(found), indent=2)
+    if out is None:
+        sys.stdout.write(text.decode("utf-8") + "\n")
+        return
+    Path(out).write_bytes(text + b"\n")
+    columns = len(found.columns)
+    print(f"{found.schema}.{found.table}: {columns} columns written to {out}; no value of the table is in it")
