@@ -380,6 +380,25 @@ class Sanction:
 
 
 @dataclass(frozen=True, slots=True)
+class Collection:
+    """Who may collect a datum (COL-01 to COL-03).
+
+    `again_ranks` are the ranks of a norm that lets a department collect what it could have by sharing.
+    `named_by_text` tells whether the text itself names the collecting departments of base information, so
+    that nobody can be agreed on in their place. `settled_with` has a say in who collects; None is nobody.
+    """
+
+    repeat_article: str
+    again_ranks: tuple[str, ...]
+    again_article: str
+    duty_article: str
+    named_by_text: bool
+    source_article: str
+    settled_with: Words | None
+    settled_article: str
+
+
+@dataclass(frozen=True, slots=True)
 class Regulation:
     """One version of one city's rules, complete: what its text leaves unknown is filled from `fallback`."""
 
@@ -399,6 +418,7 @@ class Regulation:
     open_cases_article: str
     roles: tuple[Role, ...]
     body_roles: tuple[BodyRole, ...]
+    collection: Collection
     share_types: ShareTypes
     entry_months: int
     entry_months_article: str

@@ -20,6 +20,7 @@ SECTIONS = frozenset(
     {
         "roles",
         "body_roles",
+        "collection",
         "share_types",
         "catalogue",
         "request",

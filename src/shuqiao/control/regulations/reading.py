@@ -17,6 +17,7 @@ from shuqiao.rules.regulation import (
     Step,
     Transition,
 )
+from shuqiao.rules.sharing import RANKS
 
 
 @dataclass(frozen=True)
@@ -164,6 +165,25 @@ def _settings(rules: Regulation) -> Iterator[Row]:
     yield _row(rules, "period", Text("授权期限", "Period of a grant"), words, rules.period.article)
 
 
+def _collection(rules: Regulation) -> Iterator[Row]:
+    at = rules.collection
+    no = Text("不再重复采集", "is not collected again")
+    yield _row(rules, "repeat", Text("可共享取得的信息", "What can be had by sharing"), no, at.repeat_article)
+    ranks = [RANKS[rank] for rank in at.again_ranks]
+    words = Text("、".join(one.zh for one in ranks), ", ".join(one.en for one in ranks))
+    yield _row(rules, "again", Text("另有规定的层级", "Norms that go before"), words, at.again_article)
+    words = Text("逐项对应职责", "rests on a duty")
+    yield _row(rules, "within_duty", Text("采集的信息项", "Every item collected"), words, at.duty_article)
+    fixed = (
+        Text("原文已定", "named by the text") if at.named_by_text else Text("协调确定", "by co-ordination")
+    )
+    yield _row(
+        rules, "source", Text("基础信息的来源", "Sources of base information"), fixed, at.source_article
+    )
+    having = Text(at.settled_with.zh, at.settled_with.en) if at.settled_with else _DASH
+    yield _row(rules, "settled", Text("会同确定来源", "Settled together with"), having, at.settled_article)
+
+
 def _disputes(rules: Regulation) -> Iterator[Row]:
     return (
         _row(rules, one.key, Text(one.zh, one.en), _body(rules, one.decided_by), one.article)
@@ -195,6 +215,7 @@ def _citations(rules: Regulation) -> Iterator[Row]:
 _PARTS: tuple[tuple[str, Text, Callable[[Regulation], Iterator[Row]]], ...] = (
     ("deadlines", Text("期限", "Terms"), _deadlines),
     ("settings", Text("总则", "General"), _settings),
+    ("collection", Text("采集", "Collecting"), _collection),
     ("share_types", Text("共享类型", "Share types"), _share_types),
     ("request", Text("申请须写明", "What a request states"), lambda r: _named(r, r.request_fields)),
     ("conditions", Text("使用条件", "Conditions of use"), lambda r: _named(r, r.conditions)),

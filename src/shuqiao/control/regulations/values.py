@@ -42,6 +42,7 @@ def regulation_of(document: Document, content: Values) -> reg.Regulation:
         open_cases_article=it["transition"]["article"],
         roles=tuple(_role(role) for role in it["roles"]),
         body_roles=_fields(it["body_roles"]),
+        collection=_collection(it["collection"]),
         share_types=_share_types(it["share_types"]),
         entry_months=it["catalogue"]["period"]["months"],
         entry_months_article=it["catalogue"]["period"]["article"],
@@ -105,6 +106,20 @@ def _fields(rows: list[Values]) -> tuple[reg.Field, ...]:
 
 def _chain(rows: list[Values]) -> tuple[reg.Step, ...]:
     return tuple(reg.Step(**row) for row in rows)
+
+
+def _collection(it: Values) -> reg.Collection:
+    settled = it["settled"]
+    return reg.Collection(
+        repeat_article=it["repeat"]["article"],
+        again_ranks=tuple(it["again"]["ranks"]),
+        again_article=it["again"]["article"],
+        duty_article=it["within_duty"]["article"],
+        named_by_text=it["source"]["named_by_text"],
+        source_article=it["source"]["article"],
+        settled_with=reg.Words(settled["with_zh"], settled["with_en"]) if "with_zh" in settled else None,
+        settled_article=settled["article"],
+    )
 
 
 def _share_types(it: Values) -> reg.ShareTypes:
