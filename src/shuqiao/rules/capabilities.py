@@ -26,3 +26,4 @@ class Capability(StrEnum):
     PROJECT_LEAD = "project_lead"
     CATALOGUE_EDIT = "catalogue_edit"
     CATALOGUE_REVIEW = "catalogue_review"
+    CATALOGUE_APPROVE = "catalogue_approve"

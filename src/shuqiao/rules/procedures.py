@@ -366,10 +366,13 @@ _NAMES: Mapping[str, Words] = {
     "decided_on": Words("决定日期", "Day of the decision"),
     "provided": Words("已提供信息", "Information provided"),
     "consent": Words("对方同意", "Consent of the other side"),
+    "declaration": Words("不涉及国家秘密的声明", "Declaration that it is no state secret"),
+    "marks": Words("逐项审核意见", "A mark for every item"),
 }
 
 REQUIREMENTS = frozenset(CHECKS) | frozenset(_NAMES)
 """Every word a transition of a regulation file may require."""
 
-CONDITIONS = frozenset({"immediate", "data_dispute"})
-"""Every word a transition may name in `when`: nothing has to be reviewed; the dispute is about a datum."""
+CONDITIONS = frozenset({"immediate", "data_dispute", "wording_only"})
+"""Every word a transition may name in `when`: nothing has to be reviewed; the dispute is about a datum; an
+entry of the catalogue changes in its wording alone."""

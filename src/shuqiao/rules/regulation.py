@@ -26,6 +26,7 @@ SIDES = frozenset({REQUESTER, PROVIDER, SYSTEM})
 MATTERS = frozenset(
     {
         "audit",
+        "catalogue_change",
         "catalogue_entry",
         "complaints",
         "data_quality",
@@ -34,13 +35,16 @@ MATTERS = frozenset(
         "free",
         "identity_apart",
         "no_repeat",
+        "obliged_information",
         "one_source",
+        "other_information",
         "own_duty",
         "passing_on",
         "persons_in_charge",
         "security",
         "sharing_period",
         "standards",
+        "state_secrets",
         "within_grant",
     }
 )

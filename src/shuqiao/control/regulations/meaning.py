@@ -40,7 +40,7 @@ OUTSIDE_EVENTS = frozenset(
 )
 """What happens outside the procedures and starts or meets terms all the same."""
 
-CASES = ("request", "outside", "grant", "dispute", "project")
+CASES = ("request", "outside", "grant", "dispute", "project", "entry")
 """The kinds of case every installation has; others, such as publication, only where the text knows them."""
 
 _CLOCK_WORDS = ("clock", "pauses", "resumes", "restarts")
