@@ -25,12 +25,14 @@ from shuqiao.control.catalogue.words import search_text
 from shuqiao.control.organisations.models import Department
 from shuqiao.control.regulations.current import data_lists
 from shuqiao.control.regulations.queries import article_ref
+from shuqiao.control.standards.loading import load_standards
+from shuqiao.control.standards.queries import ElementIndex, element_index
 from shuqiao.rules import catalogue as rules
 from shuqiao.rules.entries import Entry, EntryItem
 from shuqiao.rules.errors import FieldRequired
 from shuqiao.rules.ids import resource_id
 from shuqiao.rules.procedures import latest_until
-from shuqiao.rules.regulation import SETTING, Regulation
+from shuqiao.rules.regulation import Regulation
 from shuqiao.wire.schemas import ItemSpec, ResourceSpec
 
 PLATFORM = "市政府信息共享平台"
@@ -44,11 +46,13 @@ def load_base_lists(regulation: Regulation, actor: str) -> int:
     base table and its row for the plane come in one transaction.
     Source: guangzhou-2016 art. 3(3), 28(2), 30(1).
     """
-    return sum(_publish(regulation, given, actor) for given in data_lists(regulation.id))
+    load_standards(actor)
+    standards = element_index()
+    return sum(_publish(regulation, given, actor, standards) for given in data_lists(regulation.id))
 
 
 @transaction.atomic
-def _publish(regulation: Regulation, given: rules.DataList, actor: str) -> int:
+def _publish(regulation: Regulation, given: rules.DataList, actor: str, standards: ElementIndex) -> int:
     rid = resource_id(regulation.region, given.key)
     with connection.cursor() as cursor:
         # Two seedings at once: the second waits and then finds the entry.
@@ -56,9 +60,10 @@ def _publish(regulation: Regulation, given: rules.DataList, actor: str) -> int:
     if Resource.objects.filter(id=rid).exists():
         return 0
     departments = [_department(regulation.region, word) for word in given.departments]
-    resource = _create_resource(regulation, given, rid, departments)
+    resource = _create_resource(regulation, given, rid, departments, standards)
     items = Item.objects.bulk_create(
-        _item(resource, item, given, regulation.verify_only_from_sensitivity) for item in given.items
+        _item(resource, item, given, regulation.verify_only_from_sensitivity, standards)
+        for item in given.items
     )
     sharing = initial_sharing(resource, regulation)
     if sharing is not None:
@@ -87,12 +92,16 @@ def _department(region: str, word: str) -> Department:
 
 
 def _create_resource(
-    regulation: Regulation, given: rules.DataList, rid: str, departments: list[Department]
+    regulation: Regulation,
+    given: rules.DataList,
+    rid: str,
+    departments: list[Department],
+    standards: ElementIndex,
 ) -> Resource:
     now = clock.now()
     source = article_ref(given.article, regulation.id).cite
     until = latest_until(clock.legal_day(now), regulation.entry_months)
-    entry = entry_of_list(given, departments, regulation, until)
+    entry = entry_of_list(given, departments, regulation, until, standards)
     resource = Resource.objects.create(
         id=rid,
         code=given.code,
@@ -147,7 +156,11 @@ def _keep_number(code: str) -> None:
 
 
 def entry_of_list(
-    given: rules.DataList, departments: list[Department], regulation: Regulation, until: date
+    given: rules.DataList,
+    departments: list[Department],
+    regulation: Regulation,
+    until: date,
+    standards: ElementIndex,
 ) -> Entry:
     """What one of the law's lists says as an entry of the catalogue."""
     share_type = regulation.share_types.default or ""
@@ -181,7 +194,7 @@ def entry_of_list(
         obliged_by=regulation.cite(given.article),
         digitisation="database",
         not_secret=True,
-        items=tuple(_entry_item(item, given.record_key) for item in given.items),
+        items=tuple(_entry_item(item, given.record_key, standards) for item in given.items),
     )
 
 
@@ -189,14 +202,23 @@ def entry_of_list(
 _LETTERS = {"string": "C", "code": "C", "text": "M", "date": "D", "datetime": "T", "image": "G"}
 
 
-def _entry_item(item: rules.Item, record_key: str) -> EntryItem:
+def _bound(item: rules.Item, standards: ElementIndex) -> tuple[str, str]:
+    """The data element and the code list that an item of the law follows, by their keys."""
+    element = standards.of_field(item.field, item.type) or ""
+    code_list = standards.elements[element].code_list if element else ""
+    return element, code_list if item.codes else ""
+
+
+def _entry_item(item: rules.Item, record_key: str, standards: ElementIndex) -> EntryItem:
+    element, code_list = _bound(item, standards)
     return EntryItem(
         field=item.field,
         zh=item.zh,
         en=item.en,
         data_type=_LETTERS[item.type],
         length=item.length,
-        standard="" if item.standard == SETTING else item.standard,
+        standard=element,
+        code_list=code_list,
         codes=tuple((code.value, code.zh) for code in item.codes or ()),
         sensitivity=item.sensitivity,
         identity=item.identity,
@@ -206,7 +228,14 @@ def _entry_item(item: rules.Item, record_key: str) -> EntryItem:
     )
 
 
-def _item(resource: Resource, given: rules.Item, of: rules.DataList, verify_only_from: int) -> Item:
+def _item(
+    resource: Resource,
+    given: rules.Item,
+    of: rules.DataList,
+    verify_only_from: int,
+    standards: ElementIndex,
+) -> Item:
+    element, code_list = _bound(given, standards)
     confined = given.sensitivity >= verify_only_from or given.type == "image"
     return Item(
         resource=resource,
@@ -223,7 +252,8 @@ def _item(resource: Resource, given: rules.Item, of: rules.DataList, verify_only
         sensitivity=given.sensitivity,
         data_type=_LETTERS[given.type],
         is_key=given.field == of.record_key,
-        standard=given.standard,
+        standard=element,
+        code_list=code_list,
         codes={code.value: code.zh for code in given.codes} if given.codes is not None else None,
         required=given.required,
         modes=[mode for mode in of.modes if mode == "verify" or not confined],

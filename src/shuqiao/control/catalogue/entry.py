@@ -39,6 +39,7 @@ from shuqiao.control.organisations.queries import (
 )
 from shuqiao.control.regulations.current import regulation
 from shuqiao.control.regulations.queries import article_ref, article_text, cited_text
+from shuqiao.control.standards.queries import standard_names
 from shuqiao.control.texts import Text
 from shuqiao.rules.regulation import Phase, Regulation
 
@@ -61,6 +62,7 @@ def entry_page(viewer: Viewer, resource_id: str) -> EntryPage:
     own, holdings = viewer.department.code, _holdings(resource)
     users = _users(resource, holdings.calls)
     refusal = _request_refusal(viewer, resource, at)
+    standards = standard_names([item.standard for item in resource.items.all() if item.standard])
     return EntryPage(
         id=resource.id,
         code=resource.code,
@@ -88,7 +90,7 @@ def entry_page(viewer: Viewer, resource_id: str) -> EntryPage:
         conditions=tuple(Text(c.zh, c.en) for c in rules.conditions),
         record_key=resource.record_key,
         items=tuple(
-            item_row(item, resource.record_key, share_mark(at.type_of(item, rules), rules))
+            item_row(item, resource.record_key, share_mark(at.type_of(item, rules), rules), standards)
             for item in resource.items.all()
         ),
         services=_services(resource, users),

@@ -1,7 +1,7 @@
 """What pages show of the catalogue: search with facets, and one entry."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 
@@ -118,6 +118,7 @@ class ItemRow:
     companion: bool
     article: ArticleRef | None
     share_type: ShareMark | None = None
+    element: str = ""
 
 
 @dataclass(frozen=True)
@@ -253,8 +254,14 @@ def access_resource(viewer: Viewer, resource_id: str) -> Resource:
     return resource
 
 
-def item_row(item: Item, record_key: str, share_type: ShareMark | None = None) -> ItemRow:
-    """Show one item of an entry; `share_type` is the one in force for it."""
+def item_row(
+    item: Item,
+    record_key: str,
+    share_type: ShareMark | None = None,
+    standards: Mapping[str, Text] | None = None,
+) -> ItemRow:
+    """Show one item of an entry: `share_type` is the one in force for it, `standards` names its element."""
+    named = (standards or {}).get(item.standard)
     return ItemRow(
         number=item.number,
         part=item.part,
@@ -264,7 +271,8 @@ def item_row(item: Item, record_key: str, share_type: ShareMark | None = None) -
         type=item.type,
         type_label=labels.label(labels.TYPES, item.type),
         length=item.length,
-        standard="" if item.standard == "setting" else item.standard,
+        standard=str(named) if named else "",
+        element=item.standard if named else "",
         sensitivity=item.sensitivity,
         identity=item.identity,
         required=item.required,

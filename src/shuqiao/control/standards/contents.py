@@ -37,8 +37,8 @@ class Content(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """One version of a standard; what its kind does not have stays empty.
 
     `format`, `code_list` and `broader` are keys of other standards; `check` names the check that the
-    platform makes of each value delivered; `national` and `provincial` name the matching standards; `to_verify` marks codes
-    that were not read from the standard itself; `ended` takes it out of use.
+    platform makes of each value delivered; `national` and `provincial` name the matching standards;
+    `to_verify` marks codes not read from the standard itself; `ended` takes it out of use.
     """
 
     zh: str

@@ -15,7 +15,7 @@ from shuqiao.control.audit.actions import append_entry
 from shuqiao.control.organisations.bodies import COMPETENT, bodies_with
 from shuqiao.control.organisations.models import Department
 from shuqiao.control.regulations.current import regulation
-from shuqiao.control.standards.contents import Content, Kind, changes, content_from, content_json
+from shuqiao.control.standards.contents import Content, Kind, changes, content_from
 from shuqiao.control.standards.loading import EVENT, put
 from shuqiao.control.standards.models import MAX_REASON_CHARS, Standard, StandardVersion
 from shuqiao.control.standards.queries import contents
@@ -135,7 +135,8 @@ def _tell(given: StandardInput, row: Standard) -> None:
 
 def _newer() -> Fault:
     words = Text(
-        "在您编写期间已有新版本，请查看后重新提交", "A newer version was published meanwhile: look at it first"
+        "在您编写期间已有新版本，请查看后重新提交",
+        "A newer version was published meanwhile: look at it first",
     )
     return Fault("base_version", "version_outdated", words)
 

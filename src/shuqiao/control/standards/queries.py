@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,6 +10,7 @@ from pypinyin import Style, lazy_pinyin
 
 from shuqiao.control.standards.contents import Content, Kind, content_from
 from shuqiao.control.standards.models import Standard
+from shuqiao.control.texts import Text
 
 _TEXT, _NUMBER, _DAY = frozenset("CM"), frozenset("NYBIF"), frozenset("DT")
 _LETTERS = {"string": "C", "code": "C", "text": "M", "date": "D", "datetime": "T", "image": "G"}
@@ -47,6 +48,15 @@ def code_lists() -> Mapping[str, Mapping[str, str]]:
     """Every code list in use: its values with their Chinese meaning, by key."""
     found = contents(Kind.CODE_LIST)
     return {key: {code.value: code.zh for code in content.codes} for key, content in found.items()}
+
+
+def standard_names(keys: Collection[str]) -> Mapping[str, Text]:
+    """Name these elements for a page: by the national standard they follow, or by themselves; one query."""
+    rows = Standard.objects.filter(kind=Kind.ELEMENT.value, key__in=keys)
+    return {
+        key: Text(national, national) if national else Text(zh, en)
+        for key, national, zh, en in rows.values_list("key", "content__national", "zh", "en")
+    }
 
 
 def guess(name: str, data_type: str = "") -> str | None:
