@@ -61,6 +61,11 @@ ShuqiaoError
     ├── EntryPeriodExceeded       422 entry_period_exceeded
     ├── NotShared                 409 not_shared
     ├── PassingOnRefused          403 passing_on_refused
+    ├── EntryBeingChanged         409 entry_being_changed
+    ├── DraftChanged              409 draft_changed
+    ├── CorrectionTooWide         422 correction_too_wide
+    ├── MarksMissing              409 marks_missing
+    ├── RowsTooMany               422 rows_too_many
     └── RegulationInvalid         500 regulation_invalid
 
 A field holds names, numbers of cases and limits, never a person's data: messages reach logs and URLs.
@@ -122,11 +127,15 @@ from shuqiao.rules.interface_errors import (
 )
 from shuqiao.rules.office_errors import (
     AlreadyDecided,
+    CorrectionTooWide,
     DepartmentsRefused,
+    DraftChanged,
+    EntryBeingChanged,
     EntryChanged,
     EntryPeriodExceeded,
     FieldRequired,
     GroundRankRefused,
+    MarksMissing,
     NotShared,
     OfficeError,
     PassingOnRefused,
@@ -135,6 +144,7 @@ from shuqiao.rules.office_errors import (
     PermissionDenied,
     ReasonRequired,
     RegulationInvalid,
+    RowsTooMany,
     SecondPersonRequired,
     ShareTypeForced,
     TransitionRefused,
@@ -154,11 +164,14 @@ __all__ = [
     "CallError",
     "ClaimInvalid",
     "ClaimsIncomplete",
+    "CorrectionTooWide",
     "DateImpossible",
     "DepartmentsRefused",
     "DigestMismatch",
+    "DraftChanged",
     "DuplicateKey",
     "EndUserRefused",
+    "EntryBeingChanged",
     "EntryChanged",
     "EntryFaulty",
     "EntryInProcedure",
@@ -179,6 +192,7 @@ __all__ = [
     "ItemRequired",
     "ItemTooLong",
     "ItemType",
+    "MarksMissing",
     "MethodNotAllowed",
     "NotAvailable",
     "NotShared",
@@ -195,6 +209,7 @@ __all__ = [
     "RevisionStale",
     "RowError",
     "RowRefused",
+    "RowsTooMany",
     "SecondPersonRequired",
     "ShareTypeForced",
     "ShuqiaoError",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import secrets
 from base64 import b32encode
 from typing import NewType
 
@@ -24,6 +25,7 @@ SessionNo = NewType("SessionNo", str)
 OutsideNo = NewType("OutsideNo", str)
 PublicationNo = NewType("PublicationNo", str)
 ProjectNo = NewType("ProjectNo", str)
+CompilationNo = NewType("CompilationNo", str)
 ItemField = NewType("ItemField", str)
 
 _REGION = re.compile(r"[1-9][0-9]{5}", re.ASCII)
@@ -92,6 +94,12 @@ def resource_id(region: str, key: str) -> ResourceId:
     return ResourceId(f"r{region}{b32encode(digest).decode('ascii').lower()[:10]}")
 
 
+def new_resource_id(region: str) -> ResourceId:
+    """An id for an entry being compiled: 50 random bits; the database refuses a second of the same."""
+    parse_region_code(region)
+    return ResourceId(f"r{region}{b32encode(secrets.token_bytes(7)).decode('ascii').lower()[:10]}")
+
+
 def department_code(region: str, word: str) -> DepartmentCode:
     """Region and code word joined, for example `440100-health`."""
     return parse_department_code(f"{region}-{word}")
@@ -135,6 +143,11 @@ def publication_no(year: int, number: int) -> PublicationNo:
 def project_no(year: int, number: int) -> ProjectNo:
     """The number of a special project (专项): counted within its year, at least four digits."""
     return ProjectNo(_numbered("Z", year, number))
+
+
+def compilation_no(year: int, number: int) -> CompilationNo:
+    """The number of a case of the catalogue: counted within its year, at least four digits."""
+    return CompilationNo(_numbered("C", year, number))
 
 
 def _numbered(letter: str, year: int, number: int) -> str:

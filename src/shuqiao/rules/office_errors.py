@@ -199,3 +199,72 @@ class PassingOnRefused(OfficeError):
         "nothing was changed. Use it only for your department's own duties."
     )
     matter = "passing_on"
+
+
+class EntryBeingChanged(OfficeError):
+    """An entry has an open case already: a second one can't begin beside it."""
+
+    code = "entry_being_changed"
+    status = 409
+    message_zh = (
+        "条目 {entry} 已有在办的编制事项 {case}，未作任何更改。请在该事项中办理，或待其办结后再开始。"
+    )
+    message_en = (
+        "Entry {entry} is being changed by case {case} already; nothing was changed. "
+        "Go on there, or begin when it has ended."
+    )
+    matter = "catalogue_entry"
+
+
+class DraftChanged(OfficeError):
+    """Somebody saved the draft after this person read it: the second of two is told, nothing is lost."""
+
+    code = "draft_changed"
+    status = 409
+    message_zh = (
+        "{case} 已在您填写期间被他人保存（现为第 {revision} 次保存），您的内容未保存。"
+        "请打开最新内容，对照后再填写。"
+    )
+    message_en = (
+        "{case} was saved by somebody else while you wrote (it is now at save {revision}); "
+        "yours was not saved. Open the latest content, compare and write again."
+    )
+    matter = "catalogue_entry"
+
+
+class CorrectionTooWide(OfficeError):
+    """A correction of wording touches what only the full procedure may change."""
+
+    code = "correction_too_wide"
+    status = 422
+    message_zh = (
+        "文字更正不能改动：{fields}。目录内容的增减和责任部门的变化须走完整程序，未作任何更改。"
+        "请改为“变更条目”。"
+    )
+    message_en = (
+        "A correction of wording can't touch: {fields}. Adding or removing content and changing the "
+        "responsible department take the full procedure; nothing was changed. Begin a change of the entry instead."
+    )
+    matter = "catalogue_entry"
+
+
+class MarksMissing(OfficeError):
+    """A review can't pass while an item has no mark, or one that says return."""
+
+    code = "marks_missing"
+    status = 409
+    message_zh = "{case} 尚有 {unmarked} 个信息项未逐项审核、{returned} 处被标为退回，不能通过。请逐项审核，或退回修改。"
+    message_en = (
+        "{case}: {unmarked} items have no mark and {returned} places are marked for return, "
+        "so it can't pass. Look at each item, or return it."
+    )
+    matter = "catalogue_entry"
+
+
+class RowsTooMany(OfficeError):
+    """More cases are named than are dealt with at once."""
+
+    code = "rows_too_many"
+    status = 422
+    message_zh = "一次最多办理 {limit} 件，未作任何更改。请分批办理。"
+    message_en = "At most {limit} at once; nothing was changed. Do them in parts."
