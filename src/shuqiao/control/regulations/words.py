@@ -24,6 +24,7 @@ OPENNESS = (
 )
 MATTERS = {
     "audit": Text("使用留痕", "Record of use"),
+    "catalogue_change": Text("目录变更", "Changes of the catalogue"),
     "catalogue_entry": Text("目录条目", "Catalogue entry"),
     "complaints": Text("投诉", "Complaints"),
     "data_quality": Text("数据质量", "Quality of data"),
@@ -32,19 +33,23 @@ MATTERS = {
     "free": Text("无偿提供", "Free of charge"),
     "identity_apart": Text("身份信息分离", "Identity kept apart"),
     "no_repeat": Text("不重复索要材料", "Papers not asked for again"),
+    "obliged_information": Text("依规应当共享的信息", "Information that must be shared"),
     "one_source": Text("一数一源", "One datum, one source"),
+    "other_information": Text("非基础信息", "Other than base information"),
     "own_duty": Text("履职需要", "Own duty"),
     "passing_on": Text("对外提供", "Passing on"),
     "persons_in_charge": Text("责任人", "Persons in charge"),
     "security": Text("安全", "Security"),
     "sharing_period": Text("共享期限", "Sharing period"),
     "standards": Text("标准规范", "Standards"),
+    "state_secrets": Text("国家秘密", "State secrets"),
     "within_grant": Text("授权范围", "Within the grant"),
 }
 CAPABILITIES = {
     Capability.CATALOGUE_SEARCH: Text("检索目录", "search the catalogue"),
     Capability.CATALOGUE_EDIT: Text("编制目录", "compile the catalogue"),
     Capability.CATALOGUE_REVIEW: Text("审核目录", "review the catalogue"),
+    Capability.CATALOGUE_APPROVE: Text("批准目录", "approve the catalogue"),
     Capability.REQUEST_SUBMIT: Text("提出申请", "make requests"),
     Capability.REQUEST_ANSWER: Text("答复申请", "answer requests"),
     Capability.ANSWER_CONFIRM: Text("审核答复", "confirm answers"),
