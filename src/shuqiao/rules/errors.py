@@ -42,8 +42,6 @@ ShuqiaoError
 │   ├── EndUserRefused            403 end_user_refused
 │   ├── EntryNotFound             404 entry_not_found
 │   ├── EntryFaulty               422 entry_faulty
-│   ├── RevisionStale             409 revision_stale
-│   ├── EntryInProcedure          409 entry_in_procedure
 │   └── MethodNotAllowed          405 method_not_allowed
 └── OfficeError                   somebody acts on the pages of control
     ├── PermissionDenied          403 permission_denied
@@ -119,11 +117,9 @@ from shuqiao.rules.error_base import ShuqiaoError
 from shuqiao.rules.interface_errors import (
     EndUserRefused,
     EntryFaulty,
-    EntryInProcedure,
     EntryNotFound,
     InterfaceError,
     MethodNotAllowed,
-    RevisionStale,
 )
 from shuqiao.rules.office_errors import (
     AlreadyDecided,
@@ -174,7 +170,6 @@ __all__ = [
     "EntryBeingChanged",
     "EntryChanged",
     "EntryFaulty",
-    "EntryInProcedure",
     "EntryNotFound",
     "EntryPeriodExceeded",
     "FieldRequired",
@@ -206,7 +201,6 @@ __all__ = [
     "RegulationInvalid",
     "RequestMalformed",
     "RequestTimeout",
-    "RevisionStale",
     "RowError",
     "RowRefused",
     "RowsTooMany",

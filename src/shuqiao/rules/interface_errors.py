@@ -50,32 +50,6 @@ class EntryFaulty(InterfaceError):
     matter = "catalogue_entry"
 
 
-class RevisionStale(InterfaceError):
-    """The draft was changed since the revision the request builds on."""
-
-    code = "revision_stale"
-    status = 409
-    message_zh = "草稿已是第 {revision} 次修订，与请求所依据的不同，未作任何更改。请重新读取后再改。"
-    message_en = (
-        "The draft is at revision {revision}, not at the one the request builds on; nothing was changed. "
-        "Read it again and change that."
-    )
-    matter = "catalogue_entry"
-
-
-class EntryInProcedure(InterfaceError):
-    """The entry's change is under review, so it can't be changed now."""
-
-    code = "entry_in_procedure"
-    status = 409
-    message_zh = "{number} 正在“{state}”，不能修改，未作任何更改。请待办结或退回后再改。"
-    message_en = (
-        '{number} is now "{state}" and can\'t be changed; nothing was changed. '
-        "Please wait until it is published or returned."
-    )
-    matter = "catalogue_entry"
-
-
 class MethodNotAllowed(InterfaceError):
     """The address has no such method."""
 
