@@ -1,6 +1,9 @@
-"""Runs the tests: everything on the embedded PostgreSQL, beside it what touches a database on Debian's.
+"""Runs the tests: everything on the embedded PostgreSQL, and what touches a database on Debian's as well.
 
 `--database URL` (a superuser's) runs everything on that server instead. Other arguments go to pytest.
+
+The tests are run in parts, two at a time, since they mostly wait for databases and processes. What failed
+beside other work is run once more by itself, and both outcomes are printed: a fault fails twice.
 """
 
 import os
@@ -10,19 +13,72 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+
+NO_TESTS = 5
+"""What pytest returns when nothing was selected; of several parts some may be empty."""
+
+FEW = 5
+"""So many failures may be the load's; more are the change's, and running them again would tell nothing."""
+
+WITH_BROWSER = "browser or acceptance"
 
 
-def pytest(arguments: list[str], output: IO[str] | None = None, **environment: str) -> int:
-    """Run pytest as a process of its own and return its exit code; what it prints may go to a file."""
-    return subprocess.run(
-        [sys.executable, "-m", "pytest", *arguments],
-        env=os.environ | environment,
-        stdout=output,
-        stderr=subprocess.STDOUT if output else None,
-    ).returncode
+@dataclass(frozen=True)
+class Part:
+    """Some of the tests, by pytest's arguments, in a process of its own."""
+
+    name: str
+    arguments: tuple[str, ...]
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+def run(part: Part, kept: Path, *more: str) -> tuple[int, str]:
+    """Run one part, its cache in the folder `kept`; return pytest's exit code and what it printed."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-o", f"cache_dir={kept}", *part.arguments, *more],
+        env=os.environ | part.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    )
+    return done.returncode, done.stdout
+
+
+def run_all(parts: list[Part], lanes: int = 2) -> int:
+    """Run parts side by side, then what failed once more alone; return the first exit code that says so."""
+    codes: dict[str, int] = {}
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(lanes) as pool:
+        kept = {part.name: Path(folder) / str(at) for at, part in enumerate(parts)}
+        running = {pool.submit(run, part, kept[part.name]): part for part in parts}
+        for finished in as_completed(running):
+            part = running[finished]
+            codes[part.name], printed = finished.result()
+            say(f"== {part.name}", printed)
+        for part in parts:
+            if codes[part.name] == 1 and 0 < failures(kept[part.name]) <= FEW:
+                alone = Part(part.name, part.arguments, part.environment | {"SHUQIAO_REQUIREMENTS": ""})
+                codes[part.name], printed = run(alone, kept[part.name], "--last-failed")
+                say(f"== {part.name}: what failed, once more and alone", printed)
+    if all(code == NO_TESTS for code in codes.values()):
+        return NO_TESTS
+    return next((code for code in codes.values() if code not in (0, NO_TESTS)), 0)
+
+
+def failures(kept: Path) -> int:
+    """How many tests failed, as pytest keeps it for its next run; none where it never got so far."""
+    found = kept / "v" / "cache" / "lastfailed"
+    return found.read_text(encoding="utf-8").count("\n") - 1 if found.exists() else 0
+
+
+def say(*texts: str) -> None:
+    """Print at once, so that the order stays."""
+    print("", *texts, sep="\n", flush=True)
 
 
 def debian_programs() -> Path | None:
@@ -31,8 +87,9 @@ def debian_programs() -> Path | None:
     return max(found, key=lambda path: int(re.sub(r"\D.*", "", path.parent.name) or 0), default=None)
 
 
-def on_debian(programs: Path, output: IO[str]) -> int:
-    """Run the database tests on a server started from Debian's programs, ended afterwards."""
+@contextmanager
+def debian_server(programs: Path) -> Iterator[str]:
+    """A server started from Debian's programs, by its address; ended and gone afterwards."""
     from shuqiao.embedded import postgres
 
     folder = Path(tempfile.mkdtemp(prefix="sqd-"))
@@ -42,32 +99,32 @@ def on_debian(programs: Path, output: IO[str]) -> int:
     )
     process = postgres.start(server, programs=programs, durable=False)
     try:
-        environment = {"SHUQIAO_TEST_DATABASE": server.url(), "SHUQIAO_REQUIREMENTS": ""}
-        return pytest(["-m", "database", "-p", "no:cacheprovider"], output, **environment)
+        yield server.url()
     finally:
         postgres.stop(process)
         shutil.rmtree(folder, ignore_errors=True)
 
 
-NO_TESTS = 5
-"""What pytest returns when nothing was selected; of two halves one may be empty."""
-
-
-def in_two_halves(arguments: list[str], **environment: str) -> int:
-    """Run the tests without a browser, then those with one; return the first failing exit code.
-
-    They need processes of their own: the driver of the browser keeps an event loop running, in which no other
-    asynchronous test can start its own.
-    """
+def whole(arguments: list[str], **environment: str) -> list[Part]:
+    """Everything, in two parts: the driver of the browser keeps an event loop of its own running."""
     if "-m" in arguments:
-        return pytest(arguments, **environment)
-    with_browser = "browser or acceptance"
-    halves = [
-        pytest(["-m", mark, *arguments], **environment) for mark in (f"not ({with_browser})", with_browser)
+        return [Part("tests", tuple(arguments), environment)]
+    return [
+        Part("tests without a browser", ("-m", f"not ({WITH_BROWSER})", *arguments), environment),
+        Part("tests with a browser or a whole city", ("-m", WITH_BROWSER, *arguments), environment),
     ]
-    if all(code == NO_TESTS for code in halves):
-        return NO_TESTS
-    return next((code for code in halves if code not in (0, NO_TESTS)), 0)
+
+
+def on_debian(url: str, version: str) -> list[Part]:
+    """The database tests on Debian's server, in two parts of about the same length."""
+    environment = {"SHUQIAO_TEST_DATABASE": url, "SHUQIAO_REQUIREMENTS": ""}
+    name = f"database tests on PostgreSQL {version} of Debian"
+    of_control = ("-m", "database", "tests/control")
+    others = ("-m", "database", "tests", "--ignore=tests/control")
+    return [
+        Part(f"{name}: the office's", of_control, environment),
+        Part(f"{name}: all others", others, environment),
+    ]
 
 
 def main(arguments: list[str]) -> int:
@@ -75,22 +132,14 @@ def main(arguments: list[str]) -> int:
     if "--database" in arguments:
         at = arguments.index("--database")
         url = arguments[at + 1]
-        return in_two_halves(arguments[:at] + arguments[at + 2 :], SHUQIAO_TEST_DATABASE=url)
+        return run_all(whole(arguments[:at] + arguments[at + 2 :], SHUQIAO_TEST_DATABASE=url))
     programs = debian_programs()
-    if arguments:
-        return in_two_halves(arguments)
-    if programs is None:
-        print("Debian's PostgreSQL is not installed: sudo apt-get install postgresql, to test on it too")
-        return in_two_halves(arguments)
-    # Both mostly wait, for databases and processes; side by side they take little longer than one.
-    with ThreadPoolExecutor(1) as beside, tempfile.TemporaryFile("w+") as output:
-        second = beside.submit(on_debian, programs, output)
-        first_code = in_two_halves(arguments)
-        second_code = second.result()
-        print(f"\n== the database tests on PostgreSQL {programs.parent.name} of Debian", flush=True)
-        output.seek(0)
-        print(output.read(), flush=True)
-    return first_code or second_code
+    if arguments or programs is None:
+        if programs is None:
+            print("Debian's PostgreSQL is not installed: sudo apt-get install postgresql, to test on it too")
+        return run_all(whole(arguments))
+    with debian_server(programs) as url:
+        return run_all([*whole([]), *on_debian(url, programs.parent.name)])
 
 
 if __name__ == "__main__":

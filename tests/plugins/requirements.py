@@ -3,6 +3,7 @@
 Active only when SHUQIAO_REQUIREMENTS names the file to write, as tools/requirements.py does.
 """
 
+import fcntl
 import json
 import os
 from collections import defaultdict
@@ -40,9 +41,14 @@ class RequirementReport:
 
     def pytest_sessionfinish(self) -> None:
         """Write `{id: [{"test": node id, "outcome": …}]}`, whole or not at all."""
+        # The tests run in more than one process, also at once; each adds what it saw.
+        with self.target.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            self._add()
+
+    def _add(self) -> None:
         results: dict[str, list[dict[str, Any]]] = defaultdict(list)
         if self.target.exists():
-            # The tests run in more than one process; each adds what it saw.
             results |= json.loads(self.target.read_text(encoding="utf-8"))
         for test, outcome in sorted(self.outcomes.items()):
             for identity in self.ids[test]:
