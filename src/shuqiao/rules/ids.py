@@ -25,6 +25,9 @@ SessionNo = NewType("SessionNo", str)
 OutsideNo = NewType("OutsideNo", str)
 PublicationNo = NewType("PublicationNo", str)
 ProjectNo = NewType("ProjectNo", str)
+ClaimNo = NewType("ClaimNo", str)
+PlanNo = NewType("PlanNo", str)
+CheckNo = NewType("CheckNo", str)
 CompilationNo = NewType("CompilationNo", str)
 ItemField = NewType("ItemField", str)
 
@@ -143,6 +146,21 @@ def publication_no(year: int, number: int) -> PublicationNo:
 def project_no(year: int, number: int) -> ProjectNo:
     """The number of a special project (专项): counted within its year, at least four digits."""
     return ProjectNo(_numbered("Z", year, number))
+
+
+def claim_no(year: int, number: int) -> ClaimNo:
+    """The number of a second claim to a datum: counted within its year, at least four digits."""
+    return ClaimNo(_numbered("Q", year, number))
+
+
+def plan_no(year: int, number: int) -> PlanNo:
+    """The number of a planned collection: counted within its year, at least four digits."""
+    return PlanNo(_numbered("K", year, number))
+
+
+def check_no(year: int, number: int) -> CheckNo:
+    """The number of a check of a form: counted within its year, at least four digits."""
+    return CheckNo(_numbered("F", year, number))
 
 
 def compilation_no(year: int, number: int) -> CompilationNo:

@@ -170,7 +170,7 @@ def _of_name(one: Datum, other: Datum, synonyms: Synonyms) -> Because:
         # The same words whichever of the two is asked about first.
         first, second = sorted((one.name, other.name))
         zh, en = f"“{first}”与“{second}”是同义名称", f"{first} and {second} are synonyms"
-        return Because("synonym", 45, zh, en)
+        return Because("synonym", 50, zh, en)
     shared = likeness(left, right)
     if shared >= 0.5:
         return Because("name_like", 30 if shared >= 0.75 else 20, "名称相近", "Similar names")
