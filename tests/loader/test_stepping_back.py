@@ -79,7 +79,7 @@ async def test_a_node_that_is_refused_tries_less_and_less_and_goes_on_when_it_ma
     assert 0 <= said["next_try_s"] <= 16
     line.ask("UPDATE exchange.node SET active = true WHERE department = %s", HEALTH)
     wait_for(lambda: line.count() == rows and receipted(line), 30, what="the load")
-    assert status(line)["refused"] is None
+    wait_for(lambda: status(line)["refused"] is None, 10, what="the status without a refusal")
     assert [entry["accepted"] for entry in line.ledger()] == [rows]
 
 
