@@ -149,6 +149,21 @@ class VocabularyAnswer(msgspec.Struct, frozen=True):
     required: tuple[Required, ...]
 
 
+class StandardWord(msgspec.Struct, frozen=True):
+    """One standard of the city in use: a data element, a code list or a format."""
+
+    key: str
+    version: int
+    content: dict[str, Any]
+
+
+class StandardList(msgspec.Struct, frozen=True):
+    """A page of standards, in order of their keys; `next` is the `after` of the next page."""
+
+    standards: tuple[StandardWord, ...]
+    next: str
+
+
 class EntryProblem(msgspec.Struct, frozen=True, omit_defaults=True):
     """Problem details (RFC 9457) with a stable code; a refused entry lists its faults."""
 

@@ -1,9 +1,6 @@
-"""What the interface keeps of its own: signatures used up, and departments' keys of their entries."""
+"""What the interface keeps of its own: the signatures that have been used up."""
 
 from django.db import models
-from django.db.models import Q
-
-from shuqiao.control.organisations.models import Department
 
 
 class UsedSignature(models.Model):
@@ -23,27 +20,3 @@ class UsedSignature(models.Model):
     def __str__(self) -> str:
         """Return the id."""
         return str(self.id)
-
-
-class EntryKey(models.Model):
-    """A department's own stable key of an entry, and the resource that stands for it for ever."""
-
-    department = models.ForeignKey(Department, models.PROTECT, related_name="entry_keys")
-    key = models.CharField(max_length=80)
-    resource = models.CharField(max_length=20)
-    created_at = models.DateTimeField()
-
-    class Meta:
-        """One resource for a key of a department; one key for a resource."""
-
-        constraints = [
-            models.UniqueConstraint(fields=["department", "key"], name="entry_key_once_in_a_department"),
-            models.UniqueConstraint(fields=["resource"], name="one_entry_key_for_a_resource"),
-            models.CheckConstraint(
-                condition=Q(key__regex=r"^[A-Za-z0-9][A-Za-z0-9._~-]{0,79}$"), name="entry_key_is_plain"
-            ),
-        ]
-
-    def __str__(self) -> str:
-        """Return department and key."""
-        return f"{self.department_id}/{self.key}"

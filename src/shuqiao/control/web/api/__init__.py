@@ -1,0 +1,1 @@
+"""Interfaces for departments' systems, beside the pages for people."""

@@ -1,0 +1,16 @@
+"""Addresses of the interfaces; they are stable within their version."""
+
+from django.urls import path, re_path
+from django.views.decorators.csrf import csrf_exempt
+
+from shuqiao.control.web.api import catalogue
+
+urlpatterns = [
+    path("catalogue/openapi.json", catalogue.openapi, name="api_openapi"),
+    path("catalogue/entries", catalogue.entries, name="api_entries"),
+    path("catalogue/entries/<str:key>", catalogue.entry, name="api_entry"),
+    path("catalogue/entries/<str:key>/draft", catalogue.draft, name="api_draft"),
+    path("catalogue/vocabulary", catalogue.vocabulary, name="api_vocabulary"),
+    path("catalogue/standards/<str:kind>", catalogue.standards, name="api_standards"),
+    re_path("^(?P<rest>.*)$", csrf_exempt(catalogue.unknown)),
+]
