@@ -41,6 +41,8 @@ class Config:
     grant_key_file: Path
     regulation: str
     regulation_fallback: str | None
+    # Regulations of the districts that compile by their own, by region.
+    districts: Mapping[str, str]
     sample: bool
     behind_tls: bool
     trusted_proxies: tuple[Network, ...]
@@ -63,6 +65,7 @@ def unconfigured() -> Config:
         grant_key_file=Path("/nonexistent"),
         regulation="",
         regulation_fallback=None,
+        districts={},
         sample=False,
         behind_tls=False,
         trusted_proxies=(),
@@ -84,6 +87,7 @@ def read_config(environ: Mapping[str, str]) -> Config:
         grant_key_file=_path(environ, "SHUQIAO_GRANT_KEY_FILE", faults),
         regulation=_regulation(environ, faults),
         regulation_fallback=environ.get("SHUQIAO_REGULATION_FALLBACK") or None,
+        districts=_districts(environ, faults),
         sample=_flag(environ, "SHUQIAO_SAMPLE", faults),
         behind_tls=_flag(environ, "SHUQIAO_BEHIND_TLS", faults),
         trusted_proxies=_proxies(environ, faults),
@@ -171,6 +175,20 @@ def _regulation(environ: Mapping[str, str], faults: list[str]) -> str:
         # Whose rules hold is never a guess.
         faults.append("SHUQIAO_REGULATION must name the regulation in force, a file of regulations/")
     return name
+
+
+def _districts(environ: Mapping[str, str], faults: list[str]) -> Mapping[str, str]:
+    given = [part.strip() for part in environ.get("SHUQIAO_DISTRICTS", "").split(",") if part.strip()]
+    pairs = [part.partition("=") for part in given]
+    found = {region.strip(): name.strip() for region, _, name in pairs}
+    if len(found) < len(given) or not all(
+        name and len(region) == 6 and region.isascii() and region.isdigit() for region, name in found.items()
+    ):
+        faults.append(
+            "SHUQIAO_DISTRICTS must pair regions with regulations, such as 440105=haizhu-draft, with commas"
+        )
+        return {}
+    return found
 
 
 def _flag(environ: Mapping[str, str], name: str, faults: list[str]) -> bool:

@@ -14,7 +14,9 @@ if not settings.CONFIG.configured:
 
 application = get_wsgi_application()
 
-from shuqiao.control.regulations.current import load_whole  # noqa: E402 - models need the applications above
+from shuqiao.control.regulations.current import load_whole, named  # noqa: E402 - models need the applications above
 
 # A rules file that can't be used stops the process at its start, with file, line and reason.
 load_whole(settings.CONFIG.regulation)
+for district in settings.CONFIG.districts.values():
+    named(district)

@@ -243,7 +243,8 @@ class CorrectionTooWide(OfficeError):
     )
     message_en = (
         "A correction of wording can't touch: {fields}. Adding or removing content and changing the "
-        "responsible department take the full procedure; nothing was changed. Begin a change of the entry instead."
+        "responsible department take the full procedure; nothing was changed. "
+        "Begin a change of the entry instead."
     )
     matter = "catalogue_entry"
 
@@ -253,7 +254,10 @@ class MarksMissing(OfficeError):
 
     code = "marks_missing"
     status = 409
-    message_zh = "{case} 尚有 {unmarked} 个信息项未逐项审核、{returned} 处被标为退回，不能通过。请逐项审核，或退回修改。"
+    message_zh = (
+        "{case} 尚有 {unmarked} 个信息项未逐项审核、{returned} 处被标为退回，不能通过。"
+        "请逐项审核，或退回修改。"
+    )
     message_en = (
         "{case}: {unmarked} items have no mark and {returned} places are marked for return, "
         "so it can't pass. Look at each item, or return it."

@@ -55,11 +55,18 @@ class Entry:
     facts: Mapping[str, object] = field(default_factory=dict)
 
 
-def append_entries(entries: Sequence[Entry]) -> None:
-    """Append many entries in the current transaction, in one round trip; otherwise like `append_entry`."""
+def append_entries(entries: Sequence[Entry]) -> list[uuid.UUID]:
+    """Append many entries in the current transaction, in one round trip; otherwise like `append_entry`.
+
+    The ids stand in the order of the entries.
+    """
+    ids = [uuid.uuid4() for _ in entries]
     if entries:
         with connection.cursor() as cursor:
-            cursor.executemany(_APPEND, [_arguments(uuid.uuid4(), entry) for entry in entries])
+            cursor.executemany(
+                _APPEND, [_arguments(key, entry) for key, entry in zip(ids, entries, strict=True)]
+            )
+    return ids
 
 
 _APPEND = "SELECT audit.append(%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s)"

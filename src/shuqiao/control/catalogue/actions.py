@@ -2,7 +2,6 @@
 
 from datetime import date
 
-import msgspec
 from django.db import connection, transaction
 
 from shuqiao.control import clock
@@ -20,6 +19,7 @@ from shuqiao.control.catalogue.models import (
     SharingVersion,
     SubjectSequence,
 )
+from shuqiao.control.catalogue.services import write_exchange
 from shuqiao.control.catalogue.sharing import initial_sharing
 from shuqiao.control.catalogue.words import search_text
 from shuqiao.control.organisations.models import Department
@@ -33,7 +33,6 @@ from shuqiao.rules.errors import FieldRequired
 from shuqiao.rules.ids import resource_id
 from shuqiao.rules.procedures import latest_until
 from shuqiao.rules.regulation import Regulation
-from shuqiao.wire.schemas import ItemSpec, ResourceSpec
 
 PLATFORM = "市政府信息共享平台"
 SCOPE = "本市各级行政机关，按法定职权申请使用"
@@ -68,7 +67,7 @@ def _publish(regulation: Regulation, given: rules.DataList, actor: str, standard
     sharing = initial_sharing(resource, regulation)
     if sharing is not None:
         sharing.save(force_insert=True)
-    _write_exchange(resource, items)
+    write_exchange(resource, items)
     create_list(rid)
     _index(resource, items, departments)
     append_entry(
@@ -261,43 +260,6 @@ def _item(
         only_with={"field": given.only_with[0], "values": given.only_with[1]} if given.only_with else None,
         article=given.article if given.companion else "",
     )
-
-
-def _write_exchange(resource: Resource, items: list[Item]) -> None:
-    spec = ResourceSpec(
-        record_key=resource.record_key,
-        modes=tuple(resource.modes),
-        items=tuple(msgspec.convert(_spec_of(item), ItemSpec) for item in items),
-    )
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO exchange.resource (id, code, name_zh, name_en, department, spec)"
-            " VALUES (%s, %s, %s, %s, %s, %s)",
-            [
-                resource.id,
-                resource.code,
-                resource.name_zh,
-                resource.name_en,
-                resource.department_id,
-                msgspec.json.encode(spec).decode(),
-            ],
-        )
-
-
-def _spec_of(item: Item) -> dict[str, object]:
-    return {
-        "field": item.field,
-        "zh": item.zh,
-        "en": item.en,
-        "type": item.type,
-        "identity": item.identity,
-        "kind": item.kind,
-        "sensitivity": item.sensitivity,
-        "required": item.required,
-        "codes": tuple(item.codes) if item.codes else None,
-        "length": item.length,
-        "only_with": item.only_with,
-    }
 
 
 def _index(resource: Resource, items: list[Item], departments: list[Department]) -> None:

@@ -5,7 +5,7 @@ the calendar waits for steps under way, and a step counts by the calendar as it 
 clock is missed by a recount.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 
 from django.db import connection
@@ -44,6 +44,38 @@ def follow(case: CaseRef, accepted: Accepted, rules: Regulation, on: date) -> No
     for key in dict.fromkeys((accepted.restarts, *accepted.starts)):
         if key:
             _start(rows, case, rules.deadline(key), rules, on=on, kept=kept)
+
+
+def follow_all(cases: Sequence[CaseRef], accepted: Accepted, rules: Regulation, on: date) -> None:
+    """Apply one accepted step to the clocks of many cases of a kind that take it together, as `follow` does.
+
+    The number of statements doesn't grow with the cases, unless the step pauses, resumes or extends a term.
+    """
+    is_plain = not (accepted.pauses or accepted.resumes or accepted.restarts or accepted.extends)
+    if len(cases) < 2 or not is_plain:
+        for case in cases:
+            follow(case, accepted, rules, on)
+        return
+    kept = _counting_calendar()
+    numbers = [case.number for case in cases]
+    rows = Clock.objects.filter(kind=cases[0].kind, number__in=numbers)
+    open_ones = rows.filter(ended_on=None)
+    list(open_ones.select_for_update().order_by("pk").values_list("pk"))
+    open_ones.filter(state=ClockState.RUNNING, due_on__lt=on).update(state=ClockState.OVER)
+    open_ones.filter(deadline__in=accepted.meets).update(state=ClockState.MET, ended_on=on)
+    voided = open_ones if accepted.ends else open_ones.filter(deadline__in=accepted.starts)
+    if accepted.ends:
+        voided.filter(state=ClockState.OVER).update(ended_on=on)
+    voided.update(state=ClockState.VOID, ended_on=on)
+    for key in accepted.starts:
+        earlier = rows.filter(deadline=key).values_list("number").annotate(last=Max("round"))
+        rounds = dict(earlier.values_list("number", "last"))
+        made = [
+            _new_clock(case, rules.deadline(key), rules, rounds.get(case.number, 0) + 1) for case in cases
+        ]
+        for row in made:
+            store_term(row, deadlines.begin(rules.deadline(key), on), kept, on)
+        Clock.objects.bulk_create(made, batch_size=1000)
 
 
 def start_clock(case: CaseRef, deadline: str, rules: Regulation, on: date) -> None:
@@ -130,15 +162,19 @@ def _start(
 ) -> None:
     _end(rows, deadline.key, ClockState.VOID, on)
     earlier = Clock.objects.filter(kind=case.kind, number=case.number, deadline=deadline.key)
-    row = Clock(
+    row = _new_clock(case, deadline, rules, (earlier.aggregate(last=Max("round"))["last"] or 0) + 1)
+    store_term(row, deadlines.begin(deadline, on), kept, on)
+    row.save()
+    rows[deadline.key] = row
+
+
+def _new_clock(case: CaseRef, deadline: Deadline, rules: Regulation, number: int) -> Clock:
+    return Clock(
         kind=case.kind,
         number=case.number,
         deadline=deadline.key,
-        round=(earlier.aggregate(last=Max("round"))["last"] or 0) + 1,
+        round=number,
         regulation=rules.id,
         holder_id=case.holder,
         other_id=case.other or None,
     )
-    store_term(row, deadlines.begin(deadline, on), kept, on)
-    row.save()
-    rows[deadline.key] = row

@@ -81,7 +81,10 @@ class Compilation(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(phase__in=["draft", "closed"])
-                | Q(submitted_by__isnull=False, submitted_at__isnull=False, declared_by__isnull=False),
+                | (
+                    Q(submitted_by__isnull=False, submitted_at__isnull=False)
+                    & (Q(declared_by__isnull=False) | Q(kind="withdrawal"))
+                ),
                 name="submitted_compilation_is_declared",
             ),
             models.CheckConstraint(

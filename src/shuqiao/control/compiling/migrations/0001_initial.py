@@ -219,9 +219,9 @@ class Migration(migrations.Migration):
                 condition=models.Q(
                     ("phase__in", ["draft", "closed"]),
                     models.Q(
-                        ("declared_by__isnull", False),
                         ("submitted_at__isnull", False),
                         ("submitted_by__isnull", False),
+                        models.Q(("declared_by__isnull", False), ("kind", "withdrawal"), _connector="OR"),
                     ),
                     _connector="OR",
                 ),

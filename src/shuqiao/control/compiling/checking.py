@@ -1,0 +1,165 @@
+"""The one validation of all ways of compiling (CAT-18): the rules, and what only the database knows."""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from shuqiao.control import clock
+from shuqiao.control.accounts.access import Viewer
+from shuqiao.control.catalogue.models import Item, Resource, Service, ServiceKind
+from shuqiao.control.catalogue.vocabulary import vocabulary
+from shuqiao.control.compiling.districts import link_faults, rules_for
+from shuqiao.control.organisations.models import Department, Duty
+from shuqiao.rules.entries import Entry, EntryFault, Known, circle_through, faults_of
+from shuqiao.rules.procedures import latest_until
+from shuqiao.rules.regulation import SETTING, Regulation
+
+
+@dataclass(frozen=True)
+class Subject:
+    """An entry to check; `resource` is the id it has or will have, empty where none is given yet."""
+
+    entry: Entry
+    resource: str = ""
+
+
+def check(viewer: Viewer, entry: Entry, *, resource: str | None = None) -> tuple[EntryFault, ...]:
+    """Say everything wrong with an entry that is to be submitted; empty where nothing is."""
+    return check_all([Subject(entry, resource or "")], viewer.department.code)[0]
+
+
+def check_all(subjects: Iterable[Subject], department: str) -> list[tuple[EntryFault, ...]]:
+    """Check many entries and read what is known only once; the faults in the order given.
+
+    `department` is whose rules hold for an entry that names no department yet.
+    """
+    asked = list(subjects)
+    reading = _Reading(asked)
+    return [_faults(one, one.entry.department or department, reading) for one in asked]
+
+
+def known_now() -> Known:
+    """What is known of the city at this moment, for `rules.entries.faults_of`."""
+    return _known(frozenset(), rules_for(""))
+
+
+class _Reading:
+    """What several entries need from the database, read in few queries."""
+
+    def __init__(self, subjects: list[Subject]) -> None:
+        named = {one for subject in subjects for one in (*subject.entry.related, subject.entry.city_entry)}
+        found = Resource.objects.filter(id__in=named, state="published").values_list("id", flat=True)
+        self.there = frozenset(found)
+        self._known: dict[str, Known] = {}
+        self.names = _names_taken(subjects)
+        self.columns = _columns([one.resource for one in subjects if one.resource])
+
+    def known(self, rules: Regulation) -> Known:
+        """What is known, by the regulation: the longest sharing period differs."""
+        if rules.id not in self._known:
+            self._known[rules.id] = _known(self.there, rules)
+        return self._known[rules.id]
+
+
+def _known(there: Collection[str], rules: Regulation) -> Known:
+    duties: dict[str, set[int]] = {}
+    for department, number in Duty.objects.values_list("department_id", "number"):
+        duties.setdefault(department, set()).add(number)
+    linked = Resource.objects.filter(city_entry__isnull=False).values_list("id", "city_entry_id")
+    today = clock.today()
+    return Known(
+        departments=frozenset(Department.objects.filter(active=True).values_list("code", flat=True)),
+        words=vocabulary().keys(),
+        duties=duties,
+        resources=lambda ids: frozenset(ids) & frozenset(there),
+        city_entries=dict(linked.iterator()),
+        latest_until=latest_until(today, rules.entry_months),
+        today=today,
+    )
+
+
+def _names_taken(subjects: list[Subject]) -> Mapping[tuple[str, str], str]:
+    """Which published entry has a name within its department, for the names asked about."""
+    wanted = {one.entry.name_zh for one in subjects} - {""}
+    departments = {one.entry.department for one in subjects}
+    rows = Resource.objects.filter(department_id__in=departments, name_zh__in=wanted, state="published")
+    return {
+        (department, name): key
+        for department, name, key in rows.values_list("department_id", "name_zh", "id")
+    }
+
+
+def _columns(resources: Collection[str]) -> Mapping[str, Mapping[str, Item]]:
+    """The items of those entries whose data are offered as a table of the platform, removed ones too."""
+    offered = Service.objects.filter(resource_id__in=resources, kind=ServiceKind.TABLE, ended_at=None)
+    tables = list(offered.values_list("resource_id", flat=True))
+    found: dict[str, dict[str, Item]] = {key: {} for key in tables}
+    for item in Item.every.filter(resource_id__in=tables):
+        found[item.resource_id][item.field] = item
+    return found
+
+
+def _faults(subject: Subject, department: str, reading: _Reading) -> tuple[EntryFault, ...]:
+    rules = rules_for(department)
+    known = reading.known(rules)
+    found = [
+        *faults_of(subject.entry, known, rules),
+        *_place_faults(subject, department, known),
+        *_name_faults(subject, reading.names),
+        *_table_faults(subject, reading.columns, rules),
+    ]
+    return tuple({fault.path: fault for fault in reversed(found)}.values())[::-1]
+
+
+def _place_faults(subject: Subject, department: str, known: Known) -> tuple[EntryFault, ...]:
+    entry = subject.entry
+    found = list(link_faults(entry, department))
+    if subject.resource and circle_through(subject.resource, entry.city_entry, known):
+        zh, en = "关联形成循环", "The link leads back to this entry"
+        found.append(EntryFault("city_entry", "entry_circle", zh, en))
+    if subject.resource and subject.resource in entry.related:
+        zh, en = "条目不能关联自身", "An entry is not related to itself"
+        found.append(EntryFault("related", "entry_circle", zh, en))
+    return tuple(found)
+
+
+def _name_faults(subject: Subject, names: Mapping[tuple[str, str], str]) -> tuple[EntryFault, ...]:
+    """Two entries of one department have two names."""
+    other = names.get((subject.entry.department, subject.entry.name_zh))
+    if other is None or other == subject.resource:
+        return ()
+    zh = f"本部门已有同名条目（{other}），请改用不同的名称，或变更该条目"
+    en = f"The department has an entry of this name ({other}): choose another name, or change that entry"
+    return (EntryFault("name_zh", "entry_name_taken", zh, en),)
+
+
+def _table_faults(
+    subject: Subject, columns: Mapping[str, Mapping[str, Item]], rules: Regulation
+) -> tuple[EntryFault, ...]:
+    """What data that are offered already do not allow: another key, or another kind of an item's value."""
+    kept = columns.get(subject.resource)
+    if kept is None:
+        return ()
+    article = rules.cite(rules.citations.get("catalogue_entry", SETTING))
+    found = []
+    key = next((item.field for item in kept.values() if item.is_key and item.removed_in is None), "")
+    if key and subject.entry.record_key != key:
+        zh = f"已有数据按“{key}”入库，记录主键不能更换"
+        en = f"Data are kept by {key}: the record key can't be another"
+        found.append(EntryFault("record_key", "structure_kept", zh, en, article))
+    stored = vocabulary().storage_types
+    for at, item in enumerate(subject.entry.items):
+        old = kept.get(item.field)
+        if old is None:
+            continue
+        same = _column_type(old.type) == _column_type(stored.get(item.data_type, "string"))
+        if not same or old.identity != item.identity:
+            zh = "该字段已有入库数据，类型和是否身份项不能更改；请另设字段"
+            en = "Data of this field are kept: its type, and whether it identifies, stay; take a new field"
+            place = "data_type" if not same else "identity"
+            found.append(EntryFault(f"items[{at}].{place}", "structure_kept", zh, en, article))
+    return tuple(found)
+
+
+def _column_type(kept_as: str) -> str:
+    """Texts, codes and strings are kept in columns of one type."""
+    return {"date": "date", "datetime": "datetime", "image": "image"}.get(kept_as, "text")
