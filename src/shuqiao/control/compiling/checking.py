@@ -1,13 +1,14 @@
 """The one validation of all ways of compiling (CAT-18): the rules, and what only the database knows."""
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from shuqiao.control import clock
 from shuqiao.control.accounts.access import Viewer
 from shuqiao.control.catalogue.models import Item, Resource, Service, ServiceKind
 from shuqiao.control.catalogue.vocabulary import vocabulary
 from shuqiao.control.compiling.districts import link_faults, rules_for
+from shuqiao.control.onesource import claims
 from shuqiao.control.organisations.models import Department, Duty
 from shuqiao.rules.entries import Entry, EntryFault, Known, circle_through, faults_of
 from shuqiao.rules.procedures import latest_until
@@ -34,7 +35,13 @@ def check_all(subjects: Iterable[Subject], department: str) -> list[tuple[EntryF
     """
     asked = list(subjects)
     reading = _Reading(asked)
-    return [_faults(one, one.entry.department or department, reading) for one in asked]
+    whose = [one.entry.department or department for one in asked]
+    held = claims.faults(
+        [(one.resource, replace(one.entry, department=by)) for one, by in zip(asked, whose, strict=True)]
+    )
+    return [
+        (*_faults(one, by, reading), *claimed) for one, by, claimed in zip(asked, whose, held, strict=True)
+    ]
 
 
 def known_now() -> Known:

@@ -39,6 +39,7 @@ from shuqiao.control.compiling.rows import (
     sharing_rows,
     whole_entry,
 )
+from shuqiao.control.onesource.register import take_in
 from shuqiao.control.organisations.models import Department
 from shuqiao.control.regulations.current import named
 from shuqiao.rules.entries import entry_code
@@ -96,6 +97,7 @@ def publish(cases: Sequence[Compilation], by: Viewer) -> None:
         changes += _bring_in(_publishings(brought_in, held, now), by)
     if taken_out:
         changes += _take_out(taken_out, held, now, by)
+    take_in(case.resource for case in cases)
     _tell_all(cases, changes)
 
 

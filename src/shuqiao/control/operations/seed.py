@@ -20,6 +20,7 @@ from shuqiao.control.disputes.inputs import DisputeInput, StepInput
 from shuqiao.control.disputes.models import Dispute
 from shuqiao.control.disputes.steps import free_kinds
 from shuqiao.control.grants.keys import portal_key_file
+from shuqiao.control.onesource.register import take_in_missing
 from shuqiao.control.operations import sample, sample_cases
 from shuqiao.control.organisations.actions import (
     ApplicationInput,
@@ -66,6 +67,7 @@ def seed_city(regulation: Regulation, seeding: Seeding) -> None:
     store_citations()
     seed_departments(regulation)
     load_base_lists(regulation, ACTOR)
+    take_in_missing()
     _seed_accounts(regulation, seeding)
     _seed_applications(regulation, seeding)
     seed_cases(regulation)
