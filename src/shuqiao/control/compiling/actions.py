@@ -29,14 +29,14 @@ from shuqiao.control.compiling.steps import (
 )
 from shuqiao.control.regulations.current import named
 from shuqiao.control.texts import Text
-from shuqiao.rules.entries import EntryFault, plain_fault
+from shuqiao.rules.entries import Entry, EntryFault, plain_fault
 from shuqiao.rules.errors import RowsTooMany, ShuqiaoError, TransitionRefused
 from shuqiao.rules.regulation import Phase
 
 MAX_AT_ONCE = 10_000
 MAX_REMARK_CHARS = 300
-MARK_FIELDS = frozenset({"name_zh", "summary_zh", "subject", "sharing", "grounds", "updating", "entry"})
-"""Places beside the items that a reviewer may mark; none of them has to be."""
+MARK_FIELDS = frozenset(Entry.__dataclass_fields__) - {"items", "not_secret"}
+"""Places beside the items that a reviewer may mark, one for each field; none of them has to be."""
 
 Refused = ShuqiaoError | FormRefused
 

@@ -14,7 +14,10 @@ from django.urls import reverse
 from shuqiao.control.accounts.access import Viewer, viewer_of
 from shuqiao.control.accounts.capabilities import Capability
 from shuqiao.control.accounts.models import Account
+from shuqiao.control.compiling.pages import may_see as sees_compiling
+from shuqiao.control.compiling.pages import waiting_count as compilations_waiting
 from shuqiao.control.disputes.queries import sees_disputes, sees_reviews, waiting_count
+from shuqiao.control.enrolments.page import sees_systems
 from shuqiao.control.operations.audit import may_read_audit
 from shuqiao.control.regulations.current import regulation
 from shuqiao.control.regulations.queries import citations, regulation_name
@@ -166,7 +169,18 @@ def _work(viewer: Viewer, path: str, counts: Badges) -> tuple[Link, ...]:
 def _catalogue(viewer: Viewer, path: str) -> tuple[Link, ...]:
     if not viewer.can(Capability.CATALOGUE_SEARCH):
         return ()
-    return (_link(path, Text("检索目录", "Search the catalogue"), "catalogue", "search"),)
+    return (
+        _link(path, Text("检索目录", "Search the catalogue"), "catalogue", "search"),
+        *_compiling(viewer, path),
+        _link(path, Text("数据库", "Libraries"), "libraries", "database"),
+    )
+
+
+def _compiling(viewer: Viewer, path: str) -> tuple[Link, ...]:
+    if not sees_compiling(viewer):
+        return ()
+    count = compilations_waiting(viewer)
+    return (_link(path, Text("目录编制", "Compiling"), "compilations", "edit", count),)
 
 
 def _use(viewer: Viewer, path: str, counts: Badges) -> tuple[Link, ...]:
@@ -194,6 +208,7 @@ def _rules(viewer: Viewer, path: str) -> tuple[Link, ...]:
     links = (
         _link(path, Text("规则", "Regulations"), "regulations", "books"),
         _link(path, Text("工作日历", "Working calendar"), "calendar", "calendar"),
+        _link(path, Text("标准", "Standards"), "standards", "ruler-2"),
     )
     if not viewer.can(Capability.REPLIES_VIEW):
         return links
@@ -201,6 +216,9 @@ def _rules(viewer: Viewer, path: str) -> tuple[Link, ...]:
 
 
 def _evidence(viewer: Viewer, path: str) -> tuple[Link, ...]:
-    if not may_read_audit(viewer):
-        return ()
-    return (_link(path, Text("审计与存证", "Audit and proof"), "audit", "shield-check"),)
+    links = []
+    if may_read_audit(viewer):
+        links.append(_link(path, Text("审计与存证", "Audit and proof"), "audit", "shield-check"))
+    if sees_systems(viewer):
+        links.append(_link(path, Text("系统与密钥", "Systems and keys"), "systems", "key"))
+    return tuple(links)
