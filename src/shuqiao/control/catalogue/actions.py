@@ -26,7 +26,7 @@ from shuqiao.control.organisations.models import Department
 from shuqiao.control.regulations.current import data_lists
 from shuqiao.control.regulations.queries import article_ref
 from shuqiao.control.standards.loading import load_standards
-from shuqiao.control.standards.queries import ElementIndex, element_index
+from shuqiao.control.standards.queries import Binder, binder
 from shuqiao.rules import catalogue as rules
 from shuqiao.rules.entries import Entry, EntryItem
 from shuqiao.rules.errors import FieldRequired
@@ -46,12 +46,12 @@ def load_base_lists(regulation: Regulation, actor: str) -> int:
     Source: guangzhou-2016 art. 3(3), 28(2), 30(1).
     """
     load_standards(actor)
-    standards = element_index()
+    standards = binder()
     return sum(_publish(regulation, given, actor, standards) for given in data_lists(regulation.id))
 
 
 @transaction.atomic
-def _publish(regulation: Regulation, given: rules.DataList, actor: str, standards: ElementIndex) -> int:
+def _publish(regulation: Regulation, given: rules.DataList, actor: str, standards: Binder) -> int:
     rid = resource_id(regulation.region, given.key)
     with connection.cursor() as cursor:
         # Two seedings at once: the second waits and then finds the entry.
@@ -95,7 +95,7 @@ def _create_resource(
     given: rules.DataList,
     rid: str,
     departments: list[Department],
-    standards: ElementIndex,
+    standards: Binder,
 ) -> Resource:
     now = clock.now()
     source = article_ref(given.article, regulation.id).cite
@@ -159,7 +159,7 @@ def entry_of_list(
     departments: list[Department],
     regulation: Regulation,
     until: date,
-    standards: ElementIndex,
+    standards: Binder,
 ) -> Entry:
     """What one of the law's lists says as an entry of the catalogue."""
     share_type = regulation.share_types.default or ""
@@ -201,14 +201,12 @@ def entry_of_list(
 _LETTERS = {"string": "C", "code": "C", "text": "M", "date": "D", "datetime": "T", "image": "G"}
 
 
-def _bound(item: rules.Item, standards: ElementIndex) -> tuple[str, str]:
+def _bound(item: rules.Item, standards: Binder) -> tuple[str, str]:
     """The data element and the code list that an item of the law follows, by their keys."""
-    element = standards.of_field(item.field, item.type) or ""
-    code_list = standards.elements[element].code_list if element else ""
-    return element, code_list if item.codes else ""
+    return standards.bind((item.zh, item.field), item.type, [code.value for code in item.codes or ()])
 
 
-def _entry_item(item: rules.Item, record_key: str, standards: ElementIndex) -> EntryItem:
+def _entry_item(item: rules.Item, record_key: str, standards: Binder) -> EntryItem:
     element, code_list = _bound(item, standards)
     return EntryItem(
         field=item.field,
@@ -232,7 +230,7 @@ def _item(
     given: rules.Item,
     of: rules.DataList,
     verify_only_from: int,
-    standards: ElementIndex,
+    standards: Binder,
 ) -> Item:
     element, code_list = _bound(given, standards)
     confined = given.sensitivity >= verify_only_from or given.type == "image"

@@ -4,6 +4,7 @@ from shuqiao.control.regulations.current import regulation
 from shuqiao.control.texts import Text
 
 EVENTS = {
+    "standard_published": Text("发布标准", "Standard published"),
     "entry_prolonged": Text("延长目录条目", "Entry prolonged"),
     "entry_ended": Text("目录条目期满", "Entry ended"),
     "case_passed": Text("转用新规则", "Passed to the new rules"),
@@ -56,6 +57,7 @@ OUTCOMES = {
     "answered": Text("已应答", "Answered"),
     "accepted": Text("成功", "Accepted"),
     "refused": Text("不予共享", "Refused"),
+    "loaded": Text("已装载", "Loaded"),
     "submitted": Text("已提交", "Submitted"),
     "approved": Text("全部同意", "Approved"),
     "partly_approved": Text("部分同意", "Partly approved"),
@@ -97,6 +99,7 @@ FACTS = {
     "actor": Text("操作人", "Actor"),
     "application": Text("应用", "Application"),
     "articles": Text("依据条款", "Articles"),
+    "standard": Text("标准", "Standard"),
     "at": Text("时间", "Time"),
     "case": Text("办件编号", "Case"),
     "consumer": Text("使用单位", "User"),

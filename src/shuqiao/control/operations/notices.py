@@ -3,6 +3,22 @@
 from shuqiao.control.texts import Text
 
 NOTICES = {
+    "key_enrolment_asked": (
+        Text("有系统密钥待审核", "A system's key to decide on"),
+        Text("{department} 登记 {application}", "{department} asks for {application}"),
+    ),
+    "key_enrolment_decided": (
+        Text("系统密钥已审核", "Decision on a system's key"),
+        Text("{application} 的登记已有结果", "{application}: the agency has decided"),
+    ),
+    "application_retired": (
+        Text("系统已停用", "System retired"),
+        Text("{application}：{reason}", "{application}: {reason}"),
+    ),
+    "standard_published": (
+        Text("标准已发布", "Standard published"),
+        Text("{name_zh} 第 {version} 版已生效", "{name_en}, version {version}, is in force"),
+    ),
     "share_type_ruled": (
         Text("共享类型已核定", "Share type ruled on"),
         Text("{name}：{document}", "{name}: {document}"),

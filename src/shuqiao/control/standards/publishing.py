@@ -125,7 +125,7 @@ def _record(viewer: Viewer, given: StandardInput, row: Standard, before: Content
 
 def _tell(given: StandardInput, row: Standard) -> None:
     """Tell every department: a standard binds all of them."""
-    params = {"name_zh": row.zh, "name_en": row.en, "version": row.version}
+    params: dict[str, str | int] = {"name_zh": row.zh, "name_en": row.en, "version": row.version}
     codes = Department.objects.filter(active=True).values_list("code", flat=True)
     notify_all(
         ToTell(code, EVENT, given.key, occasion=f"{row.kind}:{row.version}", params=params)
@@ -238,7 +238,7 @@ def _code_faults(given: StandardInput) -> Iterator[Fault]:
     if len(set(values)) != len(values) or any(not code.value or not code.zh for code in codes):
         words = Text("代码不能为空或重复，并须有含义", "No code is empty or twice, and each has a meaning")
         yield Fault("codes", "codes_malformed", words)
-    elif any(plain_fault("", text) for code in codes for text in code):
+    elif any(plain_fault("", text) for code in codes for text in (code.value, code.zh, code.en)):
         words = Text("代码和含义须为纯文本", "Codes and their meanings are plain text")
         yield Fault("codes", "text_not_plain", words)
 

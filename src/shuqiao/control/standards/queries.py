@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -116,11 +116,11 @@ class ElementIndex:
                     return key
         return None
 
-    def of_field(self, field: str, data_type: str = "") -> str | None:
-        """Tell which element a column of the platform's own lists is, by its whole name only."""
+    def named(self, names: Iterable[str], data_type: str = "") -> tuple[str, ...]:
+        """Every element that one of these whole names means and that can be of the type, likeliest first."""
         letter = _LETTERS.get(data_type, data_type)
-        keys = self.names.get(plain(field), ())
-        return next((key for key in keys if self._fits(key, letter)), None)
+        found = (key for name in names for key in self.names.get(plain(name), ()))
+        return tuple(key for key in dict.fromkeys(found) if self._fits(key, letter))
 
     def _fits(self, key: str, letter: str) -> bool:
         content = self.elements[key]
@@ -133,6 +133,32 @@ class ElementIndex:
         if letter in _NUMBER:
             return own in _NUMBER or own == "L" or bool(content.code_list)
         return letter in _DAY and own in _DAY
+
+
+@dataclass(frozen=True)
+class Binder:
+    """Binds the items of the law's lists to standards: by their names, type and codes."""
+
+    index: ElementIndex
+    lists: Mapping[str, Mapping[str, str]]
+
+    def bind(self, names: Iterable[str], data_type: str, codes: Collection[str]) -> tuple[str, str]:
+        """Return the keys of element and code list, empty where there is none.
+
+        An item with codes takes an element whose list holds all of them; codes may be fewer than the list's.
+        """
+        for key in self.index.named(names, data_type):
+            code_list = self.index.elements[key].code_list
+            if not codes:
+                return key, code_list
+            if set(codes) <= self.lists.get(code_list, {}).keys():
+                return key, code_list
+        return "", ""
+
+
+def binder() -> Binder:
+    """Read elements and code lists once, to bind many items."""
+    return Binder(element_index(), code_lists())
 
 
 def _own_names(key: str, content: Content) -> tuple[str, ...]:
