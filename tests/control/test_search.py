@@ -7,7 +7,7 @@ from django.test.utils import CaptureQueriesContext
 from shuqiao.control.accounts.access import NotFound
 from shuqiao.control.catalogue.entry import entry_page
 from shuqiao.control.catalogue.models import Resource
-from shuqiao.control.catalogue.queries import SearchFilters, search, suggest
+from shuqiao.control.catalogue.search_page import Asked, SearchFilters, search, suggest
 from shuqiao.control.requests.actions import submit_request
 from shuqiao.control.requests.answering import answer_request
 
@@ -71,8 +71,10 @@ def test_facets_count_what_each_choice_would_leave(city):
     assert facets["library"] == {"population": 12, "legal_entity": 9}
     for key, values in facets.items():
         for value, count in values.items():
-            assert search(lin, "", SearchFilters(**{key: (value,)})).total == count
-    both = search(lin, "", SearchFilters(library=("population",), department=("440100-civil-affairs",)))
+            assert search(lin, Asked(filters=SearchFilters(**{key: (value,)}))).total == count
+    both = search(
+        lin, Asked(filters=SearchFilters(library=("population",), department=("440100-civil-affairs",)))
+    )
     assert (
         both.total == Resource.objects.filter(library="population", department="440100-civil-affairs").count()
     )

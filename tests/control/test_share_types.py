@@ -21,7 +21,7 @@ from shuqiao.control.catalogue.classifying import (
 )
 from shuqiao.control.catalogue.entry import entry_page
 from shuqiao.control.catalogue.models import Resource, Sharing
-from shuqiao.control.catalogue.queries import search
+from shuqiao.control.catalogue.search_page import search
 from shuqiao.control.catalogue.sharing import current, initial_sharing, way_of_request
 from shuqiao.control.organisations.models import Department
 from shuqiao.control.regulations.current import regulation

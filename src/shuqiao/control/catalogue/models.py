@@ -1,8 +1,6 @@
 """Entries of the resource catalogue and their items, the sharing catalogue derived from it, its history."""
 
 from django.contrib.postgres.fields import ArrayField
-from django.contrib.postgres.indexes import GinIndex
-from django.contrib.postgres.search import SearchVectorField
 from django.db import models
 from django.db.models import Q
 
@@ -55,21 +53,11 @@ class Resource(models.Model):
     published_at = models.DateTimeField(null=True, blank=True)
     # The last legal day of its sharing period.
     shared_until = models.DateField()
-    # Names of the entry and its items, line by line: what exact substrings are checked against.
-    search_text = models.TextField(default="")
-    words = SearchVectorField(null=True)
-    grams = SearchVectorField(null=True)
-    pinyin = SearchVectorField(null=True)
-    pinyin_key = models.CharField(max_length=400, default="")
 
     class Meta:
         """Ids become table and function names, so their form is checked."""
 
         indexes = [
-            GinIndex(fields=["words"], name="resource_words"),
-            GinIndex(fields=["grams"], name="resource_grams"),
-            GinIndex(fields=["pinyin"], name="resource_pinyin"),
-            models.Index(fields=["pinyin_key"], name="resource_by_pinyin"),
             models.Index(fields=["department", "state"], name="resource_by_department"),
             models.Index(fields=["subject"], name="resource_by_subject"),
         ]
@@ -89,6 +77,41 @@ class Resource(models.Model):
     def __str__(self) -> str:
         """Return the id."""
         return self.id
+
+
+class SearchRow(models.Model):
+    """What searches look at of an entry: a table in partitions, of which Django knows only these columns.
+
+    Searches and the writing of rows are SQL (`catalogue.search`, `sql/0002_search.sql`); a trigger keeps all
+    but the words in step with the entry.
+    """
+
+    resource = models.OneToOneField(Resource, models.CASCADE, primary_key=True, related_name="search_row")
+    name = models.CharField(max_length=100)
+    in_force = models.BooleanField()
+    shared = models.BooleanField()
+
+    class Meta:
+        """Named as the SQL names it."""
+
+        db_table = "catalogue_search"
+
+    def __str__(self) -> str:
+        """Return the entry's id."""
+        return self.resource_id
+
+
+class EntryUse(models.Model):
+    """How much an entry was used in the last 30 days, as counted by a job; without calls it has no row."""
+
+    resource = models.OneToOneField(Resource, models.CASCADE, primary_key=True, related_name="use")
+    calls = models.PositiveIntegerField()
+    departments = models.PositiveIntegerField()
+    counted_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        """Return the entry and its calls."""
+        return f"{self.resource_id}:{self.calls}"
 
 
 class CurrentItems(models.Manager["Item"]):
@@ -196,6 +219,13 @@ class SharingChange(models.TextChoices):
     ADDED = "added", "新增"
     CHANGED = "changed", "变更"
     REMOVED = "removed", "移出"
+
+
+def sharing_change(was_shared: bool, is_shared: bool) -> SharingChange | None:
+    """What the sharing catalogue does when an entry gets a new version; None where it never held it."""
+    if was_shared:
+        return SharingChange.CHANGED if is_shared else SharingChange.REMOVED
+    return SharingChange.ADDED if is_shared else None
 
 
 class SharingVersion(models.Model):

@@ -1,154 +1,315 @@
-"""Searching the catalogue in SQL: candidates first, capped, then rank, filter and count."""
+"""Searching the catalogue in SQL: candidates first, capped, then rank, filter and count.
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+The rows of `catalogue_search` lie in partitions, which a scan that has enough leaves unread: the more common
+a word, the fewer of them it costs. Decision 16.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
-from django.db import connection
+from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
 
-from shuqiao.control.catalogue.words import QueryTerms, SearchText
+from shuqiao.control.catalogue.words import QueryTerms, SearchText, tsquery
+
+Counts = Mapping[str, tuple[tuple[str, int], ...]]
+
+
+class Sort(StrEnum):
+    """Orders of a result."""
+
+    RELEVANCE = "relevance"
+    NEWEST = "newest"
+    NAME = "name"
+    MOST_USED = "used"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is looked for: words, chosen facet values, whose catalogue, and which part of the result.
+
+    Without `department` it is the sharing catalogue, else all that this department holds. `cap` is the number
+    of candidates up to which everything is exact.
+    """
+
+    terms: QueryTerms
+    filters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    sort: Sort = Sort.RELEVANCE
+    department: str = ""
+    window: tuple[int, int] = (0, 10)
+    cap: int = 10_000
 
 
 @dataclass(frozen=True)
 class Found:
-    """Ids of one page in order, how many there are in all, and the counts of each facet value."""
+    """Ids of one page in order, how many there are in all, and the counts of each facet value.
+
+    With `capped` there are more than `total`. The counts of the facets in `at_least` are lower bounds.
+    """
 
     ids: tuple[str, ...]
     total: int
     capped: bool
-    facets: Mapping[str, tuple[tuple[str, int], ...]]
+    facets: Counts
+    at_least: frozenset[str] = frozenset()
 
 
-# Each facet: the column or expression its value comes from, in terms of the entry `r`.
-_FACET_VALUES = {
-    "department": "r.department_id",
-    "mode": "unnest(r.modes)",
-    "library": "r.library",
-    "update_cycle": "r.update_cycle",
+# Each facet: its column in the search row, and the mark of its values among the row's facet terms.
+FACETS = {
+    "department": ("department_id", "d"),
+    "share_type": ("share_type", "s"),
+    "format": ("format", "f"),
+    "update_cycle": ("update_cycle", "u"),
+    "theme": ("theme", "t"),
+    "library": ("library", "l"),
+    "open": ("open_to_public", "o"),
+    "mode": ("modes", "m"),
 }
-_FACET_FILTERS = {
-    "department": "r.department_id = ANY(%(department)s)",
-    "mode": "r.modes::text[] && %(mode)s::text[]",
-    "library": "r.library = ANY(%(library)s)",
-    "update_cycle": "r.update_cycle = ANY(%(update_cycle)s)",
-}
+_COLUMNS = "resource_id, name, code, pinyin_key, initials, published_at, " + ", ".join(
+    column for column, _ in FACETS.values()
+)
 
 
 def store_search_text(resource_id: str, text: SearchText) -> None:
-    """Write the search columns of an entry; titles weigh more than items, items more than the rest."""
+    """Write the search row of an entry; its other columns follow the entry by themselves."""
     store_search_texts({resource_id: text})
 
 
 def store_search_texts(texts: Mapping[str, SearchText]) -> None:
-    """Write the search columns of many entries, by their ids, in one statement."""
-    columns = ("text", "title_words", "item_words", "other_words", "grams", "pinyin", "pinyin_key")
-    rows = [(key, *(getattr(text, column) for column in columns)) for key, text in texts.items()]
-    if not rows:
+    """Write the search rows of many entries, by their ids, in one statement."""
+    if not texts:
         return
     given = {
-        name: list(values) for name, values in zip(("id", *columns), zip(*rows, strict=True), strict=True)
+        "id": list(texts),
+        # Terms hold letters, digits and marks of ours only, so that they need no quotes.
+        "terms": [" ".join(text.terms) for text in texts.values()],
+        "name": [text.name for text in texts.values()],
+        "pinyin_key": [text.pinyin_key for text in texts.values()],
+        "initials": [text.initials for text in texts.values()],
     }
     with connection.cursor() as cursor:
         cursor.execute(
-            "UPDATE catalogue_resource r SET search_text = t.text, pinyin_key = t.pinyin_key,"
-            " words = setweight(to_tsvector('simple', t.title_words), 'A')"
-            " || setweight(to_tsvector('simple', t.item_words), 'B')"
-            " || setweight(to_tsvector('simple', t.other_words), 'C'),"
-            " grams = to_tsvector('simple', t.grams), pinyin = to_tsvector('simple', t.pinyin)"
-            " FROM unnest(%(id)s::text[], %(text)s::text[], %(title_words)s::text[], %(item_words)s::text[],"
-            " %(other_words)s::text[], %(grams)s::text[], %(pinyin)s::text[], %(pinyin_key)s::text[])"
-            " AS t(id, text, title_words, item_words, other_words, grams, pinyin, pinyin_key)"
-            " WHERE r.id = t.id",
+            "SELECT store_search_rows(%(id)s::text[], %(terms)s::text[], %(name)s::text[],"
+            " %(pinyin_key)s::text[], %(initials)s::text[])",
             given,
         )
 
 
-def find(
-    terms: QueryTerms, filters: Mapping[str, tuple[str, ...]], window: tuple[int, int], cap: int
-) -> Found:
-    """Return the ids of rows `window` (offset, limit) among at most `cap` candidates, and facet counts."""
-    matching, values = _matching(terms)
-    chosen = {key: list(value) for key, value in filters.items() if value}
-    values |= chosen | {"cap": cap + 1, "offset": window[0], "limit": window[1]}
-    candidates = f"""
-        WITH candidates AS MATERIALIZED (
-            SELECT id, words, name_zh, code, pinyin_key FROM catalogue_resource
-            WHERE state = 'published' AND ({matching}) LIMIT %(cap)s)"""
-    with connection.cursor() as cursor:
+def find(wanted: Wanted) -> Found:
+    """Return the ids of the page wanted, and facet counts under all filters but each facet's own."""
+    chosen = {key: value for key, value in wanted.filters.items() if value}
+    with _bitmaps_only() as cursor:
+        first = _scan(cursor, wanted, chosen, filter_in_index=False)
+        if not chosen or not first.capped:
+            return first
+        # Candidates without the filters are too many to be all looked at: let the index filter.
+        second = _scan(cursor, wanted, chosen, filter_in_index=True)
+    facets = {key: (first if key in chosen else second).facets[key] for key in FACETS}
+    kept = {key: _with_chosen(facets[key], second.facets[key], chosen.get(key, ())) for key in FACETS}
+    at_least = frozenset(FACETS) if second.capped else frozenset(chosen)
+    return Found(second.ids, second.total, second.capped, kept, at_least)
+
+
+def find_ids(wanted: Wanted) -> tuple[str, ...]:
+    """Return the ids of the page wanted, without counting anything."""
+    with _bitmaps_only() as cursor:
+        query = _Query(wanted, {key: v for key, v in wanted.filters.items() if v}, filter_in_index=True)
+        cursor.execute(f"{query.candidates} {query.page}", query.values)
+        return tuple(row[0] for row in cursor.fetchall())
+
+
+@contextmanager
+def _bitmaps_only() -> Iterator[CursorWrapper]:
+    """A cursor for which the planner neither reads all rows nor walks another index beside the terms.
+
+    It takes both to be cheap for a common word, and doesn't see that the terms of a row lie out of line.
+    """
+    with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(
-            f"""{candidates}
-            SELECT c.id, (SELECT count(*) FROM candidates) FROM candidates c
-            JOIN catalogue_resource r ON r.id = c.id WHERE {_where(chosen, without=None)}
-            ORDER BY {_rank(terms)}, c.code OFFSET %(offset)s LIMIT %(limit)s""",
-            values,
+            "SET LOCAL enable_seqscan = off; SET LOCAL enable_indexscan = off; SET LOCAL work_mem = '32MB';"
+            " SET LOCAL max_parallel_workers_per_gather = 0"
         )
-        rows = cursor.fetchall()
-        cursor.execute(f"{candidates} {_counts(chosen)}", values)
-        counts = cursor.fetchall()
-    facets: dict[str, list[tuple[str, int]]] = {key: [] for key in _FACET_VALUES}
-    for key, value, count in counts:
-        if key != "total":
-            facets[key].append((value, count))
-    total = next(count for key, _, count in counts if key == "total")
-    capped = bool(rows) and rows[0][1] > cap
-    return Found(
-        tuple(row[0] for row in rows),
-        min(total, cap),
-        capped,
-        {key: tuple(found) for key, found in facets.items()},
-    )
-
-
-def _matching(terms: QueryTerms) -> tuple[str, dict[str, Any]]:
-    """Return the SQL condition of a query; what holds for all its pieces, in any of the ways to match."""
-    if not terms.chunks and not terms.latin:
-        return "true", {}
-    values: dict[str, Any] = {"words": terms.words, "grams": terms.grams}
-    alternatives = ["words @@ plainto_tsquery('simple', %(words)s)"] if terms.words else []
-    exact = ["grams @@ plainto_tsquery('simple', %(grams)s)"] if terms.grams else []
-    for number, chunk in enumerate(terms.chunks):
-        # Pairs may stand apart; the substring itself decides.
-        exact.append(f"position(%(chunk{number})s IN search_text) > 0")
-        values[f"chunk{number}"] = chunk
-    if exact:
-        alternatives.append(" AND ".join(exact))
-    conditions = [f"({' OR '.join(f'({a})' for a in alternatives)})"] if alternatives else []
-    for number, prefix in enumerate(terms.latin):
-        name = f"latin{number}"
-        conditions.append(
-            f"(pinyin @@ to_tsquery('simple', %({name})s) OR words @@ to_tsquery('simple', %({name})s)"
-            f" OR code LIKE %({name}_code)s)"
+        yield cursor
+        cursor.execute(
+            "SET LOCAL enable_seqscan = on; SET LOCAL enable_indexscan = on; SET LOCAL work_mem = DEFAULT;"
+            " SET LOCAL max_parallel_workers_per_gather = DEFAULT"
         )
-        values[name] = f"{prefix}:*"
-        values[f"{name}_code"] = f"{prefix}%"
-    return " AND ".join(conditions), values
 
 
-def _rank(terms: QueryTerms) -> str:
-    if not terms.chunks:
-        return "c.pinyin_key" if terms.latin else "c.code"
-    # A title that holds the query stands before one that only shares words with it, a short title before
-    # a long one.
-    return (
-        "(position(%(chunk0)s IN c.name_zh) = 0), "
-        "ts_rank(c.words, plainto_tsquery('simple', %(words)s)) DESC, length(c.name_zh)"
-    )
+def _scan(
+    cursor: CursorWrapper, wanted: Wanted, chosen: Mapping[str, tuple[str, ...]], *, filter_in_index: bool
+) -> Found:
+    """Look at the candidates once: page, total and counts in one statement."""
+    query = _Query(wanted, chosen, filter_in_index)
+    cursor.execute(f"{query.candidates} {query.page_and_counts}", query.values)
+    rows = cursor.fetchall()
+    ids = tuple(str(value) for kind, value, _, _ in rows if kind == "page")
+    counted: dict[str, dict[str, int]] = {key: {} for key in FACETS}
+    candidates = total = 0
+    for kind, value, missed, count in rows:
+        if kind in counted:
+            # A facet counts what fails no filter, or its own alone.
+            if not missed & ~query.bits.get(kind, 0):
+                counted[kind][value] = counted[kind].get(value, 0) + count
+        elif kind == "all":
+            candidates += count
+            total += count if not missed else 0
+    capped = candidates > wanted.cap
+    facets = {key: _ordered(_split(found) if key == "mode" else found) for key, found in counted.items()}
+    return Found(ids, min(total, wanted.cap), capped, facets, frozenset(FACETS) if capped else frozenset())
 
 
-def _where(chosen: Mapping[str, object], without: str | None) -> str:
-    conditions = [sql for key, sql in _FACET_FILTERS.items() if key in chosen and key != without]
-    return " AND ".join(conditions) or "true"
+def _split(found: Mapping[str, int]) -> dict[str, int]:
+    """An entry with several modes counts for each of them."""
+    counts: dict[str, int] = {}
+    for modes, count in found.items():
+        for mode in filter(None, modes.split(",")):
+            counts[mode] = counts.get(mode, 0) + count
+    return counts
 
 
-def _counts(chosen: Mapping[str, object]) -> str:
-    """Count each facet under all filters but its own, so that a reader sees what a change would give."""
-    parts = [
-        f"SELECT '{key}', {value}::text, count(*) FROM candidates c JOIN catalogue_resource r ON r.id = c.id"
-        f" WHERE {_where(chosen, without=key)} GROUP BY 2"
-        for key, value in _FACET_VALUES.items()
-    ]
-    parts.append(
-        "SELECT 'total', '', count(*) FROM candidates c JOIN catalogue_resource r ON r.id = c.id"
-        f" WHERE {_where(chosen, without=None)}"
-    )
-    return " UNION ALL ".join(f"({part})" for part in parts) + " ORDER BY 1, 3 DESC, 2"
+def _ordered(found: Mapping[str, int]) -> tuple[tuple[str, int], ...]:
+    return tuple(sorted(((v, n) for v, n in found.items() if v), key=lambda pair: (-pair[1], pair[0])))
+
+
+def _with_chosen(
+    counts: tuple[tuple[str, int], ...], filtered: tuple[tuple[str, int], ...], chosen: tuple[str, ...]
+) -> tuple[tuple[str, int], ...]:
+    """What was chosen keeps the count it has in the result, even where the candidates do not show it."""
+    known = {value: count for value, count in filtered if value in chosen}
+    return _ordered(dict(counts) | known)
+
+
+class _Query:
+    """The pieces of one statement: its candidates, and what is asked of them."""
+
+    def __init__(self, wanted: Wanted, chosen: Mapping[str, tuple[str, ...]], filter_in_index: bool) -> None:
+        self.wanted = wanted
+        self.values: dict[str, Any] = {
+            "cap": wanted.cap + 1,
+            "enough": wanted.cap,
+            "offset": wanted.window[0],
+            "limit": wanted.window[1],
+        }
+        self.bits = {} if filter_in_index else {key: 1 << at for at, key in enumerate(chosen)}
+        self._chosen = chosen
+        self._indexed = self._facet_terms(chosen if filter_in_index else {})
+
+    @property
+    def candidates(self) -> str:
+        """Those whose own name matches, then all others, as long as they are not enough already.
+
+        Both lists may be cut at the cap; what the second repeats of the first is left out.
+        """
+        terms, own = tsquery(self.wanted.terms), tsquery(self.wanted.terms, "^")
+        self.values |= {"terms": terms, "own": own}
+        matching = self._matching("terms @@ %(terms)s::tsquery" if terms else "")
+        if not own:
+            return f"WITH c AS MATERIALIZED (SELECT *, false AS own, {self._missed} FROM ({matching}) u)"
+        by_name = self._matching("terms @@ %(own)s::tsquery")
+        return (
+            f"WITH t AS MATERIALIZED ({by_name}), u AS MATERIALIZED (SELECT * FROM ({matching}) m"
+            " WHERE (SELECT count(*) FROM t) <= %(enough)s),"
+            f" c AS MATERIALIZED (SELECT *, true AS own, {self._missed} FROM t"
+            f" UNION ALL SELECT *, false, {self._missed} FROM u"
+            " WHERE resource_id NOT IN (SELECT resource_id FROM t))"
+        )
+
+    @property
+    def page(self) -> str:
+        """The ids of the page in order."""
+        used = "LEFT JOIN catalogue_entryuse e ON e.resource_id = c.resource_id"
+        return (
+            f"SELECT c.resource_id FROM c {used} WHERE missed = 0"
+            f" ORDER BY {self._order} OFFSET %(offset)s LIMIT %(limit)s"
+        )
+
+    @property
+    def page_and_counts(self) -> str:
+        """The page, and in one pass how many candidates have each value of each facet, by what they miss."""
+        columns = [column for column, _ in FACETS.values()]
+        sets = ", ".join(f"({column}, missed)" for column in columns)
+        kind = " ".join(f"WHEN grouping({column}) = 0 THEN '{key}'" for key, (column, _) in FACETS.items())
+        value = ", ".join(f"{column}::text" for column in columns)
+        return (
+            f"SELECT 'page', p.resource_id, 0, 0 FROM ({self.page}) p"
+            f" UNION ALL SELECT * FROM (SELECT CASE {kind} ELSE 'all' END, coalesce({value}), missed,"
+            f" count(*) FROM c GROUP BY GROUPING SETS ({sets}, (missed))) n"
+        )
+
+    def _matching(self, condition: str) -> str:
+        """Rows of the catalogue wanted that fulfil a condition; each partial index answers for its part."""
+        conditions = " AND ".join(filter(None, (condition, *self._indexed))) or "true"
+        where = f"shared AND {conditions}"
+        if self.wanted.department:
+            where = f"({where}) OR (in_force AND NOT shared AND {conditions})"
+        return f"SELECT {_COLUMNS} FROM catalogue_search WHERE {where} LIMIT %(cap)s"
+
+    def _facet_terms(self, chosen: Mapping[str, tuple[str, ...]]) -> list[str]:
+        """Conditions on the facet terms: every facet chosen must have one of its values."""
+        if self.wanted.department:
+            chosen = {**chosen, "": (self.wanted.department,)}
+        conditions = []
+        for number, (key, given) in enumerate(chosen.items()):
+            mark = FACETS[key][1] if key else "d"
+            self.values[f"facet{number}"] = [f"{mark}={value}" for value in given]
+            conditions.append(f"facets && %(facet{number})s::text[]")
+        return conditions
+
+    @property
+    def _missed(self) -> str:
+        """Which of the filters a candidate fails, a bit for each."""
+        parts = []
+        for key, bit in self.bits.items():
+            column = FACETS[key][0]
+            self.values[f"chosen_{key}"] = list(self._chosen[key])
+            held = f"{column}::text = ANY(%(chosen_{key})s)"
+            if key == "mode":
+                held = f"string_to_array({column}, ',') && %(chosen_{key})s::text[]"
+            parts.append(f"CASE WHEN {held} THEN 0 ELSE {bit} END")
+        return f"({' | '.join(parts) or '0'}) AS missed"
+
+    @property
+    def _order(self) -> str:
+        used = "coalesce(e.calls, 0) DESC"
+        first = {
+            Sort.RELEVANCE: self._rank(),
+            Sort.NEWEST: ["published_at DESC NULLS LAST"],
+            Sort.NAME: ["pinyin_key"],
+            Sort.MOST_USED: [used, *self._rank()],
+        }[self.wanted.sort]
+        return ", ".join([*first, used, "length(name)", "code"])
+
+    def _rank(self) -> list[str]:
+        """The own name before items, the query whole before its words, its words before their synonyms."""
+        terms, keys = self.wanted.terms, ["own DESC"]
+        if terms.chunks:
+            whole = [self._value("whole", chunk) for chunk in terms.chunks]
+            keys.append(f"(name = {self._value('query', ''.join(terms.chunks))}) DESC")
+            keys.append(" + ".join(f"(position({one} IN name) = 0)::int" for one in whole))
+        for piece in terms.pieces:
+            word = self._value("piece", piece.text)
+            others = self._value("also", list(piece.also))
+            other = f"name LIKE ANY(SELECT '%%' || w || '%%' FROM unnest({others}::text[]) w)"
+            keys.append(
+                f"CASE WHEN position({word} IN name) > 0 THEN 0"
+                + (f" WHEN {other} THEN 1" if piece.also else "")
+                + " ELSE 2 END"
+            )
+        for run in terms.latin:
+            given = self._value("latin", run)
+            keys.append(
+                f"CASE WHEN starts_with(pinyin_key, {given}) OR starts_with(initials, {given}) THEN 0"
+                f" WHEN position({given} IN pinyin_key) > 0 OR position({given} IN initials) > 0 THEN 1"
+                " ELSE 2 END"
+            )
+        return keys
+
+    def _value(self, name: str, value: object) -> str:
+        """Give a value a name of its own in the statement."""
+        key = f"{name}{len(self.values)}"
+        self.values[key] = value
+        return f"%({key})s"

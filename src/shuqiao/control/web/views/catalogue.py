@@ -9,20 +9,21 @@ from shuqiao.control.accounts.access import FormRefused, Viewer
 from shuqiao.control.accounts.capabilities import Capability
 from shuqiao.control.catalogue.entry import entry_page
 from shuqiao.control.catalogue.period import prolong_entry
-from shuqiao.control.catalogue.queries import SearchFilters, SearchPage, search, suggest
+from shuqiao.control.catalogue.search import Sort
+from shuqiao.control.catalogue.search_page import FACETS, Asked, SearchFilters, SearchPage, search, suggest
 from shuqiao.control.texts import Text
 from shuqiao.control.web.reading import faults_of, page_number, read_day
 from shuqiao.control.web.shell import is_partial, show, signed_in
 
-FACETS = ("department", "mode", "library", "update_cycle")
+MAX_VALUES = 20
+"""Values of one facet that count."""
 
 
 @require_safe
 @signed_in
 def catalogue(request: HttpRequest, viewer: Viewer) -> HttpResponse:
     """Show what was found, with facets to narrow it."""
-    chosen = {name: tuple(request.GET.getlist(name)[:20]) for name in FACETS}
-    found = search(viewer, request.GET.get("q", ""), SearchFilters(**chosen), page_number(request))
+    found = search(viewer, asked(request), page_number(request))
     context = {
         "page": found,
         "chosen": _chosen(request, found),
@@ -32,6 +33,19 @@ def catalogue(request: HttpRequest, viewer: Viewer) -> HttpResponse:
     if is_partial(request):
         return render(request, "pages/search_results.html", context)
     return show(request, viewer, "pages/search.html", context)
+
+
+def asked(request: HttpRequest) -> Asked:
+    """Read a search from the address of a page; what is not known counts for nothing."""
+    given = request.GET
+    sort = given.get("sort", "")
+    return Asked(
+        text=given.get("q", ""),
+        filters=SearchFilters(**{name: tuple(given.getlist(name)[:MAX_VALUES]) for name in FACETS}),
+        sort=Sort(sort) if sort in set(Sort) else Sort.RELEVANCE,
+        own="own" in given,
+        plain="plain" in given,
+    )
 
 
 @require_safe
