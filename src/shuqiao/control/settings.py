@@ -42,6 +42,7 @@ INSTALLED_APPS = [
     "shuqiao.control.onesource",
     "shuqiao.control.compiling",
     "shuqiao.control.compiling.interface",
+    "shuqiao.control.compiling.workbook",
     "shuqiao.control.upkeep",
     "shuqiao.control.grants",
     "shuqiao.control.requests",

@@ -13,6 +13,7 @@ from typing import IO, BinaryIO, Self
 from xml.parsers import expat
 
 from shuqiao.control.documents.spreadsheet_parts import (
+    MAX_CELL_CHARS,
     BookReader,
     Cell,
     Kind,
@@ -30,6 +31,7 @@ from shuqiao.control.documents.spreadsheet_parts import (
 from shuqiao.control.texts import Text
 
 __all__ = [
+    "MAX_CELL_CHARS",
     "Cell",
     "Kind",
     "Row",
@@ -100,6 +102,7 @@ class Spreadsheet:
         self._dates = styles.date_styles()
         self._strings: StringReader | None = None
         self._merged: dict[str, tuple[str, ...]] = {}
+        self._read_bytes: dict[str, int] = {}
 
     def __enter__(self) -> Self:
         """Use it in a `with` block."""
@@ -132,12 +135,20 @@ class Spreadsheet:
             self._strings = StringReader()
             self._parse(_STRINGS, self._strings, MAX_STRINGS_BYTES)
         reader = SheetReader(self._text, self._dates, self._since)
-        yield from self._stream(part, reader, MAX_SHEET_BYTES)
+        for row in self._stream(part, reader, MAX_SHEET_BYTES):
+            self._read_bytes[sheet] = reader.read_bytes
+            yield row
         self._merged[sheet] = tuple(reader.merges)
 
     def merged(self, sheet: str) -> tuple[str, ...]:
         """The merged ranges of a sheet such as B2:C4, known once its rows have been read to the end."""
         return self._merged.get(sheet, ())
+
+    def share_read(self, sheet: str) -> float:
+        """How much of a sheet has been read, from 0 to 1, as far as the archive says its size."""
+        part = self._parts.get(self._sheets[sheet].lower(), "")
+        size = self._archive.getinfo(part).file_size if part else 0
+        return min(1.0, self._read_bytes.get(sheet, 0) / size) if size else 0.0
 
     def _text(self, index: int) -> str:
         if self._strings is None:
@@ -166,6 +177,7 @@ def _fed(stream: IO[bytes], reader: PartReader, limit: int) -> Iterator[Row]:
     total = 0
     while chunk := stream.read(_CHUNK):
         total += len(chunk)
+        reader.read_bytes = total
         if total > limit:
             raise _too_large()
         parser.Parse(chunk, False)

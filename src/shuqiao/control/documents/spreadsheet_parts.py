@@ -89,6 +89,7 @@ class PartReader:
         self.begins: dict[str, Callable[[Attributes], None]] = {}
         self.ends: dict[str, Callable[[], None]] = {}
         self.done: list[Row] = []
+        self.read_bytes = 0
         self.said: list[str] = []
         self.is_open = False
         self._chars = 0
