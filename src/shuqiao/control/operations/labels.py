@@ -52,6 +52,12 @@ EVENTS = {
     "cross_application_registered": Text("登记跨部门应用", "Cross-department application registered"),
     "cross_application_ended": Text("跨部门应用停用", "Cross-department application ended"),
     "vault_searched": Text("按姓名查找", "Searched by name"),
+    "claim_made": Text("答复来源冲突", "Conflict of sources answered"),
+    "claim_settled": Text("来源冲突办结", "Conflict of sources settled"),
+    "lead_source_recorded": Text("记录来源决定", "Source of a datum recorded"),
+    "collection_planned": Text("登记采集计划", "Collection planned"),
+    "collection_withdrawn": Text("撤回采集计划", "Planned collection withdrawn"),
+    "form_checked": Text("检查表单", "Form checked"),
 }
 OUTCOMES = {
     "answered": Text("已应答", "Answered"),
@@ -94,6 +100,14 @@ OUTCOMES = {
     "identifier_invalid": Text("号码有误", "Number is wrong"),
     "claim_invalid": Text("填写的值有误", "Value is wrong"),
     "request_malformed": Text("请求缺少内容", "Request incomplete"),
+    "explained": Text("已说明为另一数据", "Explained as another datum"),
+    "proposed": Text("待对方同意", "Awaiting the other side"),
+    "agreed": Text("已同意", "Agreed"),
+    "declined": Text("对方不同意", "Declined"),
+    "open": Text("协调中", "In co-ordination"),
+    "decided": Text("已确定来源", "Source decided"),
+    "planned": Text("已登记", "Registered"),
+    "checked": Text("已检查", "Checked"),
 }
 FACTS = {
     "actor": Text("操作人", "Actor"),

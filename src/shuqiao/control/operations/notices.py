@@ -27,6 +27,14 @@ NOTICES = {
         Text("共享类型已调整", "Share type changed"),
         Text("{name} 的共享类型已调整，已有授权不受影响", "{name}: the share type has changed; grants stay"),
     ),
+    "claim_moved": (
+        Text("数据来源有新进展", "Source of a datum"),
+        Text("{reference} 有新的答复或决定", "{reference} has a new answer or decision"),
+    ),
+    "lead_source_due": (
+        Text("待记录来源决定", "Record the source of a datum"),
+        Text("{reference} 的争议已处理，请记录来源决定", "{reference}: its dispute is settled; record the source"),
+    ),
     "outside_moved": (
         Text("目录外信息协商有新进展", "Information outside the catalogue"),
         Text("{reference} 有新的记录或答复", "{reference} has something new"),
