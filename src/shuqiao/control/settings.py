@@ -32,6 +32,7 @@ INSTALLED_APPS = [
     "shuqiao.control.regulations",
     "shuqiao.control.organisations",
     "shuqiao.control.accounts",
+    "shuqiao.control.enrolments",
     "shuqiao.control.documents",
     "shuqiao.control.clocks",
     "shuqiao.control.disputes",

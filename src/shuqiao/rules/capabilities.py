@@ -27,3 +27,5 @@ class Capability(StrEnum):
     CATALOGUE_EDIT = "catalogue_edit"
     CATALOGUE_REVIEW = "catalogue_review"
     CATALOGUE_APPROVE = "catalogue_approve"
+    APPLICATION_ENROL = "application_enrol"
+    APPLICATION_ADMIT = "application_admit"

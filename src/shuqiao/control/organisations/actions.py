@@ -153,6 +153,26 @@ def enrol_application(given: ApplicationInput, actor: str) -> None:
     )
 
 
+def retire_application(application: Application, actor: str, reason: str) -> None:
+    """Take a system off the platform: the plane refuses its calls from the moment this is committed.
+
+    The caller holds the row's lock and its transaction.
+    """
+    application.active = False
+    application.save(update_fields=["active"])
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE exchange.application SET active = false WHERE id = %s", [application.id])
+    append_entry(
+        "application_retired",
+        actor=actor,
+        at=clock.now(),
+        outcome="ended",
+        department=application.department_id,
+        provider=application.department_id,
+        facts={"application": application.id, "reason": reason},
+    )
+
+
 def _write_exchange(given: ApplicationInput) -> None:
     values: dict[str, str | bytes] = {
         "id": given.id,

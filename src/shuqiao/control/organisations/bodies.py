@@ -5,7 +5,9 @@ from shuqiao.rules.regulation import PROVIDER, REQUESTER, SIDES
 
 COMPETENT = "competent"
 JOINT_REVIEW = "joint_review"
-"""Body roles that every regulation file names alike: who manages sharing, and who sits in joint reviews."""
+PLATFORM_AGENCY = "platform_agency"
+"""Body roles that every regulation file names alike: who manages sharing, who sits in joint reviews, who runs
+the platform."""
 
 
 def body_roles(department: str) -> frozenset[str]:

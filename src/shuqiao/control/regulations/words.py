@@ -60,6 +60,8 @@ CAPABILITIES = {
     Capability.REVIEW_OPINE: Text("发表会审意见", "give opinions in joint review"),
     Capability.RULING_RECORD: Text("作出裁定", "record rulings"),
     Capability.PROJECT_LEAD: Text("牵头专项", "lead projects"),
+    Capability.APPLICATION_ENROL: Text("登记系统密钥", "enrol systems' keys"),
+    Capability.APPLICATION_ADMIT: Text("审核系统接入", "admit systems' keys"),
     Capability.NODES_WATCH: Text("查看节点", "watch nodes"),
     Capability.PERSONS_VIEW: Text("查看责任人", "see persons in charge"),
     Capability.CALENDAR_EDIT: Text("维护工作日历", "keep the calendar"),

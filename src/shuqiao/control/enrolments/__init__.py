@@ -1,0 +1,1 @@
+"""Keys of departments' systems: asked for by one person, admitted by another."""
