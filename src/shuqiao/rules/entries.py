@@ -203,6 +203,17 @@ def faults_of(entry: Entry, known: Known, regulation: Regulation) -> tuple[Entry
     return tuple({fault.path: fault for fault in reversed(found)}.values())[::-1]
 
 
+def is_shared(entry: Entry, regulation: Regulation) -> bool:
+    """Whether an entry stands in the sharing catalogue too: something of it is shared at all (CAT-03).
+
+    Where a regulation names no share types, or none has been chosen, what is in the resource catalogue is
+    shared by its procedure. Source: guangzhou-2019-165 art. 5(2), 11(1).
+    """
+    keys = (entry.share_type, *(item.share_type for item in entry.items))
+    chosen = [one for key in keys if (one := regulation.share_types.named(key)) is not None]
+    return not chosen or any(one.openness > Openness.NOT_SHARED for one in chosen)
+
+
 def differences(old: Entry, new: Entry) -> tuple[Difference, ...]:
     """Where two versions differ, in the order of the form; items are told apart by their field."""
     found = [

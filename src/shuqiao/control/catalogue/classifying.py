@@ -6,6 +6,7 @@ in one transaction. Regulations without share types know none of this.
 
 from dataclasses import dataclass, replace
 from datetime import date
+from typing import Any
 
 from django.db import transaction
 
@@ -14,13 +15,22 @@ from shuqiao.control.accounts.access import Fault, FormRefused, NotFound, Viewer
 from shuqiao.control.accounts.capabilities import Capability
 from shuqiao.control.accounts.notices import notify
 from shuqiao.control.audit.actions import append_entry
-from shuqiao.control.catalogue.models import Item, Resource, ResourceVersion, Sharing, SharingOrigin
+from shuqiao.control.catalogue.entries import entry_from
+from shuqiao.control.catalogue.models import (
+    Item,
+    Resource,
+    ResourceVersion,
+    Sharing,
+    SharingOrigin,
+    SharingVersion,
+)
 from shuqiao.control.catalogue.queries import access_resource
-from shuqiao.control.catalogue.sharing import Current, current, may_rule
+from shuqiao.control.catalogue.sharing import Current, current, may_rule, sharing_change
 from shuqiao.control.organisations.models import Department
 from shuqiao.control.regulations.current import regulation
 from shuqiao.control.texts import Text
 from shuqiao.rules import sharing as rules
+from shuqiao.rules.entries import is_shared
 from shuqiao.rules.errors import EntryChanged, PermissionDenied
 from shuqiao.rules.procedures import Refusal
 from shuqiao.rules.regulation import SETTING, Phase, Regulation
@@ -66,7 +76,8 @@ def choose_share_type(viewer: Viewer, given: ChoiceInput) -> int:
     at = current([resource])[resource.id]
     item = _item(resource, given.item)
     chosen = _decide(given, at, item, in_force)
-    version = _next_version(resource, "共享类型调整", "Share type changed")
+    note = Text("共享类型调整", "Share type changed")
+    version = _next_version(resource, note, _said(resource, given.item, chosen.choice))
     row = Sharing(resource=resource, item=item, origin=SharingOrigin.PROVIDER, set_by_id=viewer.account_id)
     _fill(row, chosen, in_force, version)
     _replace(at.items.get(given.item) if item else at.entry, row, viewer)
@@ -83,7 +94,8 @@ def follow_entry(viewer: Viewer, resource_id: str, item_field: str, version: int
     row = current([resource])[resource.id].items.get(item_field)
     if row is None:
         raise NotFound
-    changed = _next_version(resource, "信息项改随条目共享", "An item is shared as its entry again")
+    note = Text("信息项改随条目共享", "An item is shared as its entry again")
+    changed = _next_version(resource, note, _said(resource, item_field, rules.Choice()))
     Sharing.objects.filter(pk=row.pk).update(ended_at=clock.now())
     _append(resource, viewer, "follows_entry", {"item": item_field, "version": changed})
     _tell_users(resource, changed)
@@ -103,7 +115,8 @@ def rule_open(viewer: Viewer, given: RulingInput) -> int:
         raise PermissionDenied(action=str(RULE))
     _refuse_stale(resource, given.version)
     _check_ruling(given, resource)
-    version = _next_version(resource, "领导小组核定无条件共享", "Ruled open by the leading group")
+    note = Text("领导小组核定无条件共享", "Ruled open by the leading group")
+    version = _next_version(resource, note, resource.content, ruled=True)
     row = Sharing(
         resource=resource,
         origin=SharingOrigin.RULING,
@@ -235,19 +248,46 @@ def _check_ruling(given: RulingInput, resource: Resource) -> None:
         raise FormRefused(tuple(faults))
 
 
-def _next_version(resource: Resource, zh: str, en: str) -> int:
-    """Give the entry its next version, with what the last one said and why there is a new one."""
-    now, last = clock.now(), resource.versions.order_by("-version").first()
+def _said(resource: Resource, item: str, choice: rules.Choice) -> dict[str, Any]:
+    """What the entry says once this choice stands."""
+    content: dict[str, Any] = dict(resource.content)
+    if item:
+        own = [
+            {**one, "share_type": choice.share_type} if one["field"] == item else one
+            for one in content["items"]
+        ]
+        return {**content, "items": own}
+    return {
+        **content,
+        "share_type": choice.share_type,
+        "ground": choice.ground,
+        "ground_rank": choice.ground_rank,
+        "conditions": choice.conditions,
+        "shared_with": sorted(choice.departments),
+        "relations": sorted(choice.relations),
+    }
+
+
+def _next_version(resource: Resource, note: Text, content: dict[str, Any], *, ruled: bool = False) -> int:
+    """Give the entry its next version with what it says now, and the sharing catalogue its own in step."""
+    now, was_shared = clock.now(), resource.shared
+    entry = entry_from(content)
+    ruled = ruled or Sharing.objects.filter(resource=resource, origin="ruling", ended_at=None).exists()
     resource.version += 1
-    Resource.objects.filter(pk=resource.pk).update(version=resource.version, published_at=now)
-    ResourceVersion.objects.create(
+    resource.content, resource.share_type = content, entry.share_type
+    resource.shared, resource.published_at = ruled or is_shared(entry, regulation()), now
+    resource.save(update_fields=["version", "content", "share_type", "shared", "published_at"])
+    version = ResourceVersion.objects.create(
         resource=resource,
         version=resource.version,
-        content=last.content if last else {},
-        note_zh=zh,
-        note_en=en,
+        content=content,
+        note_zh=note.zh,
+        note_en=note.en,
         published_at=now,
     )
+    change = sharing_change(was_shared, resource.shared)
+    if change is not None:
+        SharingVersion.objects.create(resource=resource, of=version, change=change, published_at=now)
     return resource.version
 
 

@@ -10,6 +10,7 @@ from shuqiao.control.catalogue.vocabulary import vocabulary
 from shuqiao.control.compiling.districts import link_faults, rules_for
 from shuqiao.control.onesource import claims
 from shuqiao.control.organisations.models import Department, Duty
+from shuqiao.control.standards.queries import code_lists, elements
 from shuqiao.rules.entries import Entry, EntryFault, Known, circle_through, faults_of
 from shuqiao.rules.procedures import latest_until
 from shuqiao.rules.regulation import SETTING, Regulation
@@ -79,6 +80,8 @@ def _known(there: Collection[str], rules: Regulation) -> Known:
         duties=duties,
         resources=lambda ids: frozenset(ids) & frozenset(there),
         city_entries=dict(linked.iterator()),
+        elements=frozenset(elements()),
+        code_lists=code_lists(),
         latest_until=latest_until(today, rules.entry_months),
         today=today,
     )

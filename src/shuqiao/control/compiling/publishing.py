@@ -30,6 +30,7 @@ from shuqiao.control.catalogue.models import (
     SharingVersion,
 )
 from shuqiao.control.catalogue.services import refresh_tables
+from shuqiao.control.catalogue.sharing import sharing_change
 from shuqiao.control.catalogue.words import search_text
 from shuqiao.control.compiling.models import Compilation, CompilationKind
 from shuqiao.control.compiling.rows import (
@@ -287,19 +288,13 @@ def _write_versions(publishings: Sequence[Publishing], was_shared: Mapping[str, 
     )
     rows = []
     for one, version in zip(publishings, versions, strict=True):
-        change = _change(was_shared[one.case.resource], one.is_shared)
+        change = sharing_change(was_shared[one.case.resource], one.is_shared)
         if change is not None:
             rows.append(
                 SharingVersion(resource_id=one.case.resource, of=version, change=change, published_at=one.at)
             )
     SharingVersion.objects.bulk_create(rows, batch_size=BATCH)
     return Counter(str(row.change) for row in rows)
-
-
-def _change(was: bool, now: bool) -> SharingChange | None:
-    if was:
-        return SharingChange.CHANGED if now else SharingChange.REMOVED
-    return SharingChange.ADDED if now else None
 
 
 _KINDS_EN = {
@@ -322,7 +317,7 @@ def _index(rows: Sequence[Resource], publishings: Sequence[Publishing]) -> None:
             others = [row.summary_zh, row.summary_en, row.category_zh]
             others += [name for code in bodies for name in names.get(code, ())]
             items = [(item.zh, item.en) for item in one.entry.items]
-            texts[row.id] = search_text(row.name_zh, row.name_en, items, others, row.code)
+            texts[row.id] = search_text(row.name_zh, row.name_en, items, others)
         search.store_search_texts(texts)
 
 

@@ -8,10 +8,9 @@ from shuqiao.control.catalogue.entries import entry_json
 from shuqiao.control.catalogue.models import Item, Resource, Sharing, SharingOrigin
 from shuqiao.control.catalogue.vocabulary import vocabulary
 from shuqiao.control.compiling.models import Compilation
-from shuqiao.rules.entries import Entry, EntryItem
+from shuqiao.rules.entries import Entry, EntryItem, is_shared
 from shuqiao.rules.procedures import latest_until
 from shuqiao.rules.regulation import SETTING, Regulation
-from shuqiao.rules.sharing import Openness
 
 CATEGORY_DIGITS = 3
 """类 and 项: what a classification is called by."""
@@ -32,13 +31,7 @@ class Publishing:
     @property
     def is_shared(self) -> bool:
         """Whether the entry stands in the sharing catalogue: something of it is shared at all."""
-        types = self.rules.share_types
-        if not types.types:
-            return True
-        named = [
-            types.named(key) for key in (self.entry.share_type, *(i.share_type for i in self.entry.items))
-        ]
-        return any(one is not None and one.openness > Openness.NOT_SHARED for one in named)
+        return is_shared(self.entry, self.rules)
 
 
 def whole_entry(entry: Entry, rules: Regulation, on: dt.date) -> Entry:

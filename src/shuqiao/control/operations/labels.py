@@ -43,7 +43,13 @@ EVENTS = {
     "document_downloaded": Text("下载文书", "Document downloaded"),
     "audit_searched": Text("查审计", "Audit searched"),
     "entry_published": Text("发布目录条目", "Entry published"),
+    "entry_withdrawn": Text("撤出目录条目", "Entry taken out"),
+    "compilation_step": Text("目录编制", "Step of compiling"),
+    "service_offered": Text("提供条目数据", "Data of an entry offered"),
     "department_enrolled": Text("单位接入", "Department enrolled"),
+    "key_enrolment_asked": Text("登记系统密钥", "Key to enrol"),
+    "key_enrolment_decided": Text("审核系统密钥", "Decision on a key"),
+    "application_retired": Text("系统停用", "System retired"),
     "application_enrolled": Text("应用接入", "Application enrolled"),
     "share_type_set": Text("选定共享类型", "Share type chosen"),
     "outside_step": Text("目录外信息协商", "Outside the catalogue"),
@@ -60,10 +66,10 @@ EVENTS = {
     "form_checked": Text("检查表单", "Form checked"),
 }
 OUTCOMES = {
+    "loaded": Text("已装载", "Loaded"),
     "answered": Text("已应答", "Answered"),
     "accepted": Text("成功", "Accepted"),
     "refused": Text("不予共享", "Refused"),
-    "loaded": Text("已装载", "Loaded"),
     "submitted": Text("已提交", "Submitted"),
     "approved": Text("全部同意", "Approved"),
     "partly_approved": Text("部分同意", "Partly approved"),
@@ -110,10 +116,10 @@ OUTCOMES = {
     "checked": Text("已检查", "Checked"),
 }
 FACTS = {
+    "standard": Text("标准", "Standard"),
     "actor": Text("操作人", "Actor"),
     "application": Text("应用", "Application"),
     "articles": Text("依据条款", "Articles"),
-    "standard": Text("标准", "Standard"),
     "at": Text("时间", "Time"),
     "case": Text("办件编号", "Case"),
     "consumer": Text("使用单位", "User"),

@@ -19,6 +19,20 @@ NOTICES = {
         Text("标准已发布", "Standard published"),
         Text("{name_zh} 第 {version} 版已生效", "{name_en}, version {version}, is in force"),
     ),
+    "compilation_moved": (
+        Text("目录编制有进展", "Compiling has moved on"),
+        Text(
+            "{reference} {name_zh}（{count} 件）：{step_zh}，现为“{state_zh}”",
+            "{reference} {name_zh} ({count}): {step_en}, now “{state_en}”",
+        ),
+    ),
+    "catalogue_published": (
+        Text("共享目录已更新", "The sharing catalogue has changed"),
+        Text(
+            "{name_zh} 等 {count} 条：新增 {added}，变更 {changed}，移出 {removed}",
+            "{name_zh} and others, {count}: {added} added, {changed} changed, {removed} taken out",
+        ),
+    ),
     "share_type_ruled": (
         Text("共享类型已核定", "Share type ruled on"),
         Text("{name}：{document}", "{name}: {document}"),
@@ -33,7 +47,10 @@ NOTICES = {
     ),
     "lead_source_due": (
         Text("待记录来源决定", "Record the source of a datum"),
-        Text("{reference} 的争议已处理，请记录来源决定", "{reference}: its dispute is settled; record the source"),
+        Text(
+            "{reference} 的争议已处理，请记录来源决定",
+            "{reference}: its dispute is settled; record the source",
+        ),
     ),
     "outside_moved": (
         Text("目录外信息协商有新进展", "Information outside the catalogue"),
