@@ -67,7 +67,7 @@ def front_of(viewer: Viewer) -> Front:
     rules = rules_for(viewer.department.code)
     demanded = frozenset(demanded_fields(rules)) | {KEY, "not_secret"}
     title = f"目录工作簿 · {viewer.department.name.zh}"
-    return Front(title, f"按《{rules.title.zh.strip("《》")}》编制", demanded)
+    return Front(title, f"按{rules.short.zh}编制", demanded)
 
 
 def _file(viewer: Viewer, entries: Iterable[Keyed]) -> IO[bytes]:
