@@ -114,8 +114,13 @@ def _looked_up(entries: Sequence[tuple[str, Entry]]) -> list[tuple[Conflict, ...
 
 def _answers(entries: Sequence[tuple[str, Entry]]) -> Mapping[tuple[str, str, str, str], Claim]:
     ids = [resource for resource, _ in entries if resource]
-    claims = Claim.objects.filter(resource__in=ids).exclude(state__in=ENDED).select_related("decision")
-    return {(one.resource, one.field, one.held_resource_id, one.held_field): one for one in claims}
+    own = Claim.objects.filter(resource__in=ids).exclude(state__in=ENDED).select_related("decision")
+    # What was decided binds both sides: the earlier holder's entry too.
+    decided = Claim.objects.filter(held_resource__in=ids, state=ClaimState.DECIDED).select_related("decision")
+    return {
+        **{(one.held_resource_id, one.held_field, one.resource, one.field): one for one in decided},
+        **{(one.resource, one.field, one.held_resource_id, one.held_field): one for one in own},
+    }
 
 
 @dataclass(frozen=True)
@@ -174,14 +179,14 @@ class _Reading:
             article=follows.article,
             zh=zh,
             en=en,
-            answered=_answered(claim) if claim else None,
+            answered=_answered(claim, entry.department) if claim else None,
         )
 
 
-def _answered(claim: Claim) -> Answered:
+def _answered(claim: Claim, department: str) -> Answered:
     settled = claim.state in (ClaimState.EXPLAINED, ClaimState.AGREED)
     if claim.state == ClaimState.DECIDED:
-        settled = claim.decision.together or claim.decision.lead_id == claim.department_id
+        settled = claim.decision.together or claim.decision.lead_id == department
     return Answered(claim.number, claim.kind, claim.state, claim.reason, settled)
 
 

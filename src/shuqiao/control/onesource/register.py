@@ -124,6 +124,15 @@ def _settled(ids: Collection[str]) -> Mapping[tuple[str, str], SourceRole]:
         role = _role_of(claim)
         if role is not None:
             found[claim.resource, claim.field] = role
+    lost = Claim.objects.filter(held_resource__in=ids, state=ClaimState.DECIDED).select_related("decision")
+    won = [claim for claim in lost if claim.decision.lead_id == claim.department_id]
+    # Before the claimant's entry is in force the holder is still the only source.
+    in_force = Resource.objects.filter(id__in={claim.resource for claim in won}, state="published")
+    there = set(in_force.values_list("id", flat=True))
+    for claim in won:
+        if claim.resource in there:
+            role = SourceRole.JOINT if claim.decision.together else SourceRole.CONTESTED
+            found[claim.held_resource_id, claim.held_field] = role
     return found
 
 
