@@ -185,7 +185,7 @@ def _districts(environ: Mapping[str, str], faults: list[str]) -> Mapping[str, st
         name and len(region) == 6 and region.isascii() and region.isdigit() for region, name in found.items()
     ):
         faults.append(
-            "SHUQIAO_DISTRICTS must pair regions with regulations, such as 440105=haizhu-draft, with commas"
+            "SHUQIAO_DISTRICTS must pair regions with regulations, REGION=REGULATION, with commas"
         )
         return {}
     return found

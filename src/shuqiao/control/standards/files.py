@@ -22,7 +22,6 @@ _FILES = {
     Kind.FORMAT: ("formats.yaml", "formats"),
     Kind.INTERFACE: ("interfaces.yaml", "interfaces"),
 }
-_CATALOGUE = "catalogue/guangzhou-2016.yaml"
 _VOCABULARY = "catalogue-metadata.yaml"
 
 
@@ -43,30 +42,38 @@ def shipped(folder: Path | None = None) -> Mapping[tuple[Kind, str], Content]:
     base = folder or standards_dir()
     found: dict[tuple[Kind, str], Content] = {}
     for kind, (name, part) in _FILES.items():
-        for row in _read(base / name)[part]:
-            key, content = _content(base, name, dict(row))
+        content_of_file = _read(base / name)
+        lists = _lists(content_of_file)
+        for row in content_of_file[part]:
+            key, content = _content(base, name, dict(row), lists)
             if (kind, key) in found:
                 raise StandardsInvalid(f"{name}: {key} stands there twice")
             found[kind, key] = content
     return found
 
 
-def _content(base: Path, name: str, row: dict[str, Any]) -> tuple[str, Content]:
+def _lists(content: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The code lists of the catalogue file that a file of standards refers to; none where it names none."""
+    named = content.get("catalogue_file")
+    return _read(regulations_dir() / named)["code_lists"] if named else {}
+
+
+def _content(base: Path, name: str, row: dict[str, Any], lists: Mapping[str, Any]) -> tuple[str, Content]:
     key = str(row.pop("key", ""))
     if "table" in row or "catalogue" in row or "vocabulary" in row or "codes" in row:
-        row["codes"] = list(_codes(base, row))
+        row["codes"] = list(_codes(base, row, lists))
     try:
         return key, msgspec.convert(row, type=Content)
     except msgspec.ValidationError as error:
         raise StandardsInvalid(f"{name}: {key}: {error}") from error
 
 
-def _codes(base: Path, row: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
+def _codes(base: Path, row: dict[str, Any], lists: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     """The codes of a list: its own, or those of the place it names."""
     if table := row.pop("table", ""):
         yield from _table(base / Path(table).name)
     if list_key := row.pop("catalogue", ""):
-        yield from _plain(_read(regulations_dir() / _CATALOGUE)["code_lists"][list_key])
+        yield from _plain(lists[list_key])
     if words := row.pop("vocabulary", ""):
         for word in _read(base / _VOCABULARY)[words]:
             yield str(word.get("code", word["key"])), word["zh"], word["en"]
