@@ -29,6 +29,7 @@ ClaimNo = NewType("ClaimNo", str)
 PlanNo = NewType("PlanNo", str)
 CheckNo = NewType("CheckNo", str)
 CompilationNo = NewType("CompilationNo", str)
+UpkeepNo = NewType("UpkeepNo", str)
 ItemField = NewType("ItemField", str)
 
 _REGION = re.compile(r"[1-9][0-9]{5}", re.ASCII)
@@ -166,6 +167,11 @@ def check_no(year: int, number: int) -> CheckNo:
 def compilation_no(year: int, number: int) -> CompilationNo:
     """The number of a case of the catalogue: counted within its year, at least four digits."""
     return CompilationNo(_numbered("C", year, number))
+
+
+def upkeep_no(year: int, number: int) -> UpkeepNo:
+    """The number of a change that the catalogue must follow: counted within its year, four digits or more."""
+    return UpkeepNo(_numbered("U", year, number))
 
 
 def _numbered(letter: str, year: int, number: int) -> str:

@@ -426,6 +426,8 @@ class Regulation:
     share_types: ShareTypes
     entry_months: int
     entry_months_article: str
+    maintenance_months: int | None
+    maintenance_article: str
     catalogue_fields: tuple[Field, ...]
     catalogue_chain: tuple[Step, ...]
     request_fields: tuple[Field, ...]

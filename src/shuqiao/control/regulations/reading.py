@@ -162,7 +162,17 @@ def _settings(rules: Regulation) -> Iterator[Row]:
     entry = Text(f"最长 {rules.entry_months} 个月", f"at most {rules.entry_months} months")
     label = Text("目录条目的共享期限", "Sharing period of an entry")
     yield _row(rules, "entry_period", label, entry, rules.entry_months_article)
+    yield from _maintenance(rules)
     yield _row(rules, "period", Text("授权期限", "Period of a grant"), words, rules.period.article)
+
+
+def _maintenance(rules: Regulation) -> Iterator[Row]:
+    """Nothing where the text knows no regular maintenance."""
+    months = rules.maintenance_months
+    if months is not None:
+        words = Text(f"每 {months} 个月至少一次", f"at least once in {months} months")
+        label = Text("目录全面维护", "Full maintenance of the catalogue")
+        yield _row(rules, "maintenance", label, words, rules.maintenance_article)
 
 
 def _collection(rules: Regulation) -> Iterator[Row]:

@@ -46,6 +46,8 @@ def regulation_of(document: Document, content: Values) -> reg.Regulation:
         share_types=_share_types(it["share_types"]),
         entry_months=it["catalogue"]["period"]["months"],
         entry_months_article=it["catalogue"]["period"]["article"],
+        maintenance_months=it["catalogue"].get("maintenance", {}).get("months"),
+        maintenance_article=it["catalogue"].get("maintenance", {}).get("article", reg.SETTING),
         catalogue_fields=_fields(it["catalogue"]["fields"]),
         catalogue_chain=_chain(it["catalogue"]["chain"]),
         request_fields=_fields(it["request"]["fields"]),
