@@ -1,0 +1,1 @@
+"""Tests of what is given to other systems and to the public."""
