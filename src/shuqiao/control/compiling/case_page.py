@@ -1,5 +1,6 @@
 """One case of the catalogue as its page shows it: proposed beside in force, marks, steps, history."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -29,7 +30,7 @@ from shuqiao.control.compiling.review_rows import (
     item_rows,
 )
 from shuqiao.control.compiling.steps import places_of
-from shuqiao.control.compiling.wording import wording
+from shuqiao.control.compiling.wording import item_names, path_words, wording
 from shuqiao.control.organisations.queries import DepartmentRef, department_ref
 from shuqiao.control.regulations.current import named
 from shuqiao.control.regulations.queries import ArticleRef, article_ref
@@ -40,6 +41,7 @@ from shuqiao.rules.regulation import PROVIDER, Phase, Transition
 PAGE_ROWS = 100
 """Items on one page of a review; a form may not have more than 500 fields."""
 MARKS = "marks"
+MAX_REASON = 1000
 TAKEN_OVER, REBASED = "taken_over", "rebased"
 _OWN_STEPS = {
     TAKEN_OVER: Text("接手编制", "Taken over"),
@@ -75,16 +77,12 @@ class EventRow:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far the review by item has come."""
+    """How far the review has come: the items, and what is returned anywhere."""
 
     total: int
     accepted: int
+    unmarked: int
     returned: int
-
-    @property
-    def unmarked(self) -> int:
-        """Return how many items have no mark yet."""
-        return self.total - self.accepted - self.returned
 
 
 @dataclass(frozen=True)
@@ -126,6 +124,13 @@ class CompilationView:
     steps: tuple[StepOffer, ...]
     can_edit: bool
     history: tuple[EventRow, ...]
+    returned_reason: str
+
+    @property
+    def columns(self) -> int:
+        """Return how many columns the comparison has."""
+        marks = self.can_mark or self.progress.accepted or self.progress.returned
+        return 2 + self.compares + bool(marks)
 
     @property
     def compares(self) -> bool:
@@ -203,6 +208,7 @@ def compilation_page(
         steps=steps,
         can_edit=may_edit(viewer, case),
         history=tuple(_event(case, event) for event in events),
+        returned_reason=_returned_reason(marks, entry),
     )
 
 
@@ -220,10 +226,20 @@ def _mark_view(mark: Mark) -> MarkView:
     return MarkView(mark.accepted, mark.remark, mark.account.display_name)
 
 
-def _progress(places: tuple[str, ...], marks: dict[str, Mark]) -> Progress:
-    accepted = sum(place in marks and marks[place].accepted for place in places)
-    returned = sum(not mark.accepted for mark in marks.values())
-    return Progress(max(len(places), accepted + returned), accepted, returned)
+def _progress(places: tuple[str, ...], marks: Mapping[str, Mark]) -> Progress:
+    return Progress(
+        total=len(places),
+        accepted=sum(place in marks and marks[place].accepted for place in places),
+        unmarked=sum(place not in marks for place in places),
+        returned=sum(not mark.accepted for mark in marks.values()),
+    )
+
+
+def _returned_reason(marks: Mapping[str, Mark], entry: Entry) -> str:
+    """What was marked to be returned, as the beginning of the reason for returning the whole."""
+    names = item_names(entry)
+    said = [f"{path_words(path, names)}：{mark.remark}" for path, mark in marks.items() if not mark.accepted]
+    return "\n".join(said)[:MAX_REASON]
 
 
 def _base(case: Compilation) -> Entry | None:

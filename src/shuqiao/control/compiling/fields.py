@@ -20,7 +20,8 @@ class FieldSpec:
 
     `kind` is text, textarea, date, number, select, checks, yesno, subject, keys (ids of entries), department
     or departments; `choices` names the vocabulary of a select or checks, or what stands in its place: types,
-    ranks, relations, duties, items, details. `limit` is the longest text.
+    ranks, relations, duties, items, details. `limit` is the longest text. `optional_help` tells that the help
+    is about leaving the field empty.
     """
 
     name: str
@@ -30,6 +31,7 @@ class FieldSpec:
     choices: str = ""
     limit: int = 200
     wide: bool = False
+    optional_help: bool = False
 
 
 @dataclass(frozen=True)
@@ -210,6 +212,7 @@ _USE = Group(
             "不填即为规则允许的最长期限",
             "Left empty it is the longest period allowed",
             kind="date",
+            optional_help=True,
         ),
     ),
 )
@@ -356,6 +359,9 @@ ITEM_KIND_WORDS = {
 OTHER_FIELDS = {
     "items": Text("信息项", "Items"),
     "not_secret": Text("不涉密声明", "No state secret"),
+    "pasted": Text("粘贴的内容", "Pasted rows"),
+    "wizard": Text("", ""),
+    "content": Text("", ""),
 }
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from shuqiao.control.catalogue.models import Resource, SubjectSequence
 from shuqiao.control.catalogue.vocabulary import vocabulary
 from shuqiao.control.compiling.fields import (
+    FIELDS,
     GROUPS,
     ITEM_KIND_WORDS,
     FieldSpec,
@@ -42,9 +43,14 @@ class FieldView:
     parts: tuple[str, str] = ("", "")
 
     @property
+    def help(self) -> Text:
+        """Return what to write; how an optional field is read when empty is not said of a required one."""
+        return Text("", "") if self.required and self.spec.optional_help else self.spec.help
+
+    @property
     def described(self) -> str:
         """Return the ids of what explains the field."""
-        parts = [f"{self.spec.name}-hint"] if self.spec.help.zh or self.article else []
+        parts = [f"{self.spec.name}-hint"] if self.help.zh or self.article else []
         return " ".join([*parts, *([f"{self.spec.name}-error"] if self.fault else [])])
 
 
@@ -263,6 +269,20 @@ def fault_links(faults: Iterable[EntryFault], entry: Entry) -> tuple[FaultLink, 
             page=_place(fault.path) // PAGE_ITEMS + 1,
         )
         for fault in faults
+    )
+
+
+def unread_links(faults: Mapping[str, Text], entry: Entry) -> tuple[FaultLink, ...]:
+    """What of a posted step could not be read, by the place where it was written."""
+    return tuple(
+        FaultLink(
+            step_of(path),
+            path if path in FIELDS or "[" in path or path == "pasted" else "",
+            _fault_label(path, entry),
+            words,
+            None,
+        )
+        for path, words in faults.items()
     )
 
 

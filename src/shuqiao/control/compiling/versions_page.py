@@ -207,6 +207,21 @@ def may_change(viewer: Viewer, resource_id: str) -> bool:
     return bool(sides_of(viewer, resource.department_id) & savers)
 
 
+@dataclass(frozen=True)
+class ChangeOffer:
+    """That the viewer may change an entry, and the case under way, where there is one."""
+
+    case: str
+
+
+def change_offer(viewer: Viewer, resource_id: str) -> ChangeOffer | None:
+    """What the page of an entry offers to its own department; None to everybody else."""
+    if not may_change(viewer, resource_id):
+        return None
+    case = open_case(viewer, resource_id)
+    return ChangeOffer(case.number if case else "")
+
+
 def change_page(viewer: Viewer, resource_id: str) -> ChangePage:
     """Return the ways to change an entry; raises `NotFound` for whoever may not."""
     if not may_change(viewer, resource_id):
@@ -233,8 +248,8 @@ def change_page(viewer: Viewer, resource_id: str) -> ChangePage:
                 CompilationKind.CORRECTION.value,
                 Text("文字更正", "Correct the wording"),
                 Text(
-                    "只改英文名称、摘要、内设机构、备注等表述，不改内容。留下新版本，历史不丢。",
-                    "English names, summary, unit, notes. A new version is kept and no history lost.",
+                    "只改英文名称、摘要、内设机构、所属系统、备注等表述，不改内容。留下新版本，历史不丢。",
+                    "English names, summary, unit, system, notes. A new version is kept, no history lost.",
                 ),
                 article_ref(SETTING, rules.id),
             ),

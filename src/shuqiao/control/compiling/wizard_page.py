@@ -9,6 +9,7 @@ from shuqiao.control.catalogue.entries import entry_from
 from shuqiao.control.catalogue.vocabulary import vocabulary
 from shuqiao.control.compiling.access import access_compilation
 from shuqiao.control.compiling.case_page import StepOffer, acts_for_all, offer_of
+from shuqiao.control.compiling.chain import ChainStep, chain_of
 from shuqiao.control.compiling.checking import check
 from shuqiao.control.compiling.fields import CHECK_STEP, ITEMS_STEP, STEPS
 from shuqiao.control.compiling.form_page import (
@@ -23,6 +24,7 @@ from shuqiao.control.compiling.form_page import (
     groups_of,
     item_table,
     overview,
+    unread_links,
 )
 from shuqiao.control.compiling.models import Compilation
 from shuqiao.control.compiling.pages import KINDS, WITHDRAW, may_edit, state_label, steps_of
@@ -50,6 +52,7 @@ class Asked:
     faults: Mapping[str, Text] = field(default_factory=dict)
     typed: Mapping[str, str] = field(default_factory=dict)
     paste_faults: tuple[Text, ...] = ()
+    nothing_saved: bool = False
 
 
 @dataclass(frozen=True)
@@ -82,8 +85,11 @@ class WizardPage:
     pasted: str
     paste_faults: tuple[Text, ...]
     fault_links: tuple[FaultLink, ...]
-    faults: Mapping[str, Text]
+    unread: tuple[FaultLink, ...]
+    nothing_saved: bool
+    items_fault: Text | str
     overview: Overview
+    chain: tuple[ChainStep, ...]
     offers: tuple[StepOffer, ...]
     discard: StepOffer | None
 
@@ -141,8 +147,11 @@ def wizard_page(viewer: Viewer, number: str, asked: Asked) -> WizardPage:
         pasted=asked.typed.get("pasted", ""),
         paste_faults=asked.paste_faults,
         fault_links=fault_links(found, entry),
-        faults=asked.faults,
+        unread=unread_links(asked.faults, entry),
+        nothing_saved=asked.nothing_saved,
+        items_fault=given.faults.get("items", ""),
         overview=overview(given),
+        chain=chain_of(rules, case.state, list(case.events.select_related("account", "department"))),
         offers=tuple(step for step in steps if not step.ends_badly),
         discard=next((step for step in steps if step.action == WITHDRAW), None),
     )

@@ -11,6 +11,7 @@ from shuqiao.control.catalogue.entry import entry_page
 from shuqiao.control.catalogue.period import prolong_entry
 from shuqiao.control.catalogue.search import Sort
 from shuqiao.control.catalogue.search_page import FACETS, Asked, SearchFilters, SearchPage, search, suggest
+from shuqiao.control.compiling.versions_page import change_offer
 from shuqiao.control.texts import Text
 from shuqiao.control.web.reading import faults_of, page_number, read_day
 from shuqiao.control.web.shell import is_partial, show, signed_in
@@ -59,7 +60,8 @@ def suggestions(request: HttpRequest, viewer: Viewer) -> HttpResponse:
 @signed_in
 def entry(request: HttpRequest, viewer: Viewer, resource: str) -> HttpResponse:
     """Show one entry: its items, responsible department, modes and the article behind it."""
-    return show(request, viewer, "pages/entry.html", {"page": entry_page(viewer, resource)})
+    context = {"page": entry_page(viewer, resource), "change": change_offer(viewer, resource)}
+    return show(request, viewer, "pages/entry.html", context)
 
 
 @require_POST
@@ -72,6 +74,7 @@ def entry_prolong(request: HttpRequest, viewer: Viewer, resource: str) -> HttpRe
     except FormRefused as refused:
         context = {
             "page": entry_page(viewer, resource),
+            "change": change_offer(viewer, resource),
             "faults": dict(faults_of(refused)),
             "shared_until": given,
         }

@@ -15,6 +15,7 @@ from shuqiao.control.catalogue.entries import entry_from
 from shuqiao.control.compiling import actions, drafts
 from shuqiao.control.compiling.actions import MarkInput, Outcome
 from shuqiao.control.compiling.case_page import compilation_page, review_progress
+from shuqiao.control.compiling.districts import rules_for
 from shuqiao.control.compiling.fields import CHECK_STEP, ITEMS_STEP, label_of
 from shuqiao.control.compiling.form_page import code_preview
 from shuqiao.control.compiling.forms import PAGE_ITEMS, Filled, fill
@@ -27,7 +28,7 @@ from shuqiao.control.standards.queries import element_index
 from shuqiao.control.texts import Text
 from shuqiao.control.web.reading import faults_of, page_number, read_day
 from shuqiao.control.web.shell import explain, is_partial, sees_proof, show, signed_in
-from shuqiao.rules.entries import Entry
+from shuqiao.rules.entries import Entry, demanded_fields
 from shuqiao.rules.errors import ShuqiaoError
 
 MAX_CHOSEN = 200
@@ -76,8 +77,7 @@ def compilation_new(request: HttpRequest, viewer: Viewer) -> HttpResponse:
         elif len(name) > 100:
             faults["name_zh"] = Text("最多 100 个字符", "At most 100 characters")
         else:
-            content = Entry(name_zh=name, department=viewer.department.code)
-            draft = drafts.save_draft(viewer, drafts.DraftInput(content=content))
+            draft = drafts.save_draft(viewer, drafts.DraftInput(content=_begun(viewer, name)))
             return redirect("compilation_edit", number=draft.number)
     context = {"faults": faults, "name_zh": name}
     status = 422 if faults else 200
@@ -202,6 +202,18 @@ def entry_change(request: HttpRequest, viewer: Viewer, resource: str) -> HttpRes
     return redirect("compilation" if kind == "withdrawal" else "compilation_edit", number=draft.number)
 
 
+def _begun(viewer: Viewer, name: str) -> Entry:
+    """A new entry: where the regulation asks who collects and verifies, it begins with the own department."""
+    own = viewer.department.code
+    asked = demanded_fields(rules_for(own))
+    return Entry(
+        name_zh=name,
+        department=own,
+        collecting=own if "collecting" in asked else "",
+        verifying=own if "verifying" in asked else "",
+    )
+
+
 def _list_page(
     request: HttpRequest,
     viewer: Viewer,
@@ -265,7 +277,7 @@ def _wizard(
     request: HttpRequest, viewer: Viewer, number: str, asked: Asked, *, status: int = 200
 ) -> HttpResponse:
     page = wizard_page(viewer, number, asked)
-    context = {"page": page, "faults": asked.faults}
+    context = {"page": page, "faults": {"pasted": page.paste_faults} if page.paste_faults else {}}
     return show(request, viewer, "pages/compiling_edit.html", context, status=status, section="compilations")
 
 
@@ -318,7 +330,8 @@ def _unsaved(
     if is_partial(request) and "do" not in request.POST:
         words = "；".join(str(said) for said in faults.values())
         return render(request, "pages/compiling_saved.html", {"failed": words})
-    again = replace(asked, faults=faults, typed={key: str(value) for key, value in request.POST.items()})
+    typed = {key: str(value) for key, value in request.POST.items()}
+    again = replace(asked, faults=faults, typed=typed, nothing_saved=True)
     status = error.status if isinstance(error, ShuqiaoError) else 422
     return _wizard(request, viewer, number, again, status=status)
 
@@ -360,7 +373,7 @@ def _place_after(number: str, do: str, entry: Entry, page: int) -> str:
         row += 1
     row = min(max(row, 0), max(len(entry.items) - 1, 0))
     page = row // PAGE_ITEMS + 1 if entry.items else page
-    return f"{_edit(number)}?step={ITEMS_STEP}&page={page}&row={row}#items"
+    return f"{_edit(number)}?step={ITEMS_STEP}&page={page}&row={row}"
 
 
 def _marks(post: QueryDict) -> tuple[list[MarkInput], list[str]]:

@@ -10,10 +10,6 @@
     let waiting = 0;
     let dirty = false;
     let leaving = null;
-    /* The table of items comes back within its whole page, also where the page names faults. */
-    document.addEventListener('htmx:beforeSwap', (event) => {
-      if (event.detail.xhr.status === 422) { event.detail.shouldSwap = true; event.detail.isError = false; }
-    });
     form.addEventListener('input', (event) => { if (event.target.name !== 'pasted') { dirty = true; tell(form.dataset.unsaved); } });
     document.addEventListener('htmx:beforeRequest', () => { waiting += 1; dirty = false; tell(form.dataset.saving); });
     document.addEventListener('htmx:afterRequest', () => {
