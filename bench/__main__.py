@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from bench import first_load, pages, query
+from bench import catalogue, first_load, pages, query
 
-BENCHMARKS = {"query": query.main, "load": first_load.main, "pages": pages.main}
+BENCHMARKS = {"query": query.main, "load": first_load.main, "pages": pages.main, "catalogue": catalogue.main}
 
 
 def main(arguments: list[str]) -> int:

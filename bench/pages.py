@@ -20,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,6 +56,7 @@ class City:
     address: str
     server: postgres.PostgresServer
     password: str
+    environment: dict[str, str]
 
     def numbers(self, provider: str, count: int) -> list[str]:
         """Numbers of requests for the information of a department, drawn at random but always alike."""
@@ -68,7 +69,7 @@ class City:
             return [str(number) for (number,) in found]
 
 
-def _environment(folder: Path, server: postgres.PostgresServer, role: str, password: str) -> dict[str, str]:
+def environment_of(folder: Path, server: postgres.PostgresServer, role: str, password: str) -> dict[str, str]:
     return os.environ | {
         "DJANGO_SETTINGS_MODULE": "shuqiao.control.settings",
         "SHUQIAO_DATABASE_URL": server.url("hub", role, password),
@@ -83,8 +84,8 @@ def _environment(folder: Path, server: postgres.PostgresServer, role: str, passw
 
 
 @contextlib.contextmanager
-def running_city(rows: int) -> Iterator[City]:
-    """A migrated and seeded hub with this many requests, and the server of its pages."""
+def running_city(fill: Callable[[postgres.PostgresServer], None]) -> Iterator[City]:
+    """A migrated and seeded hub that something has been filled into, and the server of its pages."""
     folder = Path(tempfile.mkdtemp(prefix="sq-bench-"))
     folder.chmod(0o755)
     password, port = secrets.token_hex(16), free_port()
@@ -93,10 +94,11 @@ def running_city(rows: int) -> Iterator[City]:
     pages: subprocess.Popen[bytes] | None = None
     try:
         _prepare(folder, server, password)
-        _fill(server, rows)
-        pages = _serve(folder, _environment(folder, server, "shuqiao_control", password), port)
+        fill(server)
+        pages = _serve(folder, environment_of(folder, server, "shuqiao_control", password), port)
         wait_for(f"http://127.0.0.1:{port}/sign-in/", pages)
-        yield City(f"http://127.0.0.1:{port}", server, password)
+        control = environment_of(folder, server, "shuqiao_control", password)
+        yield City(f"http://127.0.0.1:{port}", server, password, control)
     finally:
         if pages is not None:
             pages.terminate()
@@ -112,13 +114,13 @@ def _prepare(folder: Path, server: postgres.PostgresServer, password: str) -> No
     hub.create_roles(server.url("postgres"), dict.fromkeys(hub.ROLES, password))
     hub.create_database(server.url("postgres"), "hub", "shuqiao_owner", control_schema=True)
     migrate = [sys.executable, "-m", "django", "migrate", "--skip-checks", "--verbosity", "0"]
-    owner = _environment(folder, server, "shuqiao_owner", password)
+    owner = environment_of(folder, server, "shuqiao_owner", password)
     subprocess.run(migrate, check=True, env=owner, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     keys.load_or_create_signing_key(folder / "grants.key")
     (folder / "keys").mkdir(mode=0o700)
     (folder / "portal").mkdir(mode=0o700)
     seed = [sys.executable, "-c", _SEED, password, REGULATION, str(folder / "keys")]
-    control = _environment(folder, server, "shuqiao_control", password)
+    control = environment_of(folder, server, "shuqiao_control", password)
     subprocess.run(seed, check=True, env=control, stdout=subprocess.DEVNULL)
 
 
@@ -200,7 +202,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--requests", type=int, default=TARGET_ROWS)
     parser.add_argument("--rounds", type=int, default=100)
     options = parser.parse_args(arguments)
-    with running_city(options.requests) as city:
+    with running_city(lambda server: _fill(server, options.requests)) as city:
         print(f"{os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f}; {options.requests} requests")
         found = _rounds(city, options.rounds)
     rows = []

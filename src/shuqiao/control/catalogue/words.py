@@ -78,7 +78,6 @@ def _runs_of(units: Sequence[str], size: int) -> list[str]:
     return ["".join(units[at : at + size]) for at in range(len(units) - size + 1)]
 
 
-@lru_cache(maxsize=20_000)
 def pieces_of(text: str) -> tuple[str, ...]:
     """Return the pieces of one, two and three characters of a text; none reaches over a mark or space."""
     found: list[str] = []
@@ -89,12 +88,14 @@ def pieces_of(text: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-@lru_cache(maxsize=20_000)
-def _sounds(text: str) -> tuple[str, ...]:
+@lru_cache(maxsize=50_000)
+def _word_sounds(word: str) -> tuple[str, ...]:
+    return tuple(lazy_pinyin(word, style=Style.NORMAL, errors=lambda run: f" {run.replace(' ', '')}"))
+
+
+def _sounds(text: str) -> list[str]:
     """Pinyin of a text, a syllable for each character; what has none stands there after a space."""
-    return tuple(
-        lazy_pinyin(normalise(text), style=Style.NORMAL, errors=lambda run: f" {run.replace(' ', '')}")
-    )
+    return [sound for word in rjieba.cut(normalise(text)) for sound in _word_sounds(word)]
 
 
 def syllables_of(text: str) -> tuple[str, ...]:
@@ -102,7 +103,6 @@ def syllables_of(text: str) -> tuple[str, ...]:
     return tuple(sound for sound in _sounds(text) if not sound.startswith(" "))
 
 
-@lru_cache(maxsize=20_000)
 def pinyin_terms(text: str) -> tuple[str, ...]:
     """Return syllables, pairs of them, and two and three initials in a row."""
     syllables = syllables_of(text)
@@ -114,10 +114,15 @@ def pinyin_terms(text: str) -> tuple[str, ...]:
     )
 
 
-@lru_cache(maxsize=50_000)
+@lru_cache(maxsize=1_000)
 def _word_pieces(text: str) -> tuple[str, ...]:
     """Pieces of the words of a running text: what stands in different words is not looked for together."""
     return tuple(dict.fromkeys(piece for word in words_of(text) if len(word) > 1 for piece in _needed(word)))
+
+
+@lru_cache(maxsize=20_000)
+def _item_terms(zh: str, en: str) -> tuple[str, ...]:
+    return (*pieces_of(zh), *pinyin_terms(zh), *(word for word in normalise(en).split() if word.isascii()))
 
 
 def search_text(
@@ -125,15 +130,11 @@ def search_text(
 ) -> SearchText:
     """Prepare the search terms from an entry's names, its items' names and further texts."""
     own = (*pieces_of(title), *pieces_of(title_en))
-    found = dict.fromkeys(own)
-    found |= dict.fromkeys(f"^{piece}" for piece in own)
-    found |= dict.fromkeys(pinyin_terms(title))
+    found = {*own, *(f"^{piece}" for piece in own), *pinyin_terms(title)}
     for zh, en in items:
-        found |= dict.fromkeys(pieces_of(zh))
-        found |= dict.fromkeys(word for word in normalise(en).split() if word.isascii())
-        found |= dict.fromkeys(pinyin_terms(zh))
+        found.update(_item_terms(zh, en))
     for text in others:
-        found |= dict.fromkeys(_word_pieces(text))
+        found.update(_word_pieces(text))
     return SearchText(
         tuple(found),
         normalise(title).replace(" ", ""),
