@@ -31,8 +31,7 @@ def workbook_of(viewer: Viewer, *entries: Keyed) -> bytes:
 
 def exported(viewer: Viewer) -> bytes:
     """The department's export."""
-    with export_file(viewer) as file:
-        return file.read()
+    return export_file(viewer)
 
 
 def edited(content: bytes, edit: Callable[[openpyxl.Workbook], object]) -> bytes:

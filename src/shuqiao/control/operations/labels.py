@@ -64,6 +64,7 @@ EVENTS = {
     "collection_planned": Text("登记采集计划", "Collection planned"),
     "collection_withdrawn": Text("撤回采集计划", "Planned collection withdrawn"),
     "form_checked": Text("检查表单", "Form checked"),
+    "workbook_uploaded": Text("目录工作簿", "Workbook of the catalogue"),
 }
 OUTCOMES = {
     "loaded": Text("已装载", "Loaded"),
@@ -114,8 +115,12 @@ OUTCOMES = {
     "decided": Text("已确定来源", "Source decided"),
     "planned": Text("已登记", "Registered"),
     "checked": Text("已检查", "Checked"),
+    "uploaded": Text("已上传", "Uploaded"),
+    "taking": Text("纳入草稿", "Taken over into drafts"),
+    "discarded": Text("已放弃", "Discarded"),
 }
 FACTS = {
+    "workbook": Text("工作簿", "Workbook"),
     "standard": Text("标准", "Standard"),
     "actor": Text("操作人", "Actor"),
     "application": Text("应用", "Application"),

@@ -8,6 +8,7 @@ from shuqiao.control.web.views import (
     audit,
     calendar,
     catalogue,
+    catalogue_import,
     compiling,
     disputes,
     documents,
@@ -47,6 +48,15 @@ urlpatterns = [
     path("compiling/", compiling.compilations, name="compilations"),
     path("compiling/steps", compiling.compilation_steps, name="compilation_steps"),
     path("compiling/new/", compiling.compilation_new, name="compilation_new"),
+    path("compiling/workbook/", catalogue_import.workbooks, name="workbooks"),
+    path("compiling/workbook/template.xlsx", catalogue_import.workbook_template, name="workbook_template"),
+    path("compiling/workbook/export.xlsx", catalogue_import.workbook_export, name="workbook_export"),
+    path("compiling/workbook/<int:key>/", catalogue_import.workbook, name="workbook"),
+    path("compiling/workbook/<int:key>/take", catalogue_import.workbook_take, name="workbook_take"),
+    path("compiling/workbook/<int:key>/discard", catalogue_import.workbook_discard, name="workbook_discard"),
+    path(
+        "compiling/workbook/<int:key>/marked.xlsx", catalogue_import.workbook_marked, name="workbook_marked"
+    ),
     path("compiling/<str:number>/", compiling.compilation, name="compilation"),
     path("compiling/<str:number>/edit/", compiling.compilation_edit, name="compilation_edit"),
     path("compiling/<str:number>/marks", compiling.compilation_marks, name="compilation_marks"),

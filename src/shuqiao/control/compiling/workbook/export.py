@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import fields
-from tempfile import SpooledTemporaryFile
-from typing import IO, BinaryIO, cast
+from io import BytesIO
+from typing import BinaryIO, cast
 
 from shuqiao.control.accounts.access import Viewer
 from shuqiao.control.catalogue.entries import entry_from
@@ -18,19 +18,17 @@ from shuqiao.control.compiling.workbook.template import Front, Values, WorkbookW
 from shuqiao.rules.entries import Entry, demanded_fields
 from shuqiao.rules.regulation import Phase
 
-IN_MEMORY = 4 * 1024 * 1024
-"""A workbook larger than this is kept in a temporary file while it is sent."""
 _AT_ONCE = 200
 
 Keyed = tuple[str, Entry]
 
 
-def template_file(viewer: Viewer) -> IO[bytes]:
+def template_file(viewer: Viewer) -> bytes:
     """An empty workbook for the viewer's department."""
     return _file(viewer, ())
 
 
-def export_file(viewer: Viewer) -> IO[bytes]:
+def export_file(viewer: Viewer) -> bytes:
     """The department's entries in force and its drafts, ready to be changed."""
     return _file(viewer, present_entries(viewer.department.code))
 
@@ -70,13 +68,12 @@ def front_of(viewer: Viewer) -> Front:
     return Front(title, f"按{rules.short.zh}编制", demanded)
 
 
-def _file(viewer: Viewer, entries: Iterable[Keyed]) -> IO[bytes]:
+def _file(viewer: Viewer, entries: Iterable[Keyed]) -> bytes:
     department = viewer.department.code
-    out = SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - closed by whoever sends it
+    out = BytesIO()
     choices = read_choices(department, rules_for(department))
-    write_entries(cast(BinaryIO, out), entries, choices, front_of(viewer))
-    out.seek(0)
-    return cast(IO[bytes], out)
+    write_entries(out, entries, choices, front_of(viewer))
+    return out.getvalue()
 
 
 def _values(sheet: Sheet, key: str, one: object, choices: Choices) -> Values:

@@ -3,22 +3,20 @@
 from collections.abc import Iterator
 from datetime import date
 from io import BytesIO
-from tempfile import SpooledTemporaryFile
-from typing import IO, BinaryIO, cast
 
 from shuqiao.control.accounts.access import NotFound, Viewer
 from shuqiao.control.compiling.districts import rules_for
 from shuqiao.control.compiling.workbook.access import visible
 from shuqiao.control.compiling.workbook.choices import read_choices
 from shuqiao.control.compiling.workbook.columns import DATA_SHEETS, Column, Form, Sheet
-from shuqiao.control.compiling.workbook.export import IN_MEMORY, front_of
+from shuqiao.control.compiling.workbook.export import front_of
 from shuqiao.control.compiling.workbook.models import ImportFault, ImportState
 from shuqiao.control.compiling.workbook.template import Mark, Values, WorkbookWriter
 from shuqiao.control.documents.spreadsheet import MAX_CELL_CHARS, Cell, Kind, Row, Spreadsheet
 from shuqiao.control.texts import Text
 
 
-def marked_file(viewer: Viewer, key: int) -> IO[bytes]:
+def marked_file(viewer: Viewer, key: int) -> bytes:
     """Write a checked workbook that has faults once more, in the columns of the template, with its marks.
 
     Raises `NotFound` where there is none, or it can't be read at all.
@@ -28,17 +26,16 @@ def marked_file(viewer: Viewer, key: int) -> IO[bytes]:
         raise NotFound
     department = viewer.department.code
     marks = tuple(_mark(fault) for fault in ImportFault.objects.filter(source=found).iterator())
-    out = SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - closed by whoever sends it
+    out = BytesIO()
     choices = read_choices(department, rules_for(department))
-    writer = WorkbookWriter(cast(BinaryIO, out), choices, front_of(viewer), marks)
+    writer = WorkbookWriter(out, choices, front_of(viewer), marks)
     with Spreadsheet(BytesIO(found.content or b"")) as book:
         for sheet in DATA_SHEETS:
             if sheet.name in book.sheets:
                 for number, values in _rows(book, sheet):
                     writer.write(sheet, values, number)
     writer.finish()
-    out.seek(0)
-    return cast(IO[bytes], out)
+    return out.getvalue()
 
 
 def _mark(fault: ImportFault) -> Mark:

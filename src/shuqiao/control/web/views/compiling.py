@@ -79,9 +79,15 @@ def compilation_new(request: HttpRequest, viewer: Viewer) -> HttpResponse:
         else:
             draft = drafts.save_draft(viewer, drafts.DraftInput(content=_begun(viewer, name)))
             return redirect("compilation_edit", number=draft.number)
-    context = {"faults": faults, "name_zh": name}
+    context = {"faults": faults, "name_zh": name, "ways": _other_ways()}
     status = 422 if faults else 200
     return show(request, viewer, "pages/compiling_new.html", context, status=status, section="compilations")
+
+
+def _other_ways() -> list[tuple[str, str, Text, Text]]:
+    """The ways of compiling beside the wizard: address, icon, name and what it is for."""
+    many = Text("一次编制或修改许多条目", "Compile or change many entries at once")
+    return [(reverse("workbooks"), "file-spreadsheet", Text("离线工作簿", "Offline workbook"), many)]
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
