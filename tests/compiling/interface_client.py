@@ -46,7 +46,8 @@ class System:
     def send(self, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None) -> Any:
         """Send a request as it is; signed by the caller or not at all."""
         kind = "application/json" if method == "PUT" else ""
-        return self.client.generic(method, path, body, content_type=kind, headers=headers or {})
+        sent = {"host": HOST} | (headers or {})
+        return self.client.generic(method, path, body, content_type=kind, headers=sent)
 
     def get(self, place: str, query: str = "", **more: Any) -> Any:
         """Ask for a place below the interface."""

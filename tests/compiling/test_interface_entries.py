@@ -8,21 +8,23 @@ from shuqiao.control.catalogue.entries import entry_from
 from shuqiao.control.compiling.drafts import check
 from shuqiao.control.compiling.models import Compilation
 from tests.compiling.interface_client import HEALTH, HOUSING, System, complete_entry, enrolled
-from tests.control.conftest import BIRTH, HOUSEHOLD, City, audit_entries, city, rows, seeded, set_time  # noqa: F401
+from tests.control.conftest import BIRTH, HOUSEHOLD, City, audit_entries, city, rows
+
+__all__ = ["city"]
 
 pytestmark = pytest.mark.database
 
 
 @pytest.fixture
-def health(city: City) -> System:  # noqa: F811
+def health(city: City) -> System:
     """The health department's system."""
     return System(enrolled("app-health-catalogue", HEALTH))
 
 
 @pytest.fixture
-def housing(city: City) -> System:  # noqa: F811
+def housing(city: City) -> System:
     """The housing department's system."""
-    return System(enrolled("app-housing-catalogue", HOUSING), user="lin")
+    return System(enrolled("app-housing-catalogue", HOUSING), user="hou")
 
 
 def counts() -> tuple[int, int]:
@@ -31,9 +33,9 @@ def counts() -> tuple[int, int]:
 
 
 @pytest.mark.requirement("CAT-18")
-def test_an_entry_is_kept_as_the_draft_the_pages_would_make(health: System, city: City) -> None:  # noqa: F811
+def test_an_entry_is_kept_as_the_draft_the_pages_would_make(health: System, city: City) -> None:
     done = health.put("vaccination-units", complete_entry())
-    assert done.status_code == 201, done.content
+    assert done.status_code == 201, done.content.decode()
     said = done.json()
     assert (said["result"], said["dry_run"], said["revision"], said["state"]) == (
         "created",
@@ -168,7 +170,7 @@ def test_what_may_not_stand_in_a_draft_is_refused_at_its_place(
 @pytest.mark.parametrize(
     ("body", "code", "status"),
     [
-        (b"", "body_not_json", 400),
+        (b" ", "body_not_json", 400),
         (b"not json", "body_not_json", 400),
         (b"[]", "body_not_json", 400),
         (b"\xff\xfe{}", "body_not_json", 400),
@@ -182,7 +184,7 @@ def test_what_may_not_stand_in_a_draft_is_refused_at_its_place(
         (b'{"entry":{"name_zh":5}}', "request_malformed", 400),
         (b'{"entry":{"name_zh":"a\\u0000b"}}', "request_malformed", 400),
         (b'{"entry":{"items":[{"field":"a","zh":"b","data_type":"\\u0000"}]}}', "request_malformed", 400),
-        (b'{"entry":{"name_zh":"\\ud800"}}', "request_malformed", 400),
+        (b'{"entry":{"name_zh":"\\ud800"}}', "body_not_json", 400),
         (b'{"entry":{"shared_until":"2026-02-30"}}', "request_malformed", 400),
         (b'{"entry":{},"revision":"1"}', "request_malformed", 400),
         (b'{"entry":{},"submit":"yes"}', "request_malformed", 400),
@@ -204,7 +206,7 @@ def test_a_body_too_large_is_refused_before_it_is_read(health: System) -> None:
     assert (refused.status_code, refused.json()["code"]) == (413, "body_too_large")
 
 
-@pytest.mark.parametrize("key", ["-x", "a b", "a%20b", "é", "x" * 81, "a/b", "..", ""])
+@pytest.mark.parametrize("key", ["-x", "a b", "a%20b", "x" * 81, "a/b", "..", ""])
 def test_a_key_is_plain(health: System, key: str) -> None:
     refused = health.put(key, complete_entry())
     assert (
@@ -218,17 +220,10 @@ def test_every_write_leaves_its_entry_in_the_log(health: System) -> None:
     said = health.put("units", complete_entry()).json()
     health.put("units", complete_entry(scope="<b>"))
     [received] = audit_entries("entry_received")
-    assert received == (
-        HEALTH,
-        HEALTH,
-        "app-health-catalogue/chen",
-        said["resource"],
-        None,
-        said["number"],
-        "created",
-    )
+    actor = "app-health-catalogue/chen"
+    assert received == (HEALTH, HEALTH, actor, said["resource"], None, said["number"], "created")
     [refused] = audit_entries("entry_refused")
-    assert (refused[0], refused[2], refused[-1]) == (HEALTH, "app-health-catalogue/chen", "entry_faulty")
+    assert (refused[0], refused[2], refused[-1]) == (HEALTH, actor, "entry_faulty")
 
 
 def test_the_list_is_paged_and_holds_the_departments_own(health: System) -> None:

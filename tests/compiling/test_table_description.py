@@ -32,7 +32,8 @@ COMMENT ON TABLE yw."csyxzm Lb" IS '出生医学证明';
 COMMENT ON COLUMN yw."csyxzm Lb".xm IS '姓名（新生儿）';
 INSERT INTO yw."csyxzm Lb"
   SELECT 'Z' || lpad(i::text, 9, '0'), '样例甲' || chr(x'4e00'::int + i % 50),
-    '11010519491231' || lpad(i::text, 4, '0'), date '2020-01-01' + i, (i % 2)::text, '1380013' || lpad(i::text, 4, '0'), i * 1.5,
+    '11010519491231' || lpad(i::text, 4, '0'), date '2020-01-01' + i, (i % 2)::text,
+    '1380013' || lpad(i::text, 4, '0'), i * 1.5,
     CASE WHEN i % 4 = 0 THEN '秘密备注' || i END, now(), 'JG1', NULL, '20200101', true, i
   FROM generate_series(1, 1234) i;
 ANALYZE yw."csyxzm Lb";

@@ -5,6 +5,7 @@ from procrastinate import JobContext, builtin_tasks
 from procrastinate.contrib.django import app
 
 from shuqiao.control.accounts.actions import forget_old_attempts
+from shuqiao.control.compiling.interface.signed import forget_used_signatures
 from shuqiao.control.operations.daily import CLOCK_JOBS, ClockJob
 from shuqiao.control.operations.mail import address_notices, send_mails
 
@@ -33,9 +34,9 @@ def mail_notices(timestamp: int) -> int:  # noqa: ARG001 - procrastinate passes 
 @app.periodic(cron="20 3 * * *")
 @app.task(name="tidy_up", queueing_lock="tidy_up", pass_context=False)
 def tidy_up(timestamp: int) -> int:  # noqa: ARG001 - procrastinate passes it
-    """Delete sessions that have run out and sign-in attempts that no longer count."""
+    """Delete sessions that have run out, sign-in attempts and used signatures that no longer count."""
     SessionStore.clear_expired()
-    return forget_old_attempts()
+    return forget_old_attempts() + forget_used_signatures()
 
 
 @app.periodic(cron="40 3 * * *")

@@ -4,6 +4,8 @@ from shuqiao.control.regulations.current import regulation
 from shuqiao.control.texts import Text
 
 EVENTS = {
+    "entry_received": Text("接口报入条目", "Entry received by interface"),
+    "entry_refused": Text("拒收接口条目", "Entry by interface refused"),
     "standard_published": Text("发布标准", "Standard published"),
     "entry_prolonged": Text("延长目录条目", "Entry prolonged"),
     "entry_ended": Text("目录条目期满", "Entry ended"),
@@ -67,6 +69,16 @@ EVENTS = {
     "workbook_uploaded": Text("目录工作簿", "Workbook of the catalogue"),
 }
 OUTCOMES = {
+    "created": Text("新建草稿", "Draft created"),
+    "changed": Text("更新草稿", "Draft changed"),
+    "unchanged": Text("内容未变", "Unchanged"),
+    "entry_faulty": Text("条目不符合要求", "Entry faulty"),
+    "entry_not_found": Text("没有该条目", "No such entry"),
+    "entry_being_changed": Text("条目正在办理", "Entry being changed"),
+    "draft_changed": Text("草稿已有更新", "Draft changed meanwhile"),
+    "end_user_refused": Text("人员无权限", "Person not allowed"),
+    "body_not_json": Text("不是 JSON", "Not JSON"),
+    "correction_too_wide": Text("超出文字更正", "More than wording"),
     "loaded": Text("已装载", "Loaded"),
     "answered": Text("已应答", "Answered"),
     "accepted": Text("成功", "Accepted"),
@@ -120,6 +132,7 @@ OUTCOMES = {
     "discarded": Text("已放弃", "Discarded"),
 }
 FACTS = {
+    "submit": Text("同时提交", "Submitted as well"),
     "workbook": Text("工作簿", "Workbook"),
     "standard": Text("标准", "Standard"),
     "actor": Text("操作人", "Actor"),

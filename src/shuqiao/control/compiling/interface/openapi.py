@@ -45,7 +45,6 @@ WRITE_CODES = (
     "draft_changed",
     "entry_being_changed",
     "correction_too_wide",
-    "transition_refused",
 )
 
 _SIGNED_HEADERS = {
