@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from shuqiao.control.catalogue.vocabulary import standards_dir
+from shuqiao.control.standards.files import standards_dir
 
 
 @dataclass(frozen=True)

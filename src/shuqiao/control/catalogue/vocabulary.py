@@ -6,22 +6,14 @@ Source: standards/catalogue-metadata.yaml, which names its own sources.
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import yaml
 
-import shuqiao
+from shuqiao.control.standards.files import standards_dir
 from shuqiao.control.texts import Text
 
 Words = Mapping[str, Text]
-
-
-def standards_dir() -> Path:
-    """Where the standards' data files lie: inside an installed package, or at the root of a checkout."""
-    package = Path(shuqiao.__file__).resolve().parent
-    inside = package / "standards"
-    return inside if inside.is_dir() else package.parent.parent / "standards"
 
 
 @dataclass(frozen=True)
