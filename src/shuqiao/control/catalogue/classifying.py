@@ -16,16 +16,10 @@ from shuqiao.control.accounts.capabilities import Capability
 from shuqiao.control.accounts.notices import notify
 from shuqiao.control.audit.actions import append_entry
 from shuqiao.control.catalogue.entries import entry_from
-from shuqiao.control.catalogue.models import (
-    Item,
-    Resource,
-    ResourceVersion,
-    Sharing,
-    SharingOrigin,
-    SharingVersion,
-)
+from shuqiao.control.catalogue.history import keep_version
+from shuqiao.control.catalogue.models import Item, Resource, Sharing, SharingOrigin
 from shuqiao.control.catalogue.queries import access_resource
-from shuqiao.control.catalogue.sharing import Current, current, may_rule, sharing_change
+from shuqiao.control.catalogue.sharing import Current, current, may_rule
 from shuqiao.control.organisations.models import Department
 from shuqiao.control.regulations.current import regulation
 from shuqiao.control.texts import Text
@@ -269,25 +263,9 @@ def _said(resource: Resource, item: str, choice: rules.Choice) -> dict[str, Any]
 
 
 def _next_version(resource: Resource, note: Text, content: dict[str, Any], *, ruled: bool = False) -> int:
-    """Give the entry its next version with what it says now, and the sharing catalogue its own in step."""
-    now, was_shared = clock.now(), resource.shared
-    entry = entry_from(content)
+    """Give the entry its next version; a ruling keeps it in the sharing catalogue, whatever its type."""
     ruled = ruled or Sharing.objects.filter(resource=resource, origin="ruling", ended_at=None).exists()
-    resource.version += 1
-    resource.content, resource.share_type = content, entry.share_type
-    resource.shared, resource.published_at = ruled or is_shared(entry, regulation()), now
-    resource.save(update_fields=["version", "content", "share_type", "shared", "published_at"])
-    version = ResourceVersion.objects.create(
-        resource=resource,
-        version=resource.version,
-        content=content,
-        note_zh=note.zh,
-        note_en=note.en,
-        published_at=now,
-    )
-    change = sharing_change(was_shared, resource.shared)
-    if change is not None:
-        SharingVersion.objects.create(resource=resource, of=version, change=change, published_at=now)
+    keep_version(resource, content, note, shared=ruled or is_shared(entry_from(content), regulation()))
     return resource.version
 
 

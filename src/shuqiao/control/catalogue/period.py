@@ -12,6 +12,7 @@ from shuqiao.control.accounts.access import Fault, FormRefused, NotFound, Viewer
 from shuqiao.control.accounts.capabilities import Capability
 from shuqiao.control.accounts.notices import notify
 from shuqiao.control.audit.actions import append_entry
+from shuqiao.control.catalogue.history import keep_version
 from shuqiao.control.catalogue.models import Resource
 from shuqiao.control.regulations.current import regulation
 from shuqiao.control.texts import Text
@@ -60,6 +61,8 @@ def prolong_entry(viewer: Viewer, resource_id: str, until: date | None) -> None:
         raise FormRefused((Fault("shared_until", "entry_period_refused", Text(zh, en)),))
     before, resource.shared_until = resource.shared_until, until
     resource.save(update_fields=["shared_until"])
+    content = {**resource.content, "shared_until": until.isoformat()}
+    keep_version(resource, content, Text("延长共享期限", "Sharing period prolonged"), shared=resource.shared)
     _record("entry_prolonged", resource, f"account:{viewer.username}", before)
 
 
@@ -82,6 +85,8 @@ def _end(key: str) -> int:
         return 0
     resource.state = "withdrawn"
     resource.save(update_fields=["state"])
+    note = Text("共享期限届满", "Sharing period ended")
+    keep_version(resource, resource.content, note, shared=False, withdrawn=True)
     with connection.cursor() as cursor:
         cursor.execute("UPDATE exchange.resource SET active = false WHERE id = %s", [key])
     _record("entry_ended", resource, ACTOR, resource.shared_until)

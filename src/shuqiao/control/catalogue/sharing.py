@@ -7,7 +7,7 @@ from datetime import date, datetime
 from shuqiao.control import clock
 from shuqiao.control.accounts.access import Viewer
 from shuqiao.control.accounts.capabilities import Capability
-from shuqiao.control.catalogue.models import Item, Resource, Sharing, SharingChange, SharingOrigin
+from shuqiao.control.catalogue.models import Item, Resource, Sharing, SharingOrigin
 from shuqiao.control.organisations.models import Department
 from shuqiao.control.organisations.queries import DepartmentRef, department_refs
 from shuqiao.control.regulations.current import regulation
@@ -236,10 +236,3 @@ def initial_sharing(resource: Resource, in_force: Regulation) -> Sharing | None:
 def free_of_charge(in_force: Regulation) -> ArticleRef:
     """The article by which information is given free of charge, or that it is a setting (COL-10)."""
     return article_ref(in_force.citations.get("free", SETTING), in_force.id)
-
-
-def sharing_change(was_shared: bool, is_shared: bool) -> SharingChange | None:
-    """What the sharing catalogue does when an entry gets a new version; None where it never held it."""
-    if was_shared:
-        return SharingChange.CHANGED if is_shared else SharingChange.REMOVED
-    return SharingChange.ADDED if is_shared else None

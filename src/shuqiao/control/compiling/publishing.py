@@ -19,6 +19,7 @@ from shuqiao.control.audit.actions import Entry as AuditEntry
 from shuqiao.control.audit.actions import append_entries
 from shuqiao.control.catalogue import search
 from shuqiao.control.catalogue.entries import entry_from, entry_json
+from shuqiao.control.catalogue.history import sharing_change
 from shuqiao.control.catalogue.models import (
     Item,
     Resource,
@@ -30,7 +31,6 @@ from shuqiao.control.catalogue.models import (
     SharingVersion,
 )
 from shuqiao.control.catalogue.services import refresh_tables
-from shuqiao.control.catalogue.sharing import sharing_change
 from shuqiao.control.catalogue.words import search_text
 from shuqiao.control.compiling.models import Compilation, CompilationKind
 from shuqiao.control.compiling.rows import (
