@@ -336,9 +336,8 @@ class CheckedField(models.Model):
             ("none", "目录中没有"),
         ],
     )
-    # Each: resource, field, confidence, how, modes; the first one is the choice where the verdict is sure.
+    # Each an `availability.Option`, the likeliest first.
     found = models.JSONField(default=list)
-    chosen = models.PositiveSmallIntegerField(null=True, blank=True)
 
     class Meta:
         """In the order of the form."""
