@@ -224,9 +224,15 @@ def _resource_row(entry: Made) -> tuple[object, ...]:
 
 def _content(entry: Made) -> str:
     if entry.number % FULL_EVERY:
-        return msgspec.json.encode({"name_zh": entry.name}).decode()
+        return msgspec.json.encode({"name_zh": entry.name, "open_to_public": entry.open_to_public}).decode()
     items = tuple(EntryItem(field=FIELDS[name], zh=name, length=50) for name in entry.items)
-    whole = Entry(name_zh=entry.name, summary_zh=entry.summary, subject=entry.subject, items=items)
+    whole = Entry(
+        name_zh=entry.name,
+        summary_zh=entry.summary,
+        subject=entry.subject,
+        open_to_public=entry.open_to_public,
+        items=items,
+    )
     return msgspec.json.encode(whole).decode()
 
 

@@ -23,3 +23,7 @@ CREATE TRIGGER note_edition AFTER INSERT OR UPDATE OR DELETE ON control.organisa
 
 -- What anybody may read is found without looking at all that only departments may.
 CREATE INDEX resource_open ON control.catalogue_resource (code) WHERE open_to_public;
+
+-- Whatever writes the column: an entry is open only where its department's own words say so (PUB-02).
+ALTER TABLE control.catalogue_resource ADD CONSTRAINT resource_open_as_published
+    CHECK (NOT open_to_public OR content -> 'open_to_public' = 'true'::jsonb);

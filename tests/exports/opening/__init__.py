@@ -1,0 +1,1 @@
+"""Tests of who opens an entry to the public, through the whole procedure of each city."""
