@@ -30,7 +30,18 @@ from shuqiao.rules.ids import compilation_no, new_resource_id, parse_resource_id
 from shuqiao.rules.procedures import Facts, Refusal, decide
 from shuqiao.rules.regulation import SETTING
 
-__all__ = ["Draft", "DraftInput", "begin", "check", "check_all", "rebase_draft", "save_draft", "save_drafts"]
+__all__ = [
+    "Draft",
+    "DraftInput",
+    "begin",
+    "check",
+    "check_all",
+    "rebase_draft",
+    "refuse_saving",
+    "save_draft",
+    "save_drafts",
+    "storable",
+]
 
 MAX_CONTENT_BYTES = 2 * 1024 * 1024
 SAVE, TAKEN_OVER, REBASED = "save", "taken_over", "rebased"
@@ -101,7 +112,7 @@ def rebase_draft(viewer: Viewer, number: str) -> Draft:
     What the draft says stays; its differences are then those from the present version.
     """
     [case] = access_locked(viewer, [number])
-    _refuse_saving(viewer, case)
+    refuse_saving(viewer, case)
     version = Resource.objects.filter(id=case.resource).values_list("version", flat=True).first()
     if version is not None and version != case.base_version:
         case.base_version, case.revision, case.changed_at = version, case.revision + 1, clock.now()
@@ -111,11 +122,11 @@ def rebase_draft(viewer: Viewer, number: str) -> Draft:
 
 def _save(viewer: Viewer, given: DraftInput) -> Draft:
     require(viewer, Capability.CATALOGUE_EDIT, COMPILE)
-    content = _storable(given.content)
+    content = storable(given.content)
     if given.number is None:
         return _begin(viewer, given, content)
     [case] = access_locked(viewer, [given.number])
-    _refuse_saving(viewer, case)
+    refuse_saving(viewer, case)
     if case.revision != given.revision:
         raise DraftChanged(case=case.number, revision=str(case.revision), rule=_article(case.regulation))
     if case.content == content:
@@ -124,7 +135,7 @@ def _save(viewer: Viewer, given: DraftInput) -> Draft:
     if case.kind == CompilationKind.NEW:
         _refuse_region(department, case.resource)
         case.department, case.regulation = department, rules_for(department.code).id
-        _refuse_saving(viewer, case)
+        refuse_saving(viewer, case)
     _refuse_wide_correction(case, given.content)
     if case.compiler_id != viewer.account_id:
         record_step(case, Step(TAKEN_OVER, viewer), case.state, _article(case.regulation))
@@ -156,7 +167,7 @@ def _begin(viewer: Viewer, given: DraftInput, content: dict[str, object]) -> Dra
         created_at=now,
         changed_at=now,
     )
-    _refuse_saving(viewer, case)
+    refuse_saving(viewer, case)
     _refuse_wide_correction(case, given.content)
     _refuse_second(case)
     year = clock.today().year
@@ -171,7 +182,7 @@ def _begin(viewer: Viewer, given: DraftInput, content: dict[str, object]) -> Dra
     return Draft(case.number, case.revision, case.resource)
 
 
-def _storable(entry: Entry) -> dict[str, object]:
+def storable(entry: Entry) -> dict[str, object]:
     """The draft as it is kept; what is only wrong may be kept, what can't be stored is refused."""
     content = entry_json(entry)
     text = msgspec.json.encode(content)
@@ -233,7 +244,7 @@ def _department_of(viewer: Viewer, entry: Entry, resource: str) -> Department:
     return found or Department.objects.get(code=viewer.department.code)
 
 
-def _refuse_saving(viewer: Viewer, case: Compilation) -> None:
+def refuse_saving(viewer: Viewer, case: Compilation) -> None:
     """Let the case's regulation say who may write a draft, and in which state."""
     rules = named(case.regulation)
     facts = Facts(case.number, sides_of(viewer, case.department_id))

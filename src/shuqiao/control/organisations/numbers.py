@@ -8,14 +8,19 @@ def next_number(prefix: str, year: int) -> int:
 
     A rolled-back transaction gives its number back, so the series has no gaps.
     """
+    return next_numbers(prefix, year, 1)[0]
+
+
+def next_numbers(prefix: str, year: int, count: int) -> range:
+    """Return the next numbers of a series at once; otherwise like `next_number`."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "INSERT INTO organisations_numberseries (prefix, year, last) VALUES (%s, %s, 1)"
-            " ON CONFLICT (prefix, year) DO UPDATE SET last = organisations_numberseries.last + 1"
+            "INSERT INTO organisations_numberseries (prefix, year, last) VALUES (%s, %s, %s)"
+            " ON CONFLICT (prefix, year) DO UPDATE SET last = organisations_numberseries.last + excluded.last"
             " RETURNING last",
-            [prefix, year],
+            [prefix, year, count],
         )
         row = cursor.fetchone()
     if row is None:
         raise RuntimeError("an upsert gave no row back")
-    return int(row[0])
+    return range(int(row[0]) - count + 1, int(row[0]) + 1)

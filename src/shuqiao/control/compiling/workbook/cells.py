@@ -9,6 +9,7 @@ from shuqiao.control.compiling.workbook.choices import Choices
 from shuqiao.control.compiling.workbook.columns import MAX_VALUES, SEPARATORS, Column, Form
 from shuqiao.control.documents.spreadsheet import Cell, Kind
 from shuqiao.control.texts import Text
+from shuqiao.rules.entries import is_plain
 
 MAX_DIGITS = 15
 """A spreadsheet keeps no more digits of a number; what is longer has lost its end already."""
@@ -38,6 +39,10 @@ _DATE_AS_TEXT = BadCell(
     Text(
         "单元格是日期：请把格式设为“文本”后重填", "The cell is a date: format it as text and fill it in again"
     ),
+)
+_NOT_PLAIN = BadCell(
+    "text_not_plain",
+    Text("只能填写纯文本，不得含有标记或控制字符", "Plain text only: no markup, no control characters"),
 )
 _LONG_NUMBER = BadCell(
     "cell_lost_digits",
@@ -134,7 +139,8 @@ def _text(cell: Cell) -> str | BadCell:
         return _LONG_NUMBER
     if cell.kind is Kind.BOOLEAN:
         return "是" if cell.text == "1" else "否"
-    return cell.text.replace("\r\n", "\n").replace("\r", "\n").strip()
+    said = cell.text.replace("\r\n", "\n").replace("\r", "\n").strip()
+    return said if is_plain(said) else _NOT_PLAIN
 
 
 def _answer(said: str) -> bool | BadCell:

@@ -3,16 +3,17 @@
 Nothing of it reaches a draft. Cut off in the middle it begins anew: what was kept of it counts for nothing.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from io import BytesIO
 from itertools import islice
 
+import msgspec
 from django.db import transaction
 
 from shuqiao.control import clock
 from shuqiao.control.accounts.access import Viewer
-from shuqiao.control.catalogue.entries import entry_json
 from shuqiao.control.compiling.checking import Subject, check_all
+from shuqiao.control.compiling.copying import copy_rows
 from shuqiao.control.compiling.districts import rules_for
 from shuqiao.control.compiling.workbook.choices import read_choices
 from shuqiao.control.compiling.workbook.faults import FaultList
@@ -146,23 +147,26 @@ class _Run:
                 zh, en = f"与第 {first} 行是同一个条目", f"Row {first} is the same entry"
                 reading.say(row, EntryFault("entry_key", "key_twice", zh, en))
 
-    def _keep(self, changed: Iterable[tuple[SheetEntry, Target]]) -> None:
-        rows = [
-            ImportedEntry(
-                source=self.found,
-                row=row.row,
-                number=target.number,
-                revision=target.revision,
-                resource=target.resource,
-                name_zh=row.entry.name_zh[:100],
-                content=entry_json(row.entry),
-            )
-            for row, target in changed
-        ]
-        ImportedEntry.objects.bulk_create(rows)
-        new = sum(1 for row in rows if not row.resource)
+    def _keep(self, changed: Sequence[tuple[SheetEntry, Target]]) -> None:
+        copy_rows(
+            ImportedEntry,
+            ("source_id", "row", "number", "revision", "resource", "name_zh", "content"),
+            (
+                (
+                    self.found.pk,
+                    row.row,
+                    target.number,
+                    target.revision,
+                    target.resource,
+                    row.entry.name_zh[:100],
+                    msgspec.json.encode(row.entry).decode(),
+                )
+                for row, target in changed
+            ),
+        )
+        new = sum(1 for _, target in changed if not target.resource)
         self.found.new_entries += new
-        self.found.changed_entries += len(rows) - new
+        self.found.changed_entries += len(changed) - new
 
 
 @transaction.atomic

@@ -27,7 +27,7 @@ from shuqiao.control.compiling.workbook.faults import CellFault, FaultList, Plac
 from shuqiao.control.compiling.workbook.spill import Spill
 from shuqiao.control.documents.spreadsheet import Row, Spreadsheet, column_number
 from shuqiao.control.texts import Text
-from shuqiao.rules.entries import Entry, EntryFault, EntryItem, is_plain
+from shuqiao.rules.entries import Entry, EntryFault, EntryItem
 
 MAX_KEY_CHARS = 40
 _ITEM_PATH = re.compile(r"items\[(\d+)\](?:\.(\w+))?", re.ASCII)
@@ -240,7 +240,7 @@ class WorkbookReading:
             zh = f"编号与第 {rows[key]} 行重复：每个条目一个编号"
             en = f"Row {rows[key]} has this key already: one key for each entry"
             self._faults.at(ENTRIES, filled.row, self._key_place(ENTRIES), "key_twice", Text(zh, en))
-        elif len(key) > MAX_KEY_CHARS or not is_plain(key):
+        elif len(key) > MAX_KEY_CHARS:
             zh, en = f"编号最多 {MAX_KEY_CHARS} 个字符", f"A key has at most {MAX_KEY_CHARS} characters"
             self._faults.at(ENTRIES, filled.row, self._key_place(ENTRIES), "key_malformed", Text(zh, en))
         return key

@@ -7,6 +7,7 @@ from django.db import transaction
 from shuqiao.control import clock
 from shuqiao.control.accounts.access import FormRefused, NotFound, Viewer
 from shuqiao.control.catalogue.entries import entry_from
+from shuqiao.control.compiling.bulk_drafts import begin_drafts
 from shuqiao.control.compiling.drafts import DraftInput, save_drafts
 from shuqiao.control.compiling.models import CompilationKind, CompilationOrigin
 from shuqiao.control.compiling.workbook.models import CatalogueImport, ImportedEntry, ImportState
@@ -31,7 +32,8 @@ def take_workbook(found: CatalogueImport, viewer: Viewer) -> None:
 def _take(found: CatalogueImport, viewer: Viewer) -> None:
     CatalogueImport.objects.select_for_update().only("pk").get(pk=found.pk)
     for batch in _batches(found):
-        save_drafts(viewer, batch)
+        begin_drafts(viewer, [one for one in batch if one.number is None])
+        save_drafts(viewer, [one for one in batch if one.number is not None])
     ImportedEntry.objects.filter(source=found).delete()
     found.state, found.content, found.percent = ImportState.TAKEN, None, 100
     found.ended_at = clock.now()
