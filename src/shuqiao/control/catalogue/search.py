@@ -4,7 +4,7 @@ The rows of `catalogue_search` lie in partitions, which a scan that has enough l
 a word, the fewer of them it costs. Decision 16.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -121,6 +121,18 @@ def find_ids(wanted: Wanted) -> tuple[str, ...]:
         return tuple(row[0] for row in cursor.fetchall())
 
 
+def matching(wanted: Wanted, ids: Sequence[str]) -> tuple[str, ...]:
+    """Return those of some entries that a search finds, or would if they were still shared."""
+    query = _Query(wanted, {key: value for key, value in wanted.filters.items() if value}, True)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT resource_id FROM catalogue_search WHERE resource_id = ANY(%(ids)s) AND {query.condition}"
+            " ORDER BY resource_id",
+            query.values | {"ids": list(ids)},
+        )
+        return tuple(row[0] for row in cursor.fetchall())
+
+
 @contextmanager
 def _bitmaps_only() -> Iterator[CursorWrapper]:
     """A cursor for which the planner neither reads all rows nor walks another index beside the terms.
@@ -217,6 +229,13 @@ class _Query:
             f" UNION ALL SELECT *, false, {self._missed} FROM u"
             " WHERE resource_id NOT IN (SELECT resource_id FROM t))"
         )
+
+    @property
+    def condition(self) -> str:
+        """What makes an entry a candidate, apart from whose catalogue it stands in."""
+        terms = tsquery(self.wanted.terms)
+        self.values["terms"] = terms
+        return " AND ".join((*(["terms @@ %(terms)s::tsquery"] if terms else []), *self._indexed)) or "true"
 
     @property
     def page(self) -> str:

@@ -8,15 +8,18 @@ from dataclasses import dataclass
 
 from shuqiao.control.basedata.citations import store_citations
 from shuqiao.control.catalogue.period import end_entries
+from shuqiao.control.catalogue.use import count_use
 from shuqiao.control.clocks.reminders import remind
 from shuqiao.control.disputes.actions import execute_provided
 from shuqiao.control.disputes.sessions import collect_for_review
+from shuqiao.control.finding.subscriptions import tell
 from shuqiao.control.grants.actions import expire_grants
 from shuqiao.control.operations.expiry import warn_of_expiry
 from shuqiao.control.operations.transition import pass_open_cases
 from shuqiao.control.projects.ending import end_finished
 from shuqiao.control.requests.actions import escalate_overdue
 from shuqiao.control.requests.granting import open_begun
+from shuqiao.control.upkeep.maintenance import watch_upkeep
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,10 @@ CLOCK_JOBS = (
     ClockJob(
         "store_citations", "citations of the regulation in force brought to the data plane", store_citations
     ),
+    ClockJob("watch_upkeep", "full maintenance of catalogues opened, ending or over", watch_upkeep),
     ClockJob("warn_of_expiry", "warnings that the regulation in force ends", warn_of_expiry),
+    ClockJob("count_use", "entries whose figures of use were counted", count_use),
+    ClockJob("tell_followers", "changes of the sharing catalogue told to those who follow them", tell),
     ClockJob("remind_of_terms", "reminders and notices of terms run out", lambda: remind().total),
 )
 """In the order of a day: what runs out first moves its case, then what is left is told of."""

@@ -4,6 +4,8 @@ from shuqiao.control.regulations.current import regulation
 from shuqiao.control.texts import Text
 
 EVENTS = {
+    "catalogue_change": Text("目录变更", "Change for the catalogue"),
+    "catalogue_maintained": Text("目录全面维护", "Full maintenance of a catalogue"),
     "entry_received": Text("接口报入条目", "Entry received by interface"),
     "entry_refused": Text("拒收接口条目", "Entry by interface refused"),
     "standard_published": Text("发布标准", "Standard published"),
@@ -45,6 +47,8 @@ EVENTS = {
     "document_downloaded": Text("下载文书", "Document downloaded"),
     "audit_searched": Text("查审计", "Audit searched"),
     "entry_published": Text("发布目录条目", "Entry published"),
+    "search_saved": Text("保存检索", "Search kept"),
+    "entry_followed": Text("订阅条目", "Entry followed"),
     "entry_withdrawn": Text("撤出目录条目", "Entry taken out"),
     "compilation_step": Text("目录编制", "Step of compiling"),
     "service_offered": Text("提供条目数据", "Data of an entry offered"),
@@ -69,6 +73,14 @@ EVENTS = {
     "workbook_uploaded": Text("目录工作簿", "Workbook of the catalogue"),
 }
 OUTCOMES = {
+    "saved": Text("已保存", "Kept"),
+    "forgotten": Text("已删除", "Dropped"),
+    "followed": Text("已订阅", "Followed"),
+    "left": Text("已取消订阅", "No longer followed"),
+    "registered": Text("已登记", "Registered"),
+    "updated": Text("已更新", "Brought up to date"),
+    "closed": Text("已说明办结", "Closed with a reason"),
+    "signed": Text("已签署", "Signed"),
     "created": Text("新建草稿", "Draft created"),
     "changed": Text("更新草稿", "Draft changed"),
     "unchanged": Text("内容未变", "Unchanged"),
@@ -132,6 +144,11 @@ OUTCOMES = {
     "discarded": Text("已放弃", "Discarded"),
 }
 FACTS = {
+    "entry_key": Text("单位自定标识", "The department's own key"),
+    "columns": Text("列数", "Columns"),
+    "entries": Text("条目", "Entries"),
+    "findings": Text("发现的问题", "Findings"),
+    "period": Text("期间", "Period"),
     "submit": Text("同时提交", "Submitted as well"),
     "workbook": Text("工作簿", "Workbook"),
     "standard": Text("标准", "Standard"),

@@ -3,6 +3,26 @@
 from shuqiao.control.texts import Text
 
 NOTICES = {
+    "change_registered": (
+        Text("登记了目录变更", "A change for your catalogue"),
+        Text("{reference} 涉及本部门目录，请按期更新", "{reference}: bring your entries up to date in time"),
+    ),
+    "change_closed": (
+        Text("目录变更已说明办结", "A change was closed with a reason"),
+        Text("{reference} 的其余条目不需更新", "{reference}: its other entries need no update"),
+    ),
+    "maintenance_open": (
+        Text("目录全面维护开始", "Full maintenance of the catalogue"),
+        Text("请在 {due_on} 前完成检查并签署", "Check your catalogue and sign by {due_on}"),
+    ),
+    "maintenance_soon": (
+        Text("目录全面维护将到期", "Full maintenance due soon"),
+        Text("请在 {due_on} 前签署", "Sign by {due_on}"),
+    ),
+    "maintenance_over": (
+        Text("目录全面维护逾期", "Full maintenance is overdue"),
+        Text("{name_zh}应于 {due_on} 前签署", "{name_en} was to sign by {due_on}"),
+    ),
     "key_enrolment_asked": (
         Text("有系统密钥待审核", "A system's key to decide on"),
         Text("{department} 登记 {application}", "{department} asks for {application}"),
@@ -155,6 +175,17 @@ NOTICES = {
     "entry_ended": (
         Text("目录条目已期满", "An entry has ended"),
         Text("{name_zh}的共享期限已于 {until} 届满", "{name_en} was shared until {until}"),
+    ),
+    "entry_followed": (
+        Text("订阅的条目有变化", "An entry you follow has changed"),
+        Text("{name_zh}：{change_zh}", "{name_en}: {change_en}"),
+    ),
+    "search_followed": (
+        Text("订阅的检索有变化", "A search you follow has changed"),
+        Text(
+            "“{name}”有 {count} 条变化：新增 {added}，变更 {changed}，移出 {removed}",
+            "“{name}”, {count} changes: {added} added, {changed} changed, {removed} taken out",
+        ),
     ),
     "regulation_ending": (
         Text("规则即将到期", "The regulation ends soon"),
