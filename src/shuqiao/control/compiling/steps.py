@@ -13,6 +13,7 @@ from shuqiao.control.audit.actions import Entry as AuditEntry
 from shuqiao.control.audit.actions import append_entries
 from shuqiao.control.clocks.actions import follow_all
 from shuqiao.control.clocks.terms import CaseRef
+from shuqiao.control.compiling import hooks
 from shuqiao.control.compiling.access import PROCEDURE, sides_of
 from shuqiao.control.compiling.districts import region_of
 from shuqiao.control.compiling.models import Compilation, CompilationEvent, CompilationKind, Mark
@@ -195,7 +196,19 @@ def apply_steps(step: Step, taken: Sequence[Taken]) -> None:
         batch_size=1000,
     )
     _follow_clocks(taken)
+    hooks.tell(_moved(step, taken, before))
     _tell(step, taken, ids)
+
+
+def _moved(step: Step, taken: Sequence[Taken], before: Mapping[str, str]) -> list[hooks.Moved]:
+    """The cases whose step is an event of the regulation, for whoever follows what becomes of entries."""
+    found = []
+    for one in taken:
+        case = one.case
+        event = hooks.event_of(named(case.regulation), before[case.number], step.action, one.accepted)
+        if event:
+            found.append(hooks.Moved(case.number, case.resource, case.department_id, case.kind, event))
+    return found
 
 
 def record_step(case: Compilation, step: Step, to_state: str, article: str) -> uuid.UUID:

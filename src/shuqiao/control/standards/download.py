@@ -9,6 +9,7 @@ import xlsxwriter
 from shuqiao.control.standards.contents import Content, Kind, content_from
 from shuqiao.control.standards.models import Standard
 
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 Table = tuple[tuple[str, ...], list[tuple[str, ...]]]
 
 _HEAD = (

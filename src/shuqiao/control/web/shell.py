@@ -172,8 +172,16 @@ def _catalogue(viewer: Viewer, path: str) -> tuple[Link, ...]:
     return (
         _link(path, Text("检索目录", "Search the catalogue"), "catalogue", "search"),
         *_compiling(viewer, path),
+        *_upkeep(viewer, path),
         _link(path, Text("数据库", "Libraries"), "libraries", "database"),
     )
+
+
+def _upkeep(viewer: Viewer, path: str) -> tuple[Link, ...]:
+    involved = (Capability.CATALOGUE_EDIT, Capability.CATALOGUE_REVIEW, Capability.AUDIT_VIEW_ALL)
+    if not any(viewer.can(capability) for capability in involved):
+        return ()
+    return (_link(path, Text("目录维护", "Upkeep"), "upkeep", "refresh"),)
 
 
 def _compiling(viewer: Viewer, path: str) -> tuple[Link, ...]:

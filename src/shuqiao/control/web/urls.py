@@ -25,6 +25,7 @@ from shuqiao.control.web.views import (
     style_guide,
     systems,
     verification,
+    upkeep,
     workbench,
 )
 
@@ -127,6 +128,15 @@ urlpatterns = [
     path("standards/", standards.standards, name="standards"),
     path("standards/conformity/", standards.conformity, name="conformity"),
     path("standards/<str:kind>/", standards.standards, name="standards_of"),
+    path("upkeep/", upkeep.changes, name="upkeep"),
+    path("upkeep/new/", upkeep.change_new, name="upkeep_change_new"),
+    path("upkeep/maintenance/", upkeep.maintenance, name="upkeep_maintenance"),
+    path("upkeep/maintenance/<int:key>/", upkeep.record, name="upkeep_record"),
+    path("upkeep/entries/<str:kind>/", upkeep.entries, name="upkeep_entries"),
+    path("upkeep/demands/", upkeep.demands, name="upkeep_demands"),
+    path("upkeep/report/", upkeep.supervision, name="upkeep_report"),
+    path("upkeep/changes/<str:number>/", upkeep.change, name="upkeep_change"),
+    path("upkeep/changes/<str:number>/close", upkeep.change_close, name="upkeep_change_close"),
     path("standards/<str:kind>/all.<str:form>", standards.standards_download, name="standards_download"),
     path("standards/<str:kind>/new/", standards.standard_edit, name="standard_new"),
     path("standards/codes/<str:key>.<str:form>", standards.codes_download, name="codes_download"),

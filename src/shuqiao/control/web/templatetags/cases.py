@@ -13,6 +13,7 @@ PAGES = {
     "O": "outside_case",
     "P": "publication_case",
     "Z": "project",
+    "U": "upkeep_change",
 }
 """The first letter of a number tells the kind of case. Source: `rules.ids`."""
 

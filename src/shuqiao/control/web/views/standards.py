@@ -25,7 +25,7 @@ MAX_TEXT_CHARS = 1_000_000
 _WRITERS: dict[str, tuple[str, Callable[[download.Table, str], bytes]]] = {
     "csv": ("text/csv; charset=utf-8", lambda table, _: download.as_csv(table)),
     "xlsx": (
-        "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+        download.XLSX,
         download.as_xlsx,
     ),
 }
