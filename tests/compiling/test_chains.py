@@ -2,7 +2,7 @@
 
 import pytest
 
-from shuqiao.control.accounts.access import NotFound
+from shuqiao.control.accounts.access import FormRefused, NotFound
 from shuqiao.control.accounts.models import Notification
 from shuqiao.control.catalogue.models import Resource
 from shuqiao.control.catalogue.queries import access_resource
@@ -122,9 +122,9 @@ def test_it_can_be_returned_with_reasons_and_sent_again(office):
     number = office.draft()
     office.send(number)
     _, by = CHAINS[office.rules][0]
-    with pytest.raises(ShuqiaoError) as refused:
+    with pytest.raises(FormRefused) as refused:
         office.step(by, number, "return")
-    assert refused.value.code == "reason_required"
+    assert [fault.code for fault in refused.value.faults] == ["reason_required"]
     office.step(by, number, "return", reason="信息项缺少更新时间，请补充")
     case = office.case(number)
     assert (case.state, case.phase) == ("returned", "draft")
@@ -143,7 +143,7 @@ def test_a_draft_is_taken_back_and_its_entry_can_be_begun_anew(office):
     office.send(number)
     office.step("hou", number, "withdraw")
     assert (office.case(number).state, office.case(number).phase) == ("withdrawn", "closed")
-    assert [row[6] for row in audit_entries("compilation_step") if row[5] == number][-1:] == ["withdrawn"]
+    assert "withdrawn" in [row[6] for row in audit_entries("compilation_step") if row[5] == number]
     assert office.draft() != number
 
 

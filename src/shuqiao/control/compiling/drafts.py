@@ -184,26 +184,24 @@ def _begin(viewer: Viewer, given: DraftInput, content: dict[str, object]) -> Dra
 
 def storable(entry: Entry) -> dict[str, object]:
     """The draft as it is kept; what is only wrong may be kept, what can't be stored is refused."""
-    content = entry_json(entry)
-    text = msgspec.json.encode(content)
-    faults = []
+    try:
+        text = msgspec.json.encode(entry_json(entry))
+    except UnicodeEncodeError:
+        raise FormRefused((_UNPLAIN,)) from None
+    if b"\\u0000" in text:
+        raise FormRefused((_UNPLAIN,))
     if len(text) > MAX_CONTENT_BYTES:
         words = Text("条目内容过大（最多 2 MiB）", "The entry is too large (at most 2 MiB)")
-        faults.append(Fault("content", "text_too_long", words))
-    if b"\\u0000" in text or _has_surrogate(entry):
-        words = Text("内容含有不能保存的控制字符", "It holds control characters that can't be stored")
-        faults.append(Fault("content", "text_not_plain", words))
-    if faults:
-        raise FormRefused(tuple(faults))
+        raise FormRefused((Fault("content", "text_too_long", words),))
+    content: dict[str, object] = msgspec.json.decode(text)
     return content
 
 
-def _has_surrogate(entry: Entry) -> bool:
-    try:
-        repr(entry).encode()
-    except UnicodeEncodeError:
-        return True
-    return False
+_UNPLAIN = Fault(
+    "content",
+    "text_not_plain",
+    Text("内容含有不能保存的控制字符", "It holds control characters that can't be stored"),
+)
 
 
 def _entry_to_change(given: DraftInput) -> Resource | None:
