@@ -46,6 +46,8 @@ class Config:
     sample: bool
     behind_tls: bool
     trusted_proxies: tuple[Network, ...]
+    # Under which address others name the entries of the catalogue; empty is the one they asked.
+    public_url: str
     log_origin: str
     smtp: Smtp | None
     configured: bool
@@ -69,6 +71,7 @@ def unconfigured() -> Config:
         sample=False,
         behind_tls=False,
         trusted_proxies=(),
+        public_url="",
         log_origin=DEFAULT_LOG_ORIGIN,
         smtp=None,
         configured=False,
@@ -91,6 +94,7 @@ def read_config(environ: Mapping[str, str]) -> Config:
         sample=_flag(environ, "SHUQIAO_SAMPLE", faults),
         behind_tls=_flag(environ, "SHUQIAO_BEHIND_TLS", faults),
         trusted_proxies=_proxies(environ, faults),
+        public_url=_public_url(environ, faults),
         log_origin=_origin(environ, faults),
         smtp=read_smtp(environ, faults),
         configured=True,
@@ -155,6 +159,15 @@ def _plane_url(environ: Mapping[str, str], faults: list[str]) -> str:
     return url
 
 
+def _public_url(environ: Mapping[str, str], faults: list[str]) -> str:
+    url = environ.get("SHUQIAO_PUBLIC_URL", "").rstrip("/")
+    parts = urlsplit(url)
+    plain = parts.scheme in ("http", "https") and parts.hostname and not (parts.path or parts.query)
+    if url and not plain:
+        faults.append("SHUQIAO_PUBLIC_URL must be an http(s) address without a path")
+    return url
+
+
 def _path(environ: Mapping[str, str], name: str, faults: list[str]) -> Path:
     value = environ.get(name, "")
     if not value:
@@ -184,9 +197,7 @@ def _districts(environ: Mapping[str, str], faults: list[str]) -> Mapping[str, st
     if len(found) < len(given) or not all(
         name and len(region) == 6 and region.isascii() and region.isdigit() for region, name in found.items()
     ):
-        faults.append(
-            "SHUQIAO_DISTRICTS must pair regions with regulations, REGION=REGULATION, with commas"
-        )
+        faults.append("SHUQIAO_DISTRICTS must pair regions with regulations, REGION=REGULATION, with commas")
         return {}
     return found
 

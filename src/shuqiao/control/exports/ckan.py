@@ -2,7 +2,7 @@
 
 Only actions that read exist. An entry the reader may not see is answered as one that isn't there, and is not
 counted anywhere. Lists are bounded; who wants everything reads it page by page.
-Source: the action API of CKAN 2; our choice, decision 15.
+Source: the action API of CKAN 2; our choice, decision 17.
 """
 
 from collections.abc import Callable, Mapping

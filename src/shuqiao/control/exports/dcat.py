@@ -4,7 +4,7 @@ An entry is a `dcat:Dataset` at an address of its own; each mode, file or interf
 `dcat:Distribution`; a base library is the `dcat:DatasetSeries` its entries belong to. Terms that several
 entries share are described once in a document. The words of entries stand in Chinese and, where there are
 any, in English.
-Source: W3C DCAT 3; DCAT-AP 3.0; our choice, decision 15.
+Source: W3C DCAT 3; DCAT-AP 3.0; our choice, decision 17.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

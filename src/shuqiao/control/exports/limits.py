@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from shuqiao.control.exports.readers import Reader
 
-# Source: our choice, decision 15: a harvester reading pages of the catalogue stays well within it.
+# Source: our choice, decision 17: a harvester reading pages of the catalogue stays well within it.
 AT_ONCE = 60
 A_MINUTE = 120
 ALL_AT_ONCE = 600

@@ -85,6 +85,7 @@ def _is_tagged(word: str) -> Q:
 
 _BY_VALUE: Final[Mapping[str, Callable[[str], Q]]] = {
     "subject": lambda key: Q(subject__startswith=key),
+    "theme": lambda key: Q(subject__startswith=key[:3]),
     "tag": _is_tagged,
 }
 

@@ -3,7 +3,7 @@
 Texts come from many hands and are opened in spreadsheet programs: none of them is ever a formula. In CSV,
 where a program has nothing but the text to go by, what looks like one gets an apostrophe before it; in XLSX
 every text is stored as text and marked as quoted.
-Source: our choice, decision 15.
+Source: our choice, decision 17.
 """
 
 import re

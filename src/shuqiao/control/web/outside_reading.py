@@ -87,8 +87,8 @@ def outside(
 
 
 def places(request: HttpRequest) -> Places:
-    """Where things are: under the address that was asked, which is one of those the platform answers to."""
-    return Places(request.build_absolute_uri("/").rstrip("/"))
+    """Where things are: under the public address, or without one under that which was asked."""
+    return Places(settings.CONFIG.public_url or request.build_absolute_uri("/").rstrip("/"))
 
 
 def negotiate(request: HttpRequest, types: Sequence[str]) -> str | None:

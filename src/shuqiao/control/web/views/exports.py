@@ -42,7 +42,7 @@ _TABLES = {
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
 _RESOURCE = re.compile(r"r[0-9]{6}[a-z2-7]{10}", re.ASCII)
-FILTERS = (*LOOKUPS, "subject")
+FILTERS = (*LOOKUPS, "subject", "theme")
 """The filters of the search page that a table can be narrowed by."""
 
 
@@ -60,7 +60,7 @@ def catalogue(request: HttpRequest, reading: Reading, suffix: str = "") -> HttpR
     """Give one page of the catalogue; a browser goes to the page for people."""
     form = _graph_form(request, suffix)
     if form == HTML:
-        return _to_people(request, reading, "")
+        return _to_people(reading, "")
     after = request.GET.get("after", "")
     if after and not _RESOURCE.fullmatch(after):
         return refuse(400, "after_invalid", Text("after 须为条目标识", "after must be the id of an entry"))
@@ -80,7 +80,7 @@ def dataset(request: HttpRequest, reading: Reading, resource: str, suffix: str =
     except NotFound:
         return refuse(404, "not_found", Text("没有这个条目", "There is no such entry"))
     form = _graph_form(request, suffix)
-    return _to_people(request, reading, resource) if form == HTML else _written(nodes, form or JSON_LD)
+    return _to_people(reading, resource) if form == HTML else _written(nodes, form or JSON_LD)
 
 
 @require_safe
@@ -89,7 +89,7 @@ def terms(request: HttpRequest, reading: Reading, suffix: str = "") -> HttpRespo
     """Give the departments, subjects and libraries that entries name."""
     form = _graph_form(request, suffix)
     if form == HTML:
-        return _to_people(request, reading, "")
+        return _to_people(reading, "")
     return _written(terms_document(reading.places, reading.reader), form or JSON_LD)
 
 
@@ -144,13 +144,13 @@ def _written(nodes: Iterable[Node], form: str) -> HttpResponse:
     return HttpResponse("".join(_WRITERS[form](nodes)), content_type=f"{form}; charset=utf-8")
 
 
-def _to_people(request: HttpRequest, reading: Reading, resource: str) -> HttpResponse:
+def _to_people(reading: Reading, resource: str) -> HttpResponse:
     """Send a browser to the page that says the same to people."""
     if resource:
         address = reading.places.page(resource, reading.reader)
     else:
         name = "open_catalogue" if reading.reader is Reader.PUBLIC else "catalogue"
-        address = request.build_absolute_uri(reverse(name))
+        address = reading.places.base + reverse(name)
     response = HttpResponseRedirect(address)
     response.status_code = 303
     return response
