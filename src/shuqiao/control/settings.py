@@ -43,6 +43,7 @@ INSTALLED_APPS = [
     "shuqiao.control.onesource",
     "shuqiao.control.compiling",
     "shuqiao.control.compiling.interface",
+    "shuqiao.control.compiling.tables",
     "shuqiao.control.compiling.workbook",
     "shuqiao.control.upkeep",
     "shuqiao.control.grants",

@@ -9,6 +9,7 @@ from shuqiao.control.web.views import (
     calendar,
     catalogue,
     catalogue_import,
+    catalogue_tables,
     compiling,
     disputes,
     documents,
@@ -24,8 +25,8 @@ from shuqiao.control.web.views import (
     standards,
     style_guide,
     systems,
-    verification,
     upkeep,
+    verification,
     workbench,
 )
 
@@ -58,6 +59,8 @@ urlpatterns = [
     path(
         "compiling/workbook/<int:key>/marked.xlsx", catalogue_import.workbook_marked, name="workbook_marked"
     ),
+    path("compiling/tables/", catalogue_tables.tables, name="compiling_tables"),
+    path("compiling/<str:number>/table/", catalogue_tables.table, name="compiling_table"),
     path("compiling/<str:number>/", compiling.compilation, name="compilation"),
     path("compiling/<str:number>/edit/", compiling.compilation_edit, name="compilation_edit"),
     path("compiling/<str:number>/marks", compiling.compilation_marks, name="compilation_marks"),
@@ -125,9 +128,6 @@ urlpatterns = [
     path("audit/<uuid:entry>/evidence.json", audit.evidence, name="audit_evidence"),
     path("libraries/", standards.library_list, name="libraries"),
     path("libraries/<str:kind>/<str:key>/", standards.library, name="library"),
-    path("standards/", standards.standards, name="standards"),
-    path("standards/conformity/", standards.conformity, name="conformity"),
-    path("standards/<str:kind>/", standards.standards, name="standards_of"),
     path("upkeep/", upkeep.changes, name="upkeep"),
     path("upkeep/new/", upkeep.change_new, name="upkeep_change_new"),
     path("upkeep/maintenance/", upkeep.maintenance, name="upkeep_maintenance"),
@@ -137,6 +137,9 @@ urlpatterns = [
     path("upkeep/report/", upkeep.supervision, name="upkeep_report"),
     path("upkeep/changes/<str:number>/", upkeep.change, name="upkeep_change"),
     path("upkeep/changes/<str:number>/close", upkeep.change_close, name="upkeep_change_close"),
+    path("standards/", standards.standards, name="standards"),
+    path("standards/conformity/", standards.conformity, name="conformity"),
+    path("standards/<str:kind>/", standards.standards, name="standards_of"),
     path("standards/<str:kind>/all.<str:form>", standards.standards_download, name="standards_download"),
     path("standards/<str:kind>/new/", standards.standard_edit, name="standard_new"),
     path("standards/codes/<str:key>.<str:form>", standards.codes_download, name="codes_download"),

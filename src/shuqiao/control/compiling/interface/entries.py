@@ -86,7 +86,7 @@ def record_refusal(caller: Caller, key: str, code: str) -> None:
         outcome=code,
         department=caller.department.code,
         provider=caller.department.code,
-        facts={"application": caller.application, "key": key[:80]},
+        facts={"application": caller.application, "entry_key": key[:80]},
     )
 
 
@@ -149,7 +149,7 @@ def _kept(wanted: _Wanted) -> PutResult:
         provider=department,
         resource_id=place.resource,
         case_no=place.draft.number if place.draft else None,
-        facts={"application": wanted.caller.application, "key": place.key, "submit": wanted.put.submit},
+        facts={"application": wanted.caller.application, "entry_key": place.key, "submit": wanted.put.submit},
     )
     return _answer(wanted, outcome, place_of(department, place.key))
 

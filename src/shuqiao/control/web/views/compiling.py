@@ -84,12 +84,6 @@ def compilation_new(request: HttpRequest, viewer: Viewer) -> HttpResponse:
     return show(request, viewer, "pages/compiling_new.html", context, status=status, section="compilations")
 
 
-def _other_ways() -> list[tuple[str, str, Text, Text]]:
-    """The ways of compiling beside the wizard: address, icon, name and what it is for."""
-    many = Text("一次编制或修改许多条目", "Compile or change many entries at once")
-    return [(reverse("workbooks"), "file-spreadsheet", Text("离线工作簿", "Offline workbook"), many)]
-
-
 @require_http_methods(["GET", "HEAD", "POST"])
 @signed_in
 def compilation_edit(request: HttpRequest, viewer: Viewer, number: str) -> HttpResponse:
@@ -208,6 +202,18 @@ def entry_change(request: HttpRequest, viewer: Viewer, resource: str) -> HttpRes
     return redirect("compilation" if kind == "withdrawal" else "compilation_edit", number=draft.number)
 
 
+def _other_ways() -> list[tuple[str, str, Text, Text]]:
+    """The ways of compiling beside the wizard: address, icon, name and what it is for."""
+    many = Text("一次编制或修改许多条目", "Compile or change many entries at once")
+    columns = Text("由数据库表的结构推测信息项", "Items guessed from the structure of a database table")
+    system = Text("由本单位系统签名报送", "Sent and signed by a system of the department")
+    return [
+        (reverse("workbooks"), "file-spreadsheet", Text("离线工作簿", "Offline workbook"), many),
+        (reverse("compiling_tables"), "table", Text("读取表结构", "Read a table"), columns),
+        (reverse("api_openapi"), "plug", Text("编制接口", "Interface"), system),
+    ]
+
+
 def _begun(viewer: Viewer, name: str) -> Entry:
     """A new entry: where the regulation asks who collects and verifies, it begins with the own department."""
     own = viewer.department.code
@@ -304,7 +310,7 @@ def _pasted(filled: Filled, post: QueryDict) -> tuple[Filled, tuple[Text, ...]]:
     if len(rows) > MAX_PASTED:
         words = Text("内容过长，请分几次粘贴", "Too long: paste it in parts")
         return replace(filled, faults={**filled.faults, "pasted": words}), (words,)
-    read = read_rows(rows, filled.entry.items, element_index().guess)
+    read = read_rows(rows, filled.entry.items, element_index())
     if read.faults:
         return replace(filled, faults={**filled.faults, "pasted": read.faults[0]}), read.faults
     entry = replace(filled.entry, items=(*filled.entry.items, *read.items))
