@@ -182,7 +182,7 @@ def compilation_page(
         base_version=case.base_version,
         current_version=held.version if held else 0,
         department=department_ref(case.department),
-        regulation=Text(rules.short.zh, rules.short.en),
+        regulation=Text(rules.title.zh, rules.title.en),
         state=case.state,
         state_label=state_label(rules.id, case.state),
         phase=case.phase,

@@ -1,20 +1,19 @@
 """Rows copied from a spreadsheet become items: columns by their heading, or in the usual order."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from pypinyin import Style, lazy_pinyin
 
 from shuqiao.control.catalogue.vocabulary import vocabulary
+from shuqiao.control.standards.queries import ElementIndex
 from shuqiao.control.texts import Text
 from shuqiao.rules.entries import MAX_ITEMS, RESERVED_FIELDS, EntryItem, plain_fault
 
 USUAL_ORDER = ("zh", "field", "data_type", "length", "standard", "sensitivity", "note")
 """The columns of rows that have no heading."""
-
-Guess = Callable[[str, str], str | None]
 
 _HEADINGS = {
     "zh": ("中文名称", "信息项", "信息项名称", "数据项", "名称", "字段中文名", "中文名", "name"),
@@ -60,11 +59,12 @@ class Pasted:
     faults: tuple[Text, ...]
 
 
-def read_rows(text: str, before: Sequence[EntryItem], guess: Guess | None = None) -> Pasted:
+def read_rows(text: str, before: Sequence[EntryItem], index: ElementIndex | None = None) -> Pasted:
     """Read rows parted by tabs, or by commas where there is no tab, after the items there are.
 
     A first line with at least two known headings says what the columns are. A field left out is made from
-    the pinyin of the name, a standard left out is what `guess` makes of name and type.
+    the pinyin of the name. A standard left out is the one that name and type most likely mean; of it comes
+    the sensitivity that is not given.
     """
     lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
     if len(before) + len(lines) > MAX_ITEMS + 1:
@@ -76,12 +76,22 @@ def read_rows(text: str, before: Sequence[EntryItem], guess: Guess | None = None
     items: list[EntryItem] = []
     faults: list[Text] = []
     for number, row in rows:
-        item, wrong = _item(dict(zip(columns or USUAL_ORDER, row, strict=False)))
+        cells_of = {k: v for k, v in zip(columns or USUAL_ORDER, row, strict=False) if v}
+        item, wrong = _item(cells_of)
         faults += [Text(f"第 {number} 行：{one.zh}", f"Line {number}: {one.en}") for one in wrong]
-        standard = item.standard or (guess(item.zh, item.data_type) if guess else None) or ""
-        items.append(replace(item, field=item.field or _free(item.zh, taken), standard=standard))
+        named = replace(item, field=item.field or _free(item.zh, taken))
+        items.append(_with_standard(named, "sensitivity" in cells_of, index) if index else named)
         taken.add(items[-1].field)
     return Pasted(() if faults else tuple(items), tuple(faults[:20]))
+
+
+def _with_standard(item: EntryItem, graded: bool, index: ElementIndex) -> EntryItem:
+    key = item.standard or index.guess(item.zh, item.data_type) or ""
+    content = index.elements.get(key)
+    if content is None:
+        return item
+    grade = item.sensitivity if graded or content.sensitivity is None else content.sensitivity
+    return replace(item, standard=key, sensitivity=grade, code_list=item.code_list or content.code_list)
 
 
 def field_of(name: str) -> str:

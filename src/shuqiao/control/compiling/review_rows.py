@@ -117,7 +117,7 @@ def _item_row(sides: Sides, old: EntryItem | None, new: EntryItem | None) -> Rev
         was, comes = _whole(said[0]), _whole(said[1])
     else:
         change = "new" if old is None else "gone" if new is None else "changed"
-        was, comes = pieces(said[0], said[1])
+        was, comes = pieces(said[0], said[1]) if change == "changed" else _one_sided(said, change)
     path = f"items.{item.field}"
     return ReviewRow(
         path=path,
@@ -130,6 +130,13 @@ def _item_row(sides: Sides, old: EntryItem | None, new: EntryItem | None) -> Rev
         mark=sides.marks.get(path),
         demanded=path in sides.places,
     )
+
+
+def _one_sided(said: list[str], change: str) -> tuple[tuple[Piece, ...], tuple[Piece, ...]]:
+    """An item that only one side has; that the other has none is no text to mark."""
+    if change == "gone":
+        return (Piece(said[0], "gone"),), _whole(said[1])
+    return _whole(said[0]), (Piece(said[1], "come"),)
 
 
 def _whole(text: str) -> tuple[Piece, ...]:

@@ -4,12 +4,12 @@ The resource catalogue stands beside the sharing catalogue that follows it.
 """
 
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import date, datetime
 
-from shuqiao.control import clock
 from shuqiao.control.accounts.access import NotFound, Viewer
 from shuqiao.control.accounts.capabilities import Capability
 from shuqiao.control.catalogue.entries import entry_from
+from shuqiao.control.catalogue.history import EntryThen, version_on
 from shuqiao.control.catalogue.models import Resource, ResourceVersion, SharingVersion
 from shuqiao.control.compiling.access import OPEN_PHASES, PROCEDURE, sides_of, visible
 from shuqiao.control.compiling.districts import rules_for
@@ -89,7 +89,7 @@ def versions_page(
     known = {row.version: row for row in rows}
     right = right if right in known else rows[0].version if rows else 0
     left = left if left in known else max((v for v in known if v < right), default=right)
-    then = _on(rows, on)
+    then = version_on(resource.id, on) if on else None
     lines = _lines(resource, rows, then)
     words = wording(resource.regulation, resource.department_id)
     rules = named(resource.regulation)
@@ -106,7 +106,7 @@ def versions_page(
         compared=left != right,
         on=on,
         then=next((line for line in lines if then and line.version == then.version), None),
-        text=_entry_text(entry_from(then.content), words) if then else None,
+        text=_entry_text(then.entry, words) if then else None,
         article=article_ref(rules.citations.get("catalogue_change", SETTING), rules.id),
     )
 
@@ -121,24 +121,14 @@ def _resource(viewer: Viewer, resource_id: str) -> Resource:
     return found
 
 
-def _on(rows: list[ResourceVersion], on: date | None) -> ResourceVersion | None:
-    """The version in force at the end of a legal day; none where nothing was, or nothing any more."""
-    if on is None:
-        return None
-    end = datetime.combine(on, time.max, tzinfo=clock.LEGAL_ZONE)
-    before = [row for row in rows if row.published_at <= end]
-    newest = max(before, key=lambda row: row.version, default=None)
-    return None if newest is None or newest.withdrawn else newest
-
-
 def _lines(
-    resource: Resource, rows: list[ResourceVersion], then: ResourceVersion | None
+    resource: Resource, rows: list[ResourceVersion], then: EntryThen | None
 ) -> tuple[VersionLine, ...]:
     shared = {row.of_id: row for row in SharingVersion.objects.filter(resource=resource)}
     return tuple(
         VersionLine(
             version=row.version,
-            note=Text(row.note_zh, row.note_en or row.note_zh),
+            note=_note(row),
             published_at=row.published_at,
             compilation=row.compilation,
             withdrawn=row.withdrawn,
@@ -149,6 +139,13 @@ def _lines(
         )
         for row in rows
     )
+
+
+def _note(row: ResourceVersion) -> Text:
+    """What was done; the number of its case stands beside it as a link."""
+    zh = row.note_zh.replace(f"（{row.compilation}）", "") if row.compilation else row.note_zh
+    en = row.note_en.replace(f"({row.compilation})", "").strip() if row.compilation else row.note_en
+    return Text(zh, en or zh)
 
 
 def _differences(

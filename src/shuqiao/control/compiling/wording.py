@@ -1,6 +1,7 @@
 """What an entry says, in words for people: keys by their vocabularies, departments by their names."""
 
 import difflib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -18,6 +19,8 @@ NOTHING = Text("—", "—")
 _YES, _NO = Text("是", "Yes"), Text("否", "No")
 # Differences of longer texts are found word by word only as long as that is quick.
 MAX_COMPARED = 1000
+# Numbers and Latin words change as a whole, Chinese by the character.
+_TOKEN = re.compile(r"[0-9]+|[A-Za-z_]+|.", re.ASCII | re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -172,16 +175,17 @@ def pieces(before: str, after: str) -> tuple[tuple[Piece, ...], tuple[Piece, ...
     """Two texts as stretches that stayed, went and came; texts with little in common are shown whole."""
     if str(NOTHING) in (before, after) or max(len(before), len(after)) > MAX_COMPARED:
         return (Piece(before, "gone"),), (Piece(after, "come"),)
-    matcher = difflib.SequenceMatcher(None, before, after, autojunk=False)
+    was, now = _TOKEN.findall(before), _TOKEN.findall(after)
+    matcher = difflib.SequenceMatcher(None, was, now, autojunk=False)
     if matcher.ratio() < 0.4:
         return (Piece(before, "gone"),), (Piece(after, "come"),)
     old: list[Piece] = []
     new: list[Piece] = []
     for tag, a, b, c, d in matcher.get_opcodes():
         if a != b:
-            old.append(Piece(before[a:b], "same" if tag == "equal" else "gone"))
+            old.append(Piece("".join(was[a:b]), "same" if tag == "equal" else "gone"))
         if c != d:
-            new.append(Piece(after[c:d], "same" if tag == "equal" else "come"))
+            new.append(Piece("".join(now[c:d]), "same" if tag == "equal" else "come"))
     return tuple(old), tuple(new)
 
 
