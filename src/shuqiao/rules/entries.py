@@ -170,7 +170,10 @@ def is_plain(text: str) -> bool:
     """Whether a text holds no markup and no control characters; a line may end in it."""
     if _MARKUP.search(text):
         return False
-    return all(c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cs", "Co", "Cn") for c in text)
+    # Most texts are printable throughout, which is told without looking at each character from here.
+    return text.isprintable() or all(
+        c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cs", "Co", "Cn") for c in text
+    )
 
 
 def plain_fault(path: str, text: str, limit: int = _LONGEST) -> EntryFault | None:

@@ -17,7 +17,8 @@ _DAY = re.compile(r"(\d{4})[-/.年]?(\d{1,2})[-/.月]?(\d{1,2})日?(?:[T ]00:00(
 _YES = frozenset({"是", "yes", "y", "true", "1", "√", "✓"})
 _NO = frozenset({"否", "no", "n", "false", "0", "×"})
 _NUMBERED = frozenset({"duty", "sensitivity"})
-_CHOSEN = frozenset({"data_type", "sensitivity"})
+CHOSEN = frozenset({"data_type", "sensitivity"})
+"""What an item must say in so many words: an empty cell is no choice."""
 _PLAIN_KIND = "plain"
 
 
@@ -85,7 +86,7 @@ def empty_value(column: Column) -> Value:
 def read_cell(column: Column, cell: Cell | None, choices: Choices) -> Value | BadCell:
     """The value of a cell, or what is wrong with it."""
     if cell is None or (cell.kind is Kind.TEXT and not cell.text.strip()):
-        return _EMPTY_CHOICE if column.name in _CHOSEN else empty_value(column)
+        return _EMPTY_CHOICE if column.name in CHOSEN else empty_value(column)
     if cell.kind in _NO_VALUES:
         return _NO_VALUES[cell.kind]
     match column.form:

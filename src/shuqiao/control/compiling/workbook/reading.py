@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import msgspec
 
-from shuqiao.control.compiling.workbook.cells import BadCell, Value, empty_value, read_cell
+from shuqiao.control.compiling.workbook.cells import CHOSEN, BadCell, Value, empty_value, read_cell
 from shuqiao.control.compiling.workbook.choices import Choices
 from shuqiao.control.compiling.workbook.columns import (
     CODES,
@@ -78,6 +78,10 @@ class WorkbookReading:
         self._tick = tick
         self._headings: dict[str, Mapping[int, Column]] = {}
         self._places: dict[str, Mapping[str, Place]] = {}
+        self._blanks = {
+            sheet.name: {column.name: empty_value(column) for column in sheet.columns}
+            for sheet in DATA_SHEETS
+        }
         self._rows_read = 0
         self._items = Spill()
         self._codes = Spill()
@@ -180,20 +184,20 @@ class WorkbookReading:
                 break
             self._rows_read += 1
             self._tick(self._rows_read, self._percent())
-            yield _Filled(row.number, {**self._blank(sheet), **self._values(sheet, row, heading)})
+            yield _Filled(row.number, self._values(sheet, row, heading))
             for at in row.cells.keys() - heading.keys():
                 if row.cells[at].text.strip():
                     zh, en = "此列没有列名：请删除", "The column has no heading: delete it"
                     self._faults.at(sheet, row.number, Place("", at), "column_unknown", Text(zh, en))
         self._say_merged(sheet, places)
 
-    def _blank(self, sheet: Sheet) -> dict[str, Value]:
-        return {column.name: empty_value(column) for column in sheet.columns}
-
     def _values(self, sheet: Sheet, row: Row, heading: Mapping[int, Column]) -> dict[str, Value]:
-        found: dict[str, Value] = {}
+        found = dict(self._blanks[sheet.name])
         for at, column in heading.items():
-            value = read_cell(column, row.cells.get(at), self._choices)
+            cell = row.cells.get(at)
+            if cell is None and column.name not in CHOSEN:
+                continue
+            value = read_cell(column, cell, self._choices)
             if isinstance(value, BadCell):
                 self._faults.at(sheet, row.number, Place(column.name, at), value.code, value.said)
             else:
