@@ -147,7 +147,7 @@ def _head_faults(viewer: Viewer, given: PlanInput) -> list[Fault]:
             faults.append(Fault(name, "field_required", Text("请填写", "Fill this in")))
     if not 0 < len(given.items) <= MAX_ITEMS:
         words = Text(f"1 至 {MAX_ITEMS} 个信息项", f"1 to {MAX_ITEMS} items")
-        faults.append(Fault("items", "items_required", words))
+        faults.append(Fault("names", "items_required", words))
     duties = set(Duty.objects.filter(department_id=viewer.department.code).values_list("pk", flat=True))
     seen: set[str] = set()
     for at, item in enumerate(given.items):

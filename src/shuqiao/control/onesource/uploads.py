@@ -45,13 +45,13 @@ class Labels:
     names: tuple[str, ...]
 
 
-def labels_of_text(text: str) -> Labels:
-    """Take the names out of pasted words: one a line, or with commas between."""
+def labels_of_text(text: str, field: str = "text") -> Labels:
+    """Take the names out of pasted words: one a line, or with commas between; faults name `field`."""
     if len(text) > MAX_BYTES:
-        raise _refused("text", "too_long", f"不超过 {MAX_FIELDS} 个字段", f"At most {MAX_FIELDS} fields")
+        raise _refused(field, "too_long", f"不超过 {MAX_FIELDS} 个字段", f"At most {MAX_FIELDS} fields")
     if not is_plain(text.replace("\r", "\n")):
-        raise _refused("text", "text_not_plain", "只能填写纯文本，不得含有标记", "Plain text only, no markup")
-    return _labels("paste", _BETWEEN.split(text), "text")
+        raise _refused(field, "text_not_plain", "只能填写纯文本，不得含有标记", "Plain text only, no markup")
+    return _labels("paste", _BETWEEN.split(text), field)
 
 
 def labels_of_file(given: FileInput) -> Labels:
