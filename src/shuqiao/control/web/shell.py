@@ -174,6 +174,9 @@ def _catalogue(viewer: Viewer, path: str) -> tuple[Link, ...]:
         *_compiling(viewer, path),
         *_upkeep(viewer, path),
         _link(path, Text("数据库", "Libraries"), "libraries", "database"),
+        _link(path, Text("是否已可共享", "Already available?"), "form_checks", "list-search"),
+        _link(path, Text("数据来源", "Sources of data"), "sources", "git-merge"),
+        _link(path, Text("采集计划", "Planned collections"), "collections", "clipboard-list"),
     )
 
 

@@ -14,6 +14,9 @@ PAGES = {
     "P": "publication_case",
     "Z": "project",
     "U": "upkeep_change",
+    "Q": "claim",
+    "K": "collection",
+    "F": "form_check",
 }
 """The first letter of a number tells the kind of case. Source: `rules.ids`."""
 

@@ -29,7 +29,7 @@ from shuqiao.control.web.shell import show, signed_in
 from shuqiao.control.web.uploads import read_file
 from shuqiao.rules.regulation import PROVIDER
 
-_CASE_PAGES = {"request": "request_case", "outside": "outside_case"}
+_CASE_PAGES = {"catalogue": "claim", "request": "request_case", "outside": "outside_case"}
 _SHARED = {"yes": True, "no": False}
 MAX_TEXT = 20000
 
