@@ -51,9 +51,11 @@ _COUNTED: Final = {
 }
 
 
-def select(reader: Reader, text: str, conditions: Iterable[Condition]) -> QuerySet[Resource]:
-    """The visible entries that match; raises `KeyError` for any other field than those above."""
-    wanted = visible(reader).filter(matching(text))
+def select(
+    reader: Reader, text: str, conditions: Iterable[Condition], *, plain: bool = False
+) -> QuerySet[Resource]:
+    """The visible entries that match, `plain` without synonyms; raises `KeyError` for any other field than those above."""
+    wanted = visible(reader).filter(matching(text, plain=plain))
     for condition in conditions:
         found = _holds(condition)
         wanted = wanted.exclude(found) if condition.negated else wanted.filter(found)
@@ -90,9 +92,9 @@ _BY_VALUE: Final[Mapping[str, Callable[[str], Q]]] = {
 }
 
 
-def matching(text: str, mark: str = "") -> Q:
+def matching(text: str, mark: str = "", *, plain: bool = False) -> Q:
     """What holds for an entry that a query finds, or whose own name it finds with the mark `^`."""
-    query = tsquery(query_terms(text.strip()[:MAX_QUERY_CHARS]), mark)
+    query = tsquery(query_terms(text.strip()[:MAX_QUERY_CHARS], plain=plain), mark)
     if not query:
         return Q()
     found = "SELECT resource_id FROM catalogue_search WHERE shared AND terms @@ %s::tsquery"

@@ -115,7 +115,7 @@ def _table(request: HttpRequest, reader: Reader, suffix: str) -> HttpResponseBas
         for name in FILTERS
         if request.GET.getlist(name)
     ]
-    wanted = select(reader, request.GET.get("q", ""), conditions)
+    wanted = select(reader, request.GET.get("q", ""), conditions, plain="plain" in request.GET)
     file = whole_file(reader, _file_of(wanted.order_by("code"), reader, suffix))
     if file is None:
         words = Text("正在导出的人较多，请稍后再试。", "Many files are being made: try again in a moment.")
