@@ -7,7 +7,8 @@ from django.db.models import Count, Q, QuerySet
 
 from shuqiao.control.accounts.access import NotFound, Viewer
 from shuqiao.control.accounts.capabilities import Capability
-from shuqiao.control.compiling.access import PROCEDURE, sides_of, visible
+from shuqiao.control.compiling.access import OPEN_PHASES, PROCEDURE, sides_of, visible
+from shuqiao.control.compiling.districts import region_of
 from shuqiao.control.compiling.models import Compilation, CompilationKind, CompilationOrigin
 from shuqiao.control.organisations.models import Department
 from shuqiao.control.organisations.queries import DepartmentRef, department_ref
@@ -15,7 +16,7 @@ from shuqiao.control.regulations.current import named
 from shuqiao.control.regulations.queries import ArticleRef, article_ref
 from shuqiao.control.texts import Text
 from shuqiao.rules.procedures import possible_actions
-from shuqiao.rules.regulation import Phase, Regulation, Transition
+from shuqiao.rules.regulation import PROVIDER, Phase, Regulation, Transition
 
 PAGE_SIZE = 50
 MAX_DEPARTMENTS = 300
@@ -171,21 +172,20 @@ def _narrowed(found: QuerySet[Compilation], asked: ListFilter) -> QuerySet[Compi
 def _waiting(viewer: Viewer, everything: QuerySet[Compilation]) -> Q:
     """The cases of which the viewer may take a step, by state, side and regulation."""
     waiting = Q(pk__in=[])
-    pairs = everything.values_list("regulation", "department__region").distinct().order_by()
-    for regulation, region in pairs:
-        rules = named(regulation)
-        for own in (True, False):
-            department = viewer.department.code if own else f"{region}-"
-            sides = sides_of(viewer, department)
-            states = [
-                state.key
-                for state in rules.procedure(PROCEDURE).states
-                if _steps(rules, state.key, viewer, sides)
+    own = viewer.department.code
+    as_provider = sides_of(viewer, own)
+    as_body = as_provider - {PROVIDER}
+    under_way = everything.filter(phase__in=OPEN_PHASES)
+    for regulation, region in under_way.values_list("regulation", "department__region").distinct().order_by():
+        states = named(regulation).procedure(PROCEDURE).states
+        # Bodies act within their own region; a department's own cases are in it.
+        here = region_of(own) == region
+        for sides, whose in ((as_provider, Q(department_id=own)), (as_body, ~Q(department_id=own))):
+            keys = [
+                state.key for state in states if here and _steps(named(regulation), state.key, viewer, sides)
             ]
-            of_own = Q(department_id=viewer.department.code)
-            waiting |= Q(regulation=regulation, department__region=region, state__in=states) & (
-                of_own if own else ~of_own
-            )
+            if keys:
+                waiting |= whose & Q(regulation=regulation, department__region=region, state__in=keys)
     return waiting
 
 
