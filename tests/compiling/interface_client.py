@@ -59,9 +59,9 @@ class System:
         options = {name: more.pop(name) for name in ("revision", "dry_run", "submit") if name in more}
         return self.put_raw(key, json.dumps({"entry": entry, **options}, ensure_ascii=False).encode(), **more)
 
-    def put_raw(self, key: str, body: bytes, **more: Any) -> Any:
-        """Send any bytes as an entry."""
-        path = f"{BASE}/entries/{key}"
+    def put_raw(self, key: str, body: bytes, place: str = "entries", **more: Any) -> Any:
+        """Send any bytes as an entry, or to another place."""
+        path = f"{BASE}/{place}/{key}"
         return self.send("PUT", path, body, self.headers("PUT", path, body, **more))
 
 

@@ -24,6 +24,17 @@ __all__ = ["committed_city"]
 pytestmark = pytest.mark.database
 
 SAID: dict[str, Any] = json.loads(DOCUMENT)
+TABLE = f"{BASE}/tables/{{key}}"
+COLUMN = {"name": "xm", "type": "text", "data_type": "M"}
+DESCRIBED = {
+    "version": 1,
+    "database": "postgresql",
+    "schema": "yw",
+    "table": "t",
+    "comment": "",
+    "rows": 9,
+    "columns": [COLUMN],
+}
 ENTRY, DRAFT, LIST = f"{BASE}/entries/{{key}}", f"{BASE}/entries/{{key}}/draft", f"{BASE}/entries"
 OPERATIONS = {
     (path, method): operation
@@ -122,8 +133,21 @@ def _written(system: System, seen: Recorder, city: Any) -> None:
     put("units", complete_entry(), revision=99)
     put("units", complete_entry(), submit=True)
     put("units", complete_entry(scope="x"))
+    _tables(system, seen)
     begin(city.viewer("chen"), "correction", BIRTH)
     put(BIRTH, complete_entry(name_zh="另一名称"))
+
+
+def _tables(system: System, seen: Recorder) -> None:
+    def put(key: str, body: bytes) -> None:
+        seen.take(TABLE, "put", system.put_raw(key, body, "tables"))
+
+    said = json.dumps(DESCRIBED).encode()
+    for key in ("table.yw.t", "table.yw.t", "r440100aaaaaaaaaa"):
+        put(key, said)
+    put("table.yw.t", json.dumps(DESCRIBED | {"columns": [COLUMN, COLUMN | {"name": "b"}]}).encode())
+    put("table.yw.t2", b"nonsense")
+    put("table.yw.t2", b" " * (1024 * 1024 + 1))
 
 
 def _refused_to_anybody(system: System, seen: Recorder, path: str, method: str) -> None:

@@ -96,9 +96,12 @@ def test_what_a_person_has_changed_is_no_guess_any_more(page: Client, city: City
 def test_the_same_table_is_not_taken_in_twice(page: Client) -> None:
     first = upload(page, msgspec.json.encode(TABLE))
     again = upload(page, msgspec.json.encode(TABLE))
-    assert (first.status_code, again.status_code) == (302, 409)
+    assert (first.status_code, again.status_code, again.url) == (302, 302, first.url)
+    grown = described(*TABLE.columns, ColumnDescription("x", "text", "M"))
+    other = upload(page, msgspec.json.encode(grown))
+    assert other.status_code == 409 and Compilation.objects.get().number in other.content.decode()
     assert Compilation.objects.count() == 1 == TableReading.objects.count()
-    assert Compilation.objects.get().number in again.content.decode()
+    assert len(audit_entries("entry_received")) == 1
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from shuqiao.control.compiling.interface.keys import Place, lock_key, place_of
 from shuqiao.control.compiling.interface.messages import Fault, PutEntry, PutResult, fault_of
 from shuqiao.control.compiling.interface.signed import Caller
 from shuqiao.control.compiling.models import Compilation, CompilationKind
+from shuqiao.control.compiling.tables.actions import take_in
 from shuqiao.rules.entries import Entry, EntryFault
 from shuqiao.rules.errors import (
     DraftChanged,
@@ -191,6 +192,27 @@ def _answer(wanted: _Wanted, outcome: str, place: Place) -> PutResult:
         revision=draft.revision if draft else 0,
         state=draft.state if draft else ("published" if place.published else ""),
         faults=tuple(map(fault_of, wanted.faults)),
+    )
+
+
+def put_table(caller: Caller, key: str, body: bytes) -> PutResult:
+    """Make a draft of the description of a table; the same twice changes nothing."""
+    viewer = caller.person()
+    if not viewer.can(Capability.CATALOGUE_EDIT):
+        raise EndUserRefused()
+    place_of(caller.department.code, key)
+    taken = take_in(viewer, body, key=key, sender=caller.actor)
+    draft = Compilation.objects.get(number=taken.number)
+    faults = check(viewer, entry_from(draft.content), resource=draft.resource)
+    return PutResult(
+        key=key,
+        resource=draft.resource,
+        result="created" if taken.created else "unchanged",
+        dry_run=False,
+        number=draft.number,
+        revision=draft.revision,
+        state=draft.state,
+        faults=tuple(map(fault_of, faults)),
     )
 
 

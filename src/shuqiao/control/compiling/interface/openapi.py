@@ -20,6 +20,7 @@ from shuqiao.control.compiling.interface.messages import (
 )
 from shuqiao.rules.entries import Entry
 from shuqiao.rules.errors import BY_CODE
+from shuqiao.wire.tables import TableDescription
 
 BASE = "/api/v1/catalogue"
 _ANSWERS = (PutResult, OneEntry, DraftState, EntryList, VocabularyAnswer, StandardList, EntryProblem)
@@ -37,15 +38,8 @@ SIGNED_CODES = (
 """What every signed request may be refused with."""
 
 READ_CODES = (*SIGNED_CODES, "entry_not_found")
-WRITE_CODES = (
-    *READ_CODES,
-    "body_not_json",
-    "body_too_large",
-    "entry_faulty",
-    "draft_changed",
-    "entry_being_changed",
-    "correction_too_wide",
-)
+TABLE_CODES = (*READ_CODES, "body_too_large", "entry_faulty", "entry_being_changed")
+WRITE_CODES = (*TABLE_CODES, "body_not_json", "draft_changed", "correction_too_wide")
 
 _SIGNED_HEADERS = {
     "Content-Digest": "sha-256 of the body, RFC 9530; of the empty body for a GET",
@@ -136,6 +130,25 @@ def _put() -> dict[str, Any]:
     return made
 
 
+def _put_table() -> dict[str, Any]:
+    summary = "Make a draft of what `shuqiao node describe` says of a table"
+    made = _signed("putTable", summary, TABLE_CODES)
+    made["description"] = (
+        "The same description twice changes nothing. A draft made of another structure is not written over, "
+        "and a table whose entry is in force is refused: change that entry."
+    )
+    made["requestBody"] = {
+        "required": True,
+        "content": {"application/json": {"schema": _reference("TableDescription")}},
+    }
+    made["responses"] = {
+        "200": _done("Unchanged", "PutResult"),
+        "201": _done("A draft of guesses was created", "PutResult"),
+        **made["responses"],
+    }
+    return made
+
+
 def _paths() -> dict[str, Any]:
     key = {
         "name": "key",
@@ -167,6 +180,7 @@ def _paths() -> dict[str, Any]:
         f"{BASE}/entries": {"get": _paged("listEntries", "The department's entries", "EntryList")},
         f"{BASE}/entries/{{key}}": {"parameters": [key], "get": get_entry, "put": _put()},
         f"{BASE}/entries/{{key}}/draft": {"parameters": [key], "get": get_draft},
+        f"{BASE}/tables/{{key}}": {"parameters": [key], "put": _put_table()},
         f"{BASE}/vocabulary": {
             "get": _read("getVocabulary", "What may be chosen and what must be filled", "VocabularyAnswer")
         },
@@ -181,7 +195,9 @@ def _paths() -> dict[str, Any]:
 def _schemas() -> dict[str, Any]:
     """Describe the messages; an entry is written field by field, and no other field is taken."""
     template = "#/components/schemas/{name}"
-    _, schemas = msgspec.json.schema_components((PutEntry, *_ANSWERS, Entry), ref_template=template)
+    _, schemas = msgspec.json.schema_components(
+        (PutEntry, TableDescription, *_ANSWERS, Entry), ref_template=template
+    )
     for name in ("Entry", "EntryItem"):
         schemas[name]["additionalProperties"] = False
     schemas["PutEntry"]["properties"]["entry"] = _reference("Entry")

@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
 from shuqiao.control.compiling.interface import reading
-from shuqiao.control.compiling.interface.entries import put_entry
+from shuqiao.control.compiling.interface.entries import put_entry, put_table
 from shuqiao.control.compiling.interface.messages import KEY, MAX_PAGE, read_put
 from shuqiao.control.compiling.interface.openapi import DOCUMENT
 from shuqiao.control.compiling.interface.signed import Caller
@@ -20,6 +20,12 @@ _CREATED = 201
 def _put_entry(request: HttpRequest, caller: Caller, body: bytes, *, key: str) -> HttpResponse:  # noqa: ARG001
     done = put_entry(caller, key, read_put(body))
     return answer(done, _CREATED if done.result == "created" and not done.dry_run else 200)
+
+
+@signed
+def _put_table(request: HttpRequest, caller: Caller, body: bytes, *, key: str) -> HttpResponse:  # noqa: ARG001
+    done = put_table(caller, key, body)
+    return answer(done, _CREATED if done.result == "created" else 200)
 
 
 @signed
@@ -49,6 +55,7 @@ def _standards(request: HttpRequest, caller: Caller, body: bytes, *, kind: str) 
 
 entry = by_method(GET=_get_entry, PUT=_put_entry)
 draft = by_method(GET=_get_draft)
+table = by_method(PUT=_put_table)
 entries = by_method(GET=_list_entries)
 vocabulary = by_method(GET=_vocabulary)
 standards = by_method(GET=_standards)

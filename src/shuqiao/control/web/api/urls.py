@@ -10,6 +10,7 @@ urlpatterns = [
     path("catalogue/entries", catalogue.entries, name="api_entries"),
     path("catalogue/entries/<str:key>", catalogue.entry, name="api_entry"),
     path("catalogue/entries/<str:key>/draft", catalogue.draft, name="api_draft"),
+    path("catalogue/tables/<str:key>", catalogue.table, name="api_table"),
     path("catalogue/vocabulary", catalogue.vocabulary, name="api_vocabulary"),
     path("catalogue/standards/<str:kind>", catalogue.standards, name="api_standards"),
     re_path("^(?P<rest>.*)$", csrf_exempt(catalogue.unknown)),

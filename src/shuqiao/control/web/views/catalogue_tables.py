@@ -24,7 +24,8 @@ def tables(request: HttpRequest, viewer: Viewer) -> HttpResponse:
     if request.method == "POST":
         given = read_file(request, FIELD)
         try:
-            return redirect("compiling_table", number=take_in(viewer, given.content if given else None))
+            taken = take_in(viewer, given.content if given else None)
+            return redirect("compiling_table", number=taken.number)
         except FormRefused as refused:
             faults = dict(faults_of(refused))
     context = {"readings": latest_readings(viewer), "faults": faults}
