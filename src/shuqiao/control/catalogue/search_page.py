@@ -27,6 +27,7 @@ MAX_CANDIDATES = 10_000
 MAX_QUERY_CHARS = 60
 MAX_MATCHED_ITEMS = 6
 MAX_PREVIEW_ITEMS = 8
+SHOWN_VALUES = 6
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,11 @@ class Facet:
     key: str
     label: Text
     values: tuple[FacetValue, ...]
+
+    @property
+    def rest(self) -> int:
+        """How many values stand folded away behind the first."""
+        return max(0, len(self.values) - SHOWN_VALUES)
 
 
 @dataclass(frozen=True)

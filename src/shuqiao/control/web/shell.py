@@ -171,6 +171,7 @@ def _catalogue(viewer: Viewer, path: str) -> tuple[Link, ...]:
         return ()
     return (
         _link(path, Text("检索目录", "Search the catalogue"), "catalogue", "search"),
+        _link(path, Text("收藏与订阅", "Kept and followed"), "following", "star"),
         *_compiling(viewer, path),
         *_upkeep(viewer, path),
         _link(path, Text("数据库", "Libraries"), "libraries", "database"),

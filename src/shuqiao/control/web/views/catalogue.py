@@ -1,7 +1,7 @@
 """Searching the catalogue, and one entry of it."""
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
@@ -12,6 +12,8 @@ from shuqiao.control.catalogue.period import prolong_entry
 from shuqiao.control.catalogue.search import Sort
 from shuqiao.control.catalogue.search_page import FACETS, Asked, SearchFilters, SearchPage, search, suggest
 from shuqiao.control.compiling.versions_page import change_offer
+from shuqiao.control.finding.queries import follows
+from shuqiao.control.finding.related import related
 from shuqiao.control.texts import Text
 from shuqiao.control.web.reading import faults_of, page_number, read_day
 from shuqiao.control.web.shell import is_partial, show, signed_in
@@ -20,14 +22,31 @@ MAX_VALUES = 20
 """Values of one facet that count."""
 
 
+SORTS = (
+    (Sort.RELEVANCE, Text("相关", "Relevance")),
+    (Sort.NEWEST, Text("更新", "Newest")),
+    (Sort.NAME, Text("名称", "Name")),
+    (Sort.MOST_USED, Text("调用", "Most used")),
+)
+
+
 @require_safe
 @signed_in
 def catalogue(request: HttpRequest, viewer: Viewer) -> HttpResponse:
     """Show what was found, with facets to narrow it."""
-    found = search(viewer, asked(request), page_number(request))
+    asked = asked_in(request.GET)
+    found = search(viewer, asked, page_number(request))
     context = {
         "page": found,
         "chosen": _chosen(request, found),
+        "sorts": [(words, _address(request, sort=sort.value), sort == asked.sort) for sort, words in SORTS],
+        "scopes": [
+            (Text("共享目录", "Sharing catalogue"), _address(request, own=None), not asked.own),
+            (Text("本部门资源目录", "Own resource catalogue"), _address(request, own="1"), asked.own),
+        ],
+        "plain_address": _address(request, plain="1"),
+        "wide_address": _address(request, plain=None),
+        "kept": _address(request).removeprefix("?"),
         "viewer": viewer,
         "may_request": viewer.can(Capability.REQUEST_SUBMIT),
     }
@@ -36,9 +55,8 @@ def catalogue(request: HttpRequest, viewer: Viewer) -> HttpResponse:
     return show(request, viewer, "pages/search.html", context)
 
 
-def asked(request: HttpRequest) -> Asked:
+def asked_in(given: QueryDict) -> Asked:
     """Read a search from the address of a page; what is not known counts for nothing."""
-    given = request.GET
     sort = given.get("sort", "")
     return Asked(
         text=given.get("q", ""),
@@ -47,6 +65,18 @@ def asked(request: HttpRequest) -> Asked:
         own="own" in given,
         plain="plain" in given,
     )
+
+
+def _address(request: HttpRequest, **changes: str | None) -> str:
+    """The address of the same search with something changed, from its first page."""
+    query = request.GET.copy()
+    query.pop("page", None)
+    for name, value in changes.items():
+        if value is None:
+            query.pop(name, None)
+        else:
+            query[name] = value
+    return f"?{query.urlencode()}"
 
 
 @require_safe
@@ -60,8 +90,15 @@ def suggestions(request: HttpRequest, viewer: Viewer) -> HttpResponse:
 @signed_in
 def entry(request: HttpRequest, viewer: Viewer, resource: str) -> HttpResponse:
     """Show one entry: its items, responsible department, modes and the article behind it."""
-    context = {"page": entry_page(viewer, resource), "change": change_offer(viewer, resource)}
-    return show(request, viewer, "pages/entry.html", context)
+    return show(request, viewer, "pages/entry.html", _entry_context(viewer, resource))
+
+
+def _entry_context(viewer: Viewer, resource: str) -> dict[str, object]:
+    return {
+        "page": entry_page(viewer, resource),
+        "related": related(viewer, resource),
+        "follows": follows(viewer, resource),
+    }
 
 
 @require_POST
