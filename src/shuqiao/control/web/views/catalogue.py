@@ -96,6 +96,7 @@ def entry(request: HttpRequest, viewer: Viewer, resource: str) -> HttpResponse:
 def _entry_context(viewer: Viewer, resource: str) -> dict[str, object]:
     return {
         "page": entry_page(viewer, resource),
+        "change": change_offer(viewer, resource),
         "related": related(viewer, resource),
         "follows": follows(viewer, resource),
     }
@@ -110,8 +111,7 @@ def entry_prolong(request: HttpRequest, viewer: Viewer, resource: str) -> HttpRe
         prolong_entry(viewer, resource, read_day(given))
     except FormRefused as refused:
         context = {
-            "page": entry_page(viewer, resource),
-            "change": change_offer(viewer, resource),
+            **_entry_context(viewer, resource),
             "faults": dict(faults_of(refused)),
             "shared_until": given,
         }
