@@ -140,7 +140,8 @@ def seed_catalogue(regulation: Regulation, viewers: dict[str, Viewer], on: datet
 
 def _play(sample: SampleEntry, regulation: Regulation, viewers: dict[str, Viewer], known: set[str]) -> None:
     compiler = viewers["huang"]
-    entry = _whole(sample.entry, regulation, compiler.department.code) if sample.steps else sample.entry
+    own = replace(sample.entry, department=compiler.department.code)
+    entry = _whole(own, regulation) if sample.steps else own
     number = save_draft(compiler, DraftInput(content=entry)).number
     for username, action in sample.steps:
         if action not in known:
@@ -152,14 +153,13 @@ def _play(sample: SampleEntry, regulation: Regulation, viewers: dict[str, Viewer
             take_step(viewers[username], number, action)
 
 
-def _whole(entry: Entry, regulation: Regulation, department: str) -> Entry:
+def _whole(entry: Entry, regulation: Regulation) -> Entry:
     """Fill what every sample entry says alike."""
     middle = middle_type(regulation)
     return replace(
         entry,
-        department=department,
-        collecting=department,
-        verifying=department,
+        collecting=entry.department,
+        verifying=entry.department,
         origin="direct",
         forms=("structured",),
         format="database",
