@@ -189,7 +189,7 @@ def _bound(path: str, item: EntryItem, facts: Facts) -> Iterator[Finding]:
         yield Finding(f"{path}.codes", LOGIC, "codes_unlike_list", words)
 
 
-_GROUPS = ("CM", "NYBIF", "DT", "L", "G")
+_GROUPS = tuple(frozenset(group) for group in ("CM", "NYBIF", "DT", "L", "G"))
 
 
 def same_kind(one: str, other: str) -> bool:

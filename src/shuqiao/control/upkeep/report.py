@@ -169,7 +169,7 @@ def digitisation(viewer: Viewer, page: int, department: str = "") -> OpenEntries
     scope = scope_of(viewer, department)
     words = vocabulary().digitisation
     unsaid = Text("未填写", "Not said")
-    every = _entries(scope).alias(state_key=KeyTextTransform("digitisation", "content"))
+    every = _entries(scope).annotate(state_key=KeyTextTransform("digitisation", "content"))
     states = _by_state(every.values_list("state_key"), words, unsaid)
     return _page(
         not_digital(scope), page, states, lambda row: words.get(row.content.get("digitisation", ""), unsaid)
@@ -181,7 +181,7 @@ def return_flow(viewer: Viewer, page: int, department: str = "") -> OpenEntries:
     scope = scope_of(viewer, department)
     words = vocabulary().return_flow
     unsaid = Text("未填写", "Not said")
-    every = superior(scope).alias(flow=KeyTextTransform("return_flow", "content"))
+    every = superior(scope).annotate(flow=KeyTextTransform("return_flow", "content"))
     states = _by_state(every.values_list("flow"), words, unsaid)
     return _page(
         superior(scope), page, states, lambda row: words.get(row.content.get("return_flow", ""), unsaid)
