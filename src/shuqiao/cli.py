@@ -100,6 +100,10 @@ def _add_node(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     describe.add_argument("table", help="table or schema.table")
     describe.add_argument("--out", default=None, metavar="FILE", help="write it to this file")
     describe.add_argument("--no-figures", action="store_true", help="structure only, don't count the content")
+    describe.add_argument("--submit", metavar="URL", default="", help="make a draft entry on this platform")
+    describe.add_argument("--key-file", default="", help="private key of the department's application")
+    describe.add_argument("--person", default="", help="account of the person who compiles")
+    describe.add_argument("--entry-key", default="", help="your key of the entry (default: from the table)")
 
 
 def _add_audit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

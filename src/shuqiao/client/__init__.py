@@ -1,1 +1,1 @@
-"""A client of the plane that signs its calls and checks what it is promised."""
+"""Clients of the platform: calls of the plane with their promises, and entries of the catalogue."""

@@ -12,9 +12,12 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from shuqiao.client.catalogue import CatalogueClient, CatalogueUnreachable
 from shuqiao.edge.connectors import SourceError, Tables
 from shuqiao.edge.connectors.postgresql_tables import PostgresqlTables
-from shuqiao.wire.tables import TableDescription
+from shuqiao.security import keys
+from shuqiao.security.http_signatures import key_signer
+from shuqiao.wire.tables import TableDescription, table_key
 
 CONNECTORS: dict[str, Callable[[str], Tables]] = {
     "postgresql": PostgresqlTables,
@@ -24,7 +27,7 @@ CONNECTORS: dict[str, Callable[[str], Tables]] = {
 
 
 def describe_command(arguments: argparse.Namespace) -> int:
-    """Describe a table of the node's source; JSON goes to standard output or `--out`, words to stderr."""
+    """Describe a table of the node's source; JSON goes to standard output, a file or the catalogue."""
     url = os.environ.get("NODE_SOURCE_URL", "")
     connector = CONNECTORS.get(urlsplit(url).scheme)
     if connector is None:
@@ -36,7 +39,32 @@ def describe_command(arguments: argparse.Namespace) -> int:
     except SourceError as error:
         print(str(error), file=sys.stderr)
         return 1
+    if arguments.submit:
+        return _submit(found, arguments)
     _write(found, arguments.out)
+    return 0
+
+
+def _submit(found: TableDescription, arguments: argparse.Namespace) -> int:
+    """Send the description, signed by an application of the department; its person completes the draft."""
+    if not (arguments.key_file and arguments.person):
+        print("--submit needs --key-file and --person", file=sys.stderr)
+        return 2
+    try:
+        signer = key_signer(keys.load_signing_key(Path(arguments.key_file)))
+        with CatalogueClient(arguments.submit, signer, arguments.person, language="en") as client:
+            answer = client.put_table(arguments.entry_key or table_key(found), msgspec.json.encode(found))
+    except (keys.KeyRefusedError, CatalogueUnreachable) as error:
+        print(str(error), file=sys.stderr)
+        return 1
+    if answer.code:
+        print(f"{answer.code}: {answer.content.get('detail', '')}", file=sys.stderr)
+        for fault in answer.content.get("faults", ()):
+            print(f"  {fault['path']}: {fault['en']}", file=sys.stderr)
+        return 1
+    said = answer.content
+    left = len(said["faults"])
+    print(f"{said['result']}: draft {said['number']} of entry {said['resource']}; {left} places to complete")
     return 0
 
 

@@ -6,6 +6,7 @@ hundredths and counts to two digits, so that no single row can be told from them
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator
 
@@ -85,6 +86,15 @@ class DescriptionUnreadable(ValueError):
         super().__init__(reason)
 
 
+def table_key(found: TableDescription) -> str:
+    """Return the key under which a table's entry is known: the same table is not taken in twice."""
+    name = f"{found.schema}.{found.table}"
+    if _PLAIN_NAME.fullmatch(name):
+        return f"table.{name}"
+    return f"table.{hashlib.sha256(name.encode()).hexdigest()[:32]}"
+
+
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9._-]{1,60}", re.ASCII)
 _decoder = msgspec.json.Decoder(TableDescription)
 _NAME = re.compile(r"[^\x00-\x1f\x7f]+")
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 from dataclasses import dataclass
 
 from django.db import transaction
@@ -20,7 +18,7 @@ from shuqiao.control.compiling.tables.models import TableReading
 from shuqiao.control.standards.queries import element_index
 from shuqiao.control.texts import Text
 from shuqiao.rules.errors import EntryBeingChanged
-from shuqiao.wire.tables import DescriptionUnreadable, TableDescription, read_description
+from shuqiao.wire.tables import DescriptionUnreadable, TableDescription, read_description, table_key
 
 FIELD = "table"
 """The field of the form that the file comes in."""
@@ -47,7 +45,6 @@ _REASONS = {
         "名称、注释或数值超出范围，请重新生成", "A name, comment or number is out of range; write it again"
     ),
 }
-_PLAIN = re.compile(r"[A-Za-z0-9._-]{1,60}", re.ASCII)
 # Such a fault would refuse the whole file for one value of it; a guess with it is left out instead.
 _NEVER_KEPT = frozenset({"text_not_plain", "text_too_long"})
 
@@ -133,14 +130,6 @@ def _kept(viewer: Viewer, key: str, found: TableDescription, guessed: Guessed, s
         facts={"columns": len(columns), "entry_key": key},
     )
     return draft.number
-
-
-def table_key(found: TableDescription) -> str:
-    """Return the key under which a table's entry is known: the same table is not taken in twice."""
-    name = f"{found.schema}.{found.table}"
-    if _PLAIN.fullmatch(name):
-        return f"table.{name}"
-    return f"table.{hashlib.sha256(name.encode()).hexdigest()[:32]}"
 
 
 def _refused(reason: str) -> FormRefused:
