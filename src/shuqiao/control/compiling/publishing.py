@@ -20,6 +20,7 @@ from shuqiao.control.audit.actions import append_entries
 from shuqiao.control.catalogue import search
 from shuqiao.control.catalogue.entries import entry_from, entry_json
 from shuqiao.control.catalogue.history import sharing_change
+from shuqiao.control.catalogue.inserting import columns_of, insert_rows
 from shuqiao.control.catalogue.models import (
     Item,
     Resource,
@@ -50,10 +51,8 @@ from shuqiao.rules.regulation import SETTING
 BATCH = 1000
 _BESIDE = 20_000
 """Added to the place of an item while its neighbours move: two never stand in one place meanwhile."""
-_CHANGED = [one.name for one in Resource._meta.concrete_fields if one.name not in ("id", "list_key")]
-_ITEM_CHANGED = [
-    one.name for one in Item._meta.concrete_fields if one.name not in ("id", "resource", "field")
-]
+_CHANGED = [name for name in columns_of(Resource) if name not in ("id", "list_key")]
+_ITEM_CHANGED = [name for name in columns_of(Item) if name not in ("resource_id", "field")]
 
 
 def obstacles(cases: Sequence[Compilation]) -> dict[str, ShuqiaoError]:
@@ -172,36 +171,30 @@ def _bring_in(publishings: Sequence[Publishing], by: Viewer) -> Counter[str]:
     # Read before the rows are changed: what is held becomes what is published.
     was_shared = {one.case.resource: one.held is not None and one.held.shared for one in publishings}
     rows = [resource_row(one) for one in publishings]
-    Resource.objects.bulk_create(
-        rows, batch_size=BATCH, update_conflicts=True, unique_fields=["id"], update_fields=_CHANGED
-    )
-    items = _write_items(publishings)
+    insert_rows(rows, unique=("id",), changed=_CHANGED)
+    _write_items(publishings)
     _write_joint(publishings)
-    ids = _record(publishings, by)
-    _write_sharing(publishings, items, ids)
+    _write_sharing(publishings, _record(publishings, by))
     changes = _write_versions(publishings, was_shared)
     _index(rows, publishings)
     refresh_tables(one.held for one in publishings if one.held is not None)
     return changes
 
 
-def _write_items(publishings: Sequence[Publishing]) -> dict[str, list[Item]]:
-    """Write the items of all entries; return those each has now, by entry."""
+def _write_items(publishings: Sequence[Publishing]) -> None:
+    """Write the items of all entries, those that a version leaves out too."""
     old: dict[str, dict[str, Item]] = {}
     changed = [one.case.resource for one in publishings if one.held is not None]
     for item in Item.every.filter(resource_id__in=changed):
         old.setdefault(item.resource_id, {})[item.field] = item
-    made = {one.case.resource: item_rows(one, old.get(one.case.resource, {})) for one in publishings}
+    made = (item_rows(one, old.get(one.case.resource, {})) for one in publishings)
     # In their places they could meet on the way from one order to another.
     Item.every.filter(resource_id__in=changed).update(number=F("number") + _BESIDE)
-    Item.every.bulk_create(
-        (row for rows in made.values() for row in (*rows.removed, *rows.kept, *rows.added)),
-        batch_size=BATCH,
-        update_conflicts=True,
-        unique_fields=["resource", "field"],
-        update_fields=_ITEM_CHANGED,
+    insert_rows(
+        (row for rows in made for row in (*rows.removed, *rows.kept, *rows.added)),
+        unique=("resource_id", "field"),
+        changed=_ITEM_CHANGED,
     )
-    return {key: [*rows.kept, *rows.added] for key, rows in made.items()}
 
 
 def _write_joint(publishings: Sequence[Publishing]) -> None:
@@ -209,13 +202,10 @@ def _write_joint(publishings: Sequence[Publishing]) -> None:
     link = Resource.joint_departments.through
     changed = [one.case.resource for one in publishings if one.held is not None]
     link.objects.filter(resource_id__in=changed).delete()
-    link.objects.bulk_create(
-        (
-            link(resource_id=one.case.resource, department_id=code)
-            for one in publishings
-            for code in dict.fromkeys((one.entry.department, *one.entry.joint))
-        ),
-        batch_size=BATCH,
+    insert_rows(
+        link(resource_id=one.case.resource, department_id=code)
+        for one in publishings
+        for code in dict.fromkeys((one.entry.department, *one.entry.joint))
     )
 
 
@@ -246,54 +236,59 @@ def _record(publishings: Sequence[Publishing], by: Viewer) -> list[uuid.UUID]:
     )
 
 
-def _write_sharing(
-    publishings: Sequence[Publishing], items: Mapping[str, list[Item]], entries: Sequence[uuid.UUID]
-) -> None:
+def _write_sharing(publishings: Sequence[Publishing], entries: Sequence[uuid.UUID]) -> None:
     """Bring the share types in force in step; a ruling stays beside what the department says."""
     current: dict[str, dict[str, Sharing]] = {}
     changed = [one.case.resource for one in publishings if one.held is not None]
     rows = Sharing.objects.filter(resource_id__in=changed, ended_at=None).exclude(origin=SharingOrigin.RULING)
     for row in rows.select_related("item"):
         current.setdefault(row.resource_id, {})[row.item.field if row.item else ""] = row
+    differing = [one.case.resource for one in publishings if any(item.share_type for item in one.entry.items)]
+    items = {(i.resource_id, i.field): i.pk for i in Item.objects.filter(resource_id__in=differing)}
     added: list[Sharing] = []
     ended: list[int] = []
     for one, entry in zip(publishings, entries, strict=True):
         resource, set_by = one.case.resource, one.case.submitted_by_id or one.case.compiler_id
-        new, old = sharing_rows(one, items[resource], current.get(resource, {}), set_by)
+        new, old = sharing_rows(one, items, current.get(resource, {}), set_by)
         for row in new:
             row.entry_id = entry
         added += new
         ended += [row.pk for row in old]
     if ended:
         Sharing.objects.filter(pk__in=ended).update(ended_at=clock.now())
-    Sharing.objects.bulk_create(added, batch_size=BATCH)
+    insert_rows(added)
 
 
 def _write_versions(publishings: Sequence[Publishing], was_shared: Mapping[str, bool]) -> Counter[str]:
     """Keep what each entry says now, and what that does to the sharing catalogue (CAT-03, CAT-14)."""
-    versions = ResourceVersion.objects.bulk_create(
-        (
-            ResourceVersion(
-                resource_id=one.case.resource,
-                version=one.version,
-                content=entry_json(one.entry),
-                note_zh=f"{CompilationKind(one.case.kind).label}（{one.case.number}）",
-                note_en=f"{_KINDS_EN[one.case.kind]} ({one.case.number})",
-                published_at=one.at,
-                compilation=one.case.number,
-            )
-            for one in publishings
-        ),
-        batch_size=BATCH,
+    versions = dict(
+        insert_rows(
+            (
+                ResourceVersion(
+                    resource_id=one.case.resource,
+                    version=one.version,
+                    content=entry_json(one.entry),
+                    note_zh=f"{CompilationKind(one.case.kind).label}（{one.case.number}）",
+                    note_en=f"{_KINDS_EN[one.case.kind]} ({one.case.number})",
+                    published_at=one.at,
+                    compilation=one.case.number,
+                )
+                for one in publishings
+            ),
+            returning=("resource_id", "id"),
+        )
     )
-    rows = []
-    for one, version in zip(publishings, versions, strict=True):
-        change = sharing_change(was_shared[one.case.resource], one.is_shared)
-        if change is not None:
-            rows.append(
-                SharingVersion(resource_id=one.case.resource, of=version, change=change, published_at=one.at)
-            )
-    SharingVersion.objects.bulk_create(rows, batch_size=BATCH)
+    rows = [
+        SharingVersion(
+            resource_id=one.case.resource,
+            of_id=versions[one.case.resource],
+            change=change,
+            published_at=one.at,
+        )
+        for one in publishings
+        if (change := sharing_change(was_shared[one.case.resource], one.is_shared)) is not None
+    ]
+    insert_rows(rows)
     return Counter(str(row.change) for row in rows)
 
 

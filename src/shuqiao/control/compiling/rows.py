@@ -1,7 +1,7 @@
 """The rows of the catalogue that an entry becomes when it is published; nothing here reads or writes."""
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from shuqiao.control.catalogue.entries import entry_json
@@ -127,9 +127,12 @@ def _fill(row: Item, item: EntryItem, one: Publishing, *, is_new: bool) -> None:
 
 
 def sharing_rows(
-    one: Publishing, items: Iterable[Item], current: Mapping[str, Sharing], set_by: int
+    one: Publishing, items: Mapping[tuple[str, str], int], current: Mapping[str, Sharing], set_by: int
 ) -> tuple[list[Sharing], list[Sharing]]:
-    """The choices of share type to add and to end; `current` are those in force, by item ("" the entry)."""
+    """The choices of share type to add and to end; `current` are those in force, by item ("" the entry).
+
+    `items` are the keys of items by entry and field, of all entries in which an item differs.
+    """
     entry, types = one.entry, one.rules.share_types
     wanted: dict[str, Sharing] = {}
     if types.named(entry.share_type) is not None:
@@ -137,11 +140,10 @@ def sharing_rows(
         row.ground, row.ground_rank, row.conditions = entry.ground, entry.ground_rank, entry.conditions
         row.departments, row.relations = list(entry.shared_with), list(entry.relations)
         wanted[""] = row
-    by_field = {item.field: item for item in items}
     for item in entry.items:
         if item.share_type and item.share_type != entry.share_type and types.named(item.share_type):
             row = _sharing(one, item.share_type, set_by)
-            row.item = by_field[item.field]
+            row.item_id = items[one.case.resource, item.field]
             row.ground, row.ground_rank, row.conditions = entry.ground, entry.ground_rank, entry.conditions
             wanted[item.field] = row
     added = [row for key, row in wanted.items() if not _is_same(row, current.get(key))]

@@ -11,6 +11,7 @@ from shuqiao.control.accounts.access import Fault, FormRefused, Viewer
 from shuqiao.control.accounts.notices import ToTell, notify_all
 from shuqiao.control.audit.actions import Entry as AuditEntry
 from shuqiao.control.audit.actions import append_entries
+from shuqiao.control.catalogue.inserting import insert_rows
 from shuqiao.control.clocks.actions import follow_all
 from shuqiao.control.clocks.terms import CaseRef
 from shuqiao.control.compiling import hooks
@@ -191,9 +192,8 @@ def apply_steps(step: Step, taken: Sequence[Taken]) -> None:
     before = {one.case.number: one.case.state for one in taken}
     _store_states(step, taken)
     ids = append_entries([_audit_entry(one, step, before[one.case.number]) for one in taken])
-    CompilationEvent.objects.bulk_create(
-        (_event(one, step, before[one.case.number], entry) for one, entry in zip(taken, ids, strict=True)),
-        batch_size=1000,
+    insert_rows(
+        _event(one, step, before[one.case.number], entry) for one, entry in zip(taken, ids, strict=True)
     )
     _follow_clocks(taken)
     hooks.tell(_moved(step, taken, before))
