@@ -12,6 +12,7 @@ from django.test import Client
 
 from shuqiao.control.accounts.models import Account
 from shuqiao.control.catalogue.models import Resource
+from shuqiao.control.catalogue.vocabulary import vocabulary
 from shuqiao.control.exports import limits
 from shuqiao.control.exports.ckan import ACTIONS
 from shuqiao.control.exports.ckan_query import CkanRefused, read_filter
@@ -117,8 +118,9 @@ def test_an_entry_leads_to_the_services_that_offer_its_data(city):
         kind="interface", place="https://example.invalid/api", offered_at=entry.published_at
     )
     resources = ckan("lin").action.package_show(id=HOUSEHOLD)["resources"]
-    assert [one["name"] for one in resources[:-1]] == ["核验", "查询"][: len(entry.modes)] or resources[:-1]
-    assert len(resources) == len(entry.modes) + 1
+    modes = [vocabulary().modes[mode].zh for mode in entry.modes]
+    assert modes
+    assert [one["name"] for one in resources] == [*modes, "接口"]
     assert resources[-1]["url"] == "https://example.invalid/api"
     assert all(one["format"] == "API" for one in resources)
 

@@ -4,6 +4,7 @@ It lets readers keep an answer and ask only whether it still holds.
 """
 
 import hashlib
+from functools import cache
 from importlib.metadata import version
 
 from django.conf import settings
@@ -18,8 +19,13 @@ def edition() -> str:
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*), coalesce(max(id), 0) FROM exports_edition")
         count, last = cursor.fetchone() or (0, 0)
-    named = (str(count), str(last), settings.CONFIG.regulation, version("shuqiao"))
+    named = (str(count), str(last), settings.CONFIG.regulation, _release())
     return hashlib.sha256("\n".join(named).encode()).hexdigest()[:20]
+
+
+@cache
+def _release() -> str:
+    return version("shuqiao")
 
 
 def entity_tag(now: str, reader: Reader, kind: str) -> str:

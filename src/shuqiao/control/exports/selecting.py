@@ -54,7 +54,10 @@ _COUNTED: Final = {
 def select(
     reader: Reader, text: str, conditions: Iterable[Condition], *, plain: bool = False
 ) -> QuerySet[Resource]:
-    """The visible entries that match, `plain` without synonyms; raises `KeyError` for any other field than those above."""
+    """The visible entries that match, with `plain` without synonyms.
+
+    Raises `KeyError` for a field that is none of those above.
+    """
     wanted = visible(reader).filter(matching(text, plain=plain))
     for condition in conditions:
         found = _holds(condition)
