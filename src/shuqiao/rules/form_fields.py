@@ -90,22 +90,28 @@ def _answer(
         (Guess(one, _confidence(one, weight, most, branch)) for one in candidates),
         key=lambda g: (-g.confidence, _ORDER[g.candidate.standing], g.candidate.resource, g.candidate.field),
     )
+    # An entry stands once: by the surest of its items.
+    seen: set[str] = set()
+    guesses = [one for one in guesses if not _again(one.candidate.resource, seen)]
     if not guesses:
         return FieldAnswer(FieldVerdict.NONE, ())
     reachable = [one for one in guesses if one.candidate.standing is not Standing.CLOSED]
     if not reachable:
         return FieldAnswer(FieldVerdict.CLOSED, tuple(guesses))
     best = reachable[0]
-    near = [
-        one
-        for one in reachable[1:]
-        if one.candidate.resource != best.candidate.resource and best.confidence - one.confidence <= NEAR
-    ]
+    near = [one for one in reachable[1:] if best.confidence - one.confidence <= NEAR]
     others = tuple(one for one in guesses if one is not best)
     if near or best.candidate.how is None:
         return FieldAnswer(FieldVerdict.CHOICE, (best, *others))
     verdict = FieldVerdict.OWN if best.candidate.standing is Standing.OWN else FieldVerdict.AVAILABLE
     return FieldAnswer(verdict, (best, *others))
+
+
+def _again(resource: str, seen: set[str]) -> bool:
+    """Whether an entry was met before; it is noted as met."""
+    met = resource in seen
+    seen.add(resource)
+    return met
 
 
 def _confidence(one: Candidate, weight: Mapping[str, float], most: float, branch: str) -> int:

@@ -273,10 +273,13 @@ def _found(one: Mapping[str, Any], about: _About) -> FoundItem:
 def _sources(viewer: Viewer, rows: Sequence[CheckedField], about: _About) -> tuple[SourceCard, ...]:
     """The entries that answer fields, those that answer most surely first."""
     wanted: dict[str, dict[str, WantedItem]] = {}
+    likely = {row.found[0]["resource"] for row in rows if row.verdict == "available"}
     for row in rows:
         if row.verdict not in ("available", "choice"):
             continue
         found = row.found[:1] if row.verdict == "available" else row.found
+        # What may be several is offered where the form's other fields come from, if it is there.
+        found = [one for one in found if one["resource"] in likely] or found
         for one in found:
             if one["standing"] != "available" or not about.knows(one):
                 continue

@@ -26,6 +26,7 @@ from shuqiao.control.onesource.models import (
 from shuqiao.control.organisations.models import Department, Duty
 from shuqiao.control.organisations.numbers import next_number
 from shuqiao.control.regulations.current import regulation
+from shuqiao.control.regulations.queries import article_ref
 from shuqiao.control.texts import Text
 from shuqiao.rules.datum_names import name_key
 from shuqiao.rules.entries import plain_fault
@@ -201,10 +202,10 @@ def _refusal(place: str, one: Planned, rules: Regulation) -> Fault:
     if held is None:
         raise ValueError("nothing stands in the way of this item")
     holder = Department.objects.get(resources__id=held.resource)
-    article = rules.cite(rules.collection.repeat_article)
+    cite = article_ref(rules.collection.repeat_article, rules.id).cite
     words = Text(
-        f"可向{holder.name_zh}申请共享取得，不再重复采集（{article}）；法定须再采集的，写明规定",
-        f"It can be had by sharing from {holder.name_en} and is not collected again ({article});"
+        f"可向{holder.name_zh}申请共享取得，不再重复采集（{cite.zh}）；法定须再采集的，写明规定",
+        f"It can be had by sharing from {holder.name_en} and is not collected again ({cite.en});"
         " if a norm lets you, name it",
     )
     return Fault(place, "already_available", words)
