@@ -1,9 +1,9 @@
 """The catalogue with a million entries: ranked search with facets, and the page of an entry.
 
-A city is seeded as for a demonstration and filled with entries (`bench.entries`). Searches run as the page runs
-them, in one process against the database; then the real server (granian, one process) is asked for pages by
-somebody who has signed in. Beside them stands the limit: reading one entry by its key in bare SQL. Rounds are
-run one after the other, each query once a round in an order drawn anew; every answer counts.
+A city is seeded as for a demonstration and filled with entries (`bench.entries`). Searches run as the page
+runs them, in one process against the database; then the real server (granian, one process) is asked for pages
+by somebody who has signed in. Beside them stands the limit: reading one entry by its key in bare SQL. Rounds
+come one after the other, each query once a round in an order drawn anew; every answer counts.
 """
 
 from __future__ import annotations
@@ -29,20 +29,7 @@ TARGET_ROWS = 1_000_000
 SEARCH_MS = 50.0
 PAGE_MS = 100.0
 
-COMMON = ["信息", "登记", "许可", "企业", "姓名", "日期", "状态", "监测", "行政", "编号", "登记信息", "统计", "检查", "单位名称", "年度"]
-SHORT = ["出生", "学籍", "专利", "殡葬", "文物", "水库", "港口", "农药", "律师", "燃气", "档案", "税务"]
-RARE = [
-    "天河区2016年度学籍登记信息",
-    "护士执业考核名录",
-    "古树名木巡查",
-    "农村宅基地审批",
-    "出生医学证明变更",
-    "传染病预警",
-    "失信被执行人公示",
-    "矿产资源许可名录",
-]
-PINYIN = ["qiye", "xueji", "jiehun", "xkz", "djxx", "zhufanggongjijin", "dbfb", "shengchan"]
-SYNONYMS = ["身份证", "手机号", "生日", "地址", "公司名称", "低保"]
+QUERIES = {kind: str(given).split() for kind, given in entries.WORDS["queries"].items()}
 FACETED: list[tuple[str, dict[str, list[str]]]] = [
     ("企业", {"update_cycle": ["daily"]}),
     ("登记", {"share_type": ["unconditional"], "library": ["population", "legal_entity"]}),
@@ -56,8 +43,7 @@ FACETED: list[tuple[str, dict[str, list[str]]]] = [
 
 def queries() -> list[tuple[str, str, dict[str, list[str]]]]:
     """Every query with its kind and filters."""
-    kinds = {"common": COMMON, "two characters": SHORT, "rare": RARE, "pinyin": PINYIN, "synonym": SYNONYMS}
-    plain = [(kind, text, dict[str, list[str]]()) for kind, texts in kinds.items() for text in texts]
+    plain = [(kind, text, dict[str, list[str]]()) for kind, texts in QUERIES.items() for text in texts]
     return [*plain, ("everything", "", {}), *(("with facets", text, chosen) for text, chosen in FACETED)]
 
 
@@ -162,10 +148,11 @@ def _page_rows(city: City, rounds: int) -> list[dict[str, object]]:
     addresses = [f"/catalogue/{key}/" for key in ids]
     measure(client, addresses[:3])
     rows.append(row("page of an entry", measure(client, addresses * rounds), PAGE_MS))
-    texts = [f"/catalogue/?q={text}" for text in (*COMMON[:5], *SHORT[:5], *RARE[:5], *PINYIN[:3])]
+    some = [text for kind in QUERIES.values() for text in kind[:5]]
+    texts = [f"/catalogue/?q={text}" for text in some]
     measure(client, texts[:3])
     rows.append(row("page of a search", measure(client, texts * rounds), PAGE_MS))
-    suggestions = [f"/catalogue/suggest?q={text}" for text in (*COMMON[:5], *SHORT[:5], *PINYIN[:3])]
+    suggestions = [f"/catalogue/suggest?q={text}" for text in some]
     rows.append(row("suggestions while typing", measure(client, suggestions * rounds), SEARCH_MS))
     return rows
 

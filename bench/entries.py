@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import psycopg
@@ -25,10 +26,10 @@ CHUNK = 5_000
 FULL_EVERY = 100
 """Every so many entries have their whole content stored, the others only their names."""
 
-_WORDS: dict[str, str] = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
-TOPICS, ACTS, ENDS, ITEMS = (_WORDS[key].split() for key in ("topics", "acts", "ends", "items"))
+WORDS: dict[str, Any] = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
+TOPICS, ACTS, ENDS, ITEMS = (WORDS[key].split() for key in ("topics", "acts", "ends", "items"))
 # Most entries name no place and no year.
-PLACES, YEARS = (["", "", "", "", *_WORDS[key].split()] for key in ("places", "years"))
+PLACES, YEARS = (["", "", "", "", *WORDS[key].split()] for key in ("places", "years"))
 FIELDS = {name: f"f{at:03d}" for at, name in enumerate(ITEMS)}
 CYCLES = (
     ["realtime", "daily", "weekly", "monthly", "quarterly", "yearly", "other"],
