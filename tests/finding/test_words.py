@@ -62,6 +62,7 @@ def test_what_is_no_pinyin_is_not_cut(run):
     assert pinyin_cuts(run) == []
 
 
+@settings(deadline=None)
 @given(st.text(max_size=80))
 def test_any_text_makes_a_bounded_query_that_is_well_formed(text):
     terms = query_terms(text)
@@ -71,6 +72,7 @@ def test_any_text_makes_a_bounded_query_that_is_well_formed(text):
     assert "''" not in condition.replace("'''", "")
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="出生登记信息ab1 ，", max_size=40), st.text(alphabet="出生登记ab", max_size=6))
 def test_marking_never_changes_the_text(text, query):
     assert "".join(fragment.text for fragment in fragments(text, query_terms(query))) == text
