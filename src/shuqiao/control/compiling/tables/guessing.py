@@ -1,7 +1,7 @@
 """What the structure of a table most likely means in an entry; every guess says what it rests on.
 
 Nothing is certain but what the database itself says: types, lengths, keys and what may be empty. The clerk
-looks at every guess. Source: shenyang-2016 art. 11(2); our choice, decision 14
+looks at every guess. Source: shenyang-2016 art. 11(2); our choice, decision 18
 """
 
 from __future__ import annotations
