@@ -27,6 +27,7 @@ def begin(visitor: Visitor, name: str) -> str:
     visitor.page.fill("#name_zh", name)
     visitor.page.get_by_role("button", name="开始编制").click()
     visitor.page.wait_for_url("**/edit/")
+    visitor.page.wait_for_load_state()
     return visitor.page.url.split("/")[-3]
 
 
@@ -44,7 +45,7 @@ def fill_in(page: Page) -> None:
     page.select_option("#library_kind", "business")
     onward(page, 2)
     page.get_by_role("button", name="加一项").click()
-    page.wait_for_url("**row=0*")
+    expect(page.locator("[id='items[0].zh']")).to_be_focused()
     page.keyboard.type("许可证编号（示例）")
     page.fill("[id='items[0].field']", "licence_number")
     page.fill("[id='items[0].length']", "30")

@@ -445,3 +445,22 @@ def test_the_pages_are_complete_in_english(guangzhou):
     draft = guangzhou.draft(name_zh="另一条目")
     for step in range(1, 6):
         assert "Save" in text(hou.get(edit(draft, step)))
+
+
+@pytest.mark.requirement("CAT-03")
+def test_both_catalogues_are_shown_as_they_stood_on_a_past_day(guangzhou):
+    case = guangzhou.published()
+    hou = client("hou")
+    today, before = NOW.date(), NOW.date() - timedelta(days=1)
+    address = f"/catalogue/past/?department={HOUSING}"
+    assert "公租房申请审核信息" in text(hou.get(f"{address}&on={today}"))
+    assert "公租房申请审核信息" in text(hou.get(f"{address}&on={today}&which=sharing"))
+    assert "没有有效的条目" in text(hou.get(f"{address}&on={before}"))
+    assert "须为 2026-11-25 这样的日期" in text(hou.get("/catalogue/past/?on=昨天"))
+    page = hou.get(f"/catalogue/past/?on={today}").content.decode()
+    following = re.search(r'rel="next" href="([^"]+)"', page)
+    assert following is None or hou.get(f"/catalogue/past/{following[1]}").status_code == 200
+    assert (
+        f"/catalogue/{case.resource}/versions/?on={today}"
+        in hou.get(f"{address}&on={today}").content.decode()
+    )

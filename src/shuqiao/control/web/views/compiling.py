@@ -21,6 +21,7 @@ from shuqiao.control.compiling.form_page import code_preview
 from shuqiao.control.compiling.forms import PAGE_ITEMS, Filled, fill
 from shuqiao.control.compiling.models import Compilation
 from shuqiao.control.compiling.pages import ListFilter, compilation_list
+from shuqiao.control.compiling.past_page import past_page
 from shuqiao.control.compiling.pasting import read_rows
 from shuqiao.control.compiling.versions_page import change_page, versions_page
 from shuqiao.control.compiling.wizard_page import Asked, draft_of, wizard_page
@@ -33,6 +34,7 @@ from shuqiao.rules.errors import ShuqiaoError
 
 MAX_CHOSEN = 200
 MAX_PASTED = 200_000
+NO_DAY = Text("须为 2026-11-25 这样的日期", "A day such as 2026-11-25")
 
 
 @require_safe
@@ -182,9 +184,26 @@ def entry_versions(request: HttpRequest, viewer: Viewer, resource: str) -> HttpR
         right=_number(request.GET.get("right", "")),
         on=read_day(given),
     )
-    wrong = {"on": Text("须为 2026-11-25 这样的日期", "A day such as 2026-11-25")}
-    context = {"page": page, "faults": wrong if given and page.on is None else {}, "on": given}
+    context = {"page": page, "faults": {"on": NO_DAY} if given and page.on is None else {}, "on": given}
     return show(request, viewer, "pages/compiling_versions.html", context, section="catalogue")
+
+
+@require_safe
+@signed_in
+def past_catalogue(request: HttpRequest, viewer: Viewer) -> HttpResponse:
+    """Show what was in force on a past day, in the resource or the sharing catalogue."""
+    given = request.GET.get("on", "")
+    day = read_day(given)
+    page = past_page(
+        viewer,
+        day or clock.today(),
+        which=request.GET.get("which", "")[:10],
+        department=request.GET.get("department", "")[:40],
+        after=request.GET.get("after", "")[:17],
+    )
+    faults = {"on": NO_DAY} if given and day is None else {}
+    context = {"page": page, "faults": faults, "on": given or page.day.isoformat()}
+    return show(request, viewer, "pages/compiling_past.html", context, section="catalogue")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

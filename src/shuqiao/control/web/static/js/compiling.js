@@ -11,12 +11,20 @@
     let dirty = false;
     let leaving = null;
     form.addEventListener('input', (event) => { if (event.target.name !== 'pasted') { dirty = true; tell(form.dataset.unsaved); } });
-    document.addEventListener('htmx:beforeRequest', () => { waiting += 1; dirty = false; tell(form.dataset.saving); });
-    document.addEventListener('htmx:afterRequest', () => {
+    document.addEventListener('htmx:before:request', () => { waiting += 1; dirty = false; tell(form.dataset.saving); });
+    const failed = (words) => { dirty = true; tell(words); };
+    document.addEventListener('htmx:error', () => failed(form.dataset.failed));
+    /* What answers a lost session or a fault is a page of its own, not the state of saving. */
+    document.addEventListener('htmx:before:response', (event) => {
+      const answer = event.detail.ctx.response.raw;
+      if (!answer.redirected && answer.ok) return;
+      event.preventDefault();
+      failed(answer.redirected ? form.dataset.ended : form.dataset.refused);
+    });
+    document.addEventListener('htmx:finally:request', () => {
       waiting = Math.max(0, waiting - 1);
       if (!waiting && leaving !== null) { const by = leaving; leaving = null; form.requestSubmit(by); }
     });
-    ['htmx:sendError', 'htmx:responseError', 'htmx:timeout'].forEach((name) => document.addEventListener(name, () => { dirty = true; tell(form.dataset.failed); }));
     /* A save under way ends first, so that the step that follows brings the newest revision. */
     form.addEventListener('submit', (event) => {
       if (waiting) { event.preventDefault(); leaving = event.submitter; return; }
