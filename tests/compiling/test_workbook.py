@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from shuqiao.control.catalogue.entries import entry_from
+from shuqiao.control.catalogue.models import Resource
 from shuqiao.control.compiling.models import Compilation
 from shuqiao.control.compiling.workbook import actions, jobs
 from shuqiao.control.compiling.workbook.models import CatalogueImport, ImportedEntry
@@ -43,6 +44,14 @@ def test_what_is_exported_is_taken_in_unchanged(office):
     assert faults(found) == {}
     assert (found.new_entries, found.changed_entries) == (0, 0)
     assert found.same_entries >= 2
+
+
+def test_the_lists_of_the_law_go_out_and_come_in_unchanged(guangzhou):
+    chen = guangzhou.viewer("chen")
+    found = checked(chen, exported(chen))
+    held = Resource.objects.filter(department_id="440100-health", state="published").count()
+    assert held > 1
+    assert (found.same_entries, faults(found)) == (held, {})
 
 
 def test_the_same_file_twice_changes_nothing(guangzhou):
