@@ -1,7 +1,7 @@
 """Names and queries taken apart: pieces, synonyms, pinyin; pure functions."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shuqiao.control.catalogue.marking import fragments, occurs
