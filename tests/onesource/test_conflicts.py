@@ -1,7 +1,11 @@
 """A second claim is found when an entry is compiled, explained, and says who holds the datum."""
 
+from dataclasses import replace
+
 import pytest
 
+from shuqiao.control.catalogue.entries import entry_from
+from shuqiao.control.catalogue.models import Resource
 from shuqiao.control.onesource.claims import conflicts, conflicts_of, faults
 from shuqiao.rules.onesource import Outcome
 from tests.control.conftest import HOUSEHOLD as HOUSEHOLD_ENTRY
@@ -56,3 +60,14 @@ def test_many_entries_are_looked_up_together(city, django_assert_max_num_queries
 def test_an_entry_without_class_or_items_has_no_conflict(city) -> None:
     assert conflicts(entry("户籍地派出所", subject="")) == ()
     assert conflicts(entry(), NEW) == ()
+
+
+@pytest.mark.requirement("COL-01", source="GZ16:3¶1-3")
+def test_what_the_law_s_own_lists_assign_is_no_second_claim_of_those_who_keep_them(city) -> None:
+    lists = [(one.id, entry_from(one.content)) for one in Resource.objects.order_by("id")]
+    assert len(lists) == 21 and all(not found for found in conflicts_of(lists))
+    key, household = next(one for one in lists if one[0] == HOUSEHOLD_ENTRY)
+    # Beyond its list, or handed to another body, the same items are claims like any other.
+    more = replace(household, items=(*household.items, item("居住证号码", "more")))
+    assert {one.path for one in conflicts(more, key)} == {f"items[{len(household.items)}].zh"}
+    assert conflicts(replace(household, department="440100-health", joint=()), key)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from shuqiao.control.catalogue.models import Resource
 from shuqiao.control.onesource.candidates import Found, Held, find_sources
 from shuqiao.control.onesource.models import ENDED, Claim, ClaimKind, ClaimState
-from shuqiao.control.onesource.words import is_base_list, synonyms
+from shuqiao.control.onesource.words import assigned_fields, is_base_list, synonyms
 from shuqiao.control.organisations.queries import DepartmentRef, department_refs
 from shuqiao.control.regulations.current import regulation
 from shuqiao.control.texts import Text
@@ -108,8 +108,24 @@ def _looked_up(entries: Sequence[tuple[str, Entry]]) -> list[tuple[Conflict, ...
     about = {
         one.id: one for one in Resource.objects.filter(id__in=named).prefetch_related("joint_departments")
     }
-    reading = _Reading(found, about, department_refs(), regulation(), _answers(entries))
+    rules = regulation()
+    reading = _Reading(found, about, department_refs(), rules, _answers(entries), _assigned(entries, rules))
     return [reading.of_entry(resource, entry) for resource, entry in entries]
+
+
+def _assigned(entries: Sequence[tuple[str, Entry]], rules: Regulation) -> Mapping[str, frozenset[str]]:
+    """The fields that the law's own list assigns, by entry: to whoever keeps the list, and nobody else."""
+    kept = Resource.objects.filter(id__in=[resource for resource, _ in entries if resource])
+    keepers = {one.id: one for one in kept.prefetch_related("joint_departments")}
+    found = {}
+    for resource, entry in entries:
+        own = keepers.get(resource)
+        if own is not None and entry.department in {
+            own.department_id,
+            *(one.code for one in own.joint_departments.all()),
+        }:
+            found[resource] = assigned_fields(own.list_key, rules)
+    return found
 
 
 def _answers(entries: Sequence[tuple[str, Entry]]) -> Mapping[tuple[str, str, str, str], Claim]:
@@ -132,11 +148,15 @@ class _Reading:
     departments: Mapping[str, DepartmentRef]
     rules: Regulation
     answers: Mapping[tuple[str, str, str, str], Claim]
+    assigned: Mapping[str, frozenset[str]]
 
     def of_entry(self, resource: str, entry: Entry) -> tuple[Conflict, ...]:
         """All conflicts of one entry, in the order of its items, the surest first."""
         result: list[Conflict] = []
         for at, item in enumerate(entry.items):
+            if item.field in self.assigned.get(resource, ()):
+                # The law itself has this body collect it: that another list has the like is no second claim.
+                continue
             mine = datum_of(item, entry.subject)
             likely = []
             for held in self.found.sources(mine):
