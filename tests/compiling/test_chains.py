@@ -173,3 +173,12 @@ def test_in_guangzhou_2016_the_platform_agency_compiles_by_itself_too(guangzhou)
         guangzhou.pass_review(by, number, action)
     assert Resource.objects.get(id=case.resource).department_id == HOUSING
     assert DATA != HOUSING
+
+
+def test_a_draft_is_not_written_by_a_step(office):
+    number = office.draft()
+    with pytest.raises(NotFound):
+        office.step("hou", number, "save")
+    with pytest.raises(ShuqiaoError):
+        office.step("hou", number, "nonsense")
+    assert not CompilationEvent.objects.exists()

@@ -25,7 +25,7 @@ from shuqiao.control.catalogue.models import (
 )
 from shuqiao.control.catalogue.queries import access_resource
 from shuqiao.control.compiling.actions import take_steps
-from shuqiao.control.compiling.drafts import DraftInput, begin, save_draft
+from shuqiao.control.compiling.drafts import DraftInput, begin, check, save_draft
 from shuqiao.control.organisations.models import Department
 from shuqiao.control.regulations.current import regulation
 from shuqiao.rules.errors import CorrectionTooWide, EntryChanged
@@ -275,3 +275,49 @@ def test_a_new_classification_brings_a_new_code_and_the_id_stays(office):
     held = Resource.objects.get(id=case.resource)
     assert held.code.startswith("20900101/") and held.code != before
     assert held.category_zh == "城乡建设"
+
+
+@pytest.mark.parametrize(
+    ("changed", "path"),
+    [
+        ({"relations": ("parallel_approval",), "conditions": "", "share_type": "not_shared"}, "share_type"),
+        ({"shared_with": (HEALTH,), "share_type": "non_restricted"}, "shared_with"),
+        (
+            {
+                "relations": ("parallel_approval",),
+                "items": (KEY, replace(STATUS, share_type="not_shared"), APPLIED),
+            },
+            "items[1].share_type",
+        ),
+    ],
+)
+def test_a_share_type_that_a_rule_does_not_allow_is_said_in_shenyang(under, changed, path):
+    office = under("shenyang-2016")
+    assert path in {fault.path for fault in check(office.viewer("hou"), entry(**changed))}
+
+
+def test_what_the_leading_group_has_ruled_open_stays_in_the_sharing_catalogue(under):
+    office = under("shenyang-2016")
+    case = office.published()
+    Sharing.objects.create(
+        resource_id=case.resource, regulation="shenyang-2016", share_type="non_restricted", openness=2,
+        origin="ruling", document="纪要〔2026〕1号", decided_on=NOW.date(), version=1, set_at=NOW,
+    )  # fmt: skip
+    closed = {"share_type": "not_shared", "conditions": ""}
+    faults = check(office.viewer("hou"), entry(**closed), resource=case.resource)
+    assert ("share_type", "share_type_forced") in {(fault.path, fault.code) for fault in faults}
+    number = office.changed(case.resource, share_type="non_restricted", conditions="", ground="")
+    office.send(number)
+    office.go_on(number)
+    assert Resource.objects.get(id=case.resource).shared
+    assert Sharing.objects.filter(resource=case.resource, origin="ruling", ended_at=None).count() == 1
+
+
+def test_an_entry_does_not_go_to_another_regions_department(guangzhou):
+    case = guangzhou.published()
+    Department.objects.create(
+        code="440105-housing", word="housing", region="440105", name_zh="海珠区住建局", short_zh="住建",
+        name_en="Haizhu housing", kind="organ", level="district", active=True,
+    )  # fmt: skip
+    faults = check(guangzhou.viewer("hou"), entry(department="440105-housing"), resource=case.resource)
+    assert ("department", "department_refused") in {(fault.path, fault.code) for fault in faults}

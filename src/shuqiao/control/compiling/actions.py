@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from django.db import transaction
 
 from shuqiao.control import clock
-from shuqiao.control.accounts.access import Fault, FormRefused, Viewer
+from shuqiao.control.accounts.access import Fault, FormRefused, NotFound, Viewer
 from shuqiao.control.catalogue.entries import entry_from
 from shuqiao.control.compiling.access import access_locked
 from shuqiao.control.compiling.checking import Subject, check_all
@@ -34,6 +34,7 @@ from shuqiao.rules.errors import RowsTooMany, ShuqiaoError, TransitionRefused
 from shuqiao.rules.regulation import Phase
 
 MAX_AT_ONCE = 10_000
+SAVE = "save"
 MAX_REMARK_CHARS = 300
 MARK_FIELDS = frozenset(Entry.__dataclass_fields__) - {"items", "not_secret"}
 """Places beside the items that a reviewer may mark, one for each field; none of them has to be."""
@@ -146,6 +147,9 @@ def accept_rest(viewer: Viewer, number: str) -> None:
 def _take(
     viewer: Viewer, numbers: Sequence[str], action: str, words: Mapping[str, str]
 ) -> tuple[Outcome, ...]:
+    if action == SAVE:
+        # Drafts are written by `drafts`, which knows of two writers.
+        raise NotFound
     _refuse_words(words)
     cases = {case.number: case for case in access_locked(viewer, numbers)}
     step = Step(action, viewer, words)

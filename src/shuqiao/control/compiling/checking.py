@@ -5,15 +5,24 @@ from dataclasses import dataclass, replace
 
 from shuqiao.control import clock
 from shuqiao.control.accounts.access import Viewer
-from shuqiao.control.catalogue.models import Item, Resource, Service, ServiceKind
+from shuqiao.control.catalogue.models import (
+    Item,
+    Resource,
+    Service,
+    ServiceKind,
+    Sharing,
+    SharingOrigin,
+)
 from shuqiao.control.catalogue.vocabulary import vocabulary
-from shuqiao.control.compiling.districts import link_faults, rules_for
+from shuqiao.control.compiling.districts import link_faults, region_of, rules_for
 from shuqiao.control.onesource import claims
 from shuqiao.control.organisations.models import Department, Duty
 from shuqiao.control.standards.queries import code_lists, elements
 from shuqiao.rules.entries import Entry, EntryFault, Known, circle_through, faults_of
-from shuqiao.rules.procedures import latest_until
-from shuqiao.rules.regulation import SETTING, Regulation
+from shuqiao.rules.procedures import Refusal, latest_until
+from shuqiao.rules.regulation import SETTING, Regulation, Words
+from shuqiao.rules.sharing import Choice, decide_choice
+from shuqiao.rules.sharing import Subject as ChoiceSubject
 
 
 @dataclass(frozen=True)
@@ -59,7 +68,11 @@ class _Reading:
         self.there = frozenset(found)
         self._known: dict[str, Known] = {}
         self.names = _names_taken(subjects)
-        self.columns = _columns([one.resource for one in subjects if one.resource])
+        ids = [one.resource for one in subjects if one.resource]
+        self.columns = _columns(ids)
+        self.list_keys = dict(Resource.objects.filter(id__in=ids).values_list("id", "list_key"))
+        rulings = Sharing.objects.filter(resource_id__in=ids, origin=SharingOrigin.RULING, ended_at=None)
+        self.ruled = frozenset(rulings.values_list("resource_id", flat=True))
 
     def known(self, rules: Regulation) -> Known:
         """What is known, by the regulation: the longest sharing period differs."""
@@ -114,6 +127,7 @@ def _faults(subject: Subject, department: str, reading: _Reading) -> tuple[Entry
     found = [
         *faults_of(subject.entry, known, rules),
         *_place_faults(subject, department, known),
+        *_forced_faults(subject, reading, rules),
         *_name_faults(subject, reading.names),
         *_table_faults(subject, reading.columns, rules),
     ]
@@ -123,6 +137,9 @@ def _faults(subject: Subject, department: str, reading: _Reading) -> tuple[Entry
 def _place_faults(subject: Subject, department: str, known: Known) -> tuple[EntryFault, ...]:
     entry = subject.entry
     found = list(link_faults(entry, department))
+    if subject.resource and entry.department and region_of(entry.department) != subject.resource[1:7]:
+        zh, en = "条目不能转到另一地区的部门", "An entry does not move to another region's department"
+        found.append(EntryFault("department", "department_refused", zh, en))
     if subject.resource and circle_through(subject.resource, entry.city_entry, known):
         zh, en = "关联形成循环", "The link leads back to this entry"
         found.append(EntryFault("city_entry", "entry_circle", zh, en))
@@ -130,6 +147,43 @@ def _place_faults(subject: Subject, department: str, known: Known) -> tuple[Entr
         zh, en = "条目不能关联自身", "An entry is not related to itself"
         found.append(EntryFault("related", "entry_circle", zh, en))
     return tuple(found)
+
+
+def _forced_faults(subject: Subject, reading: _Reading, rules: Regulation) -> list[EntryFault]:
+    """Share types that a ruling, the base items or a kind of work do not allow (TYP-05 to TYP-08)."""
+    entry = subject.entry
+    relations = frozenset(entry.relations)
+    whole = Choice(
+        entry.share_type,
+        entry.ground,
+        entry.ground_rank,
+        entry.conditions,
+        frozenset(entry.shared_with),
+        relations,
+    )
+    names = Words(entry.name_zh, entry.name_en or entry.name_zh)
+    about = ChoiceSubject(
+        reading.list_keys.get(subject.resource, ""), names, ruled=subject.resource in reading.ruled
+    )
+    found = _refused_choice(whole, about, rules, "")
+    for at, item in enumerate(entry.items):
+        if item.share_type:
+            own = replace(whole, share_type=item.share_type, departments=frozenset())
+            one = replace(about, names=Words(item.zh, item.en or item.zh), item=item.field)
+            found += _refused_choice(own, one, rules, f"items[{at}].")
+    return found
+
+
+def _refused_choice(choice: Choice, about: ChoiceSubject, rules: Regulation, place: str) -> list[EntryFault]:
+    decision = decide_choice(choice, about, rules) if rules.share_types.types else None
+    if not isinstance(decision, Refusal) or decision.code not in _FORCED:
+        # What a type needs beside it is said by the rules of an entry already.
+        return []
+    zh, en = decision.error("zh").explain("zh"), decision.error("en").explain("en")
+    return [EntryFault(f"{place}{_FORCED[decision.code]}", decision.code, zh, en, decision.article or "")]
+
+
+_FORCED = {"share_type_forced": "share_type", "departments_refused": "shared_with"}
 
 
 def _name_faults(subject: Subject, names: Mapping[tuple[str, str], str]) -> tuple[EntryFault, ...]:

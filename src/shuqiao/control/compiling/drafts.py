@@ -272,7 +272,7 @@ def _refuse_second(case: Compilation) -> None:
 def _refuse_wide_correction(case: Compilation, entry: Entry) -> None:
     """A correction touches wording and nothing else (CAT-11).
 
-    Source: guangzhou-2016 art. 31; our choice, decision "corrections of wording".
+    Source: guangzhou-2016 art. 31; our choice, decision 14.
     """
     if case.kind != CompilationKind.CORRECTION:
         return

@@ -116,6 +116,8 @@ def _publishings(
         rules = named(case.regulation)
         entries[case.number] = whole_entry(entry_from(case.content), rules, today)
     codes = _codes(cases, {number: entry.subject for number, entry in entries.items()}, held)
+    rulings = Sharing.objects.filter(resource_id__in=held, origin=SharingOrigin.RULING, ended_at=None)
+    ruled = set(rulings.values_list("resource_id", flat=True))
     return [
         Publishing(
             case,
@@ -125,6 +127,7 @@ def _publishings(
             codes[case.number],
             (held[case.resource].version if case.resource in held else 0) + 1,
             at,
+            case.resource in ruled,
         )
         for case in cases
     ]

@@ -27,11 +27,12 @@ class Publishing:
     code: str
     version: int
     at: dt.datetime
+    ruled: bool = False
 
     @property
     def is_shared(self) -> bool:
-        """Whether the entry stands in the sharing catalogue: something of it is shared at all."""
-        return is_shared(self.entry, self.rules)
+        """Whether the entry stands in the sharing catalogue: by a ruling, or something of it is shared."""
+        return self.ruled or is_shared(self.entry, self.rules)
 
 
 def whole_entry(entry: Entry, rules: Regulation, on: dt.date) -> Entry:
