@@ -65,6 +65,7 @@ class Compilation(models.Model):
         indexes = [
             models.Index(fields=["department", "-changed_at"], name="compilation_by_department"),
             models.Index(fields=["phase", "state", "-changed_at"], name="compilation_by_state"),
+            models.Index(fields=["department", "key"], condition=~Q(key=""), name="compilation_by_key"),
         ]
         constraints = [
             models.CheckConstraint(condition=Q(phase__in=_PHASES), name="compilation_phase_is_known"),

@@ -183,6 +183,14 @@ class Migration(migrations.Migration):
             model_name="compilation",
             index=models.Index(fields=["phase", "state", "-changed_at"], name="compilation_by_state"),
         ),
+        migrations.AddIndex(
+            model_name="compilation",
+            index=models.Index(
+                condition=models.Q(("key", ""), _negated=True),
+                fields=["department", "key"],
+                name="compilation_by_key",
+            ),
+        ),
         migrations.AddConstraint(
             model_name="compilation",
             constraint=models.CheckConstraint(
