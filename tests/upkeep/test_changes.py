@@ -9,6 +9,7 @@ from shuqiao.control.accounts.access import FormRefused, NotFound
 from shuqiao.control.accounts.models import Account, Notification
 from shuqiao.control.clocks.models import Clock
 from shuqiao.control.clocks.reminders import remind
+from shuqiao.control.operations.waiting import waiting_for_viewer
 from shuqiao.control.upkeep.changes import ChangeInput, close_change, register_change
 from shuqiao.control.upkeep.models import Change, Touched
 from shuqiao.control.upkeep.report import supervision
@@ -221,6 +222,9 @@ def test_the_pages_register_show_and_close_a_change(under, client):
     client.force_login(Account.objects.get(username="hou"))
     form = client.get("/upkeep/new/").content.decode()
     assert "公租房申请审核信息" in form and "15 个工作日" in form
+    assert "公租房申请审核信息" in client.get("/upkeep/new/?q=公租房").content.decode()
+    assert "没有名称相符的条目" in client.get("/upkeep/new/?q=没有这个").content.decode()
+    assert "公租房申请审核信息" in client.get(f"/upkeep/new/?q=没有这个&entries={entry}").content.decode()
     refused = client.post("/upkeep/new/", {"kind": "law", "document": "甲"})
     assert refused.status_code == 422 and "请选择涉及的目录条目" in refused.content.decode()
     posted = {
@@ -241,3 +245,18 @@ def test_the_pages_register_show_and_close_a_change(under, client):
     )
     client.force_login(Account.objects.get(username="tan"))
     assert client.get("/upkeep/").status_code == 404
+
+
+@pytest.mark.requirement("CAT-12")
+def test_an_open_change_waits_on_the_workbench_of_the_department_s_compilers_until_it_is_done(under):
+    office = under("guangzhou-2019")
+    entry = published(office)
+    number = register_change(office.viewer("zheng"), given(entry))
+
+    def waits(username: str) -> list[str]:
+        found = [one.task for one in waiting_for_viewer(office.viewer(username))]
+        return [task.reference for task in found if task.kind == "upkeep"]
+
+    assert waits("hou") == [number] and waits("chen") == [] and waits("lin") == []
+    office.send(office.changed(entry, use="核定资格"))
+    assert waits("hou") == []

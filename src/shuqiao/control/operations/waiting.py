@@ -26,6 +26,7 @@ from shuqiao.control.requests.lists import request_rows, waiting_for
 from shuqiao.control.requests.models import DECIDED_PHASES, OPEN_PHASES, Request
 from shuqiao.control.requests.queries import RequestRow
 from shuqiao.control.texts import Text
+from shuqiao.control.upkeep.models import Change
 from shuqiao.rules.procedures import meets_term, possible_actions
 from shuqiao.rules.regulation import PROVIDER, REQUESTER, Phase, Regulation
 
@@ -53,6 +54,7 @@ def waiting_for_viewer(viewer: Viewer) -> tuple[Waiting, ...]:
         _outside,
         _publications,
         _projects,
+        _changes,
     )
     found = [one for source in sources for one in source(viewer)]
     ordered = sorted(found, key=lambda one: (one.due_on or date.max, one.task.reference))
@@ -142,6 +144,23 @@ def _projects(viewer: Viewer) -> list[Waiting]:
         )
         action = Text("提出申请", "Make the requests")
         rows.append(_waiting("project", project.number, title, detail, stage, None, action))
+    return rows
+
+
+def _changes(viewer: Viewer) -> list[Waiting]:
+    """Changes that the catalogue of the viewer's department must follow still."""
+    if not viewer.can(Capability.CATALOGUE_EDIT):
+        return []
+    own = Change.objects.filter(department_id=viewer.department.code, done_on=None)
+    changes = list(_nearest(viewer, own, "upkeep"))
+    clocks = clocks_of("upkeep", [change.number for change in changes])
+    rows = []
+    for change in changes:
+        title = Text(f"更新目录：{change.document}", f"Update the catalogue: {change.document}")
+        detail = Text(f"{change.number}　{change.happened_on}", f"{change.number}, {change.happened_on}")
+        running = next_clock(clocks.get(change.number, ()))
+        stage, action = Text("待更新", "To be updated"), Text("更新", "Update")
+        rows.append(_waiting("upkeep", change.number, title, detail, stage, running, action))
     return rows
 
 

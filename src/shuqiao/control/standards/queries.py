@@ -51,11 +51,11 @@ def code_lists() -> Mapping[str, Mapping[str, str]]:
 
 
 def standard_names(keys: Collection[str]) -> Mapping[str, Text]:
-    """Name these elements for a page: by the national standard they follow, or by themselves; one query."""
+    """Name these elements for a page: by the national standard they follow, where they do; one query."""
     rows = Standard.objects.filter(kind=Kind.ELEMENT.value, key__in=keys)
     return {
-        key: Text(national, national) if national else Text(zh, en)
-        for key, national, zh, en in rows.values_list("key", "content__national", "zh", "en")
+        key: Text(national, national) if national else Text("数据元", "Data element")
+        for key, national in rows.values_list("key", "content__national")
     }
 
 

@@ -1,5 +1,6 @@
 """What the pages show of upkeep: changes with their terms, the full maintenance, the report to take away."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -99,6 +100,7 @@ class ChangeForm:
     """What the form of a change needs: for which departments, which entries of the chosen one, the terms."""
 
     department: str
+    query: str
     departments: tuple[tuple[str, Text], ...]
     entries: tuple[tuple[str, Text], ...]
     more: int
@@ -188,22 +190,29 @@ def change_page(viewer: Viewer, number: str) -> ChangePage:
     )
 
 
-def change_form(viewer: Viewer, department: str) -> ChangeForm:
-    """Return what the form of a change needs; raises `NotFound` for who registers none."""
+def change_form(viewer: Viewer, department: str, query: str = "", chosen: Collection[str] = ()) -> ChangeForm:
+    """Return what the form of a change needs; raises `NotFound` for who registers none.
+
+    Of a long catalogue the entries whose name holds the query are offered, and those chosen already.
+    """
     codes = _registered_for(viewer)
     if not codes:
         raise NotFound
-    chosen = department if department in codes else next(iter(codes))
-    own = Resource.objects.filter(department_id=chosen, state="published").order_by("code")
+    whose = department if department in codes else next(iter(codes))
+    own = Resource.objects.filter(department_id=whose, state="published").order_by("code")
+    words = query.strip()[:60]
+    if words:
+        own = own.filter(Q(name_zh__icontains=words) | Q(pk__in=list(chosen)))
     rows = own.values_list("id", "name_zh", "name_en")[:MAX_CHOICES]
-    rules = rules_for(chosen)
+    rules = rules_for(whose)
     terms = []
     for kind in ChangeKind:
         term = term_of(kind, rules)
         article = article_ref(term.article if term else SETTING, rules.id)
         terms.append(TermRow(kind.value, KIND_WORDS[kind], term.working_days if term else None, article))
     return ChangeForm(
-        department=chosen,
+        department=whose,
+        query=words,
         departments=tuple((code, name) for code, name in codes.items()),
         entries=tuple((key, Text(zh, en or zh)) for key, zh, en in rows),
         more=max(0, own.count() - MAX_CHOICES),

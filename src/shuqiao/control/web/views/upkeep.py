@@ -53,8 +53,9 @@ def changes(request: HttpRequest, viewer: Viewer) -> HttpResponse:
 def change_new(request: HttpRequest, viewer: Viewer) -> HttpResponse:
     """Register a change with its day, its document and the entries it touches."""
     posted = request.POST
-    department = (posted or request.GET).get("department", "")[:40]
-    form = pages.change_form(viewer, department)
+    asked = posted or request.GET
+    chosen = asked.getlist("entries")[:MAX_TOUCHED]
+    form = pages.change_form(viewer, asked.get("department", "")[:40], asked.get("q", ""), chosen)
     if request.method != "POST":
         return _form_page(request, viewer, form, {})
     given = ChangeInput(
@@ -186,7 +187,7 @@ def _form_page(
     context = {
         "form": form,
         "values": request.POST,
-        "chosen": request.POST.getlist("entries") or request.GET.getlist("entry"),
+        "chosen": (request.POST or request.GET).getlist("entries"),
         "kinds": [("", Text("请选择", "Choose")), *((one.kind, one.label) for one in form.terms)],
         "faults": faults,
     }
