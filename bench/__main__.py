@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import sys
 
-from bench import catalogue, first_load, pages, query
+from bench import catalogue, first_load, pages, publishing, query, workbook
 
-BENCHMARKS = {"query": query.main, "load": first_load.main, "pages": pages.main, "catalogue": catalogue.main}
+BENCHMARKS = {
+    "query": query.main,
+    "load": first_load.main,
+    "pages": pages.main,
+    "catalogue": catalogue.main,
+    "workbook": workbook.main,
+    "publishing": publishing.main,
+}
 
 
 def main(arguments: list[str]) -> int:
