@@ -5,7 +5,7 @@ import json
 import pytest
 
 from shuqiao.control.catalogue.entries import entry_from
-from shuqiao.control.compiling.drafts import check
+from shuqiao.control.compiling.drafts import begin, check
 from shuqiao.control.compiling.models import Compilation
 from tests.compiling.interface_client import HEALTH, HOUSING, System, complete_entry, enrolled
 from tests.control.conftest import BIRTH, HOUSEHOLD, City, audit_entries, city, rows
@@ -122,6 +122,19 @@ def test_an_entry_in_force_is_changed_by_its_id(health: System) -> None:
     assert (done["result"], case.kind, case.resource, case.base_version) == ("changed", "change", BIRTH, 1)
 
 
+def test_a_correction_of_wording_is_in_force_at_once(health: System, city: City) -> None:
+    content = health.get(f"/entries/{BIRTH}").json()["published"]["entry"]
+    begin(city.viewer("chen"), "correction", BIRTH)
+    worded = content | {"summary_en": "Births, as certificates say.", "not_secret": True}
+    done = health.put(BIRTH, worded, submit=True)
+    assert done.status_code == 200, done.content.decode()
+    said = done.json()
+    assert (said["state"], said["result"]) == ("published", "changed")
+    assert Compilation.objects.get(number=said["number"]).phase == "granted"
+    now = health.get(f"/entries/{BIRTH}").json()
+    assert now["draft"] is None and now["published"]["entry"]["summary_en"] == worded["summary_en"]
+
+
 @pytest.mark.parametrize("key", [HOUSEHOLD, "r440100aaaaaaaaaa", "units"])
 def test_another_departments_entry_looks_like_one_that_is_not_there(
     health: System, housing: System, key: str
@@ -218,6 +231,7 @@ def test_a_key_is_plain(health: System, key: str) -> None:
 
 def test_every_write_leaves_its_entry_in_the_log(health: System) -> None:
     said = health.put("units", complete_entry()).json()
+    health.put("units", complete_entry())
     health.put("units", complete_entry(scope="<b>"))
     [received] = audit_entries("entry_received")
     actor = "app-health-catalogue/chen"

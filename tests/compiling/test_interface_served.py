@@ -2,7 +2,6 @@
 
 import contextlib
 import http.client
-import os
 import socket
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from shuqiao.cli import main
 from shuqiao.client.catalogue import CatalogueClient
 from shuqiao.control.compiling.interface.models import UsedSignature
 from shuqiao.control.compiling.models import Compilation
@@ -109,7 +109,6 @@ def test_a_departments_system_compiles_over_the_wire(
         assert catalogue.put("units", complete_entry(scope="x")).code == "entry_being_changed"
     _signatures(office)
     _framing(office)
-    _node(office, empty_database, tmp_path)
 
 
 def _signatures(office: Office) -> None:
@@ -155,24 +154,25 @@ def _raw(port: int, path: str, headers: dict[str, str] | list[tuple[str, str]], 
         return link.recv(4096)
 
 
-def _node(office: Office, database: str, folder: Path) -> None:
-    """The node reads a table and sends its structure; the draft says what is left to a person."""
-    with psycopg.connect(database, autocommit=True) as connection:
+@pytest.mark.requirement("CAT-18")
+def test_a_node_sends_the_structure_of_a_table(office, empty_database, tmp_path, monkeypatch, capsys) -> None:
+    """The draft says what is left to a person; the same table again changes nothing."""
+    with psycopg.connect(empty_database, autocommit=True) as connection:
         connection.execute(TABLE)
-    file = folder / "app.key"
+    file = tmp_path / "app.key"
     keys.write_secret_file(file, keys.private_pem(office.key))
-    command = [sys.executable, "-m", "shuqiao.cli", "node", "describe", "jzdw", "--submit", office.url]
+    monkeypatch.setenv("NODE_SOURCE_URL", empty_database)
     options = ["--key-file", str(file), "--person", "chen"]
 
-    def run(*more: str) -> subprocess.CompletedProcess[str]:
-        environment = os.environ | {"NODE_SOURCE_URL": database}
-        return subprocess.run([*command, *more], env=environment, capture_output=True, text=True, timeout=120)
+    def run(*more: str) -> tuple[int, str, str]:
+        code = main(["node", "describe", "jzdw", "--submit", office.url, *more])
+        return code, *capsys.readouterr()
 
     first, again = run(*options), run(*options)
-    assert first.returncode == 0, first.stderr
+    assert first[0] == again[0] == 0, first[2] + again[2]
     case = Compilation.objects.get(key="table.public.jzdw")
-    assert first.stdout.startswith(f"created: draft {case.number}") and "unchanged" in again.stdout
+    assert first[1].startswith(f"created: draft {case.number}") and "unchanged" in again[1]
     assert [item["zh"] for item in case.content["items"]][1] == "联系人姓名"
     stranger = run(*options[:3], "hou")
-    assert stranger.returncode == 1 and stranger.stderr.startswith("end_user_refused")
-    assert run().returncode == 2
+    assert stranger[0] == 1 and stranger[2].startswith("end_user_refused")
+    assert run()[0] == 2

@@ -139,20 +139,32 @@ def _kept(wanted: _Wanted) -> PutResult:
     if outcome != "unchanged":
         draft = _saved(wanted, place)
         place = replace(place, resource=draft.resource, draft=draft)
-    if wanted.put.submit and place.draft is not None and place.draft.phase == Phase.DRAFT:
+    sends = wanted.put.submit and place.draft is not None and place.draft.phase == Phase.DRAFT
+    if sends and place.draft is not None:
         _submit(wanted.viewer, place.draft.number)
+        place.draft.refresh_from_db()
+    if sends or outcome != "unchanged":
+        _record(wanted, place, outcome)
+    return _answer(wanted, outcome, place)
+
+
+def _record(wanted: _Wanted, place: Place, outcome: str) -> None:
+    caller = wanted.caller
     append_entry(
         "entry_received",
-        actor=wanted.caller.actor,
+        actor=caller.actor,
         at=clock.now(),
         outcome=outcome,
-        department=department,
-        provider=department,
+        department=caller.department.code,
+        provider=caller.department.code,
         resource_id=place.resource,
         case_no=place.draft.number if place.draft else None,
-        facts={"application": wanted.caller.application, "entry_key": place.key, "submit": wanted.put.submit},
+        facts={
+            "application": caller.application,
+            "entry_key": place.key,
+            "submit": wanted.put.submit,
+        },
     )
-    return _answer(wanted, outcome, place_of(department, place.key))
 
 
 def _saved(wanted: _Wanted, place: Place) -> Compilation:
