@@ -17,6 +17,7 @@ from shuqiao.control.compiling.chain import chain_of, main_path
 from shuqiao.control.compiling.models import Compilation, Mark
 from shuqiao.control.compiling.pages import ListFilter, compilation_list
 from shuqiao.control.compiling.versions_page import change_offer, versions_page
+from shuqiao.control.onesource.register import take_in_missing
 from shuqiao.control.regulations.current import named
 from tests.control.conftest import NOW
 
@@ -464,3 +465,21 @@ def test_both_catalogues_are_shown_as_they_stood_on_a_past_day(guangzhou):
         f"/catalogue/{case.resource}/versions/?on={today}"
         in hou.get(f"{address}&on={today}").content.decode()
     )
+
+
+def test_the_chain_of_a_correction_is_its_one_step(guangzhou):
+    case = guangzhou.published()
+    number = guangzhou.changed(case.resource, kind="correction", summary_zh="改正的摘要")
+    [step] = compilation_page(guangzhou.viewer("hou"), number).chain
+    assert (str(step.label), step.status) == ("更正文字", "current")
+    guangzhou.step("hou", number, "submit")
+    [step] = compilation_page(guangzhou.viewer("hou"), number).chain
+    assert (step.status, step.by) == ("done", "hou")
+
+
+def test_an_item_that_another_collects_leads_to_where_it_is_settled(guangzhou):
+    take_in_missing()
+    own = replace(STATUS, field="station", zh="户籍地派出所")
+    number = guangzhou.draft(items=(own,), record_key="", modes=(), subject="10100901")
+    page = client("hou").get(edit(number, 5)).content.decode()
+    assert f'href="/sources/conflicts/{number}/"' in page

@@ -194,7 +194,7 @@ def compilation_page(
         declared_by=case.declared_by.display_name if case.declared_by else "",
         declared_at=case.declared_at,
         published_at=case.published_at,
-        chain=chain_of(rules, case.state, events),
+        chain=chain_of(rules, case.state, events, correction=case.kind == CompilationKind.CORRECTION),
         groups=_only_changed(groups) if only_changed else groups,
         items=shown[(page - 1) * PAGE_ROWS : page * PAGE_ROWS],
         items_total=len(rows),

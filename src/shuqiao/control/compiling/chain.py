@@ -47,10 +47,20 @@ def _leads_on(step: Transition, state: str, seen: set[str], procedure: Procedure
     return on_its_way and ahead and not step.when and step.action not in _BACK
 
 
-def chain_of(rules: Regulation, state: str, events: Sequence[CompilationEvent]) -> tuple[ChainStep, ...]:
+def short_path(procedure: Procedure) -> tuple[Transition, ...]:
+    """The one step by which a correction of wording is published; the main path where there is none."""
+    start = procedure.initial.key
+    short = (step for step in procedure.transitions if start in step.from_states and step.when)
+    found = next(short, None)
+    return (found,) if found else main_path(procedure)
+
+
+def chain_of(
+    rules: Regulation, state: str, events: Sequence[CompilationEvent], *, correction: bool = False
+) -> tuple[ChainStep, ...]:
     """The chain with what has happened since the case was last returned."""
     procedure = rules.procedure(PROCEDURE)
-    path = main_path(procedure)
+    path = short_path(procedure) if correction else main_path(procedure)
     taken: dict[str, CompilationEvent] = {}
     for event in events:
         if event.action == "return":

@@ -25,6 +25,8 @@ from shuqiao.rules.sharing import RANKS
 
 Choices = tuple[tuple[str, Text], ...]
 CHOOSE = Text("请选择", "Choose")
+SOURCE_CODES = frozenset({"already_claimed", "maybe_claimed"})
+"""Faults that are settled on the page of conflicts of sources, not in a field."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,8 @@ class FieldView:
     @property
     def help(self) -> Text:
         """Return what to write; how an optional field is read when empty is not said of a required one."""
-        return Text("", "") if self.required and self.spec.optional_help else self.spec.help
+        is_beside = self.locked or (self.required and self.spec.optional_help)
+        return Text("", "") if is_beside else self.spec.help
 
     @property
     def described(self) -> str:
@@ -110,6 +113,7 @@ class FaultLink:
     words: Text
     article: ArticleRef | None
     page: int = 1
+    about_source: bool = False
 
 
 @dataclass(frozen=True)
@@ -267,6 +271,7 @@ def fault_links(faults: Iterable[EntryFault], entry: Entry) -> tuple[FaultLink, 
             words=Text(fault.zh, fault.en),
             article=article_ref(fault.article) if fault.article else None,
             page=_place(fault.path) // PAGE_ITEMS + 1,
+            about_source=fault.code in SOURCE_CODES,
         )
         for fault in faults
     )

@@ -56,6 +56,11 @@ class CompilationRow:
     editable: bool
     actions: tuple[str, ...]
 
+    @property
+    def waits(self) -> bool:
+        """Tell whether the case waits for the viewer; that it could be taken back is no waiting."""
+        return self.phase == Phase.WAITING and bool(set(self.actions) - {WITHDRAW})
+
 
 @dataclass(frozen=True)
 class BulkStep:

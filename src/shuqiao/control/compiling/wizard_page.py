@@ -26,7 +26,7 @@ from shuqiao.control.compiling.form_page import (
     overview,
     unread_links,
 )
-from shuqiao.control.compiling.models import Compilation
+from shuqiao.control.compiling.models import Compilation, CompilationKind
 from shuqiao.control.compiling.pages import KINDS, WITHDRAW, may_edit, state_label, steps_of
 from shuqiao.control.compiling.wording import wording
 from shuqiao.control.organisations.queries import DepartmentRef, department_ref
@@ -151,7 +151,12 @@ def wizard_page(viewer: Viewer, number: str, asked: Asked) -> WizardPage:
         nothing_saved=asked.nothing_saved,
         items_fault=given.faults.get("items", ""),
         overview=overview(given),
-        chain=chain_of(rules, case.state, list(case.events.select_related("account", "department"))),
+        chain=chain_of(
+            rules,
+            case.state,
+            list(case.events.select_related("account", "department")),
+            correction=case.kind == CompilationKind.CORRECTION,
+        ),
         offers=tuple(step for step in steps if not step.ends_badly),
         discard=next((step for step in steps if step.action == WITHDRAW), None),
     )
