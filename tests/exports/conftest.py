@@ -1,6 +1,7 @@
 """A city some of whose entries are open: the rows are written as publishing writes them."""
 
 from collections.abc import Iterator
+from threading import BoundedSemaphore
 
 import pytest
 from django.db import transaction
@@ -31,7 +32,9 @@ def set_time() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def full_buckets(monkeypatch) -> None:
-    """Each test begins with nobody having asked anything."""
+    """Each test begins with nobody having asked anything, and no file under way."""
+    places = {reader: BoundedSemaphore(number) for reader, number in limits.WHOLE_FILES_AT_ONCE.items()}
+    monkeypatch.setattr(limits, "_PLACES", places)
     monkeypatch.setattr(limits, "EACH", limits.Allowance(limits.AT_ONCE, limits.A_MINUTE, limits.REMEMBERED))
     monkeypatch.setattr(limits, "ANYBODY", limits.Allowance(limits.ALL_AT_ONCE, limits.ALL_A_MINUTE, 1))
 

@@ -22,7 +22,7 @@ from shuqiao.control.organisations.models import Application
 from shuqiao.control.texts import Text
 from shuqiao.security import keys
 from shuqiao.security.http_signatures import CallContext, key_signer, sign_request
-from tests.exports.conftest import BIRTH, HOUSEHOLD, opened
+from tests.exports.conftest import BIRTH, HOUSEHOLD
 
 
 class ByDjango(requests.adapters.BaseAdapter):
@@ -340,13 +340,3 @@ def test_an_allowance_fills_up_again_and_forgets_the_oldest():
     for key in "bcd":
         allowance.wait_s(key)
     assert len(allowance._buckets) == 3
-
-
-def test_a_reader_keeps_an_answer_until_something_changes(committed_city):
-    opened(BIRTH)
-    first = Client().get("/api/3/action/package_list")
-    again = Client().get("/api/3/action/package_list", headers={"if-none-match": first["ETag"]})
-    assert again.status_code == 304
-    opened(HOUSEHOLD)
-    changed = Client().get("/api/3/action/package_list", headers={"if-none-match": first["ETag"]})
-    assert sorted(changed.json()["result"]) == sorted([BIRTH, HOUSEHOLD])

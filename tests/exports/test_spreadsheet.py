@@ -6,7 +6,7 @@ import tracemalloc
 
 import openpyxl
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from openpyxl.utils.escape import unescape
 
@@ -66,12 +66,18 @@ def test_ordinary_texts_stay_as_they_are(text):
 PLAIN = st.text(st.characters(exclude_categories=["Cs", "Cc", "Cn"]), max_size=40)
 
 
+# Which characters there are is worked out when the first text is drawn.
+PATIENT = settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+
+
+@PATIENT
 @given(st.lists(st.tuples(PLAIN, st.integers(0, 10**9)), max_size=8))
 def test_every_text_comes_back_from_a_workbook(rows):
     found = values(workbook([list(row) for row in rows]).active)
     assert found == [HEADER, *([text, number or ""] for text, number in rows)]
 
 
+@PATIENT
 @given(st.lists(st.lists(st.text(max_size=20), min_size=3, max_size=3), max_size=8))
 def test_csv_has_as_many_rows_and_columns_as_were_given(rows):
     content = b"".join(csv_file(rows)).decode("utf-8-sig")

@@ -10,7 +10,7 @@ Source: W3C DCAT 3; DCAT-AP 3.0; our choice, decision 17.
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from shuqiao.control.exports.entries import Named, Publisher, SharedEntry
+from shuqiao.control.exports.entries import Named, PastVersion, Publisher, SharedEntry
 from shuqiao.control.exports.eu_terms import (
     LANGUAGES,
     THEMES,
@@ -63,10 +63,15 @@ class Graph:
         for entry in found:
             yield from self.dataset(entry)
 
-    def dataset(self, entry: SharedEntry) -> Iterator[Node]:
-        """Give one entry with everything it names."""
+    def dataset(self, entry: SharedEntry, versions: Sequence[PastVersion] = ()) -> Iterator[Node]:
+        """Give one entry with everything it names, and the versions it has had."""
         address = self.places.dataset(entry.id)
-        yield Node(address, ("dcat:Dataset",), self._dataset_properties(entry, address))
+        had: Properties = tuple(
+            ("dcat:hasVersion", Iri(self.places.version(entry.id, one.version))) for one in versions
+        )
+        yield Node(address, ("dcat:Dataset",), self._dataset_properties(entry, address) + had)
+        for version in versions:
+            yield self._version(entry, version)
         for number, one in enumerate(self._distributions(entry), start=1):
             yield Node(f"{address}#distribution-{number}", ("dcat:Distribution",), one)
         yield from self._terms(entry)
@@ -96,6 +101,19 @@ class Graph:
             iri = self.places.term("series", library.key)
             words = _in_both("dct:title", library.words) + _in_both("dct:description", library.words)
             yield Node(iri, ("dcat:DatasetSeries",), words)
+
+    def _version(self, entry: SharedEntry, version: PastVersion) -> Node:
+        """Describe what an entry was in one version; its department answers for all of them."""
+        given: Properties = (
+            *_in_both("dct:title", version.name),
+            *_in_both("dct:description", version.summary),
+            ("dct:publisher", Iri(self.places.term("department", entry.publisher.code))),
+            ("dct:issued", version.published_at),
+            ("dcat:version", str(version.version)),
+            ("dcat:isVersionOf", Iri(self.places.dataset(entry.id))),
+            *_in_both("adms:versionNotes", version.note),
+        )
+        return Node(self.places.version(entry.id, version.version), ("dcat:Dataset",), given)
 
     def _first(self, term: str) -> bool:
         """Tell whether a term is met for the first time in this document."""

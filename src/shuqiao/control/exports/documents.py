@@ -10,7 +10,7 @@ from shuqiao.control.accounts.access import NotFound
 from shuqiao.control.catalogue.models import Resource
 from shuqiao.control.catalogue.vocabulary import vocabulary
 from shuqiao.control.exports.dcat import CataloguePage, graph
-from shuqiao.control.exports.entries import Named, Publisher, prepared, publisher_of, read
+from shuqiao.control.exports.entries import Named, Publisher, prepared, publisher_of, read, versions_of
 from shuqiao.control.exports.rdf import Node
 from shuqiao.control.exports.readers import Places, Reader, visible
 from shuqiao.control.exports.selecting import counts
@@ -52,7 +52,7 @@ def entry_document(places: Places, reader: Reader, resource: str) -> Iterator[No
     found = list(read(list(prepared(visible(reader).filter(id=resource))), reader))
     if not found:
         raise NotFound
-    return graph(places, reader).dataset(found[0])
+    return graph(places, reader).dataset(found[0], versions_of(resource, reader))
 
 
 def terms_document(places: Places, reader: Reader) -> Iterator[Node]:

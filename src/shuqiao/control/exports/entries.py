@@ -8,7 +8,14 @@ from typing import Any, NamedTuple
 from django.db.models import Max, Min, QuerySet
 
 from shuqiao.control.catalogue.labels import label
-from shuqiao.control.catalogue.models import Item, Resource, Service, SharingVersion
+from shuqiao.control.catalogue.models import (
+    Item,
+    Resource,
+    ResourceVersion,
+    Service,
+    SharingChange,
+    SharingVersion,
+)
 from shuqiao.control.catalogue.sharing import Current, current
 from shuqiao.control.catalogue.vocabulary import vocabulary
 from shuqiao.control.exports.readers import Reader
@@ -110,6 +117,42 @@ class SharedEntry:
         """The words an entry is filed under: its themes, its library and its category."""
         found = [*(theme.words for theme in self.themes), self.library.words, self.category]
         return tuple({words.zh: words for words in found if words.zh}.values())
+
+
+@dataclass(frozen=True, slots=True)
+class PastVersion:
+    """What an entry was called and said in one version of the sharing catalogue, and why it changed."""
+
+    version: int
+    name: Text
+    summary: Text
+    note: Text
+    published_at: datetime
+
+
+MAX_VERSIONS = 50
+
+
+def versions_of(resource: str, reader: Reader) -> tuple[PastVersion, ...]:
+    """The versions of an entry in the sharing catalogue, newest first; the public learns of none.
+
+    An earlier version may have said what its department has not opened.
+    """
+    if reader is Reader.PUBLIC:
+        return ()
+    rows = SharingVersion.objects.filter(resource_id=resource).exclude(change=SharingChange.REMOVED)
+    return tuple(_past(row.of) for row in rows.select_related("of").order_by("-of__version")[:MAX_VERSIONS])
+
+
+def _past(row: ResourceVersion) -> PastVersion:
+    name, summary = _text(row.content, "name_zh"), _text(row.content, "summary_zh")
+    return PastVersion(
+        row.version,
+        Text(name, _text(row.content, "name_en") or name),
+        Text(summary, _text(row.content, "summary_en") or summary),
+        Text(row.note_zh, row.note_en),
+        row.published_at,
+    )
 
 
 def entries_of(wanted: QuerySet[Resource], reader: Reader) -> Iterator[SharedEntry]:

@@ -36,6 +36,10 @@ class Places:
         """One entry."""
         return f"{self.base}/dcat/dataset/{resource}"
 
+    def version(self, resource: str, version: int) -> str:
+        """One version of an entry: a place in the document that describes the entry."""
+        return f"{self.dataset(resource)}#version-{version}"
+
     def term(self, kind: str, key: str) -> str:
         """A department, theme, series or standard: a place in the document that lists them."""
         return f"{self.base}/dcat/terms#{kind}-{key}"
