@@ -20,7 +20,7 @@ def download(visitor: Visitor, link: str) -> openpyxl.Workbook:
     """Follow a link to a workbook and open it with another program."""
     with visitor.page.expect_download() as kept:
         visitor.page.get_by_role("link", name=link).click()
-    return openpyxl.load_workbook(Path(kept.value.path()))
+    return openpyxl.load_workbook(io.BytesIO(Path(kept.value.path()).read_bytes()))
 
 
 def upload(visitor: Visitor, book: openpyxl.Workbook, name: str) -> None:

@@ -1,6 +1,7 @@
 """Workbooks that are wrong: every fault is told at its cell with what to do, and nothing reaches a draft."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from functools import partial
 
@@ -14,8 +15,8 @@ from shuqiao.control.compiling.workbook.columns import ENTRIES
 from shuqiao.control.compiling.workbook.models import CatalogueImport, ImportedEntry, ImportFault
 from shuqiao.control.documents import spreadsheet
 from shuqiao.control.documents.actions import FileInput
-from tests.compiling.conftest import APPLIED, KEY, entry
-from tests.compiling.workbooks import at, checked, edited, faults, part, with_part, workbook_of
+from tests.compiling.conftest import APPLIED, KEY, STATUS, entry
+from tests.compiling.workbooks import at, checked, edited, exported, faults, part, with_part, workbook_of
 
 Edit = Callable[[Workbook], object]
 
@@ -182,6 +183,27 @@ WRONG: dict[str, tuple[Edit, str, str]] = {
         "item_unknown",
     ),
 }
+
+
+def test_a_code_there_twice_is_told_at_the_second(guangzhou):
+    hou = guangzhou.viewer("hou")
+    status = replace(STATUS, codes=(("1", "通过"), ("2", "不通过"), ("3", "撤回")))
+    book = workbook_of(hou, ("1", entry(items=(KEY, status))))
+    found = checked(hou, edited(book, partial(_set, "代码值", "C4", "2")))
+    assert faults(found) == {"代码值!C4": "codes_malformed"}
+
+
+def test_an_entry_related_to_itself_is_told(guangzhou):
+    hou = guangzhou.viewer("hou")
+    held = guangzhou.published()
+    book = edited(exported(hou), lambda book: _relate(book, held.resource))
+    assert list(faults(checked(hou, book)).values()) == ["entry_circle"]
+
+
+def _relate(book: Workbook, resource: str) -> None:
+    rows = book["目录"]
+    row = next(cell.row for cell in rows["A"] if str(cell.value).startswith(resource))
+    rows[at("目录", "related", row)] = resource
 
 
 @pytest.mark.requirement("CAT-18")

@@ -5,7 +5,7 @@ memory does not grow with the rows.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -256,7 +256,7 @@ class WorkbookReading:
             row, item = msgspec.msgpack.decode(payload, type=tuple[int, EntryItem])
             own = codes.pop(item.field, [])
             if own:
-                code_rows[item.field] = own[0][0]
+                code_rows[item.field] = _row_to_blame(own)
                 item = replace(item, codes=tuple((value, meaning) for _, value, meaning in own))
             items.append(item)
             item_rows.append(row)
@@ -285,6 +285,16 @@ class WorkbookReading:
             for _, payload in spill.left():
                 row = msgspec.msgpack.decode(payload)[0]
                 self._faults.at(sheet, row, self._key_place(sheet), "key_unknown", Text(zh, en))
+
+
+def _row_to_blame(codes: Sequence[tuple[int, str, str]]) -> int:
+    """The first row whose code is empty or there already; where all are sound, the first."""
+    seen: set[str] = set()
+    for row, value, _ in codes:
+        if not value or value in seen:
+            return row
+        seen.add(value)
+    return codes[0][0]
 
 
 def _names(column: Column) -> tuple[str, str]:
