@@ -2,7 +2,7 @@
 
 A workbook is a ZIP archive of XML parts. Only the parts that hold values are read, each as a stream with a
 bound on what it unpacks to; the rest is never opened. Formulas, errors and merged cells are told apart from
-values, which the common readers hide. Source: our choice, decision 16.
+values, which the common readers hide. Source: our choice, decision 10.
 """
 
 import zipfile

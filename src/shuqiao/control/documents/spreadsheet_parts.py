@@ -1,6 +1,6 @@
 """The XML parts of an XLSX workbook, each read with a parser of its own that keeps only what is wanted.
 
-Source: our choice, decision 16; ECMA-376 part 1, 18.3, 18.4, 18.8.
+Source: our choice, decision 10; ECMA-376 part 1, 18.3, 18.4, 18.8.
 """
 
 import mmap

@@ -19,7 +19,7 @@ from shuqiao.control.documents.spreadsheet import Spreadsheet, WorkbookRefused
 from shuqiao.control.texts import Text
 
 MAX_OPEN = 20
-"""Workbooks of one department that wait at a time. Source: our choice, decision 16."""
+"""Workbooks of one department that wait at a time. Source: our choice, decision 10."""
 
 IMPORT = Text("导入目录工作簿", "Take in a workbook of the catalogue")
 EVENT = "workbook_uploaded"

@@ -20,7 +20,7 @@ _LOCK = 0x71776B62
 """The first half of the lock's number: every kind of lock has its own."""
 
 MAX_ATTEMPTS = 5
-"""What five workers could not do, or died of, is given up and said. Source: our choice, decision 16."""
+"""What five workers could not do, or died of, is given up and said. Source: our choice, decision 10."""
 
 
 def start(key: int) -> None:
