@@ -6,6 +6,7 @@ from datetime import datetime
 
 from shuqiao.control.compiling.access import PROCEDURE
 from shuqiao.control.compiling.models import CompilationEvent
+from shuqiao.control.organisations.queries import DepartmentRef, department_ref
 from shuqiao.control.regulations.queries import ArticleRef, article_ref
 from shuqiao.control.texts import Text
 from shuqiao.rules.regulation import Phase, Procedure, Regulation, State, Transition
@@ -24,7 +25,7 @@ class ChainStep:
     article: ArticleRef
     at: datetime | None = None
     by: str = ""
-    department: str = ""
+    department: DepartmentRef | None = None
 
 
 def main_path(procedure: Procedure) -> tuple[Transition, ...]:
@@ -81,16 +82,14 @@ def _status(place: int, reached: int, length: int) -> str:
 
 
 def _step(rules: Regulation, step: Transition, status: str, event: CompilationEvent | None) -> ChainStep:
-    target = rules.procedure(PROCEDURE).state(step.to_state)
+    target, is_done = rules.procedure(PROCEDURE).state(step.to_state), status == "done"
     return ChainStep(
         action=step.action,
         label=Text(step.zh, step.en),
         state=Text(target.zh, target.en) if target else Text(step.to_state, step.to_state),
         status=status,
         article=article_ref(step.article, rules.id),
-        at=event.occurred_at if event and status == "done" else None,
-        by=event.account.display_name if event and event.account and status == "done" else "",
-        department=event.department.short_zh or event.department.name_zh
-        if event and event.department and status == "done"
-        else "",
+        at=event.occurred_at if event and is_done else None,
+        by=event.account.display_name if event and event.account and is_done else "",
+        department=department_ref(event.department) if event and event.department and is_done else None,
     )
