@@ -75,7 +75,7 @@ def test_a_table_becomes_a_draft_of_marked_guesses(page: Client, city: City) -> 
     missing = {fault.path for fault in check(city.viewer("chen"), entry, resource=case.resource)}
     assert "not_secret" in missing and not [path for path in missing if path.startswith("items")]
     text = page.get(answer.url).content.decode()
-    for words in ("据注释推测", "据内容特征推测", "据列名推测", "无依据，请填写", "表结构", "核对并补充"):
+    for words in ("据注释推测", "据内容特征推测", "据列名推测", "无依据，请确定", "表结构", "核对并补充"):
         assert words in text
     assert audit_entries("entry_received")[0][2] == "chen"
 

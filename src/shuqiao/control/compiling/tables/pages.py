@@ -27,15 +27,15 @@ BASES = {
     Basis.STANDARD: Text("据数据元推测", "Guessed by standard"),
     Basis.NAME: Text("据列名推测", "Guessed by name"),
     Basis.CONTENT: Text("据内容特征推测", "Guessed by content"),
-    Basis.NOTHING: Text("无依据，请填写", "No ground: fill it in"),
+    Basis.NOTHING: Text("无依据，请确定", "No ground: decide"),
 }
 """How each ground of a value is called; all but the structure are guesses."""
 
 _CHIPS = {Basis.STRUCTURE: "line", Basis.NOTHING: "warn"}
 _MORE = ("standard", "kind", "sensitivity", "key", "timestamp")
 _PARTS = ("zh", "data_type", "length", *_MORE)
-_PERSONAL = Text("可识别身份", "Identifies a person")
-_MARKS = {"key": Text("主键", "Key"), "timestamp": Text("时间戳", "Time-stamp"), "kind": _PERSONAL}
+_YES = Text("是", "Yes")
+_MARKS = {"key": _YES, "timestamp": _YES, "kind": Text("可识别身份", "Identifies a person")}
 
 
 @dataclass(frozen=True)
