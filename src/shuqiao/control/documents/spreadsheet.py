@@ -191,6 +191,7 @@ def _fed(stream: IO[bytes], reader: PartReader, limit: int) -> Iterator[Row]:
 
 
 def _open_archive(file: BinaryIO) -> zipfile.ZipFile:
+    file.seek(0)
     head = file.read(4)
     file.seek(0)
     if head == _OLE:
