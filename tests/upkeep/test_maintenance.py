@@ -14,12 +14,14 @@ from shuqiao.control.upkeep.maintenance import (
     check_catalogue,
     open_maintenance,
     period_of,
+    place_of,
     sign_maintenance,
     tell_maintenance,
     watch_upkeep,
 )
 from shuqiao.control.upkeep.models import Maintenance
 from shuqiao.control.upkeep.report import supervision
+from shuqiao.rules.entries import Entry, EntryItem
 from shuqiao.rules.errors import PermissionDenied
 from tests.compiling.conftest import DATA, HOUSING
 from tests.control.conftest import audit_entries
@@ -84,6 +86,7 @@ def test_the_check_finds_what_is_incomplete_inconsistent_and_badly_named(under):
     checked = check_catalogue(HOUSING)
     found = {(one.finding.kind, one.finding.path) for one in checked.findings}
     assert found == {("completeness", "timeliness"), ("logic", "manner"), ("naming", "name_zh")}
+    assert {one.place.zh for one in checked.findings} >= {"共享方式", "时效要求"}
     assert checked.counts == {"completeness": 1, "logic": 1, "naming": 1} and checked.entries == 1
 
 
@@ -157,15 +160,22 @@ def test_the_pages_check_and_sign(under, client):
     Resource.objects.filter(id=resource.id).update(content=resource.content | {"timeliness": ""})
     client.force_login(Account.objects.get(username="hou"))
     shown = client.get("/upkeep/maintenance/?check=1").content.decode()
-    assert "timeliness" in shown and "完整性" in shown and "每 6 个月" in shown
+    assert "时效要求" in shown and "完整性" in shown and "每 6 个月" in shown
     key = Maintenance.objects.get(department_id=HOUSING).pk
     assert client.post("/upkeep/maintenance/", {"period": key, "statement": ""}).status_code == 422
     done = client.post("/upkeep/maintenance/", {"period": key, "statement": "本月补全"})
     assert done.status_code == 302
     record = client.get(f"/upkeep/maintenance/{key}/").content.decode()
-    assert "本月补全" in record and "timeliness" in record
+    assert "本月补全" in record and "时效要求" in record
     assert client.post("/upkeep/maintenance/", {"period": "x"}).status_code == 404
     client.force_login(Account.objects.get(username="chen"))
     assert client.get(f"/upkeep/maintenance/{key}/").status_code == 404
     client.force_login(Account.objects.get(username="zheng"))
     assert "本月补全" in client.get(f"/upkeep/maintenance/{key}/").content.decode()
+
+
+def test_a_place_is_named_by_its_field_or_its_item() -> None:
+    entry = Entry(items=(EntryItem(field="full_name", zh="姓名", en="Name"),))
+    assert place_of("items[0].length", entry) == place_of("items.full_name.length", entry)
+    assert place_of("items[0].length", entry).zh == "信息项“姓名”·长度"
+    assert place_of("items[0]", entry).en == "Item Name" and place_of("items[7].zh", entry).zh

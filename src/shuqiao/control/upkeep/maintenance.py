@@ -4,6 +4,7 @@ How often is said by the regulation (`catalogue.maintenance`); where it says not
 the checks can be run all the same. Source: shenyang-2016 art. 12(4); CAT-16.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from shuqiao.control.catalogue.entries import entry_from
 from shuqiao.control.catalogue.models import Resource, Service, ServiceKind
 from shuqiao.control.compiling.checking import Subject, check_all
 from shuqiao.control.compiling.districts import rules_for
+from shuqiao.control.compiling.fields import ITEM_FIELDS, label_of
 from shuqiao.control.organisations.bodies import COMPETENT, bodies_with
 from shuqiao.control.organisations.models import Department
 from shuqiao.control.regulations.current import named
@@ -30,7 +32,7 @@ from shuqiao.control.standards.queries import code_lists, element_index
 from shuqiao.control.texts import Text
 from shuqiao.control.upkeep.checks import KINDS, Facts, Finding, findings_of, sorted_faults
 from shuqiao.control.upkeep.models import MAX_TEXT_CHARS, Maintenance
-from shuqiao.rules.entries import plain_fault
+from shuqiao.rules.entries import Entry, plain_fault
 
 EVENT = "catalogue_maintained"
 SIGN = Text("签署目录维护", "Sign the maintenance")
@@ -51,10 +53,11 @@ class Period:
 
 @dataclass(frozen=True)
 class EntryFinding:
-    """A finding with the entry it was made in."""
+    """A finding with the entry it was made in, and its place in words."""
 
     resource: str
     name: Text
+    place: Text
     finding: Finding
 
 
@@ -86,18 +89,35 @@ def check_catalogue(department: str) -> Checked:
     counts: Counter[str] = Counter(dict.fromkeys(KINDS, 0))
     listed: list[EntryFinding] = []
     entries = 0
-    for resource, finding in _findings(department):
+    for resource, entry, finding in _findings(department):
         if finding is None:
             entries += 1
             continue
         counts[finding.kind] += 1
         if len(listed) < MAX_FINDINGS:
             name = Text(resource.name_zh, resource.name_en or resource.name_zh)
-            listed.append(EntryFinding(resource.id, name, finding))
+            listed.append(EntryFinding(resource.id, name, place_of(finding.path, entry), finding))
     return Checked(entries, dict(counts), tuple(listed))
 
 
-def _findings(department: str) -> Iterator[tuple[Resource, Finding | None]]:
+_PLACE = re.compile(r"items(?:\[(\d+)\]|\.([a-z][a-z0-9_]*))(?:\.(\w+))?", re.ASCII)
+
+
+def place_of(path: str, entry: Entry) -> Text:
+    """Name a place of an entry: a field, an item, or a field of an item."""
+    found = _PLACE.fullmatch(path)
+    if found is None:
+        return label_of(path)
+    at, field, part = found.groups()
+    item = next((one for n, one in enumerate(entry.items) if str(n) == at or one.field == field), None)
+    zh, en = (item.zh, item.en or item.zh) if item else (field or at, field or at)
+    if part not in ITEM_FIELDS:
+        return Text(f"信息项“{zh}”", f"Item {en}")
+    label = ITEM_FIELDS[part]
+    return Text(f"信息项“{zh}”·{label.zh}", f"Item {en}: {label.en}")
+
+
+def _findings(department: str) -> Iterator[tuple[Resource, Entry, Finding | None]]:
     """Each entry once by itself, then with each of its findings."""
     index, lists = element_index(), code_lists()
     rows = Resource.objects.filter(department_id=department, state="published").order_by("code")
@@ -116,9 +136,9 @@ def _findings(department: str) -> Iterator[tuple[Resource, Finding | None]]:
                 resource.id in delivered,
                 delivered.get(resource.id),
             )
-            yield resource, None
+            yield resource, entry, None
             for finding in (*sorted_faults(faults), *findings_of(entry, facts)):
-                yield resource, finding
+                yield resource, entry, finding
 
 
 def _deliveries(resources: list[str]) -> dict[str, date | None]:
@@ -252,6 +272,8 @@ def _stored(one: EntryFinding) -> dict[str, Any]:
         "resource": one.resource,
         "name_zh": one.name.zh,
         "name_en": one.name.en,
+        "place_zh": one.place.zh,
+        "place_en": one.place.en,
         "path": one.finding.path,
         "kind": one.finding.kind,
         "code": one.finding.code,
@@ -263,4 +285,5 @@ def _stored(one: EntryFinding) -> dict[str, Any]:
 def stored_finding(stored: Mapping[str, str]) -> EntryFinding:
     """Read a finding of a signed maintenance."""
     finding = Finding(stored["path"], stored["kind"], stored["code"], Text(stored["zh"], stored["en"]))
-    return EntryFinding(stored["resource"], Text(stored["name_zh"], stored["name_en"]), finding)
+    place = Text(stored["place_zh"], stored["place_en"])
+    return EntryFinding(stored["resource"], Text(stored["name_zh"], stored["name_en"]), place, finding)

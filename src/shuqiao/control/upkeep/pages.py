@@ -71,6 +71,7 @@ class ChangePage:
     entry: str
     article: ArticleRef | None
     may_close: bool
+    may_update: bool
 
 
 @dataclass(frozen=True)
@@ -187,6 +188,7 @@ def change_page(viewer: Viewer, number: str) -> ChangePage:
         entry=str(change.entry_id),
         article=article_ref(term.article, rules.id) if term else None,
         may_close=change.done_on is None and may_register_for(viewer, change.department_id),
+        may_update=change.department_id == viewer.department.code and viewer.can(Capability.CATALOGUE_EDIT),
     )
 
 
