@@ -7,6 +7,7 @@ import pytest
 from shuqiao.control.accounts.access import FormRefused
 from shuqiao.control.catalogue.models import Resource
 from shuqiao.control.onesource.availability import availability
+from shuqiao.control.onesource.check_page import check_list
 from shuqiao.control.onesource.checks import FormInput, check_form
 from shuqiao.control.onesource.models import FormCheck
 from shuqiao.control.onesource.uploads import labels_of_text
@@ -91,6 +92,14 @@ def test_each_city_cites_its_own_article(city, settings, rules, article) -> None
     settings.CONFIG = replace(settings.CONFIG, regulation=rules, regulation_fallback="guangzhou-2016")
     number = check_form(replace(city.viewer("lin"), capabilities=frozenset({"catalogue_search"})), form())
     assert FormCheck.objects.get(number=number).article == article
+
+
+@pytest.mark.requirement("COL-04", source="GZ16:49¶3")
+def test_forms_for_e_licences_count_as_asking_people(city) -> None:
+    check_form(city.viewer("lin"), form(audience="licence", title="营业执照换发"))
+    check_form(city.viewer("lin"), form(audience="internal"))
+    asking = check_list(city.viewer("zhou"), asking=True, page=1)
+    assert [(row.title, row.public) for row in asking.rows] == [("营业执照换发", True)]
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from tests.onesource.conftest import NEW, entry, item
 
 
 @pytest.mark.requirement("COL-01", source="GZ16:3¶1-3")
+@pytest.mark.requirement("COL-01", source="GZINT:§3¶1")
 def test_the_same_datum_is_found_by_name_and_synonym(city) -> None:
     found = conflicts(entry("户籍地派出所", "身份证号", "疫苗批号"))
     assert [(one.path, one.name, one.holder.code) for one in found if one.same] == [
@@ -71,3 +72,9 @@ def test_what_the_law_s_own_lists_assign_is_no_second_claim_of_those_who_keep_th
     more = replace(household, items=(*household.items, item("居住证号码", "more")))
     assert {one.path for one in conflicts(more, key)} == {f"items[{len(household.items)}].zh"}
     assert conflicts(replace(household, department="440100-health", joint=()), key)
+
+
+def test_an_entry_that_has_ended_holds_nothing(city) -> None:
+    """Even before the register has followed."""
+    Resource.objects.filter(id=HOUSEHOLD_ENTRY).update(state="withdrawn")
+    assert conflicts(entry("户籍地派出所")) == ()

@@ -30,6 +30,7 @@ def wanted(name: str, **more: object) -> PlannedInput:
 
 
 @pytest.mark.requirement("COL-02", source="GZ16:3¶1")
+@pytest.mark.requirement("COL-02", source="GZINT:§3¶1")
 def test_what_can_be_had_by_sharing_is_refused_with_article_holder_and_way_to_ask(city) -> None:
     with pytest.raises(FormRefused) as refused:
         register_plan(city.viewer("lin"), plan(wanted("租赁合同编号"), wanted("户籍地派出所")))
@@ -61,6 +62,7 @@ def test_the_law_that_lets_it_be_collected_again_is_recorded(city) -> None:
 
 @pytest.mark.requirement("COL-02", source="SY:14¶2")
 @pytest.mark.requirement("COL-02", source="SY:4(1)")
+@pytest.mark.requirement("COL-02", source="SY:27(3)")
 @pytest.mark.requirement("COL-02", source="XM:5(3)")
 @pytest.mark.requirement("COL-02", source="GZ165:18")
 @pytest.mark.requirement("COL-02", source="HZ:6¶2-3")

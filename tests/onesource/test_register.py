@@ -5,7 +5,7 @@ from django.db import IntegrityError, transaction
 
 from shuqiao.control.catalogue.models import Item, Resource
 from shuqiao.control.onesource.models import Source
-from shuqiao.control.onesource.register import take_in, take_in_missing
+from shuqiao.control.onesource.register import keep_in_step, take_in, take_in_missing
 from tests.control.conftest import HOUSEHOLD as HOUSEHOLD_ENTRY
 
 
@@ -26,6 +26,7 @@ def copy_of_household(key: str, department: str, **changes: object) -> Resource:
 
 @pytest.mark.requirement("COL-01", source="GZ16:3¶1-3")
 @pytest.mark.requirement("COL-01", source="GZINT:§1¶3")
+@pytest.mark.requirement("COL-01", source="GZINT:§1¶5")
 def test_every_item_of_the_law_has_one_responsible_department(city) -> None:
     assert Source.objects.count() == Item.objects.exclude(zh="").count() > 250
     assert set(Source.objects.values_list("role", flat=True)) <= {"responsible", "repeated"}
@@ -78,3 +79,11 @@ def test_removed_items_leave_the_register(city) -> None:
     Item.objects.filter(resource_id=HOUSEHOLD_ENTRY, field="sex").update(removed_in=2)
     take_in([HOUSEHOLD_ENTRY])
     assert not Source.objects.filter(resource_id=HOUSEHOLD_ENTRY, field="sex").exists()
+
+
+def test_an_entry_whose_period_has_ended_is_no_source_any_more(city) -> None:
+    """Whoever ends an entry need not know of the register: a job of the day brings it into step."""
+    Resource.objects.filter(id=HOUSEHOLD_ENTRY).update(state="withdrawn")
+    assert keep_in_step() == 1
+    assert not Source.objects.filter(resource_id=HOUSEHOLD_ENTRY).exists()
+    assert keep_in_step() == 0

@@ -11,7 +11,7 @@ from shuqiao.control.catalogue.labels import mode_labels
 from shuqiao.control.catalogue.models import Item, Resource
 from shuqiao.control.catalogue.queries import held_grants, open_requests
 from shuqiao.control.onesource.access import access_check, visible_checks, watches
-from shuqiao.control.onesource.checks import AUDIENCES
+from shuqiao.control.onesource.checks import AUDIENCES, OUTSIDE
 from shuqiao.control.onesource.models import CheckedField, FormCheck
 from shuqiao.control.organisations.queries import DepartmentRef, department_ref, department_refs
 from shuqiao.control.regulations.queries import ArticleRef, article_ref, matter_ref
@@ -141,7 +141,7 @@ def check_list(viewer: Viewer, *, asking: bool, page: int) -> CheckList:
     """List checks, the newest first; `asking` leaves those that ask people for what can be had by sharing."""
     found = visible_checks(viewer).select_related("department")
     if asking:
-        found = found.filter(available__gt=0, audience="public")
+        found = found.filter(available__gt=0, audience__in=OUTSIDE)
     total = found.count()
     number = max(1, min(page, -(-total // PAGE_SIZE) or 1))
     rows = found[(number - 1) * PAGE_SIZE : number * PAGE_SIZE]
@@ -172,7 +172,7 @@ def check_view(viewer: Viewer, number: str, page: int = 1) -> CheckView:
         by=check.account.display_name,
         at=check.checked_at,
         audience=AUDIENCES[check.audience],
-        public=check.audience == "public",
+        public=check.audience in OUTSIDE,
         fields=check.fields,
         counts={verdict: sum(row.verdict == verdict for row in rows) for verdict in VERDICTS},
         rows=tuple(_field(row, about) for row in shown),
@@ -234,7 +234,7 @@ def _row(check: FormCheck) -> CheckRow:
         check.title,
         department_ref(check.department),
         AUDIENCES[check.audience],
-        check.audience == "public",
+        check.audience in OUTSIDE,
         check.fields,
         check.available,
         check.checked_at,

@@ -26,8 +26,13 @@ from shuqiao.rules.ids import check_no
 CHECK = Text("检查表单", "Check a form")
 AUDIENCES = {
     "public": Text("群众和企业（办事表单）", "People and businesses (a form of a service)"),
+    "licence": Text(
+        "群众和企业（电子证照的办理、更新）", "People and businesses (issuing or renewing an e-licence)"
+    ),
     "internal": Text("本部门或其他部门（报表、内部采集）", "Departments (a report, internal collecting)"),
 }
+# Forms that ask people and bodies outside. Source: guangzhou-2016 art. 49(1), 49(3).
+OUTSIDE = frozenset({"public", "licence"})
 # What needn't be asked: it can be had by sharing, or the department has it itself.
 NOT_TO_ASK = (FieldVerdict.AVAILABLE, FieldVerdict.OWN)
 

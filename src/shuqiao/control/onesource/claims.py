@@ -106,7 +106,10 @@ def _looked_up(entries: Sequence[tuple[str, Entry]]) -> list[tuple[Conflict, ...
         one.resource for table in (found.by_name, found.by_element) for row in table.values() for one in row
     }
     about = {
-        one.id: one for one in Resource.objects.filter(id__in=named).prefetch_related("joint_departments")
+        one.id: one
+        for one in Resource.objects.filter(id__in=named, state="published").prefetch_related(
+            "joint_departments"
+        )
     }
     rules = regulation()
     reading = _Reading(found, about, department_refs(), rules, _answers(entries), _assigned(entries, rules))

@@ -295,7 +295,9 @@ class FormCheck(models.Model):
     department = models.ForeignKey(Department, models.PROTECT, related_name="form_checks")
     title = models.CharField(max_length=MAX_TITLE_CHARS)
     # Whom the form asks: people and bodies outside, or other departments.
-    audience = models.CharField(max_length=8, choices=[("public", "公众"), ("internal", "部门")])
+    audience = models.CharField(
+        max_length=8, choices=[("public", "公众"), ("licence", "电子证照"), ("internal", "部门")]
+    )
     branch = models.CharField(max_length=3, blank=True)
     origin = models.CharField(max_length=5, choices=[("paste", "粘贴"), ("xlsx", "XLSX"), ("csv", "CSV")])
     fields = models.PositiveSmallIntegerField()

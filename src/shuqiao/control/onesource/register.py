@@ -73,17 +73,30 @@ def take_in_missing() -> int:
 
     For a catalogue that was built by other means; safe late and twice.
     """
+    return _take_in_those(
+        "SELECT r.id FROM catalogue_resource r WHERE r.state = 'published'"
+        " AND EXISTS (SELECT 1 FROM catalogue_item i WHERE i.resource_id = r.id AND i.removed_in IS NULL)"
+        " AND NOT EXISTS (SELECT 1 FROM onesource_source s WHERE s.resource_id = r.id)"
+        " ORDER BY r.published_at, r.code"
+    )
+
+
+def keep_in_step() -> int:
+    """Bring entries whose sharing period has ended, and those never taken in, into step; return how many."""
+    ended = _take_in_those(
+        "SELECT r.id FROM catalogue_resource r WHERE r.state <> 'published'"
+        " AND EXISTS (SELECT 1 FROM onesource_source s WHERE s.resource_id = r.id)"
+    )
+    return ended + take_in_missing()
+
+
+def _take_in_those(sql: str) -> int:
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT r.id FROM catalogue_resource r WHERE r.state = 'published'"
-            " AND EXISTS (SELECT 1 FROM catalogue_item i WHERE i.resource_id = r.id AND i.removed_in IS NULL)"
-            " AND NOT EXISTS (SELECT 1 FROM onesource_source s WHERE s.resource_id = r.id)"
-            " ORDER BY r.published_at, r.code"
-        )
-        missing = [row[0] for row in cursor.fetchall()]
-    for chunk in _chunks(missing):
+        cursor.execute(sql)
+        ids = [row[0] for row in cursor.fetchall()]
+    for chunk in _chunks(ids):
         take_in(chunk)
-    return len(missing)
+    return len(ids)
 
 
 @lru_cache(maxsize=100_000)
