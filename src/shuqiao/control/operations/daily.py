@@ -14,6 +14,7 @@ from shuqiao.control.disputes.actions import execute_provided
 from shuqiao.control.disputes.sessions import collect_for_review
 from shuqiao.control.finding.subscriptions import tell
 from shuqiao.control.grants.actions import expire_grants
+from shuqiao.control.onesource.register import keep_in_step
 from shuqiao.control.operations.expiry import warn_of_expiry
 from shuqiao.control.operations.transition import pass_open_cases
 from shuqiao.control.projects.ending import end_finished
@@ -33,6 +34,7 @@ class ClockJob:
 
 CLOCK_JOBS = (
     ClockJob("end_entries", "catalogue entries whose sharing period is over", end_entries),
+    ClockJob("keep_sources", "entries brought into step with the register of sources", keep_in_step),
     ClockJob("pass_open_cases", "cases passed to the regulation in force", pass_open_cases),
     ClockJob("escalate_overdue", "requests moved on because their term ran out", escalate_overdue),
     ClockJob("open_begun", "grants that came into force", open_begun),
