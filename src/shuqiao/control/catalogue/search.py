@@ -73,6 +73,15 @@ _COLUMNS = "resource_id, name, code, pinyin_key, initials, published_at, " + ", 
 )
 
 
+_PLANNING = {
+    "enable_seqscan": "off",
+    "enable_indexscan": "off",
+    "enable_nestloop": "off",
+    "work_mem": "'32MB'",
+    "max_parallel_workers_per_gather": "0",
+}
+
+
 def store_search_text(resource_id: str, text: SearchText) -> None:
     """Write the search row of an entry; its other columns follow the entry by themselves."""
     store_search_texts({resource_id: text})
@@ -102,15 +111,15 @@ def find(wanted: Wanted) -> Found:
     """Return the ids of the page wanted, and facet counts under all filters but each facet's own."""
     chosen = {key: value for key, value in wanted.filters.items() if value}
     with _bitmaps_only() as cursor:
-        first = _scan(cursor, wanted, chosen, filter_in_index=False)
-        if not chosen or not first.capped:
-            return first
-        # Candidates without the filters are too many to be all looked at: let the index filter.
-        second = _scan(cursor, wanted, chosen, filter_in_index=True)
-    facets = {key: (first if key in chosen else second).facets[key] for key in FACETS}
-    kept = {key: _with_chosen(facets[key], second.facets[key], chosen.get(key, ())) for key in FACETS}
-    at_least = frozenset(FACETS) if second.capped else frozenset(chosen)
-    return Found(second.ids, second.total, second.capped, kept, at_least)
+        found = _scan(cursor, _Query(wanted, chosen, filter_in_index=True), tuple(FACETS), page=True)
+        if not chosen:
+            return found
+        # What another choice of a filter would give is counted among candidates that it doesn't narrow.
+        wider = _scan(cursor, _Query(wanted, chosen, filter_in_index=False), tuple(chosen), page=False)
+    facets = dict(found.facets)
+    for key, values in chosen.items():
+        facets[key] = _with_chosen(wider.facets[key], found.facets[key], values)
+    return Found(found.ids, found.total, found.capped, facets, found.at_least | wider.at_least)
 
 
 def find_ids(wanted: Wanted) -> tuple[str, ...]:
@@ -137,41 +146,35 @@ def matching(wanted: Wanted, ids: Sequence[str]) -> tuple[str, ...]:
 def _bitmaps_only() -> Iterator[CursorWrapper]:
     """A cursor for which the planner neither reads all rows nor walks another index beside the terms.
 
-    It takes both to be cheap for a common word, and doesn't see that the terms of a row lie out of line.
+    It takes both to be cheap for a common word, and doesn't see that the terms of a row lie out of line; nor
+    does it know how many candidates there are to be joined.
     """
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(
-            "SET LOCAL enable_seqscan = off; SET LOCAL enable_indexscan = off; SET LOCAL work_mem = '32MB';"
-            " SET LOCAL max_parallel_workers_per_gather = 0"
-        )
+        cursor.execute("; ".join(f"SET LOCAL {name} = {value}" for name, value in _PLANNING.items()))
         yield cursor
-        cursor.execute(
-            "SET LOCAL enable_seqscan = on; SET LOCAL enable_indexscan = on; SET LOCAL work_mem = DEFAULT;"
-            " SET LOCAL max_parallel_workers_per_gather = DEFAULT"
-        )
+        cursor.execute("; ".join(f"SET LOCAL {name} = DEFAULT" for name in _PLANNING))
 
 
-def _scan(
-    cursor: CursorWrapper, wanted: Wanted, chosen: Mapping[str, tuple[str, ...]], *, filter_in_index: bool
-) -> Found:
-    """Look at the candidates once: page, total and counts in one statement."""
-    query = _Query(wanted, chosen, filter_in_index)
-    cursor.execute(f"{query.candidates} {query.page_and_counts}", query.values)
+def _scan(cursor: CursorWrapper, query: "_Query", counted: tuple[str, ...], *, page: bool) -> Found:
+    """Look at the candidates once: page, total and the counts of some facets in one statement."""
+    asked = f"{query.numbered} UNION ALL {query.counts(counted)}" if page else query.counts(counted)
+    cursor.execute(f"{query.candidates} {asked}", query.values)
     rows = cursor.fetchall()
     ids = tuple(str(value) for kind, value, _, _ in rows if kind == "page")
-    counted: dict[str, dict[str, int]] = {key: {} for key in FACETS}
+    counts: dict[str, dict[str, int]] = {key: {} for key in counted}
     candidates = total = 0
     for kind, value, missed, count in rows:
-        if kind in counted:
+        if kind in counts:
             # A facet counts what fails no filter, or its own alone.
             if not missed & ~query.bits.get(kind, 0):
-                counted[kind][value] = counted[kind].get(value, 0) + count
+                counts[kind][value] = counts[kind].get(value, 0) + count
         elif kind == "all":
             candidates += count
             total += count if not missed else 0
-    capped = candidates > wanted.cap
-    facets = {key: _ordered(_split(found) if key == "mode" else found) for key, found in counted.items()}
-    return Found(ids, min(total, wanted.cap), capped, facets, frozenset(FACETS) if capped else frozenset())
+    cap = query.wanted.cap
+    facets = {key: _ordered(_split(found) if key == "mode" else found) for key, found in counts.items()}
+    capped = candidates > cap
+    return Found(ids, min(total, cap), capped, facets, frozenset(counted) if capped else frozenset())
 
 
 def _split(found: Mapping[str, int]) -> dict[str, int]:
@@ -202,7 +205,6 @@ class _Query:
         self.wanted = wanted
         self.values: dict[str, Any] = {
             "cap": wanted.cap + 1,
-            "enough": wanted.cap,
             "offset": wanted.window[0],
             "limit": wanted.window[1],
         }
@@ -212,22 +214,22 @@ class _Query:
 
     @property
     def candidates(self) -> str:
-        """Those whose own name matches, then all others, as long as they are not enough already.
+        """Those whose own name matches, then all others, as many as are missing to the cap.
 
-        Both lists may be cut at the cap; what the second repeats of the first is left out.
+        The second list leaves the first out in the index, so no row is looked at twice.
         """
         terms, own = tsquery(self.wanted.terms), tsquery(self.wanted.terms, "^")
-        self.values |= {"terms": terms, "own": own}
-        matching = self._matching("terms @@ %(terms)s::tsquery" if terms else "")
-        if not own:
-            return f"WITH c AS MATERIALIZED (SELECT *, false AS own, {self._missed} FROM ({matching}) u)"
-        by_name = self._matching("terms @@ %(own)s::tsquery")
+        if not terms:
+            everything = self._matching("", "%(cap)s")
+            return f"WITH c AS MATERIALIZED (SELECT *, false AS own, {self._missed} FROM ({everything}) u)"
+        self.values |= {"own": own, "others": f"({terms}) & !({own})"}
+        named = self._matching("terms @@ %(own)s::tsquery", "%(cap)s")
+        rest = "(SELECT %(cap)s - count(*) FROM t)"
+        others = self._matching("terms @@ %(others)s::tsquery", rest)
         return (
-            f"WITH t AS MATERIALIZED ({by_name}), u AS MATERIALIZED (SELECT * FROM ({matching}) m"
-            " WHERE (SELECT count(*) FROM t) <= %(enough)s),"
-            f" c AS MATERIALIZED (SELECT *, true AS own, {self._missed} FROM t"
-            f" UNION ALL SELECT *, false, {self._missed} FROM u"
-            " WHERE resource_id NOT IN (SELECT resource_id FROM t))"
+            f"WITH t AS MATERIALIZED ({named}), u AS MATERIALIZED ({others}),"
+            f" c AS NOT MATERIALIZED (SELECT *, true AS own, {self._missed} FROM t"
+            f" UNION ALL SELECT *, false, {self._missed} FROM u)"
         )
 
     @property
@@ -247,25 +249,28 @@ class _Query:
         )
 
     @property
-    def page_and_counts(self) -> str:
-        """The page, and in one pass how many candidates have each value of each facet, by what they miss."""
-        columns = [column for column, _ in FACETS.values()]
-        sets = ", ".join(f"({column}, missed)" for column in columns)
-        kind = " ".join(f"WHEN grouping({column}) = 0 THEN '{key}'" for key, (column, _) in FACETS.items())
-        value = ", ".join(f"{column}::text" for column in columns)
+    def numbered(self) -> str:
+        """The page as rows like those of the counts."""
+        return f"SELECT 'page', p.resource_id, 0, 0 FROM ({self.page}) p"
+
+    def counts(self, facets: tuple[str, ...]) -> str:
+        """In one pass, how many candidates have each value of these facets, by what they miss."""
+        columns = {key: FACETS[key][0] for key in facets}
+        sets = ", ".join(f"({column}, missed)" for column in columns.values())
+        kind = " ".join(f"WHEN grouping({column}) = 0 THEN '{key}'" for key, column in columns.items())
+        value = ", ".join(f"{column}::text" for column in columns.values())
         return (
-            f"SELECT 'page', p.resource_id, 0, 0 FROM ({self.page}) p"
-            f" UNION ALL SELECT * FROM (SELECT CASE {kind} ELSE 'all' END, coalesce({value}), missed,"
-            f" count(*) FROM c GROUP BY GROUPING SETS ({sets}, (missed))) n"
+            f"SELECT * FROM (SELECT CASE {kind} ELSE 'all' END, coalesce({value}), missed, count(*)"
+            f" FROM c GROUP BY GROUPING SETS ({sets}, (missed))) n"
         )
 
-    def _matching(self, condition: str) -> str:
+    def _matching(self, condition: str, limit: str) -> str:
         """Rows of the catalogue wanted that fulfil a condition; each partial index answers for its part."""
         conditions = " AND ".join(filter(None, (condition, *self._indexed))) or "true"
         where = f"shared AND {conditions}"
         if self.wanted.department:
             where = f"({where}) OR (in_force AND NOT shared AND {conditions})"
-        return f"SELECT {_COLUMNS} FROM catalogue_search WHERE {where} LIMIT %(cap)s"
+        return f"SELECT {_COLUMNS} FROM catalogue_search WHERE {where} LIMIT {limit}"
 
     def _facet_terms(self, chosen: Mapping[str, tuple[str, ...]]) -> list[str]:
         """Conditions on the facet terms: every facet chosen must have one of its values."""
