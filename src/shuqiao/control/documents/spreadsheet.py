@@ -27,6 +27,7 @@ from shuqiao.control.documents.spreadsheet_parts import (
     column_number,
     malformed,
     parser_of,
+    too_large,
 )
 from shuqiao.control.texts import Text
 
@@ -179,10 +180,10 @@ def _fed(stream: IO[bytes], reader: PartReader, limit: int) -> Iterator[Row]:
         total += len(chunk)
         reader.read_bytes = total
         if total > limit:
-            raise _too_large()
+            raise too_large()
         parser.Parse(chunk, False)
         if total - parser.CurrentByteIndex > _MAX_PENDING:
-            raise _too_large()
+            raise too_large()
         if reader.done:
             yield from reader.done
             reader.done.clear()
@@ -212,7 +213,7 @@ def _checked_parts(archive: zipfile.ZipFile) -> dict[str, str]:
     """The parts by their names in lower case, once nothing unwanted is among them."""
     entries = archive.infolist()
     if len(entries) > MAX_PARTS:
-        raise _too_large()
+        raise too_large()
     parts = {one.filename.lower(): one.filename for one in entries}
     for marks, code, words in _UNWANTED:
         if any(mark in name for name in parts for mark in marks):
@@ -230,9 +231,3 @@ def _cut_off() -> WorkbookRefused:
     zh = "文件不完整或已损坏：请重新保存并再次上传"
     en = "The file is cut off or damaged: save it again and upload it again"
     return WorkbookRefused("workbook_cut_off", Text(zh, en))
-
-
-def _too_large() -> WorkbookRefused:
-    zh = "工作簿解压后过大：请删除无关内容，或分成几个工作簿上传"
-    en = "The workbook unpacks to more than is allowed: remove what does not belong, or upload it in parts"
-    return WorkbookRefused("workbook_too_large", Text(zh, en))

@@ -18,6 +18,8 @@ from shuqiao.control.texts import Text
 MAX_CELL_CHARS = 32_767
 MAX_COLUMNS = 200
 MAX_MERGES = 1000
+MAX_STRINGS = 4_000_000
+MAX_DEPTH = 40
 _LAST_ROW = 1_048_576
 _MAX_NAMES = 2000
 _ESCAPED = re.compile(r"_x([0-9A-Fa-f]{4})_")
@@ -81,6 +83,13 @@ def malformed() -> WorkbookRefused:
     return WorkbookRefused("workbook_malformed", Text(zh, en))
 
 
+def too_large() -> WorkbookRefused:
+    """The refusal of a file that unpacks to more than is read."""
+    zh = "工作簿解压后过大：请删除无关内容，或分成几个工作簿上传"
+    en = "The workbook unpacks to more than is allowed: remove what does not belong, or upload it in parts"
+    return WorkbookRefused("workbook_too_large", Text(zh, en))
+
+
 class PartReader:
     """What one part is read with: what to do where an element begins and ends, by its local name."""
 
@@ -115,7 +124,14 @@ def parser_of(reader: PartReader) -> expat.XMLParserType:
     begins: dict[str, Callable[[Attributes], None] | None] = {}
     ends: dict[str, Callable[[], None] | None] = {}
 
+    depth = 0
+
     def begin(name: str, given: Attributes) -> None:
+        nonlocal depth
+        depth += 1
+        # The parser remembers every open element: a file that opens millions attacks its memory.
+        if depth > MAX_DEPTH:
+            raise malformed()
         if name not in begins:
             if len(begins) >= _MAX_NAMES:
                 raise malformed()
@@ -126,6 +142,8 @@ def parser_of(reader: PartReader) -> expat.XMLParserType:
             handler(given)
 
     def finish(name: str) -> None:
+        nonlocal depth
+        depth -= 1
         handler = ends[name]
         if handler is not None:
             handler()
@@ -260,6 +278,8 @@ class StringReader(PartReader):
         self._phonetic = False
 
     def _string_ends(self) -> None:
+        if len(self._ends) > MAX_STRINGS:
+            raise too_large()
         written = self._file.write(_unescaped("".join(self.said)).encode("utf-8", "replace"))
         self._ends.append(self._ends[-1] + written)
         self.forget_text()
