@@ -362,9 +362,7 @@ def test_versions_are_compared_and_a_past_day_shows_what_was_in_force(guangzhou)
     assert versions_page(hou, case.resource, on=NOW.date() - timedelta(days=1)).then is None
     shown = client("hou").get(f"/catalogue/{case.resource}/versions/?left=1&right=2&on=2026-11-11")
     assert "2026-11-11 有效的内容：v1" in text(shown)
-    assert "须为 2026-11-25 这样的日期" in text(
-        client("hou").get(f"/catalogue/{case.resource}/versions/?on=昨天")
-    )
+    assert "须为今天或以前的日期" in text(client("hou").get(f"/catalogue/{case.resource}/versions/?on=昨天"))
 
 
 def test_a_withdrawn_entry_keeps_its_versions_to_be_seen(guangzhou):
@@ -457,7 +455,7 @@ def test_both_catalogues_are_shown_as_they_stood_on_a_past_day(guangzhou):
     assert "公租房申请审核信息" in text(hou.get(f"{address}&on={today}"))
     assert "公租房申请审核信息" in text(hou.get(f"{address}&on={today}&which=sharing"))
     assert "没有有效的条目" in text(hou.get(f"{address}&on={before}"))
-    assert "须为 2026-11-25 这样的日期" in text(hou.get("/catalogue/past/?on=昨天"))
+    assert "须为今天或以前的日期" in text(hou.get("/catalogue/past/?on=昨天"))
     page = hou.get(f"/catalogue/past/?on={today}").content.decode()
     following = re.search(r'rel="next" href="([^"]+)"', page)
     assert following is None or hou.get(f"/catalogue/past/{following[1]}").status_code == 200
@@ -483,3 +481,39 @@ def test_an_item_that_another_collects_leads_to_where_it_is_settled(guangzhou):
     number = guangzhou.draft(items=(own,), record_key="", modes=(), subject="10100901")
     page = client("hou").get(edit(number, 5)).content.decode()
     assert f'href="/sources/conflicts/{number}/"' in page
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/compiling/?q=%00&view=%00&kind=%00&department=%00",
+        "/compiling/?page=999999&view=" + "x" * 500,
+        "/catalogue/past/?on=2026-11-11&department=%00&after=%00&which=%00",
+        "/catalogue/past/?on=9999-12-31",
+        "/catalogue/past/?on=0001-01-01",
+    ],
+)
+def test_odd_addresses_find_nothing_and_break_nothing(guangzhou, address):
+    guangzhou.draft()
+    assert client("hou").get(address).status_code == 200
+
+
+@pytest.mark.parametrize("name", ["<b>粗</b>", "空\x00字", "长" * 101])
+def test_an_odd_name_begins_nothing(guangzhou, name):
+    assert client("hou").post("/compiling/new/", {"name_zh": name}).status_code == 422
+    assert not Compilation.objects.exists()
+
+
+def test_saving_is_no_step_of_a_case(guangzhou):
+    number, hou = guangzhou.draft(), client("hou")
+    assert hou.post(f"/compiling/{number}/steps/save").status_code == 404
+    assert hou.post("/compiling/steps", {"numbers": [number], "action": "save"}).status_code == 404
+    assert hou.post(f"/compiling/{number}/steps/explode").status_code in (403, 409)
+    assert not Compilation.objects.get(number=number).events.exists()
+
+
+def test_a_form_with_too_many_fields_changes_nothing(guangzhou):
+    number = guangzhou.draft()
+    form = {f"items[{n}].zh": "名" for n in range(600)} | {"revision": revision(number)}
+    assert client("hou").post(edit(number, 2), form).status_code == 400
+    assert len(content(number).items) == 3

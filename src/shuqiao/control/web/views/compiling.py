@@ -1,6 +1,7 @@
 """Compiling the catalogue: the list of cases, the wizard, the review by item, versions of an entry."""
 
 from dataclasses import replace
+from datetime import date
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, QueryDict
@@ -9,18 +10,18 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from shuqiao.control import clock
-from shuqiao.control.accounts.access import FormRefused, Viewer, require
+from shuqiao.control.accounts.access import FormRefused, NotFound, Viewer, require
 from shuqiao.control.accounts.capabilities import Capability
 from shuqiao.control.catalogue.entries import entry_from
 from shuqiao.control.compiling import actions, drafts
 from shuqiao.control.compiling.actions import MarkInput, Outcome
 from shuqiao.control.compiling.case_page import compilation_page, review_progress
 from shuqiao.control.compiling.districts import rules_for
-from shuqiao.control.compiling.fields import CHECK_STEP, ITEMS_STEP, label_of
+from shuqiao.control.compiling.fields import CHECK_STEP, FIELDS, ITEMS_STEP, label_of
 from shuqiao.control.compiling.form_page import code_preview
 from shuqiao.control.compiling.forms import PAGE_ITEMS, Filled, fill
 from shuqiao.control.compiling.models import Compilation
-from shuqiao.control.compiling.pages import ListFilter, compilation_list
+from shuqiao.control.compiling.pages import SAVE, WITHDRAW, ListFilter, compilation_list
 from shuqiao.control.compiling.past_page import past_page
 from shuqiao.control.compiling.pasting import read_rows
 from shuqiao.control.compiling.versions_page import change_page, versions_page
@@ -29,12 +30,13 @@ from shuqiao.control.standards.queries import element_index
 from shuqiao.control.texts import Text
 from shuqiao.control.web.reading import faults_of, page_number, read_day
 from shuqiao.control.web.shell import explain, is_partial, sees_proof, show, signed_in
-from shuqiao.rules.entries import Entry, demanded_fields
+from shuqiao.rules.entries import Entry, demanded_fields, plain_fault
 from shuqiao.rules.errors import ShuqiaoError
 
 MAX_CHOSEN = 200
 MAX_PASTED = 200_000
-NO_DAY = Text("须为 2026-11-25 这样的日期", "A day such as 2026-11-25")
+NO_DAY = Text("须为今天或以前的日期，如 2026-11-25", "A day up to today, such as 2026-11-25")
+FIRST_DAY = date(2000, 1, 1)
 
 
 @require_safe
@@ -50,6 +52,8 @@ def compilation_steps(request: HttpRequest, viewer: Viewer) -> HttpResponse:
     """Take one step of all chosen cases; those that can't go say why."""
     numbers = request.POST.getlist("numbers")[:MAX_CHOSEN]
     action, words = request.POST.get("action", "")[:40], {"reason": request.POST.get("reason", "")}
+    if action == SAVE:
+        raise NotFound
     if not numbers:
         faults = {"numbers": Text("还没有选中任何条目", "No entry is chosen")}
         return _list_page(request, viewer, faults=faults, status=422)
@@ -74,10 +78,11 @@ def compilation_new(request: HttpRequest, viewer: Viewer) -> HttpResponse:
     name = request.POST.get("name_zh", "").strip()
     faults: dict[str, Text] = {}
     if request.method == "POST":
+        fault = plain_fault("name_zh", name, FIELDS["name_zh"].limit)
         if not name:
             faults["name_zh"] = Text("先写一个名称，以后还可以改", "Give it a name; it can be changed later")
-        elif len(name) > 100:
-            faults["name_zh"] = Text("最多 100 个字符", "At most 100 characters")
+        elif fault is not None:
+            faults["name_zh"] = Text(fault.zh, fault.en)
         else:
             draft = drafts.save_draft(viewer, drafts.DraftInput(content=_begun(viewer, name)))
             return redirect("compilation_edit", number=draft.number)
@@ -122,15 +127,17 @@ def compilation(request: HttpRequest, viewer: Viewer, number: str) -> HttpRespon
 @require_POST
 @signed_in
 def compilation_step(request: HttpRequest, viewer: Viewer, number: str, action: str) -> HttpResponse:
-    """Take a step of a case; marks on the page are kept first, and what is missing is said at its field."""
+    """Take a step of a case; what is missing is said at its field."""
     words = {"reason": request.POST.get("reason", "")}
+    if action == SAVE:
+        raise NotFound
     try:
         actions.take_step(viewer, number, action, words)
     except FormRefused as refused:
         faults = {f"{action}-{name}": said for name, said in faults_of(refused).items()}
         return _case_page(request, viewer, number, faults=faults, tried=action, status=422)
     messages.success(request, str(Text(f"{number} 已办理。", f"{number}: done.")))
-    if action in ("withdraw",) or request.POST.get("next") == "list":
+    if action == WITHDRAW:
         return redirect("compilations")
     return redirect("compilation", number=number)
 
@@ -182,7 +189,7 @@ def entry_versions(request: HttpRequest, viewer: Viewer, resource: str) -> HttpR
         resource,
         left=_number(request.GET.get("left", "")),
         right=_number(request.GET.get("right", "")),
-        on=read_day(given),
+        on=_past_day(given),
     )
     context = {"page": page, "faults": {"on": NO_DAY} if given and page.on is None else {}, "on": given}
     return show(request, viewer, "pages/compiling_versions.html", context, section="catalogue")
@@ -193,13 +200,13 @@ def entry_versions(request: HttpRequest, viewer: Viewer, resource: str) -> HttpR
 def past_catalogue(request: HttpRequest, viewer: Viewer) -> HttpResponse:
     """Show what was in force on a past day, in the resource or the sharing catalogue."""
     given = request.GET.get("on", "")
-    day = read_day(given)
+    day = _past_day(given)
     page = past_page(
         viewer,
         day or clock.today(),
         which=request.GET.get("which", "")[:10],
-        department=request.GET.get("department", "")[:40],
-        after=request.GET.get("after", "")[:17],
+        department=_plain(request.GET.get("department", ""), 40),
+        after=_plain(request.GET.get("after", ""), 17),
     )
     faults = {"on": NO_DAY} if given and day is None else {}
     context = {"page": page, "faults": faults, "on": given or page.day.isoformat()}
@@ -255,10 +262,10 @@ def _list_page(
     status: int = 200,
 ) -> HttpResponse:
     asked = ListFilter(
-        view=request.GET.get("view", "")[:40],
-        words=request.GET.get("q", "").strip()[:60],
-        kind=request.GET.get("kind", "")[:20],
-        department=request.GET.get("department", "")[:40],
+        view=_plain(request.GET.get("view", ""), 40),
+        words=_plain(request.GET.get("q", ""), 60).strip(),
+        kind=_plain(request.GET.get("kind", ""), 20),
+        department=_plain(request.GET.get("department", ""), 40),
         page=page_number(request),
     )
     context = {
@@ -370,7 +377,7 @@ def _unsaved(
 def _onward(request: HttpRequest, viewer: Viewer, number: str, asked: Asked, entry: Entry) -> HttpResponse:
     """Go where the button says: another step or page of items, or submit."""
     take = request.POST.get("take", "")[:40]
-    if take:
+    if take and take != SAVE:
         return _submitted(request, viewer, number, take)
     do, go = request.POST.get("do", ""), request.POST.get("go", "")
     if do:
@@ -428,6 +435,17 @@ def _edit(number: str) -> str:
 def _with_query(request: HttpRequest, name: str, *args: str) -> str:
     query = request.GET.urlencode()
     return f"{reverse(name, args=args)}?{query}" if query else reverse(name, args=args)
+
+
+def _past_day(text: str) -> date | None:
+    """Read a day on which there may have been a catalogue; anything else is none."""
+    day = read_day(text)
+    return day if day is not None and FIRST_DAY <= day <= clock.today() else None
+
+
+def _plain(text: str, limit: int) -> str:
+    """What may be searched for: bounded, without control characters, which the database refuses."""
+    return "".join(c for c in text[:limit] if c.isprintable())
 
 
 def _number(text: str, other: int = 0) -> int:

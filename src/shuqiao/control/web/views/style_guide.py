@@ -8,6 +8,8 @@ from django.views.decorators.http import require_safe
 
 from shuqiao.control import clock
 from shuqiao.control.accounts.access import Viewer
+from shuqiao.control.compiling.chain import ChainStep, chain_of, main_path
+from shuqiao.control.compiling.wording import pieces
 from shuqiao.control.regulations.current import regulation
 from shuqiao.control.regulations.queries import ArticleText, Clock, cited_text, clock_of, due
 from shuqiao.control.requests.queries import Step
@@ -70,6 +72,11 @@ def style_guide(request: HttpRequest, viewer: Viewer) -> HttpResponse:
         "levels": range(5),
         "spaces": (4, 8, 12, 16, 24, 32, 48),
         "steps": _steps(clocks[1], article),
+        "chain": _chain(),
+        "difference": pieces(
+            str(Text("字符型，长度 30", "characters, length 30")),
+            str(Text("字符型，长度 40", "characters, length 40")),
+        ),
         "wizard": (
             Text("选信息", "Items"),
             Text("写依据", "Duty"),
@@ -86,6 +93,13 @@ def style_guide(request: HttpRequest, viewer: Viewer) -> HttpResponse:
         "months": (("6月", 13), ("7月", 9), ("8月", 10), ("9月", 12), ("10月", 8), ("11月", 7)),
     }
     return show(request, viewer, "pages/style_guide.html", context)
+
+
+def _chain() -> tuple[ChainStep, ...]:
+    """Show the way of an entry under the regulation in force, its first step taken."""
+    rules = regulation()
+    taken = main_path(rules.procedure("entry"))[0].to_state
+    return chain_of(rules, taken, [])
 
 
 def _clocks() -> tuple[Clock, ...]:
