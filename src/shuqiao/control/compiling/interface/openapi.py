@@ -50,6 +50,20 @@ _SIGNED_HEADERS = {
     "Signature": "label sq",
 }
 
+_KEY = {
+    "name": "key",
+    "in": "path",
+    "required": True,
+    "description": "the department's own stable key of the entry, or the entry's id",
+    "schema": {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._~-]{0,79}$"},
+}
+_KIND = {
+    "name": "kind",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "string", "enum": ["elements", "code-lists", "formats"]},
+}
+
 
 def _reference(name: str) -> dict[str, str]:
     return {"$ref": f"#/components/schemas/{name}"}
@@ -150,19 +164,6 @@ def _put_table() -> dict[str, Any]:
 
 
 def _paths() -> dict[str, Any]:
-    key = {
-        "name": "key",
-        "in": "path",
-        "required": True,
-        "description": "the department's own stable key of the entry, or the entry's id",
-        "schema": {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._~-]{0,79}$"},
-    }
-    kind = {
-        "name": "kind",
-        "in": "path",
-        "required": True,
-        "schema": {"type": "string", "enum": ["elements", "code-lists", "formats"]},
-    }
     get_entry = _read("getEntry", "What is in force, and what is proposed", "OneEntry", READ_CODES)
     get_draft = _read("getDraft", "How far a change is, and its faults", "DraftState", READ_CODES)
     document = {
@@ -178,14 +179,14 @@ def _paths() -> dict[str, Any]:
     }
     return {
         f"{BASE}/entries": {"get": _paged("listEntries", "The department's entries", "EntryList")},
-        f"{BASE}/entries/{{key}}": {"parameters": [key], "get": get_entry, "put": _put()},
-        f"{BASE}/entries/{{key}}/draft": {"parameters": [key], "get": get_draft},
-        f"{BASE}/tables/{{key}}": {"parameters": [key], "put": _put_table()},
+        f"{BASE}/entries/{{key}}": {"parameters": [_KEY], "get": get_entry, "put": _put()},
+        f"{BASE}/entries/{{key}}/draft": {"parameters": [_KEY], "get": get_draft},
+        f"{BASE}/tables/{{key}}": {"parameters": [_KEY], "put": _put_table()},
         f"{BASE}/vocabulary": {
             "get": _read("getVocabulary", "What may be chosen and what must be filled", "VocabularyAnswer")
         },
         f"{BASE}/standards/{{kind}}": {
-            "parameters": [kind],
+            "parameters": [_KIND],
             "get": _paged("listStandards", "The city's standards in use", "StandardList"),
         },
         f"{BASE}/openapi.json": {"get": document},

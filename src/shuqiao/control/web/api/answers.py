@@ -37,6 +37,8 @@ View = Callable[..., HttpResponse]
 PROBLEM_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:shuqiao:problem:"
 RETRY_AFTER_S = 1
+# From here on it is the platform that failed: there may be no log to write to.
+_FAILED = 500
 _HEADERS = ("CONTENT_TYPE", "CONTENT_LENGTH")
 _JSON = frozenset({"application/json", "application/json; charset=utf-8", "application/json;charset=utf-8"})
 _log = logging.getLogger("shuqiao.control.interface")
@@ -97,7 +99,7 @@ def signed(view: Operation[P]) -> View:
             return view(request, caller, body, *args, **kwargs)
         except (ShuqiaoError, EntryRefused, FormRefused, Http404, DatabaseError) as error:
             refusal, faults = _refusal(error)
-        if caller is not None and request.method == "PUT" and refusal.status < 500:
+        if caller is not None and request.method == "PUT" and refusal.status < _FAILED:
             record_refusal(caller, str(kwargs.get("key", "")), refusal.code)
         return problem(refusal, faults)
 
