@@ -12,6 +12,8 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
+from types import MappingProxyType
 
 MAX_VARIANTS = 64
 """So many names of one datum are looked for at most."""
@@ -28,11 +30,12 @@ class How(StrEnum):
     ASKED_OF = "asked_of"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Synonyms:
     """The city's words: names of one datum, ends that change nothing, words before what is asked of somebody.
 
-    The tables are of keys; `of_groups` makes them.
+    The tables are of keys; `of_groups` makes them. Compared by identity: a city has one, and names found by
+    it are kept.
     """
 
     same: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -50,6 +53,7 @@ class Synonyms:
         return cls(_table(same), _table(endings), tuple(sorted(map(name_key, asked_of), key=len)[::-1]))
 
 
+@lru_cache(maxsize=1 << 16)
 def name_key(name: str) -> str:
     """The written form of a name: half width, small letters, without brackets, marks, 的 and 信息.
 
@@ -70,6 +74,7 @@ def qualifier(name: str) -> str:
     return "".join(c for c in inside if c.isalnum()) if _unbracketed(folded) != folded else ""
 
 
+@lru_cache(maxsize=1 << 15)
 def variants(name: str, synonyms: Synonyms, *, asked: bool = False) -> Mapping[str, How]:
     """The keys under which the datum may be known, its own first, and why each.
 
@@ -83,7 +88,7 @@ def variants(name: str, synonyms: Synonyms, *, asked: bool = False) -> Mapping[s
         inner = _behind(own, synonyms.asked_of)
         for key in (inner, *_others(inner, synonyms)) if inner else ():
             found.setdefault(key, How.ASKED_OF)
-    return dict(list(found.items())[:MAX_VARIANTS])
+    return MappingProxyType(dict(list(found.items())[:MAX_VARIANTS]))
 
 
 def likeness(one: str, other: str) -> float:
