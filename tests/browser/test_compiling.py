@@ -166,6 +166,20 @@ def test_a_review_is_done_by_keys_alone(visits: Visits, sent: str) -> None:
     expect(page.locator("#marked")).to_contain_text("退回 0 处")
 
 
+def test_single_keys_can_be_switched_off_and_stay_off(visits: Visits, sent: str) -> None:
+    """Whoever speaks to the page is not surprised by a letter."""
+    zheng = visits.visitor("zheng")
+    zheng.see(f"/compiling/{sent}/")
+    zheng.page.uncheck("#review-keys")
+    zheng.see(f"/compiling/{sent}/")
+    zheng.page.keyboard.press("j")
+    assert zheng.page.locator("[data-sq-mark].sel").count() == 0
+    zheng.page.check("#review-keys")
+    zheng.page.locator("h1").click()
+    zheng.page.keyboard.press("j")
+    assert zheng.page.locator("[data-sq-mark].sel").count() == 1
+
+
 @pytest.mark.parametrize(("theme", "width"), VIEWS)
 def test_what_a_compiler_sees(visits: Visits, sent: str, theme: str, width: int) -> None:
     """Lists, every step of the wizard with its faults, a case, the versions of an entry."""

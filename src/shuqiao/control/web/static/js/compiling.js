@@ -100,7 +100,14 @@
       review.querySelectorAll('.sel').forEach((other) => other.classList.remove('sel'));
       row.classList.add('sel');
     });
+    /* Single keys can be switched off: they disturb some ways of typing and speaking to a page. */
+    const place = document.querySelector('[data-sq-keys]');
+    const keys = place.querySelector('input');
+    place.hidden = false;
+    try { keys.checked = localStorage.getItem('sq-review-keys') !== '0'; } catch { keys.checked = true; }
+    keys.addEventListener('change', () => { try { localStorage.setItem('sq-review-keys', keys.checked ? '1' : '0'); } catch { /* private window */ } });
     document.addEventListener('keydown', (event) => {
+      if (!keys.checked) return;
       if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector('dialog[open]')) return;
       if (event.key === 'Escape' && typing(event.target) && review.contains(event.target)) { go(at()); return; }
       if (typing(event.target)) return;
