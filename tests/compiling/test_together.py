@@ -6,10 +6,11 @@ from dataclasses import replace
 from threading import Barrier
 
 import pytest
-from django.db import close_old_connections, connection
+from django.db import DatabaseError, close_old_connections, connection
 
 from shuqiao.control import clock
 from shuqiao.control.catalogue.models import Resource, SubjectSequence
+from shuqiao.control.compiling import publishing
 from shuqiao.control.compiling.actions import take_step
 from shuqiao.control.compiling.drafts import DraftInput, begin, save_draft
 from shuqiao.control.compiling.models import Compilation
@@ -93,3 +94,26 @@ def test_entries_published_at_the_same_time_never_share_a_code(office):
     codes = sorted(Resource.objects.filter(subject="30100801").values_list("code", flat=True))
     assert len(codes) == 4 == len(set(codes))
     assert int(codes[-1].partition("/")[2]) == SubjectSequence.objects.get(subject="30100801").last
+
+
+def test_a_process_that_dies_while_publishing_leaves_nothing_and_another_publishes(office, monkeypatch):
+    number = office.draft()
+    office.send(number)
+    for action, by in (("compile", "pan"), ("verify", "zheng"), ("approve", "shi")):
+        office.pass_review(by, number, action)
+    before = Resource.objects.count()
+
+    def die(*_args: object) -> None:
+        """The server sees what it sees when a process is killed: the connection is gone."""
+        connection.connection.pgconn.finish()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(publishing, "_tell_all", die)
+        with pytest.raises(DatabaseError):
+            office.step("zheng", number, "publish")
+    connection.close()
+    assert office.case(number).state == "approved"
+    assert Resource.objects.count() == before
+    assert not [row for row in audit_entries("entry_published") if row[5] == number]
+    office.step("zheng", number, "publish")
+    assert Resource.objects.filter(id=office.case(number).resource, state="published").exists()

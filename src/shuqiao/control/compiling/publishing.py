@@ -323,51 +323,64 @@ def _take_out(
     cases: Sequence[Compilation], held: Mapping[str, Resource], now: dt.datetime, by: Viewer
 ) -> Counter[str]:
     """Take entries out of both catalogues; what they said stays in their history."""
-    rows = [held[case.resource] for case in cases]
-    ids = [row.id for row in rows]
-    versions = ResourceVersion.objects.bulk_create(
-        (
-            ResourceVersion(
-                resource=row,
-                version=row.version + 1,
-                content=row.content,
-                note_zh=f"{CompilationKind.WITHDRAWAL.label}（{case.number}）",
-                note_en=f"{_KINDS_EN['withdrawal']} ({case.number})",
-                published_at=now,
-                compilation=case.number,
-                withdrawn=True,
-            )
-            for case, row in zip(cases, rows, strict=True)
-        ),
-        batch_size=BATCH,
+    leaving = [(case, held[case.resource]) for case in cases]
+    versions = dict(
+        insert_rows(
+            (
+                ResourceVersion(
+                    resource_id=row.id,
+                    version=row.version + 1,
+                    content=row.content,
+                    note_zh=f"{CompilationKind.WITHDRAWAL.label}（{case.number}）",
+                    note_en=f"{_KINDS_EN['withdrawal']} ({case.number})",
+                    published_at=now,
+                    compilation=case.number,
+                    withdrawn=True,
+                )
+                for case, row in leaving
+            ),
+            returning=("resource_id", "id"),
+        )
     )
     gone = [
-        SharingVersion(resource=row, of=version, change=SharingChange.REMOVED, published_at=now)
-        for row, version in zip(rows, versions, strict=True)
+        SharingVersion(
+            resource_id=row.id, of_id=versions[row.id], change=SharingChange.REMOVED, published_at=now
+        )
+        for _, row in leaving
         if row.shared
     ]
-    SharingVersion.objects.bulk_create(gone, batch_size=BATCH)
+    insert_rows(gone)
+    _close([row.id for _, row in leaving], now)
+    append_entries([_withdrawn(case, row, now, by) for case, row in leaving])
+    return Counter({SharingChange.REMOVED.value: len(gone)})
+
+
+def _close(ids: list[str], now: dt.datetime) -> None:
+    """End the entries, what serves them, and the answers of the plane."""
     Resource.objects.filter(id__in=ids).update(state="withdrawn", version=F("version") + 1, shared=False)
     Service.objects.filter(resource_id__in=ids, ended_at=None).update(ended_at=now)
     with connection.cursor() as cursor:
         cursor.execute("UPDATE exchange.resource SET active = false WHERE id = ANY(%s) AND active", [ids])
-    append_entries(
-        [
-            AuditEntry(
-                "entry_withdrawn",
-                f"account:{by.username}",
-                now,
-                "withdrawn",
-                by.department.code,
-                row.department_id,
-                row.id,
-                case_no=case.number,
-                facts={"version": row.version + 1, "code": row.code, "regulation": case.regulation},
-            )
-            for case, row in zip(cases, rows, strict=True)
-        ]
+
+
+def _withdrawn(case: Compilation, row: Resource, now: dt.datetime, by: Viewer) -> AuditEntry:
+    rules = named(case.regulation)
+    return AuditEntry(
+        "entry_withdrawn",
+        f"account:{by.username}",
+        now,
+        "withdrawn",
+        by.department.code,
+        row.department_id,
+        row.id,
+        case_no=case.number,
+        facts={
+            "version": row.version + 1,
+            "code": row.code,
+            "regulation": case.regulation,
+            "articles": [rules.cite(rules.citations.get("catalogue_change", SETTING))],
+        },
     )
-    return Counter({SharingChange.REMOVED.value: len(gone)})
 
 
 def _tell_all(cases: Sequence[Compilation], changes: Counter[str]) -> None:
