@@ -61,8 +61,8 @@ def test_a_new_version_is_in_force_kept_with_its_reason_and_told_to_every_depart
     assert "R" not in [code[0] for code in kept[1].content["codes"]]
     told = Notification.objects.filter(code="standard_published", reference="blood_type")
     assert told.count() == Department.objects.filter(active=True).count() > 20
-    entry = audit_entries("standard_published")[-1]
-    assert entry[:3] == ("440100-data", None, "account:zheng") and entry[-1] == "published"
+    [entry] = [row for row in audit_entries("standard_published") if row[-1] == "published"]
+    assert entry[:3] == ("440100-data", None, "account:zheng")
 
 
 def test_the_office_s_version_outlives_the_files_and_untouched_ones_follow_them(city) -> None:
