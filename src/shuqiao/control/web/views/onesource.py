@@ -1,5 +1,7 @@
 """Sources of data: the register, second claims and how they are settled, conflicts of an entry."""
 
+from dataclasses import replace
+
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -18,6 +20,7 @@ from shuqiao.control.texts import Text
 from shuqiao.control.web.reading import faults_of, page_number, read_day
 from shuqiao.control.web.shell import sees_proof, show, signed_in
 from shuqiao.control.web.uploads import read_file
+from shuqiao.rules.entries import Entry
 from shuqiao.rules.onesource import Outcome
 from shuqiao.rules.regulation import Phase
 
@@ -104,12 +107,18 @@ def entry_conflicts(request: HttpRequest, viewer: Viewer, number: str) -> HttpRe
         item, resource, field, request.POST.get("kind", "")[:20], request.POST.get("reason", "")
     )
     try:
-        made = answers.answer_conflict(viewer, case.resource, entry_from(case.content), given)
+        made = answers.answer_conflict(viewer, case.resource, _entry(case), given)
     except FormRefused as refused:
         tried = f"{item}:{resource}:{field}"
         return _conflicts_page(request, viewer, case, tried, dict(faults_of(refused)))
     messages.success(request, str(Text(f"已记录 {made}，对方已收到通知。", f"{made} is recorded.")))
     return redirect("entry_conflicts", number=number)
+
+
+def _entry(case: Compilation) -> Entry:
+    """The entry as it stands; one that names no department yet is its case's."""
+    entry = entry_from(case.content)
+    return replace(entry, department=entry.department or case.department_id)
 
 
 def _may_answer(viewer: Viewer, case: Compilation) -> bool:
@@ -125,7 +134,7 @@ def _conflicts_page(
     tried: str = "",
     faults: dict[str, Text] | None = None,
 ) -> HttpResponse:
-    found = conflicts(entry_from(case.content), case.resource)
+    found = conflicts(_entry(case), case.resource)
     may_answer = _may_answer(viewer, case)
     rows = []
     for one in found:
