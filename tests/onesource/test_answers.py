@@ -253,3 +253,17 @@ def test_only_who_compiles_answers_and_only_what_is_there(city) -> None:
     answer(city, "other", of=ENTRY)
     with pytest.raises(FormRefused, match="already_answered"):
         answer(city, "other", of=ENTRY)
+
+
+def test_a_reason_holds_for_the_name_it_was_given_for(city) -> None:
+    """An item that gets another name is answered anew; the old answer stays on record, ended."""
+    before = entry(item("身份证号", "number"))
+    first = answer(city, "other", of=before, reason="指旧证号码")
+    assert not conflicts(entry(item("身份证号（旧）", "number")), NEW)[0].blocks
+    after = entry(item("居民身份证号", "number"))
+    assert conflicts(after, NEW)[0].blocks
+    second = answer(city, "other", of=after, reason="指注销前的号码")
+    assert not conflicts(after, NEW)[0].blocks
+    states = dict(Claim.objects.values_list("number", "state"))
+    assert states == {first: "withdrawn", second: "explained"}
+    assert [row[5:] for row in audit_entries("claim_settled")] == [(first, "withdrawn")]

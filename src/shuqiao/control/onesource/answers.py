@@ -22,6 +22,7 @@ from shuqiao.control.documents.actions import CaseKey, FileInput, store_document
 from shuqiao.control.onesource.access import access_claim_locked
 from shuqiao.control.onesource.claims import Conflict, conflicts
 from shuqiao.control.onesource.models import (
+    ENDED,
     MAX_REASON_CHARS,
     MAX_TITLE_CHARS,
     Claim,
@@ -82,6 +83,7 @@ def answer_conflict(viewer: Viewer, resource: str, entry: Entry, given: ClaimInp
     conflict = _conflict(resource, entry, given)
     rules = regulation()
     _refuse(_claim_faults(conflict, given, rules))
+    _end_stale(viewer, resource, conflict)
     year = clock.today().year
     number = claim_no(year, next_number("Q", year))
     claim = Claim(
@@ -220,6 +222,15 @@ def _conflict(resource: str, entry: Entry, given: ClaimInput) -> Conflict:
     if conflict is None:
         raise NotFound
     return conflict
+
+
+def _end_stale(viewer: Viewer, resource: str, conflict: Conflict) -> None:
+    """End what was said of the item when it had another name."""
+    standing = Claim.objects.select_for_update(of=("self",)).exclude(state__in=ENDED)
+    of_item = standing.filter(resource=resource, field=conflict.item.field)
+    for claim in of_item.filter(held_resource_id=conflict.resource, held_field=conflict.field):
+        claim.state = ClaimState.WITHDRAWN
+        _write(claim, viewer, "claim_settled", told=(claim.holder_id,))
 
 
 def _claim_faults(conflict: Conflict, given: ClaimInput, rules: Regulation) -> list[Fault]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from shuqiao.control.catalogue.models import Resource
 from shuqiao.control.onesource.candidates import Found, Held, find_sources
 from shuqiao.control.onesource.models import ENDED, Claim, ClaimKind, ClaimState
+from shuqiao.control.onesource.register import key_of
 from shuqiao.control.onesource.words import assigned_fields, is_base_list, synonyms
 from shuqiao.control.organisations.queries import DepartmentRef, department_refs
 from shuqiao.control.regulations.current import regulation
@@ -188,6 +189,8 @@ class _Reading:
         if follows.outcome is Outcome.JOINT:
             return None
         claim = self.answers.get((resource, item.field, held.resource, held.field))
+        if claim is not None and is_stale(claim, item):
+            claim = None
         zh, en = _said(item, self.departments[held.department], source, held, alike, follows)
         return Conflict(
             path=f"items[{at}].zh",
@@ -204,6 +207,12 @@ class _Reading:
             en=en,
             answered=_answered(claim, entry.department) if claim else None,
         )
+
+
+def is_stale(claim: Claim, item: EntryItem) -> bool:
+    """Whether an item has got another name since it was explained: the reason was for the old one."""
+    free = claim.state in (ClaimState.EXPLAINED, ClaimState.PROPOSED)
+    return free and claim.field == item.field and key_of(claim.name) != key_of(item.zh)
 
 
 def _answered(claim: Claim, department: str) -> Answered:
