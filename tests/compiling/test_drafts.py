@@ -7,10 +7,12 @@ import pytest
 from shuqiao.control.accounts.access import FormRefused, NotFound
 from shuqiao.control.catalogue.entries import entry_from
 from shuqiao.control.compiling.access import visible
+from shuqiao.control.compiling.checking import Subject
 from shuqiao.control.compiling.drafts import (
     DraftInput,
     begin,
     check,
+    check_all,
     rebase_draft,
     save_draft,
     save_drafts,
@@ -241,3 +243,18 @@ def test_a_draft_whose_entry_moved_on_starts_from_it_again(office):
     draft = rebase_draft(office.viewer("hou"), number)
     assert office.case(number).base_version == 4
     assert draft.revision == office.case(number).revision
+
+
+def test_related_entries_that_lead_back_are_refused_beside_what_is_published_and_in_one_batch(guangzhou):
+    hou = guangzhou.viewer("hou")
+    first = guangzhou.published(name_zh="样例甲").resource
+    second = guangzhou.published(name_zh="样例乙", related=(first,)).resource
+    back = entry(name_zh="样例甲", related=(second,))
+    assert {fault.path: fault.code for fault in check(hou, back, resource=first)} == {
+        "related": "entry_circle"
+    }
+    apart = entry(name_zh="样例乙")
+    both = check_all([Subject(back, first), Subject(apart, second)], HOUSING)
+    assert both == [(), ()], "the second entry gives up its relation in the same batch"
+    onward = check_all([Subject(back, first), Subject(replace(apart, related=(first,)), second)], HOUSING)
+    assert [[fault.code for fault in faults] for faults in onward] == [["entry_circle"]] * 2

@@ -23,6 +23,7 @@ from shuqiao.rules.entries import (
     entry_code,
     faults_of,
     is_plain,
+    leads_back,
     only_wording,
 )
 from shuqiao.rules.regulation import Regulation
@@ -209,6 +210,13 @@ def test_links_to_the_citys_entry_that_lead_back_are_found() -> None:
     assert circle_through(c, a, chain)
     assert not circle_through("r440105dddddddddd", a, chain)
     assert not circle_through(a, c, known(city_entries={b: b}))
+
+
+def test_related_entries_that_lead_back_are_found() -> None:
+    assert leads_back("a", ["a"], {})
+    assert leads_back("a", ["b"], {"b": ["c"], "c": ["a"]})
+    assert not leads_back("a", ["b", "c"], {"b": ["c"], "c": ["b"]})
+    assert not leads_back("a", [], {"b": ["a"]})
 
 
 def test_differences_name_the_place_and_items_are_told_apart_by_their_field() -> None:

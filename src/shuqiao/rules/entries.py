@@ -412,6 +412,18 @@ def _place_faults(entry: Entry, known: Known) -> Iterator[EntryFault]:
         yield EntryFault("city_entry", "resource_unknown", zh, en)
 
 
+def leads_back(resource: str, related: Iterable[str], links: Mapping[str, Collection[str]]) -> bool:
+    """Whether one gets back to `resource` from its related entries by way of theirs."""
+    seen: set[str] = set()
+    ahead = set(related)
+    while ahead:
+        if resource in ahead:
+            return True
+        seen |= ahead
+        ahead = {to for at in ahead for to in links.get(at, ())} - seen
+    return False
+
+
 def circle_through(resource: str, city_entry: str, known: Known) -> bool:
     """Whether linking `resource` to `city_entry` would lead back to it."""
     seen: set[str] = set()

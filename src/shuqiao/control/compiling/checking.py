@@ -18,11 +18,14 @@ from shuqiao.control.compiling.districts import link_faults, region_of, rules_fo
 from shuqiao.control.onesource import claims
 from shuqiao.control.organisations.models import Department, Duty
 from shuqiao.control.standards.queries import code_lists, elements
-from shuqiao.rules.entries import Entry, EntryFault, Known, circle_through, faults_of
+from shuqiao.rules.entries import Entry, EntryFault, Known, circle_through, faults_of, leads_back
 from shuqiao.rules.procedures import Refusal, latest_until
 from shuqiao.rules.regulation import SETTING, Regulation, Words
 from shuqiao.rules.sharing import Choice, decide_choice
 from shuqiao.rules.sharing import Subject as ChoiceSubject
+
+MAX_LINKS = 30
+"""So many steps are followed from related entry to related entry."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,7 @@ class _Reading:
         self.names = _names_taken(subjects)
         ids = [one.resource for one in subjects if one.resource]
         self.columns = _columns(ids)
+        self.links = _links(subjects)
         self.list_keys = dict(Resource.objects.filter(id__in=ids).values_list("id", "list_key"))
         rulings = Sharing.objects.filter(resource_id__in=ids, origin=SharingOrigin.RULING, ended_at=None)
         self.ruled = frozenset(rulings.values_list("resource_id", flat=True))
@@ -111,6 +115,23 @@ def _names_taken(subjects: list[Subject]) -> Mapping[tuple[str, str], str]:
     }
 
 
+def _links(subjects: list[Subject]) -> Mapping[str, Collection[str]]:
+    """Which entries those related to the subjects name in turn, and so on; the subjects as they are now.
+
+    A way that is longer than `MAX_LINKS` steps is not followed to its end.
+    """
+    proposed = {one.resource: one.entry.related for one in subjects if one.resource}
+    links: dict[str, Collection[str]] = dict(proposed)
+    ahead = {to for related in proposed.values() for to in related} - links.keys()
+    for _ in range(MAX_LINKS):
+        if not ahead:
+            break
+        rows = Resource.objects.filter(id__in=ahead, state="published").values_list("id", "content__related")
+        links |= {key: related or () for key, related in rows}
+        ahead = {to for key in ahead for to in links.get(key, ())} - links.keys()
+    return links
+
+
 def _columns(resources: Collection[str]) -> Mapping[str, Mapping[str, Item]]:
     """The items of those entries whose data are offered as a table of the platform, removed ones too."""
     offered = Service.objects.filter(resource_id__in=resources, kind=ServiceKind.TABLE, ended_at=None)
@@ -126,7 +147,7 @@ def _faults(subject: Subject, department: str, reading: _Reading) -> tuple[Entry
     known = reading.known(rules)
     found = [
         *faults_of(subject.entry, known, rules),
-        *_place_faults(subject, department, known),
+        *_place_faults(subject, department, reading, known),
         *_forced_faults(subject, reading, rules),
         *_name_faults(subject, reading.names),
         *_table_faults(subject, reading.columns, rules),
@@ -134,7 +155,9 @@ def _faults(subject: Subject, department: str, reading: _Reading) -> tuple[Entry
     return tuple({fault.path: fault for fault in reversed(found)}.values())[::-1]
 
 
-def _place_faults(subject: Subject, department: str, known: Known) -> tuple[EntryFault, ...]:
+def _place_faults(
+    subject: Subject, department: str, reading: _Reading, known: Known
+) -> tuple[EntryFault, ...]:
     entry = subject.entry
     found = list(link_faults(entry, department))
     if subject.resource and entry.department and region_of(entry.department) != subject.resource[1:7]:
@@ -143,8 +166,9 @@ def _place_faults(subject: Subject, department: str, known: Known) -> tuple[Entr
     if subject.resource and circle_through(subject.resource, entry.city_entry, known):
         zh, en = "关联形成循环", "The link leads back to this entry"
         found.append(EntryFault("city_entry", "entry_circle", zh, en))
-    if subject.resource and subject.resource in entry.related:
-        zh, en = "条目不能关联自身", "An entry is not related to itself"
+    if subject.resource and leads_back(subject.resource, entry.related, reading.links):
+        zh = "关联的条目又关联回本条目，形成循环；请只在一方填写关联"
+        en = "The related entries lead back to this one: name the relation on one side only"
         found.append(EntryFault("related", "entry_circle", zh, en))
     return tuple(found)
 
