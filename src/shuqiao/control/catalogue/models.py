@@ -221,13 +221,6 @@ class SharingChange(models.TextChoices):
     REMOVED = "removed", "移出"
 
 
-def sharing_change(was_shared: bool, is_shared: bool) -> SharingChange | None:
-    """What the sharing catalogue does when an entry gets a new version; None where it never held it."""
-    if was_shared:
-        return SharingChange.CHANGED if is_shared else SharingChange.REMOVED
-    return SharingChange.ADDED if is_shared else None
-
-
 class SharingVersion(models.Model):
     """One change of the sharing catalogue, in step with the version of the resource catalogue it follows.
 
