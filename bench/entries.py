@@ -125,7 +125,8 @@ def fill(server: postgres.PostgresServer, count: int) -> None:
         # The entries are whole by the way they are made; checking five million references takes minutes.
         admin.execute("SET session_replication_role = replica")
         admin.execute("SET maintenance_work_mem = '512MB'")
-        named = dict(admin.execute("SELECT code, name_zh FROM organisations_department").fetchall())
+        found = admin.execute("SELECT code, name_zh FROM organisations_department").fetchall()
+        named: dict[str, str] = {str(code): str(name) for code, name in found}
         indexes = _drop_indexes(admin)
         entries = made(count, sorted(named))
         for at in range(0, count, CHUNK):
