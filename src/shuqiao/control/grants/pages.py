@@ -66,7 +66,7 @@ def usable_grants(viewer: Viewer) -> tuple[GrantRow, ...]:
         applications__portal=True,
         applications__active=True,
     )
-    return _rows(viewer, found.order_by("resource__pinyin_key", "number")[:MAX_OTHERS])
+    return _rows(viewer, found.order_by("resource__search_row__pinyin_key", "number")[:MAX_OTHERS])
 
 
 def verification_page(viewer: Viewer, number: str) -> VerificationPage:
