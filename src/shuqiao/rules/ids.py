@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import secrets
 from base64 import b32encode
 from typing import NewType
 
@@ -98,10 +97,16 @@ def resource_id(region: str, key: str) -> ResourceId:
     return ResourceId(f"r{region}{b32encode(digest).decode('ascii').lower()[:10]}")
 
 
-def new_resource_id(region: str) -> ResourceId:
-    """An id for an entry being compiled: 50 random bits; the database refuses a second of the same."""
+RANDOM_BYTES = 7
+"""So many random bytes make the id of an entry being compiled; 50 bits of them are used."""
+
+
+def new_resource_id(region: str, drawn: bytes) -> ResourceId:
+    """An id for an entry being compiled, of random bytes; the database refuses a second of the same."""
     parse_region_code(region)
-    return ResourceId(f"r{region}{b32encode(secrets.token_bytes(7)).decode('ascii').lower()[:10]}")
+    if len(drawn) != RANDOM_BYTES:
+        raise ValueError("not as many random bytes as an id is made of")
+    return ResourceId(f"r{region}{b32encode(drawn).decode('ascii').lower()[:10]}")
 
 
 def department_code(region: str, word: str) -> DepartmentCode:

@@ -88,6 +88,7 @@ class SearchRow(models.Model):
 
     resource = models.OneToOneField(Resource, models.CASCADE, primary_key=True, related_name="search_row")
     name = models.CharField(max_length=100)
+    pinyin_key = models.CharField(max_length=400)
     in_force = models.BooleanField()
     shared = models.BooleanField()
 

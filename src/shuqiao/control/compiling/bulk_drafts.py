@@ -1,6 +1,7 @@
 """Beginning many drafts at once: the rules of `drafts`, with statements that don't grow with the drafts."""
 
 import json
+import secrets
 from collections.abc import Collection, Mapping, Sequence
 
 from django.db import transaction
@@ -17,7 +18,7 @@ from shuqiao.control.compiling.models import Compilation, CompilationKind
 from shuqiao.control.organisations.models import Department
 from shuqiao.control.organisations.numbers import next_numbers
 from shuqiao.rules.errors import EntryBeingChanged
-from shuqiao.rules.ids import compilation_no, new_resource_id
+from shuqiao.rules.ids import RANDOM_BYTES, compilation_no, new_resource_id
 from shuqiao.rules.regulation import SETTING
 
 _KINDS = (CompilationKind.NEW.value, CompilationKind.CHANGE.value)
@@ -68,7 +69,7 @@ def _case(viewer: Viewer, given: DraftInput, held: Mapping[str, Resource]) -> Co
     return Compilation(
         kind=given.kind,
         origin=given.origin,
-        resource=entry.id if entry else new_resource_id(department[:6]),
+        resource=entry.id if entry else new_resource_id(department[:6], secrets.token_bytes(RANDOM_BYTES)),
         base_version=entry.version if entry else 0,
         department_id=department,
         regulation=rules.id,

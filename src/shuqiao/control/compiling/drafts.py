@@ -4,6 +4,7 @@ A draft binds nobody, so saving one leaves no audit entry; that another person g
 compiler and reviewer are two persons (ORG-08).
 """
 
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -26,7 +27,7 @@ from shuqiao.control.regulations.current import named
 from shuqiao.control.texts import Text
 from shuqiao.rules.entries import Entry, differences, only_wording
 from shuqiao.rules.errors import CorrectionTooWide, DraftChanged, EntryBeingChanged
-from shuqiao.rules.ids import compilation_no, new_resource_id, parse_resource_id
+from shuqiao.rules.ids import RANDOM_BYTES, compilation_no, new_resource_id, parse_resource_id
 from shuqiao.rules.procedures import Facts, Refusal, decide
 from shuqiao.rules.regulation import SETTING
 
@@ -216,7 +217,7 @@ def _entry_to_change(given: DraftInput) -> Resource | None:
 
 def _new_id(given: DraftInput, department: Department) -> str:
     if not given.resource:
-        return new_resource_id(department.region)
+        return new_resource_id(department.region, secrets.token_bytes(RANDOM_BYTES))
     resource = parse_resource_id(given.resource)
     _refuse_region(department, resource)
     if Resource.objects.filter(id=resource).exists():

@@ -52,6 +52,7 @@ class Migration(migrations.Migration):
                             ),
                         ),
                         ("name", models.CharField(max_length=100)),
+                        ("pinyin_key", models.CharField(max_length=400)),
                         ("in_force", models.BooleanField()),
                         ("shared", models.BooleanField()),
                     ],
