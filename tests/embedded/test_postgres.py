@@ -120,3 +120,18 @@ def test_as_root_the_server_runs_as_its_own_user_from_a_closed_home(folder: Path
     assert Path(f"/proc/{process.pid}").stat().st_uid != 0
     assert closed.stat().st_mode & 0o777 == 0o700
     postgres.stop(process)
+
+
+def test_memory_for_pages_can_be_set_and_nothing_else_with_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = _server(folder)
+    programs = postgres.runtime(folder)
+    monkeypatch.setenv("SHUQIAO_SHARED_BUFFERS", "64MB -c log_statement=all")
+    with pytest.raises(ValueError, match="SHUQIAO_SHARED_BUFFERS"):
+        postgres.start(server, programs=programs)
+    monkeypatch.setenv("SHUQIAO_SHARED_BUFFERS", "64MB")
+    process = postgres.start(server, programs=programs)
+    with psycopg.connect(server.url()) as connection:
+        assert connection.execute("SHOW shared_buffers").fetchone() == ("64MB",)
+    postgres.stop(process)

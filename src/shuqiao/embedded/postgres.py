@@ -8,6 +8,7 @@ that user may not be able to enter the checkout (a home of mode 700). Listens on
 import contextlib
 import importlib.util
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -121,13 +122,21 @@ def stop(process: subprocess.Popen[bytes], patience_s: float = 20.0) -> None:
         process.wait(timeout=5)
 
 
+def _shared_buffers() -> str:
+    """How much memory the server keeps pages in: for a catalogue of a million entries 2GB or more."""
+    given = os.environ.get("SHUQIAO_SHARED_BUFFERS", "256MB")
+    if not re.fullmatch(r"[1-9][0-9]{0,5}(MB|GB)", given, re.ASCII):
+        raise ValueError("SHUQIAO_SHARED_BUFFERS must be a size such as 512MB or 2GB")
+    return given
+
+
 def _command(server: PostgresServer, programs: Path, durable: bool) -> list[str]:
     settings = {
         "listen_addresses": "",
         "unix_socket_directories": str(server.socket),
         "unix_socket_permissions": "0777",
         "max_connections": "200",
-        "shared_buffers": "256MB",
+        "shared_buffers": _shared_buffers(),
         "max_wal_size": "2GB",
         "timezone": "UTC",
         "log_min_messages": "warning",
