@@ -2,8 +2,9 @@
 
 A city is seeded as for a demonstration and filled with entries (`bench.entries`). Searches run as the page
 runs them, in one process against the database; then the real server (granian, one process) is asked for pages
-by somebody who has signed in. Beside them stands the limit: reading one entry by its key in bare SQL. Rounds
-come one after the other, each query once a round in an order drawn anew; every answer counts.
+by somebody who has signed in. Beside them stands the limit: reading one entry by its key in bare SQL. At last
+a workbook of 10,000 entries is imported and 10,000 entries are published together. Rounds come one after the
+other, each query once a round in an order drawn anew; every answer counts.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from typing import Any
 
 import psycopg
 
-from bench import entries
+from bench import entries, publishing, workbook
 from bench.pages import City, measure, running_city, sign_in
 
 TARGET_ROWS = 1_000_000
@@ -166,5 +167,10 @@ def main(arguments: list[str]) -> int:
     with running_city(lambda server: entries.fill(server, options.entries)) as city:
         print(f"{os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f}; {options.entries} entries")
         rows = _search_rows(_in_control(city, options.rounds)) + _page_rows(city, options.rounds)
+        rows += workbook.measure_import(city.environment)
+        published = publishing.measure_publishing(city)
+        print(f"publishing {publishing.ENTRIES} entries together: {published['publish']} s")
+        met = published["publish"] <= publishing.TARGET_S
+        rows.append({"name": "publishing 10,000 entries", **published, "met": met})
     print(json.dumps({"bench": "catalogue", "entries": options.entries, "rows": rows}, ensure_ascii=False))
     return 0

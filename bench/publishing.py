@@ -21,7 +21,7 @@ from typing import Any
 import psycopg
 
 from bench.pages import City, running_city
-from bench.workbook import _sample as sample_entry
+from bench.workbook import sample_entry
 
 ENTRIES = 10_000
 ITEMS = 5
@@ -120,7 +120,8 @@ def _limit(city: City) -> float:
         return time.perf_counter() - started
 
 
-def _in_process(city: City, count: int) -> dict[str, Any]:
+def measure_publishing(city: City, count: int = ENTRIES) -> dict[str, Any]:
+    """Take so many entries through the chain in a process of its own; seconds of each step."""
     code = f"import json; from bench import publishing; print(json.dumps(publishing.take_all({count})))"
     done = subprocess.run(
         [sys.executable, "-c", code], env=city.environment, check=True, stdout=subprocess.PIPE, text=True
@@ -136,7 +137,7 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     with running_city(lambda server: None) as city:  # noqa: ARG005 - nothing more is filled in
         print(f"{os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f}")
-        found = _in_process(city, options.entries)
+        found = measure_publishing(city, options.entries)
         found["limit"] = round(_limit(city), 2)
     for name, seconds in found.items():
         print(f"{name:>18} {seconds}")

@@ -72,7 +72,7 @@ def write(rows: int, path: str) -> dict[str, object]:
     from shuqiao.control.compiling.workbook.export import front_of, write_entries
 
     department = viewer.department.code
-    sample = _sample(department)
+    sample = sample_entry(department)
     entries = (
         (
             str(at),
@@ -163,7 +163,8 @@ def _viewer() -> Any:
     return next(one for one in map(viewer_of, accounts) if one.can("catalogue_edit"))
 
 
-def _sample(department: str) -> Any:
+def sample_entry(department: str) -> Any:
+    """An entry that every regulation takes, but for its name."""
     from shuqiao.control.organisations.models import Duty
     from shuqiao.control.regulations.current import regulation
     from shuqiao.rules.entries import Entry, EntryItem
