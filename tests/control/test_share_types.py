@@ -254,7 +254,7 @@ def test_a_ruling_is_recorded_and_overrides_the_providers_choice(under):
     city = under("shenyang-2016")
     editor = city.viewer("editor")
     choose_share_type(editor, given(share_type="not_shared", **GROUNDED))
-    assert not entry_page(city.viewer("lin"), ENTERPRISE).share_type.openness
+    assert not entry_page(city.viewer("ruler"), ENTERPRISE).share_type.openness
     ruling = RulingInput(ENTERPRISE, 2, "沈智领〔2026〕3号", date(2026, 11, 2))
     rule_open(city.viewer("ruler"), ruling)
     assert type_now() == type_now("legal_representative_citizen_id_number") == "non_restricted"
@@ -269,6 +269,18 @@ def test_a_ruling_is_recorded_and_overrides_the_providers_choice(under):
     assert "10" in refused.value.faults[0].message.zh
     with pytest.raises(FormRefused):
         rule_open(city.viewer("ruler"), replace(ruling, version=3))
+
+
+@pytest.mark.requirement("CAT-03")
+@pytest.mark.parametrize("name", ["guangzhou-2019", "shenyang-2016"])
+def test_an_entry_that_is_not_shared_is_known_to_its_department_and_who_manages_sharing(under, name):
+    city = under(name)
+    assert entry_page(city.viewer("lin"), ENTERPRISE).id == ENTERPRISE
+    choose_share_type(city.viewer("editor"), given(share_type="not_shared", **GROUNDED))
+    with pytest.raises(NotFound):
+        entry_page(city.viewer("lin"), ENTERPRISE)
+    for username in ("editor", "zheng"):
+        assert entry_page(city.viewer(username), ENTERPRISE).share_type.openness == 0
 
 
 @pytest.mark.requirement("TYP-07")
