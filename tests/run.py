@@ -105,26 +105,29 @@ def debian_server(programs: Path) -> Iterator[str]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+OFFICE = ("clocks", "compiling", "control", "disputes", "documents", "exports", "finding", "onesource")
+"""Folders of tests of the office's pages and rules, about half of all in time."""
+
+
+def halves(name: str, mark: str, environment: dict[str, str]) -> list[Part]:
+    """The tests of a mark in two parts of about the same length: the office's, and all others."""
+    folders = [f"tests/{folder}" for folder in OFFICE]
+    others = [f"--ignore={folder}" for folder in folders]
+    return [
+        Part(f"{name}: the office's", ("-m", mark, *folders), environment),
+        Part(f"{name}: all others", ("-m", mark, "tests", *others), environment),
+    ]
+
+
 def whole(arguments: list[str], **environment: str) -> list[Part]:
-    """Everything, in two parts: the driver of the browser keeps an event loop of its own running."""
+    """Everything; apart from the rest what needs a browser, whose driver keeps an event loop of its own."""
     if "-m" in arguments:
         return [Part("tests", tuple(arguments), environment)]
-    return [
-        Part("tests without a browser", ("-m", f"not ({WITH_BROWSER})", *arguments), environment),
-        Part("tests with a browser or a whole city", ("-m", WITH_BROWSER, *arguments), environment),
-    ]
-
-
-def on_debian(url: str, version: str) -> list[Part]:
-    """The database tests on Debian's server, in two parts of about the same length."""
-    environment = {"SHUQIAO_TEST_DATABASE": url, "SHUQIAO_REQUIREMENTS": ""}
-    name = f"database tests on PostgreSQL {version} of Debian"
-    of_control = ("-m", "database", "tests/control")
-    others = ("-m", "database", "tests", "--ignore=tests/control")
-    return [
-        Part(f"{name}: the office's", of_control, environment),
-        Part(f"{name}: all others", others, environment),
-    ]
+    name, apart = "tests without a browser", f"not ({WITH_BROWSER})"
+    in_browser = Part("tests with a browser or a whole city", ("-m", WITH_BROWSER, *arguments), environment)
+    if arguments:
+        return [in_browser, Part(name, ("-m", apart, *arguments), environment)]
+    return [in_browser, *halves(name, apart, environment)]
 
 
 def main(arguments: list[str]) -> int:
@@ -139,7 +142,9 @@ def main(arguments: list[str]) -> int:
             print("Debian's PostgreSQL is not installed: sudo apt-get install postgresql, to test on it too")
         return run_all(whole(arguments))
     with debian_server(programs) as url:
-        return run_all([*whole([]), *on_debian(url, programs.parent.name)])
+        name = f"database tests on PostgreSQL {programs.parent.name} of Debian"
+        environment = {"SHUQIAO_TEST_DATABASE": url, "SHUQIAO_REQUIREMENTS": ""}
+        return run_all([*whole([]), *halves(name, "database", environment)])
 
 
 if __name__ == "__main__":

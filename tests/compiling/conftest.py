@@ -17,7 +17,7 @@ from shuqiao.control.compiling.models import Compilation
 from shuqiao.control.organisations.models import Department
 from shuqiao.control.regulations.current import forget_calendar, regulation
 from shuqiao.rules.entries import Entry, EntryItem
-from tests.control.conftest import NOW, PEOPLE, City, seed, set_time
+from tests.control.conftest import NOW, PEOPLE, City, clear_committed, seed, set_time
 
 __all__ = ["set_time"]
 
@@ -185,10 +185,6 @@ def guangzhou(under) -> Office:
 @pytest.fixture
 def committed(transactional_db, settings) -> Iterator[Callable[[str], Office]]:
     """A city that other connections see, with all its people."""
-    from django.db import connection
-
-    from tests.control.conftest import beyond_control, rows
-
     forget_calendar()
     seed(PEOPLE + BODIES)
 
@@ -197,13 +193,7 @@ def committed(transactional_db, settings) -> Iterator[Callable[[str], Office]]:
         return Office(City(), name)
 
     yield switch
-    with beyond_control(), connection.cursor() as cursor:
-        for resource, *_ in rows("SELECT id FROM exchange.resource"):
-            cursor.execute(
-                f"DROP TABLE IF EXISTS base.{resource}, base_history.{resource}, staging.{resource}"
-            )
-        cursor.execute("DELETE FROM exchange.resource")
-        cursor.execute("DELETE FROM exchange.application")
+    clear_committed()
 
 
 def department(code: str) -> Department:

@@ -129,6 +129,22 @@ def audit_entries(event: str) -> list[tuple]:
     )
 
 
+def clear_committed() -> None:
+    """Take back what tests on connections of their own have left beside Django's tables: lists and log."""
+    with beyond_control(), connection.cursor() as cursor:
+        for resource, *_ in rows("SELECT id FROM exchange.resource"):
+            cursor.execute(
+                f"DROP TABLE IF EXISTS base.{resource}, base_history.{resource}, staging.{resource}"
+            )
+        cursor.execute('DELETE FROM exchange."grant"')
+        cursor.execute("DELETE FROM exchange.resource")
+        cursor.execute("DELETE FROM exchange.application")
+        # The log refuses to lose anything; only a superuser can switch that off.
+        cursor.execute("SET session_replication_role = replica")
+        cursor.execute("TRUNCATE audit.entry, audit.pending")
+        cursor.execute("SET session_replication_role = origin")
+
+
 @pytest.fixture(autouse=True)
 def set_time() -> Iterator[None]:
     """Hold the clock at NOW."""
@@ -161,9 +177,4 @@ def committed_city(transactional_db) -> Iterator[City]:
     """A seeded city that other connections see; what Django does not clear is cleared afterwards."""
     seed()
     yield City()
-    with beyond_control(), connection.cursor() as cursor:
-        for resource, *_ in rows("SELECT id FROM exchange.resource"):
-            cursor.execute(f"DROP TABLE base.{resource}, base_history.{resource}, staging.{resource}")
-        cursor.execute('DELETE FROM exchange."grant"')
-        cursor.execute("DELETE FROM exchange.resource")
-        cursor.execute("DELETE FROM exchange.application")
+    clear_committed()

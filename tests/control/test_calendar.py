@@ -22,7 +22,7 @@ from shuqiao.control.regulations.models import CalendarDay, CalendarYear
 from shuqiao.rules.errors import PermissionDenied
 from shuqiao.rules.procedures import Accepted
 from shuqiao.rules.regulation import Extension, Phase
-from tests.control.conftest import NOW, audit_entries, rows
+from tests.control.conftest import NOW, audit_entries, clear_committed, rows
 
 STEP = Accepted("submitted", Phase.WAITING, "guangzhou-2016 art. 35(1)", starts=("reply",))
 TYPHOON = "台风停工（示例）"
@@ -212,6 +212,7 @@ def committed(transactional_db) -> Iterator[None]:
     forget_calendar()
     yield
     forget_calendar()
+    clear_committed()
 
 
 def together(*acts) -> None:

@@ -15,7 +15,7 @@ from shuqiao.control.clocks.reminders import Told, remind
 from shuqiao.control.operations.daily import CLOCK_JOBS
 from shuqiao.control.operations.seed import seed_departments
 from shuqiao.control.regulations.current import forget_calendar, named, regulation
-from tests.control.conftest import NOW, audit_entries
+from tests.control.conftest import NOW, audit_entries, clear_committed
 from tests.control.test_calendar import STEP, begin, case
 
 SUBMITTED = date(2026, 11, 11)
@@ -123,3 +123,4 @@ def test_two_workers_at_once_tell_each_term_once(transactional_db) -> None:
     assert len(results) == 3 and sum(results) == 40
     assert Notification.objects.filter(code="clock_over").count() == 120
     assert len(audit_entries("clock_run_out")) == 40
+    clear_committed()

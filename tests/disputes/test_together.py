@@ -14,7 +14,7 @@ from shuqiao.control.disputes.models import Dispute, DisputeEvent, JointReviewSe
 from shuqiao.control.disputes.sessions import collect_for_review
 from shuqiao.control.documents.models import Document
 from shuqiao.rules.errors import ShuqiaoError
-from tests.control.conftest import NOW, PEOPLE, City, audit_entries, beyond_control, rows, seed
+from tests.control.conftest import NOW, PEOPLE, City, audit_entries, clear_committed, seed
 from tests.disputes.conftest import BODIES, Story
 
 SECOND = (("zhu", "data", "coordinator"),)
@@ -25,12 +25,7 @@ def committed(transactional_db) -> Iterator[Story]:
     """A seeded city that other connections see; what Django does not clear is cleared afterwards."""
     seed(PEOPLE + BODIES + SECOND)
     yield Story(City())
-    with beyond_control(), connection.cursor() as cursor:
-        for resource, *_ in rows("SELECT id FROM exchange.resource"):
-            cursor.execute(f"DROP TABLE base.{resource}, base_history.{resource}, staging.{resource}")
-        cursor.execute('DELETE FROM exchange."grant"')
-        cursor.execute("DELETE FROM exchange.resource")
-        cursor.execute("DELETE FROM exchange.application")
+    clear_committed()
 
 
 def together(*acts: Callable[[], object]) -> list[str]:
