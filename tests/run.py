@@ -105,7 +105,7 @@ def debian_server(programs: Path) -> Iterator[str]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-OFFICE = ("clocks", "compiling", "control", "disputes", "documents", "exports", "finding", "onesource")
+OFFICE = ("compiling", "control", "disputes", "documents", "exports", "finding", "onesource")
 """Folders of tests of the office's pages and rules, about half of all in time."""
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.run import Part, run_all
+from tests.run import OFFICE, Part, halves, run_all
 
 FLAKY = """
 from pathlib import Path
@@ -49,3 +49,10 @@ def test_many_failures_are_not_run_again(tmp_path: Path, capsys: pytest.CaptureF
 
 def test_a_file_that_cannot_be_read_fails(tmp_path: Path) -> None:
     assert run_all([part(tmp_path, "broken", "import nothing_of_this_name\n")]) != 0
+
+
+def test_two_halves_are_all_tests_and_none_twice() -> None:
+    tests = Path(__file__).parents[1]
+    assert all((tests / folder).is_dir() and any((tests / folder).rglob("test_*.py")) for folder in OFFICE)
+    office, others = halves("all", "database", {})
+    assert [f"--ignore={folder}" for folder in office.arguments[2:]] == list(others.arguments[3:])
