@@ -2,8 +2,9 @@
 
 `--database URL` (a superuser's) runs everything on that server instead. Other arguments go to pytest.
 
-The tests are run in parts, two at a time, since they mostly wait for databases and processes. What failed
-beside other work is run once more by itself, and both outcomes are printed: a fault fails twice.
+The tests are run in parts, two at a time, since they mostly wait for databases and processes; never two on
+one server, whose logins and their passwords are the same in all its databases. What failed beside other
+work is run once more by itself, and both outcomes are printed: a fault fails twice.
 """
 
 import os
@@ -15,7 +16,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -114,8 +115,8 @@ def halves(name: str, mark: str, environment: dict[str, str]) -> list[Part]:
     folders = [f"tests/{folder}" for folder in OFFICE]
     others = [f"--ignore={folder}" for folder in folders]
     return [
-        Part(f"{name}: the office's", ("-m", mark, *folders), environment),
-        Part(f"{name}: all others", ("-m", mark, "tests", *others), environment),
+        Part(f"{name}: the office's", ("-m", mark, *folders), dict(environment)),
+        Part(f"{name}: all others", ("-m", mark, "tests", *others), dict(environment)),
     ]
 
 
@@ -135,16 +136,18 @@ def main(arguments: list[str]) -> int:
     if "--database" in arguments:
         at = arguments.index("--database")
         url = arguments[at + 1]
-        return run_all(whole(arguments[:at] + arguments[at + 2 :], SHUQIAO_TEST_DATABASE=url))
+        return run_all(whole(arguments[:at] + arguments[at + 2 :], SHUQIAO_TEST_DATABASE=url), lanes=1)
     programs = debian_programs()
     if arguments or programs is None:
         if programs is None:
             print("Debian's PostgreSQL is not installed: sudo apt-get install postgresql, to test on it too")
         return run_all(whole(arguments))
-    with debian_server(programs) as url:
-        name = f"database tests on PostgreSQL {programs.parent.name} of Debian"
-        environment = {"SHUQIAO_TEST_DATABASE": url, "SHUQIAO_REQUIREMENTS": ""}
-        return run_all([*whole([]), *halves(name, "database", environment)])
+    name = f"database tests on PostgreSQL {programs.parent.name} of Debian"
+    parts = halves(name, "database", {"SHUQIAO_REQUIREMENTS": ""})
+    with ExitStack() as servers:
+        for part in parts:
+            part.environment["SHUQIAO_TEST_DATABASE"] = servers.enter_context(debian_server(programs))
+        return run_all([*whole([]), *parts])
 
 
 if __name__ == "__main__":

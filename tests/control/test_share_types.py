@@ -20,9 +20,15 @@ from shuqiao.control.catalogue.classifying import (
     rule_open,
 )
 from shuqiao.control.catalogue.entry import entry_page
+from shuqiao.control.catalogue.history import Asked, resource_catalogue_on
+from shuqiao.control.catalogue.libraries import UNNAMED, library_page
 from shuqiao.control.catalogue.models import Resource, Sharing
 from shuqiao.control.catalogue.search_page import search
 from shuqiao.control.catalogue.sharing import current, initial_sharing, way_of_request
+from shuqiao.control.catalogue.standard_use import uses_of
+from shuqiao.control.compiling.versions_page import versions_page
+from shuqiao.control.onesource.register import take_in
+from shuqiao.control.onesource.source_page import source_list
 from shuqiao.control.organisations.models import Department
 from shuqiao.control.regulations.current import regulation
 from shuqiao.rules.errors import EntryChanged, PermissionDenied
@@ -281,6 +287,43 @@ def test_an_entry_that_is_not_shared_is_known_to_its_department_and_who_manages_
         entry_page(city.viewer("lin"), ENTERPRISE)
     for username in ("editor", "zheng"):
         assert entry_page(city.viewer(username), ENTERPRISE).share_type.openness == 0
+
+
+@pytest.mark.requirement("CAT-03")
+@pytest.mark.parametrize("name", ["guangzhou-2019", "shenyang-2016"])
+def test_no_other_page_tells_of_an_entry_that_is_not_shared(under, name):
+    city = under(name)
+    take_in([ENTERPRISE])
+    for username in ("lin", "editor", "zheng"):
+        assert tellers(city.viewer(username)) == ALL_TELLERS
+    choose_share_type(city.viewer("editor"), given(share_type="not_shared", **GROUNDED))
+    assert tellers(city.viewer("lin")) == set()
+    for username in ("editor", "zheng"):
+        assert tellers(city.viewer(username)) == ALL_TELLERS
+
+
+ALL_TELLERS = {"library", "past catalogue", "versions", "uses of a standard", "register of sources"}
+
+
+def tellers(viewer) -> set[str]:
+    """Which of the pages that could tell of the entry do."""
+    entry = Resource.objects.get(id=ENTERPRISE)
+    standard = entry.items.exclude(standard="").first().standard
+    rows = {
+        "library": [
+            row.id for row in library_page(viewer, entry.library_kind, entry.library or UNNAMED, 1).rows
+        ],
+        "past catalogue": [row.resource for row in resource_catalogue_on(viewer, NOW.date(), Asked())],
+        "uses of a standard": [use.resource for use in uses_of(viewer, "element", standard).rows],
+        "register of sources": [row.resource for row in source_list(viewer, "", "", 1).rows],
+    }
+    told = {page for page, entries in rows.items() if ENTERPRISE in entries}
+    try:
+        versions_page(viewer, ENTERPRISE)
+        told.add("versions")
+    except NotFound:
+        pass
+    return told
 
 
 @pytest.mark.requirement("TYP-07")

@@ -15,6 +15,7 @@ from shuqiao.control import clock
 from shuqiao.control.accounts.access import Viewer, require
 from shuqiao.control.accounts.capabilities import Capability
 from shuqiao.control.catalogue.entries import entry_from
+from shuqiao.control.catalogue.known import knows
 from shuqiao.control.catalogue.models import Resource, ResourceVersion, SharingChange, SharingVersion
 from shuqiao.control.texts import Text
 from shuqiao.rules.entries import Entry
@@ -90,13 +91,16 @@ def version_on(resource: str, day: date) -> EntryThen | None:
 
 
 def resource_catalogue_on(viewer: Viewer, day: date, asked: Asked) -> tuple[EntryThen, ...]:
-    """The entries of the resource catalogue at the end of a legal day, in the order of their ids."""
+    """The entries of the resource catalogue at the end of a legal day, in the order of their ids.
+
+    Only those that the viewer knows of today.
+    """
     require(viewer, Capability.CATALOGUE_SEARCH, READ)
     later = ResourceVersion.objects.filter(
         resource_id=OuterRef("resource_id"), version__gt=OuterRef("version"), published_at__lt=_after(day)
     )
     rows = ResourceVersion.objects.filter(~Exists(later), published_at__lt=_after(day), withdrawn=False)
-    return _page(rows, asked)
+    return _page(rows.filter(knows(viewer, "resource__")), asked)
 
 
 def sharing_catalogue_on(viewer: Viewer, day: date, asked: Asked) -> tuple[EntryThen, ...]:

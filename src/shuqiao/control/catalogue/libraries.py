@@ -11,6 +11,7 @@ from django.db.models import Count, QuerySet
 
 from shuqiao.control.accounts.access import NotFound, Viewer
 from shuqiao.control.accounts.capabilities import Capability
+from shuqiao.control.catalogue.known import knows
 from shuqiao.control.catalogue.models import Resource
 from shuqiao.control.catalogue.vocabulary import vocabulary
 from shuqiao.control.organisations.queries import DepartmentRef, department_ref
@@ -67,7 +68,7 @@ class LibraryPage:
 def _published(viewer: Viewer) -> QuerySet[Resource]:
     if not viewer.can(Capability.CATALOGUE_SEARCH):
         raise NotFound
-    return Resource.objects.filter(state="published")
+    return Resource.objects.filter(knows(viewer), state="published")
 
 
 def libraries(viewer: Viewer) -> tuple[LibraryKind, ...]:

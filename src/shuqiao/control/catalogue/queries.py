@@ -7,9 +7,9 @@ from datetime import date, datetime
 from shuqiao.control.accounts.access import NotFound, Viewer
 from shuqiao.control.accounts.capabilities import Capability
 from shuqiao.control.catalogue import labels
+from shuqiao.control.catalogue.known import knows
 from shuqiao.control.catalogue.models import Item, Resource
 from shuqiao.control.catalogue.sharing import ShareMark, SharingView
-from shuqiao.control.organisations.bodies import body_roles
 from shuqiao.control.organisations.queries import DepartmentRef, PersonRow
 from shuqiao.control.regulations.queries import ArticleRef, ArticleText, article_ref
 from shuqiao.control.texts import Text
@@ -124,35 +124,18 @@ class EntryPage:
 
 
 def access_resource(viewer: Viewer, resource_id: str) -> Resource:
-    """Return a published entry for a role that may see the catalogue.
-
-    What is not in the sharing catalogue is known to those who hold it, who manage sharing, and who have or
-    asked for something of it: to others it is as if it weren't there (CAT-03).
-    Source: guangzhou-2019-165 art. 11(1).
-    """
+    """Return a published entry that the viewer knows of, for a role that may see the catalogue."""
     if not viewer.can(Capability.CATALOGUE_SEARCH):
         raise NotFound
     resource = (
         Resource.objects.select_related("department")
         .prefetch_related("items")
-        .filter(id=resource_id, state="published")
+        .filter(knows(viewer), id=resource_id, state="published")
         .first()
     )
-    if resource is None or not (resource.shared or _knows_unshared(viewer, resource)):
+    if resource is None:
         raise NotFound
     return resource
-
-
-def _knows_unshared(viewer: Viewer, resource: Resource) -> bool:
-    own = viewer.department.code
-    joint = resource.joint_departments.filter(code=own)
-    granted = resource.grants.filter(consumer_id=own)
-    asked = resource.requests.filter(requester_id=own).exclude(phase=Phase.DRAFT.value)
-    return (
-        resource.department_id == own
-        or bool(body_roles(own))
-        or any(found.exists() for found in (joint, granted, asked))
-    )
 
 
 def item_row(

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from django.db.models import Count
 
+from shuqiao.control.accounts.access import Viewer
+from shuqiao.control.catalogue.known import knows
 from shuqiao.control.catalogue.models import Item
 from shuqiao.control.organisations.queries import DepartmentRef, department_ref
 from shuqiao.control.texts import Text
@@ -32,12 +34,12 @@ class Uses:
     total: int
 
 
-def uses_of(kind: str, key: str) -> Uses:
+def uses_of(viewer: Viewer, kind: str, key: str) -> Uses:
     """List where a data element or code list is used; formats and interfaces are not bound to items."""
     column = _COLUMNS.get(kind)
     if column is None:
         return Uses((), 0)
-    found = Item.objects.filter(resource__state="published", **{column: key})
+    found = Item.objects.filter(knows(viewer, "resource__"), resource__state="published", **{column: key})
     rows = found.select_related("resource__department").order_by("resource__code", "number", "part")
     return Uses(
         tuple(
@@ -54,10 +56,11 @@ def uses_of(kind: str, key: str) -> Uses:
     )
 
 
-def use_counts(kind: str, keys: Collection[str]) -> Mapping[str, int]:
+def use_counts(viewer: Viewer, kind: str, keys: Collection[str]) -> Mapping[str, int]:
     """Count the items of published entries that are bound to each of these standards; one query."""
     column = _COLUMNS.get(kind)
     if column is None or not keys:
         return {}
-    found = Item.objects.filter(resource__state="published", **{f"{column}__in": keys})
+    of_known = knows(viewer, "resource__")
+    found = Item.objects.filter(of_known, resource__state="published", **{f"{column}__in": keys})
     return dict(found.values_list(column).annotate(n=Count("pk")).order_by())

@@ -6,11 +6,14 @@ The resource catalogue stands beside the sharing catalogue that follows it.
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from django.db.models import Q
+
 from shuqiao.control.accounts.access import NotFound, Viewer
 from shuqiao.control.accounts.capabilities import Capability
 from shuqiao.control.catalogue.entries import entry_from
 from shuqiao.control.catalogue.history import EntryThen, version_on
-from shuqiao.control.catalogue.models import Resource, ResourceVersion, SharingVersion
+from shuqiao.control.catalogue.known import knows
+from shuqiao.control.catalogue.models import Resource, ResourceVersion, SharingChange, SharingVersion
 from shuqiao.control.compiling.access import OPEN_PHASES, PROCEDURE, sides_of, visible
 from shuqiao.control.compiling.districts import rules_for
 from shuqiao.control.compiling.fields import GROUPS
@@ -112,10 +115,12 @@ def versions_page(
 
 
 def _resource(viewer: Viewer, resource_id: str) -> Resource:
-    """An entry, withdrawn ones too: what was once in force stays to be seen."""
+    """An entry that the viewer knows of, or that stood in the sharing catalogue until it was withdrawn."""
     if not viewer.can(Capability.CATALOGUE_SEARCH):
         raise NotFound
-    found = Resource.objects.select_related("department").filter(id=resource_id).first()
+    was_shared = SharingVersion.objects.filter(change=SharingChange.REMOVED, of__withdrawn=True)
+    rows = Resource.objects.filter(knows(viewer) | Q(pk__in=was_shared.values("resource_id")), id=resource_id)
+    found = rows.select_related("department").first()
     if found is None:
         raise NotFound
     return found

@@ -8,6 +8,7 @@ from django.db.models import QuerySet
 
 from shuqiao.control.accounts.access import Viewer
 from shuqiao.control.accounts.capabilities import Capability
+from shuqiao.control.catalogue.known import knows
 from shuqiao.control.catalogue.models import Resource
 from shuqiao.control.disputes.models import Dispute
 from shuqiao.control.onesource.access import access_claim, visible_claims
@@ -189,7 +190,7 @@ def source_list(viewer: Viewer, query: str, show: str, page: int) -> SourceList:
         rows=_source_rows(rows),
         query=asked,
         show=show,
-        contested=Source.objects.filter(role=SourceRole.CONTESTED)[:1000].count(),
+        contested=_found(viewer, "", "contested")[:1000].count(),
         page=number,
         pages=max(1, -(-min(total, MOST_ROWS) // PAGE_SIZE)),
         total=min(total, MOST_ROWS),
@@ -260,7 +261,7 @@ def claim_view(viewer: Viewer, number: str) -> ClaimView:
 
 
 def _found(viewer: Viewer, asked: str, show: str) -> QuerySet[Source]:
-    rows = Source.objects.order_by("key", "leaf", "role", "id")
+    rows = Source.objects.filter(knows(viewer, "resource__")).order_by("key", "leaf", "role", "id")
     if show == "contested":
         rows = rows.filter(role=SourceRole.CONTESTED)
     elif show == "own":

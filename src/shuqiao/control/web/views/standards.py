@@ -37,7 +37,7 @@ def standards(request: HttpRequest, viewer: Viewer, kind: str = "element") -> Ht
     """List the standards of a kind, with search."""
     query, gap = request.GET.get("q", ""), request.GET.get("gap") == "1"
     page = pages.standard_list(viewer, pages.kind_of(kind), query, gap=gap, page=page_number(request))
-    context = {"page": page, "uses": use_counts(kind, [row.key for row in page.rows])}
+    context = {"page": page, "uses": use_counts(viewer, kind, [row.key for row in page.rows])}
     return show(request, viewer, "pages/standards.html", context, section="standards")
 
 
@@ -48,7 +48,7 @@ def standard(request: HttpRequest, viewer: Viewer, kind: str, key: str) -> HttpR
     page = pages.standard_page(
         viewer, pages.kind_of(kind), key, request.GET.get("q", ""), page_number(request)
     )
-    context = {"page": page, "uses": uses_of(kind, key), "sees_audit": may_read_audit(viewer)}
+    context = {"page": page, "uses": uses_of(viewer, kind, key), "sees_audit": may_read_audit(viewer)}
     return show(request, viewer, "pages/standard.html", context, section="standards")
 
 
