@@ -20,10 +20,23 @@ SHANGHAI = timezone(timedelta(hours=8), "Asia/Shanghai")
 
 
 class Mode(StrEnum):
-    """How information is used: compared with a claim, or read. Source: xiamen-2015 art. 13."""
+    """How information is used: compared with a claim, read of one subject, or copied as a whole.
+
+    Source: xiamen-2015 art. 13.
+    """
 
     VERIFY = "verify"
     QUERY = "query"
+    BULK = "bulk"
+
+
+class Channel(StrEnum):
+    """The way in which information is given. Source: shenyang-2016 art. 21."""
+
+    INTERFACE = "interface"
+    DOWNLOAD = "download"
+    BROWSE = "browse"
+    OFFLINE = "offline"
 
 
 class Match(StrEnum):

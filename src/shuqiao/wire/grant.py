@@ -13,7 +13,16 @@ from shuqiao.security import keys
 SIGNING_LABEL = b"shuqiao-grant-v1\n"
 
 Text = Annotated[str, msgspec.Meta(max_length=4000)]
+Channel = Literal["interface", "download", "browse", "offline"]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
+
+
+class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A condition that every record given out fulfils; `rules.rows` says what the operators mean."""
+
+    field: Name
+    op: Literal["eq", "in", "range", "null"]
+    values: Annotated[tuple[Text, ...], msgspec.Meta(max_length=200)] = ()
 
 
 class Grant(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -22,13 +31,18 @@ class Grant(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     `department` may ask, `provider` owns the resource. With `match` `all` a verification answers one word
     for all items together. `applications` are the only systems that may use it. Both days of the period
     are legal days in Asia/Shanghai and belong to it. `items` are the granted items, no others are touched.
+    Sensitive items are masked unless they stand in `unmasked`; with `pseudonyms` identifiers are given as
+    tokens of this consumer; all of `rows` hold for a record that is answered or delivered; with
+    `signed_calls` each call carries a signature of the application's own key. `channels` are the ways in
+    which it is given, `operations` those of a proxied interface. Source: xiamen-2015 art. 13;
+    shenyang-2016 art. 21.
     """
 
     id: Name
     resource: Name
     department: Name
     provider: Name
-    mode: Literal["verify", "query"]
+    mode: Literal["verify", "query", "bulk"]
     items: Annotated[tuple[Name, ...], msgspec.Meta(min_length=1, max_length=64)]
     match: Literal["all", "each"] = "all"
     applications: Annotated[tuple[Name, ...], msgspec.Meta(max_length=200)]
@@ -39,6 +53,12 @@ class Grant(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     regulation: Name
     request_no: Name
     conditions: tuple[Text, ...] = ()
+    rows: Annotated[tuple[Row, ...], msgspec.Meta(max_length=16)] = ()
+    unmasked: Annotated[tuple[Name, ...], msgspec.Meta(max_length=64)] = ()
+    pseudonyms: bool = False
+    signed_calls: bool = False
+    channels: Annotated[tuple[Channel, ...], msgspec.Meta(min_length=1, max_length=4)] = ("interface",)
+    operations: Annotated[tuple[Name, ...], msgspec.Meta(max_length=64)] = ()
     issued_at: datetime
     issued_by: Name
 
