@@ -9,7 +9,8 @@ from shuqiao.control.compiling.fields import FIELDS, GROUPS, STEPS, label_of, st
 from shuqiao.control.compiling.forms import fill
 from shuqiao.control.compiling.pasting import field_of, read_rows
 from shuqiao.control.compiling.wording import pieces
-from shuqiao.rules.entries import MAX_ITEMS, Entry, EntryItem
+from shuqiao.rules.entries import Entry, EntryItem
+from shuqiao.rules.entry_faults import MAX_ITEMS
 
 NAME = EntryItem(field="name", zh="姓名", length=50)
 NUMBER = EntryItem(field="number", zh="编号", length=20, key=True, note="旧注")

@@ -16,7 +16,8 @@ from shuqiao.control.compiling.workbook.reading import WorkbookReading
 from shuqiao.control.compiling.workbook.template import Front
 from shuqiao.control.documents.spreadsheet import Spreadsheet
 from shuqiao.control.texts import Text
-from shuqiao.rules.entries import Entry, EntryItem, is_plain
+from shuqiao.rules.entries import Entry, EntryItem
+from shuqiao.rules.entry_faults import is_plain
 from shuqiao.rules.sharing import RANKS
 
 DEPARTMENTS = {

@@ -11,20 +11,15 @@ from hypothesis import strategies as st
 from shuqiao.control.catalogue.entries import EntryUnreadable, entry_from, entry_json
 from shuqiao.control.catalogue.vocabulary import vocabulary
 from shuqiao.control.regulations.files import load_regulation
-from shuqiao.rules.entries import (
+from shuqiao.rules.entries import Difference, Entry, EntryItem, differences, entry_code, only_wording
+from shuqiao.rules.entry_faults import (
     ELEMENTS,
-    Difference,
-    Entry,
-    EntryItem,
     Known,
     circle_through,
     demanded_fields,
-    differences,
-    entry_code,
     faults_of,
     is_plain,
     leads_back,
-    only_wording,
 )
 from shuqiao.rules.regulation import Regulation
 from shuqiao.rules.sharing import RANKS

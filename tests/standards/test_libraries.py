@@ -9,7 +9,7 @@ from shuqiao.control.catalogue.libraries import libraries
 from shuqiao.control.catalogue.models import Resource
 from shuqiao.control.catalogue.vocabulary import vocabulary
 from shuqiao.control.regulations.current import regulation
-from shuqiao.rules.entries import Known, faults_of
+from shuqiao.rules.entry_faults import Known, faults_of
 
 
 @pytest.mark.requirement("BAS-21")

@@ -17,7 +17,8 @@ from shuqiao.control.upkeep.checks import (
     same_kind,
     sorted_faults,
 )
-from shuqiao.rules.entries import Entry, EntryFault, EntryItem
+from shuqiao.rules.entries import Entry, EntryItem
+from shuqiao.rules.entry_faults import EntryFault
 
 TODAY = date(2026, 11, 11)
 ELEMENTS = {key: content for (kind, key), content in shipped().items() if kind == Kind.ELEMENT}

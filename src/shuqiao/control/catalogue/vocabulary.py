@@ -45,7 +45,7 @@ class Vocabulary:
     codes: Mapping[str, Mapping[str, str]]
 
     def keys(self) -> Mapping[str, Collection[str]]:
-        """The keys of each vocabulary by its name, as `rules.entries.Known` wants them."""
+        """The keys of each vocabulary by its name, as `rules.entry_faults.Known` wants them."""
         return {name: tuple(getattr(self, name)) for name in NAMES}
 
 

@@ -29,7 +29,8 @@ from shuqiao.control.compiling.steps import (
 )
 from shuqiao.control.regulations.current import named
 from shuqiao.control.texts import Text
-from shuqiao.rules.entries import Entry, EntryFault, plain_fault
+from shuqiao.rules.entries import Entry
+from shuqiao.rules.entry_faults import EntryFault, plain_fault
 from shuqiao.rules.errors import RowsTooMany, ShuqiaoError, TransitionRefused
 from shuqiao.rules.regulation import Phase
 

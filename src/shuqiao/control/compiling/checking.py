@@ -18,7 +18,8 @@ from shuqiao.control.compiling.districts import link_faults, region_of, rules_fo
 from shuqiao.control.onesource import claims
 from shuqiao.control.organisations.models import Department, Duty
 from shuqiao.control.standards.queries import code_lists, elements
-from shuqiao.rules.entries import Entry, EntryFault, Known, circle_through, faults_of, leads_back
+from shuqiao.rules.entries import Entry
+from shuqiao.rules.entry_faults import EntryFault, Known, circle_through, faults_of, leads_back
 from shuqiao.rules.procedures import Refusal, latest_until
 from shuqiao.rules.regulation import SETTING, Regulation, Words
 from shuqiao.rules.sharing import Choice, decide_choice
@@ -58,7 +59,7 @@ def check_all(subjects: Iterable[Subject], department: str) -> list[tuple[EntryF
 
 
 def known_now() -> Known:
-    """What is known of the city at this moment, for `rules.entries.faults_of`."""
+    """What is known of the city at this moment, for `rules.entry_faults.faults_of`."""
     return _known(frozenset(), rules_for(""))
 
 

@@ -9,7 +9,8 @@ from django.conf import settings
 
 from shuqiao.control.catalogue.models import Resource
 from shuqiao.control.regulations.current import named
-from shuqiao.rules.entries import Entry, EntryFault
+from shuqiao.rules.entries import Entry
+from shuqiao.rules.entry_faults import EntryFault
 from shuqiao.rules.regulation import SETTING, Regulation
 
 

@@ -19,7 +19,8 @@ from shuqiao.control.organisations.models import Department, Duty
 from shuqiao.control.organisations.queries import department_ref
 from shuqiao.control.regulations.queries import ArticleRef, article_ref
 from shuqiao.control.texts import Text
-from shuqiao.rules.entries import Entry, EntryFault, EntryItem, demanded_fields, entry_code
+from shuqiao.rules.entries import Entry, EntryItem, entry_code
+from shuqiao.rules.entry_faults import EntryFault, demanded_fields
 from shuqiao.rules.regulation import Regulation
 from shuqiao.rules.sharing import RANKS
 

@@ -10,7 +10,8 @@ from django.http import QueryDict
 from shuqiao.control.compiling.fields import GROUPS, ITEMS_STEP, FieldSpec
 from shuqiao.control.compiling.models import CompilationKind
 from shuqiao.control.texts import Text
-from shuqiao.rules.entries import MAX_CODES, MAX_ITEMS, MAX_LISTED, WORDING, Entry, EntryItem, plain_fault
+from shuqiao.rules.entries import WORDING, Entry, EntryItem
+from shuqiao.rules.entry_faults import MAX_CODES, MAX_ITEMS, MAX_LISTED, plain_fault
 
 PAGE_ITEMS = 20
 """Rows of the table of items on one page; a form may not have more than 500 fields."""

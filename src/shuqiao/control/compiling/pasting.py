@@ -10,7 +10,8 @@ from pypinyin import Style, lazy_pinyin
 from shuqiao.control.catalogue.vocabulary import vocabulary
 from shuqiao.control.standards.queries import ElementIndex
 from shuqiao.control.texts import Text
-from shuqiao.rules.entries import MAX_ITEMS, RESERVED_FIELDS, EntryItem, plain_fault
+from shuqiao.rules.entries import EntryItem
+from shuqiao.rules.entry_faults import MAX_ITEMS, RESERVED_FIELDS, plain_fault
 
 USUAL_ORDER = ("zh", "field", "data_type", "length", "standard", "sensitivity", "note")
 """The columns of rows that have no heading."""

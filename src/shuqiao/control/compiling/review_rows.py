@@ -7,7 +7,8 @@ from shuqiao.control.compiling.fields import GROUPS
 from shuqiao.control.compiling.wording import Piece, Wording, pieces
 from shuqiao.control.regulations.queries import ArticleRef, article_ref
 from shuqiao.control.texts import Text
-from shuqiao.rules.entries import Entry, EntryItem, demanded_fields
+from shuqiao.rules.entries import Entry, EntryItem
+from shuqiao.rules.entry_faults import demanded_fields
 from shuqiao.rules.regulation import Regulation
 
 NOT_THERE = Text("（无）", "(none)")

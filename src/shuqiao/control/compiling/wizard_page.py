@@ -35,7 +35,8 @@ from shuqiao.control.regulations.queries import ArticleRef, article_ref
 from shuqiao.control.standards.contents import Kind
 from shuqiao.control.standards.queries import contents
 from shuqiao.control.texts import Text
-from shuqiao.rules.entries import Entry, demanded_fields
+from shuqiao.rules.entries import Entry
+from shuqiao.rules.entry_faults import demanded_fields
 from shuqiao.rules.regulation import SETTING, Regulation
 
 Overview = tuple[tuple[int, str, Text, tuple[tuple[Text, Text], ...]], ...]

@@ -36,7 +36,8 @@ from shuqiao.control.organisations.models import Department
 from shuqiao.control.organisations.numbers import next_number
 from shuqiao.control.regulations.current import named, regulation
 from shuqiao.control.texts import Text
-from shuqiao.rules.entries import Entry, plain_fault
+from shuqiao.rules.entries import Entry
+from shuqiao.rules.entry_faults import plain_fault
 from shuqiao.rules.errors import TransitionRefused
 from shuqiao.rules.ids import claim_no
 from shuqiao.rules.onesource import Outcome

@@ -19,7 +19,7 @@ from shuqiao.control.onesource.uploads import MAX_FIELDS, Labels
 from shuqiao.control.organisations.numbers import next_number
 from shuqiao.control.regulations.current import regulation
 from shuqiao.control.texts import Text
-from shuqiao.rules.entries import plain_fault
+from shuqiao.rules.entry_faults import plain_fault
 from shuqiao.rules.form_fields import FieldVerdict
 from shuqiao.rules.ids import check_no
 

@@ -11,7 +11,8 @@ from shuqiao.control.onesource.words import assigned_fields, is_base_list, synon
 from shuqiao.control.organisations.queries import DepartmentRef, department_refs
 from shuqiao.control.regulations.current import regulation
 from shuqiao.control.texts import Text
-from shuqiao.rules.entries import Entry, EntryFault, EntryItem
+from shuqiao.rules.entries import Entry, EntryItem
+from shuqiao.rules.entry_faults import EntryFault
 from shuqiao.rules.onesource import Consequence, Datum, Likeness, Outcome, Verdict, compare, consequence
 from shuqiao.rules.regulation import Regulation
 

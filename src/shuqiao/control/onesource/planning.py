@@ -29,7 +29,7 @@ from shuqiao.control.regulations.current import regulation
 from shuqiao.control.regulations.queries import article_ref
 from shuqiao.control.texts import Text
 from shuqiao.rules.datum_names import name_key
-from shuqiao.rules.entries import plain_fault
+from shuqiao.rules.entry_faults import plain_fault
 from shuqiao.rules.errors import PermissionDenied
 from shuqiao.rules.form_fields import Standing
 from shuqiao.rules.ids import plan_no

@@ -18,7 +18,7 @@ from shuqiao.control.documents.spreadsheet_parts import Kind, WorkbookRefused
 from shuqiao.control.onesource.models import MAX_NAME_CHARS
 from shuqiao.control.texts import Text
 from shuqiao.rules.datum_names import name_key
-from shuqiao.rules.entries import is_plain
+from shuqiao.rules.entry_faults import is_plain
 
 MAX_BYTES = 5 * 1024 * 1024
 MAX_FIELDS = 2000

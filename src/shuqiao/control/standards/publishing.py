@@ -20,7 +20,7 @@ from shuqiao.control.standards.loading import EVENT, put
 from shuqiao.control.standards.models import MAX_REASON_CHARS, Standard, StandardVersion
 from shuqiao.control.standards.queries import contents
 from shuqiao.control.texts import Text
-from shuqiao.rules.entries import plain_fault
+from shuqiao.rules.entry_faults import plain_fault
 from shuqiao.rules.errors import PermissionDenied
 
 PUBLISH = Text("发布标准", "Publish a standard")

@@ -27,7 +27,7 @@ from shuqiao.control.organisations.numbers import next_number
 from shuqiao.control.regulations.current import named
 from shuqiao.control.texts import Text
 from shuqiao.control.upkeep.models import MAX_DOCUMENT_CHARS, MAX_TEXT_CHARS, Change, ChangeKind, Touched
-from shuqiao.rules.entries import plain_fault
+from shuqiao.rules.entry_faults import plain_fault
 from shuqiao.rules.ids import upkeep_no
 from shuqiao.rules.regulation import SETTING, Deadline, Regulation
 

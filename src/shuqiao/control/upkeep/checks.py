@@ -12,7 +12,8 @@ from datetime import date, timedelta
 
 from shuqiao.control.standards.contents import Content
 from shuqiao.control.texts import Text
-from shuqiao.rules.entries import Entry, EntryFault, EntryItem
+from shuqiao.rules.entries import Entry, EntryItem
+from shuqiao.rules.entry_faults import EntryFault
 
 COMPLETENESS, LOGIC, NAMING = "completeness", "logic", "naming"
 KINDS = {

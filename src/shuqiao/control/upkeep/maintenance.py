@@ -32,7 +32,8 @@ from shuqiao.control.standards.queries import code_lists, element_index
 from shuqiao.control.texts import Text
 from shuqiao.control.upkeep.checks import KINDS, Facts, Finding, findings_of, sorted_faults
 from shuqiao.control.upkeep.models import MAX_TEXT_CHARS, Maintenance
-from shuqiao.rules.entries import Entry, plain_fault
+from shuqiao.rules.entries import Entry
+from shuqiao.rules.entry_faults import plain_fault
 
 EVENT = "catalogue_maintained"
 SIGN = Text("签署目录维护", "Sign the maintenance")

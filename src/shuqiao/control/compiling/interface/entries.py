@@ -18,7 +18,8 @@ from shuqiao.control.compiling.interface.messages import Fault, PutEntry, PutRes
 from shuqiao.control.compiling.interface.signed import Caller
 from shuqiao.control.compiling.models import Compilation, CompilationKind
 from shuqiao.control.compiling.tables.actions import take_in
-from shuqiao.rules.entries import Entry, EntryFault
+from shuqiao.rules.entries import Entry
+from shuqiao.rules.entry_faults import EntryFault
 from shuqiao.rules.errors import (
     DraftChanged,
     EndUserRefused,

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from shuqiao.rules.entries import EntryFault
+from shuqiao.rules.entry_faults import EntryFault
 from shuqiao.rules.errors import BodyNotJson, RequestMalformed
 
 MAX_BODY_BYTES = 1024 * 1024

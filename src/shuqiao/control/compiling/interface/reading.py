@@ -32,7 +32,7 @@ from shuqiao.control.compiling.models import Compilation
 from shuqiao.control.organisations.models import Department
 from shuqiao.control.standards.contents import Kind
 from shuqiao.control.standards.models import Standard
-from shuqiao.rules.entries import demanded_fields
+from shuqiao.rules.entry_faults import demanded_fields
 from shuqiao.rules.errors import EntryNotFound, RequestMalformed
 
 _KINDS = {"elements": Kind.ELEMENT, "code-lists": Kind.CODE_LIST, "formats": Kind.FORMAT}

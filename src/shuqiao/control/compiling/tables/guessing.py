@@ -14,7 +14,8 @@ from enum import StrEnum
 
 from shuqiao.control.standards.contents import Content
 from shuqiao.control.standards.queries import ElementIndex
-from shuqiao.rules.entries import RESERVED_FIELDS, Entry, EntryItem, is_plain
+from shuqiao.rules.entries import Entry, EntryItem
+from shuqiao.rules.entry_faults import RESERVED_FIELDS, is_plain
 from shuqiao.wire.tables import ColumnDescription, TableDescription
 
 

@@ -9,7 +9,7 @@ from shuqiao.control.compiling.workbook.choices import Choices
 from shuqiao.control.compiling.workbook.columns import MAX_VALUES, SEPARATORS, Column, Form
 from shuqiao.control.documents.spreadsheet import Cell, Kind
 from shuqiao.control.texts import Text
-from shuqiao.rules.entries import is_plain
+from shuqiao.rules.entry_faults import is_plain
 
 MAX_DIGITS = 15
 """A spreadsheet keeps no more digits of a number; what is longer has lost its end already."""

@@ -27,7 +27,7 @@ from shuqiao.control.compiling.workbook.reading import SheetEntry, WorkbookReadi
 from shuqiao.control.compiling.workbook.targets import Target, Targets
 from shuqiao.control.documents.spreadsheet import Spreadsheet, WorkbookRefused
 from shuqiao.control.texts import Text
-from shuqiao.rules.entries import EntryFault
+from shuqiao.rules.entry_faults import EntryFault
 
 BATCH = 500
 TO_DO = (ImportState.WAITING, ImportState.TAKING)

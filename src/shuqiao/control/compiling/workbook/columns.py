@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from shuqiao.control.compiling.fields import FIELDS, ITEM_FIELDS, OTHER_FIELDS
 from shuqiao.control.texts import Text
-from shuqiao.rules.entries import MAX_LISTED
+from shuqiao.rules.entry_faults import MAX_LISTED
 
 MAX_ENTRIES = 10_000
 MAX_ITEM_ROWS = 200_000

@@ -15,7 +15,8 @@ from shuqiao.control.compiling.workbook.choices import Choices, read_choices
 from shuqiao.control.compiling.workbook.columns import CODES, ENTRIES, ITEMS, KEY, Sheet
 from shuqiao.control.compiling.workbook.targets import case_key, resource_key
 from shuqiao.control.compiling.workbook.template import Front, Values, WorkbookWriter
-from shuqiao.rules.entries import Entry, demanded_fields
+from shuqiao.rules.entries import Entry
+from shuqiao.rules.entry_faults import demanded_fields
 from shuqiao.rules.regulation import Phase
 
 _AT_ONCE = 200

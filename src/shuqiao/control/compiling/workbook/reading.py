@@ -27,7 +27,8 @@ from shuqiao.control.compiling.workbook.faults import CellFault, FaultList, Plac
 from shuqiao.control.compiling.workbook.spill import Spill
 from shuqiao.control.documents.spreadsheet import Row, Spreadsheet, column_number
 from shuqiao.control.texts import Text
-from shuqiao.rules.entries import Entry, EntryFault, EntryItem
+from shuqiao.rules.entries import Entry, EntryItem
+from shuqiao.rules.entry_faults import EntryFault
 
 MAX_KEY_CHARS = 40
 _ITEM_PATH = re.compile(r"items\[(\d+)\](?:\.(\w+))?", re.ASCII)

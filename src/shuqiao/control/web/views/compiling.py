@@ -30,7 +30,8 @@ from shuqiao.control.standards.queries import element_index
 from shuqiao.control.texts import Text
 from shuqiao.control.web.reading import faults_of, page_number, read_day
 from shuqiao.control.web.shell import explain, is_partial, sees_proof, show, signed_in
-from shuqiao.rules.entries import Entry, demanded_fields, plain_fault
+from shuqiao.rules.entries import Entry
+from shuqiao.rules.entry_faults import demanded_fields, plain_fault
 from shuqiao.rules.errors import ShuqiaoError
 
 MAX_CHOSEN = 200
