@@ -8,6 +8,7 @@ from zipfile import ZipFile
 import msgspec
 import pytest
 from django.test import Client
+from pypinyin import lazy_pinyin
 
 from shuqiao.control.accounts.access import FormRefused
 from shuqiao.control.accounts.models import Account, Notification
@@ -16,6 +17,7 @@ from shuqiao.control.organisations.models import Department
 from shuqiao.control.standards.contents import Code, Content, Kind, content_from
 from shuqiao.control.standards.loading import load_standards
 from shuqiao.control.standards.models import Standard, StandardVersion
+from shuqiao.control.standards.pages import standard_list
 from shuqiao.control.standards.publishing import StandardInput, publish_standard
 from shuqiao.control.standards.queries import code_lists, elements, guess
 from shuqiao.rules.errors import PermissionDenied
@@ -195,9 +197,20 @@ def test_the_form_publishes_and_keeps_what_was_typed_where_it_is_refused(city, c
     assert code_lists()["blood_type"] == {"A": "A型", "Rh-": "Rh阴性"}
 
 
+def test_the_list_is_in_order_of_pinyin(city) -> None:
+    zheng = city.viewer("zheng")
+    found = standard_list(zheng, Kind.ELEMENT, "", gap=False, page=1)
+    listed = [row.name.zh for row in found.rows]
+    for page_number in range(2, found.pages + 1):
+        more = standard_list(zheng, Kind.ELEMENT, "", gap=False, page=page_number)
+        listed += [row.name.zh for row in more.rows]
+    assert len(listed) == found.total > 30
+    assert listed == sorted(listed, key=lambda name: " ".join(lazy_pinyin(name)).casefold())
+
+
 def test_a_row_of_a_standard_can_not_be_half_written(city) -> None:
     with pytest.raises(Exception, match="standard_key_is_well_formed"):
         rows(
-            "INSERT INTO control.standards_standard (kind, key, version, zh, en, content, search_text, ended,"
-            " published_at) VALUES ('element', 'Wrong Key', 1, 'a', 'a', '{}', '', false, now())"
+            "INSERT INTO control.standards_standard (kind, key, version, zh, en, pinyin_key, content,"
+            " search_text, ended, published_at) VALUES ('element', 'Wrong Key', 1, 'a', 'a', '', '{}', '', false, now())"
         )

@@ -1,6 +1,7 @@
 """The fields of the wizard: the step of each, how it is called, what it means, how it is filled in."""
 
 from dataclasses import dataclass
+from typing import TypedDict, Unpack
 
 from shuqiao.control.texts import Text
 
@@ -44,8 +45,20 @@ class Group:
     fields: tuple[FieldSpec, ...]
 
 
-def _field(name: str, zh: str, en: str, help_zh: str = "", help_en: str = "", **more: object) -> FieldSpec:
-    return FieldSpec(name, Text(zh, en), Text(help_zh, help_en), **more)  # type: ignore[arg-type]
+class _Form(TypedDict, total=False):
+    """How a field is filled in, where it is not a line of text."""
+
+    kind: str
+    choices: str
+    limit: int
+    wide: bool
+    optional_help: bool
+
+
+def _field(
+    name: str, zh: str, en: str, help_zh: str = "", help_en: str = "", **form: Unpack[_Form]
+) -> FieldSpec:
+    return FieldSpec(name, Text(zh, en), Text(help_zh, help_en), **form)
 
 
 _NAMES = Group(

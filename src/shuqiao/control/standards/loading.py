@@ -1,6 +1,7 @@
 """Taking the standards that the platform ships into the city's; what the office has changed stays."""
 
 from django.db import transaction
+from pypinyin import Style, lazy_pinyin
 
 from shuqiao.control import clock
 from shuqiao.control.audit.actions import append_entry
@@ -11,6 +12,8 @@ from shuqiao.control.standards.models import Standard, StandardVersion
 FIRST = "平台初始标准"
 NEWER = "平台数据文件更新"
 EVENT = "standard_published"
+
+_CONTENT = ("version", "zh", "en", "pinyin_key", "content", "search_text", "ended")
 
 
 @transaction.atomic
@@ -45,9 +48,7 @@ def _store(loaded: list[tuple[Standard, Content]], actor: str) -> None:
     added = [row for row, _ in loaded if row.pk is None]
     kept = [row for row, _ in loaded if row.pk is not None]
     Standard.objects.bulk_create(added, batch_size=200)
-    Standard.objects.bulk_update(
-        kept, ["version", "zh", "en", "content", "search_text", "ended", "published_at"], batch_size=200
-    )
+    Standard.objects.bulk_update(kept, (*_CONTENT, "published_at"), batch_size=200)
     StandardVersion.objects.bulk_create(
         (
             StandardVersion(
@@ -68,8 +69,14 @@ def put(row: Standard, content: Content) -> None:
     """Write the next version of a standard into its row."""
     row.version += 1
     row.zh, row.en, row.ended = content.zh, content.en, content.ended
+    row.pinyin_key = pinyin_key(content.zh)
     row.content = content_json(content)
     row.search_text = search_text(Kind(row.kind), row.key, content)
+
+
+def pinyin_key(name: str) -> str:
+    """Return a Chinese name as its syllables, by which lists are in order."""
+    return " ".join(lazy_pinyin(name, style=Style.NORMAL)).casefold()
 
 
 def search_text(kind: Kind, key: str, content: Content) -> str:

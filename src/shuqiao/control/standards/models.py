@@ -17,6 +17,8 @@ class Standard(models.Model):
     version = models.PositiveIntegerField()
     zh = models.CharField(max_length=100)
     en = models.CharField(max_length=160)
+    # What lists are in order of: the Chinese name as pinyin.
+    pinyin_key = models.CharField(max_length=700)
     # `contents.Content` as JSON.
     content = models.JSONField()
     # Names, synonyms, columns and matching standards in small letters: what a search looks into.

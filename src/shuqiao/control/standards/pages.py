@@ -157,14 +157,14 @@ def kind_of(text: str) -> Kind:
 
 
 def found_standards(kind: Kind, query: str, *, gap: bool) -> QuerySet[Standard]:
-    """The standards of a kind in which every word of a query occurs."""
+    """The standards of a kind in which every word of a query occurs, in order of pinyin."""
     words = query.strip().casefold()[:MAX_QUERY_CHARS].split()
     rows = Standard.objects.filter(kind=kind.value)
     if words:
         rows = rows.filter(reduce(and_, (Q(search_text__contains=word) for word in words)))
     if gap:
         rows = rows.filter(content__national__isnull=True, content__provincial__isnull=True)
-    return rows.order_by("key")
+    return rows.order_by("pinyin_key", "key")
 
 
 def standard_list(viewer: Viewer, kind: Kind, query: str, *, gap: bool, page: int) -> StandardList:
@@ -241,7 +241,7 @@ def standard_form(kind: Kind, key: str) -> StandardForm:
 
 
 def _choices(kind: Kind) -> tuple[tuple[str, Text], ...]:
-    rows = Standard.objects.filter(kind=kind.value, ended=False).order_by("key")
+    rows = Standard.objects.filter(kind=kind.value, ended=False).order_by("pinyin_key", "key")
     return tuple((key, Text(zh, en)) for key, zh, en in rows.values_list("key", "zh", "en"))
 
 
@@ -267,8 +267,8 @@ def _version(row: StandardVersion, before: StandardVersion | None) -> VersionRow
 
 
 def _naming(field: str, key: str) -> tuple[Link, ...]:
-    rows = Standard.objects.filter(kind=Kind.ELEMENT.value, **{f"content__{field}": key}).order_by("key")
-    found = rows.values_list("key", "zh", "en")[:200]
+    rows = Standard.objects.filter(kind=Kind.ELEMENT.value, **{f"content__{field}": key})
+    found = rows.order_by("pinyin_key", "key").values_list("key", "zh", "en")[:200]
     return tuple(Link(Kind.ELEMENT.value, one, Text(zh, en)) for one, zh, en in found)
 
 

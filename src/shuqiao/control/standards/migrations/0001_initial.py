@@ -27,6 +27,7 @@ class Migration(migrations.Migration):
                 ("version", models.PositiveIntegerField()),
                 ("zh", models.CharField(max_length=100)),
                 ("en", models.CharField(max_length=160)),
+                ("pinyin_key", models.CharField(max_length=700)),
                 ("content", models.JSONField()),
                 ("search_text", models.TextField()),
                 ("ended", models.BooleanField(default=False)),
