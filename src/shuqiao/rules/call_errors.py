@@ -159,6 +159,56 @@ class ItemNotGranted(CallError):
     matter = "within_grant"
 
 
+class ChannelNotGranted(CallError):
+    """The grant gives its information in another way."""
+
+    code = "channel_not_granted"
+    status = 403
+    message_zh = (
+        "授权 {grant} 不包含“{channel}”方式（可用方式：{channels}），本次调用未作处理。"
+        "请按授权的方式使用，或另行申请该方式。"
+    )
+    message_en = (
+        'Grant {grant} does not include the way "{channel}" (it includes: {channels}); nothing was answered. '
+        "Use one of these, or apply for the other."
+    )
+    matter = "within_grant"
+
+
+class QueryGrantNeeded(CallError):
+    """A comparison of these items alone would read them out."""
+
+    code = "query_grant_needed"
+    status = 403
+    message_zh = (
+        "信息项“{items}”取值很少，单独核验等同于查询，本授权只供核验，故未作答复。"
+        "请在同一次调用中一并核验证件号码和姓名，或就其申请查询授权。"
+    )
+    message_en = (
+        'The items "{items}" have few possible values: to verify them alone is to query them, and this grant '
+        "is for verification; nothing was answered. Verify identifier and name in the same call, or apply "
+        "for a grant to query."
+    )
+    matter = "within_grant"
+
+
+class CaseNumberDemanded(CallError):
+    """Too many comparisons with this record did not agree today; a case number shows what the next is for."""
+
+    code = "case_number_demanded"
+    status = 403
+    message_zh = (
+        "今日对该对象同一信息项的比对不一致次数已达上限，本次未作答复。"
+        "请填写办件编号（case）后重新签名调用；办理不受影响，超限情况已留痕并提示主管部门。"
+    )
+    message_en = (
+        "Too many comparisons of one item of this subject did not agree today; this one was not answered. "
+        "State the number of the case and call again with a new signature: the case itself is not held up. "
+        "It has been recorded for the department in charge."
+    )
+    matter = "security"
+
+
 class ClaimsIncomplete(CallError):
     """The grant answers all its items together, and the call claims only some of them."""
 

@@ -13,6 +13,9 @@ ShuqiaoError
 │   ├── RequestTimeout            408 request_timeout
 │   ├── NotAvailable              404 not_available (unknown, not granted, not there: one text)
 │   ├── ItemNotGranted            403 item_not_granted
+│   ├── ChannelNotGranted         403 channel_not_granted
+│   ├── QueryGrantNeeded          403 query_grant_needed
+│   ├── CaseNumberDemanded        403 case_number_demanded
 │   ├── ClaimsIncomplete          422 claims_incomplete
 │   ├── GrantExpired              403 grant_expired
 │   ├── GrantNotYetValid          403 grant_not_yet_valid
@@ -94,6 +97,8 @@ from shuqiao.rules.call_errors import (
     BodyNotJson,
     BodyTooLarge,
     CallError,
+    CaseNumberDemanded,
+    ChannelNotGranted,
     ClaimInvalid,
     ClaimsIncomplete,
     DigestMismatch,
@@ -105,6 +110,7 @@ from shuqiao.rules.call_errors import (
     ItemNotGranted,
     NotAvailable,
     Overloaded,
+    QueryGrantNeeded,
     RequestMalformed,
     RequestTimeout,
     SignatureInvalid,
@@ -158,6 +164,8 @@ __all__ = [
     "BodyNotJson",
     "BodyTooLarge",
     "CallError",
+    "CaseNumberDemanded",
+    "ChannelNotGranted",
     "ClaimInvalid",
     "ClaimsIncomplete",
     "CorrectionTooWide",
@@ -197,6 +205,7 @@ __all__ = [
     "PeriodEndsEarly",
     "PeriodTooLong",
     "PermissionDenied",
+    "QueryGrantNeeded",
     "ReasonRequired",
     "RegulationInvalid",
     "RequestMalformed",

@@ -51,6 +51,8 @@ class CallFacts:
     """What the signed call says. `grant` and `purpose` are None where the header says `auto`.
 
     `fields` are the items claimed (verify) or asked for (query); an empty query asks for all that is granted.
+    `read_out` are those of them that a comparison would read out, see `rules.small_domain`. `channel` is the
+    way in which the call came.
     """
 
     application: ApplicationId
@@ -60,6 +62,8 @@ class CallFacts:
     fields: tuple[str, ...]
     grant: GrantId | None = None
     purpose: str | None = None
+    read_out: tuple[str, ...] = ()
+    channel: Channel = Channel.INTERFACE
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,7 @@ class GrantFacts:
     revoked_reason: str | None = None
     suspended_at: datetime | None = None
     suspended_reason: str | None = None
+    channels: frozenset[Channel] = frozenset({Channel.INTERFACE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +128,10 @@ def decide_call(call: CallFacts, state: Iterable[GrantFacts], now: datetime) -> 
     held = [grant for grant in state if _fits(grant, call)]
     if not held:
         return _NOT_AVAILABLE
+    given = [grant for grant in held if call.channel in grant.channels]
+    if not given:
+        return _refused_by_channel(call, max(held, key=_lasting))
+    held = given
     today = legal_day(now)
     in_force = [grant for grant in held if _in_force(grant, today)]
     if not in_force:
@@ -136,6 +145,9 @@ def decide_call(call: CallFacts, state: Iterable[GrantFacts], now: datetime) -> 
     if not whole:
         return _refused_as_incomplete(call, max(covering, key=_lasting))
     grant = max(whole, key=_lasting)
+    if call.mode is Mode.VERIFY and call.read_out:
+        named = (("items", ", ".join(call.read_out)),)
+        return Refused("query_grant_needed", call.read_out, grant, named)
     return Allowed(grant, call.fields or tuple(sorted(grant.items)), grant.match)
 
 
@@ -176,6 +188,13 @@ def _refused_by_period(grant: GrantFacts, today: date) -> Refused:
     else:
         code, detail = "grant_not_yet_valid", ("valid_from", grant.valid_from.isoformat())
     return Refused(code, grant=grant, details=(named, detail))
+
+
+def _refused_by_channel(call: CallFacts, grant: GrantFacts) -> Refused:
+    """Name the ways in which the grant gives its information instead."""
+    ways = ", ".join(sorted(grant.channels))
+    details = (("grant", str(grant.id)), ("channel", call.channel.value), ("channels", ways))
+    return Refused("channel_not_granted", grant=grant, details=details)
 
 
 def _refused_by_items(call: CallFacts, in_force: list[GrantFacts]) -> Refused:
