@@ -212,5 +212,6 @@ def test_a_row_of_a_standard_can_not_be_half_written(city) -> None:
     with pytest.raises(Exception, match="standard_key_is_well_formed"):
         rows(
             "INSERT INTO control.standards_standard (kind, key, version, zh, en, pinyin_key, content,"
-            " search_text, ended, published_at) VALUES ('element', 'Wrong Key', 1, 'a', 'a', '', '{}', '', false, now())"
+            " search_text, ended, published_at)"
+            " VALUES ('element', 'Wrong Key', 1, 'a', 'a', '', '{}', '', false, now())"
         )
