@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
+from shuqiao.rules.channels import Exchange
+
 SETTING = "setting"
 """Stands where an article would, for what the text leaves open and we had to settle."""
 
@@ -26,6 +28,7 @@ SIDES = frozenset({REQUESTER, PROVIDER, SYSTEM})
 MATTERS = frozenset(
     {
         "audit",
+        "after_delivery",
         "catalogue_change",
         "catalogue_entry",
         "complaints",
@@ -34,6 +37,7 @@ MATTERS = frozenset(
         "first_request",
         "free",
         "identity_apart",
+        "marked_items",
         "no_repeat",
         "obliged_information",
         "one_source",
@@ -42,6 +46,7 @@ MATTERS = frozenset(
         "passing_on",
         "persons_in_charge",
         "security",
+        "sharing_modes",
         "sharing_period",
         "standards",
         "state_secrets",
@@ -438,6 +443,8 @@ class Regulation:
     immediate: Immediate
     period: Period
     verify_only_from_sensitivity: int
+    masked_from_sensitivity: int
+    exchange: Exchange
     disputes: Disputes
     updates: tuple[UpdateRule, ...]
     objections: tuple[Step, ...]

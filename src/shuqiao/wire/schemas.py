@@ -35,7 +35,10 @@ class OnlyWith(msgspec.Struct, frozen=True):
 class ItemSpec(msgspec.Struct, frozen=True):
     """One item of a resource as the catalogue describes it; `identity` items live in the vault only.
 
-    `length` is the most characters a value may have.
+    `length` is the most characters a value may have. A `masked` item is given out masked unless a grant names
+    it (SEC-18); which ones are is settled by the regulation's sensitivity and the mark of a business secret.
+    `small_domain` is what the provider says of an item whose few values a comparison would read out; without
+    it `rules.small_domain` decides.
     """
 
     field: FieldName
@@ -49,6 +52,8 @@ class ItemSpec(msgspec.Struct, frozen=True):
     codes: tuple[str, ...] | None = None
     length: int | None = None
     only_with: OnlyWith | None = None
+    masked: bool = False
+    small_domain: bool | None = None
 
 
 class ResourceSpec(msgspec.Struct, frozen=True):

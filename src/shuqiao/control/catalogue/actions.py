@@ -163,6 +163,7 @@ def entry_of_list(
 ) -> Entry:
     """What one of the law's lists says as an entry of the catalogue."""
     share_type = regulation.share_types.default or ""
+    interface_only = regulation.exchange.confines((), given.update_cycle)
     return Entry(
         name_zh=given.zh,
         name_en=given.en,
@@ -180,7 +181,7 @@ def entry_of_list(
         library_kind="base",
         library=given.library,
         share_type=share_type,
-        manner=("platform_database",),
+        manner=("platform_service" if interface_only else "platform_database",),
         scope=SCOPE,
         use="履行法定职权",
         open_to_public=False,

@@ -19,6 +19,7 @@ from shuqiao.control.catalogue.models import Item, Resource, Service, ServiceKin
 from shuqiao.control.regulations.current import regulation
 from shuqiao.control.texts import Text
 from shuqiao.rules.regulation import SETTING
+from shuqiao.rules.terms import is_masked
 from shuqiao.wire.schemas import ItemSpec, ResourceSpec
 
 MAX_COLUMN_CHARS = 59
@@ -86,10 +87,11 @@ def table_faults(resource: Resource, items: Collection[Item]) -> tuple[Fault, ..
 
 def write_exchange(resource: Resource, items: Iterable[Item]) -> None:
     """Write the row by which plane and loader know an entry, or bring it up to date."""
+    limit = regulation().masked_from_sensitivity
     spec = ResourceSpec(
         record_key=resource.record_key,
         modes=tuple(resource.modes),
-        items=tuple(msgspec.convert(_spec_of(item), ItemSpec) for item in items),
+        items=tuple(msgspec.convert(_spec_of(item, limit), ItemSpec) for item in items),
     )
     with connection.cursor() as cursor:
         cursor.execute(
@@ -118,7 +120,7 @@ def refresh_tables(resources: Iterable[Resource]) -> None:
         create_list(key)
 
 
-def _spec_of(item: Item) -> dict[str, object]:
+def _spec_of(item: Item, masked_from: int) -> dict[str, object]:
     return {
         "field": item.field,
         "zh": item.zh,
@@ -131,4 +133,5 @@ def _spec_of(item: Item) -> dict[str, object]:
         "codes": tuple(item.codes) if item.codes else None,
         "length": item.length,
         "only_with": item.only_with,
+        "masked": is_masked(item.sensitivity, masked_from, business_secret=item.business_secret),
     }

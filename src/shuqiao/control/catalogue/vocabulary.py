@@ -21,8 +21,8 @@ class Vocabulary:
     """Each vocabulary as keys with their words, in the order of the file.
 
     `storage_types` says as which type the platform keeps an item of each data type, `format_details` the
-    formats within each kind, `library_kind` of which kind each library is, `codes` the official code of each
-    key that has one, by vocabulary.
+    formats within each kind, `library_kind` of which kind each library is, `manner_channels` the channels of
+    each manner, `codes` the official code of each key that has one, by vocabulary.
     """
 
     classes: Words
@@ -30,6 +30,7 @@ class Vocabulary:
     formats: Words
     cycles: Words
     data_types: Words
+    channels: Words
     manners: Words
     origins: Words
     forms: Words
@@ -42,6 +43,7 @@ class Vocabulary:
     storage_types: Mapping[str, str]
     format_details: Mapping[str, tuple[str, ...]]
     library_kind: Mapping[str, str]
+    manner_channels: Mapping[str, tuple[str, ...]]
     codes: Mapping[str, Mapping[str, str]]
 
     def keys(self) -> Mapping[str, Collection[str]]:
@@ -55,6 +57,7 @@ NAMES = (
     "formats",
     "cycles",
     "data_types",
+    "channels",
     "manners",
     "origins",
     "forms",
@@ -79,6 +82,7 @@ def vocabulary() -> Vocabulary:
         storage_types={row["key"]: row["type"] for row in content["data_types"]},
         format_details={row["key"]: tuple(row["details"]) for row in content["formats"]},
         library_kind={row["key"]: row["kind"] for row in content["libraries"]},
+        manner_channels={row["key"]: tuple(row["channels"]) for row in content["manners"]},
         codes={
             name: {row["key"]: row["code"] for row in content[name] if "code" in row}
             for name in ("formats", "cycles")

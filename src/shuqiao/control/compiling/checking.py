@@ -18,6 +18,7 @@ from shuqiao.control.compiling.districts import link_faults, region_of, rules_fo
 from shuqiao.control.onesource import claims
 from shuqiao.control.organisations.models import Department, Duty
 from shuqiao.control.standards.queries import code_lists, elements
+from shuqiao.rules.channels import INTERFACE, channels_of
 from shuqiao.rules.entries import Entry
 from shuqiao.rules.entry_faults import EntryFault, Known, circle_through, faults_of, leads_back
 from shuqiao.rules.procedures import Refusal, latest_until
@@ -133,6 +134,18 @@ def _links(subjects: list[Subject]) -> Mapping[str, Collection[str]]:
     return links
 
 
+def _channel_faults(entry: Entry, rules: Regulation) -> list[EntryFault]:
+    """What the regulation confines to interface exchange is offered in no other way (MOD-08)."""
+    only = rules.exchange.interface_only
+    channels = channels_of(entry.manner, vocabulary().manner_channels)
+    confined = rules.exchange.confines(entry.relations, entry.update_cycle)
+    if only is None or not entry.manner or not confined or channels == (INTERFACE,):
+        return []
+    zh = "变化快、时效性强或者与并联审批、协同办公相关的信息只能以接口方式提供"
+    en = "What changes fast or serves parallel approval or co-operative work is offered by interface only"
+    return [EntryFault("manner", "interface_only", zh, en, rules.cite(only.article))]
+
+
 def _columns(resources: Collection[str]) -> Mapping[str, Mapping[str, Item]]:
     """The items of those entries whose data are offered as a table of the platform, removed ones too."""
     offered = Service.objects.filter(resource_id__in=resources, kind=ServiceKind.TABLE, ended_at=None)
@@ -152,6 +165,7 @@ def _faults(subject: Subject, department: str, reading: _Reading) -> tuple[Entry
         *_forced_faults(subject, reading, rules),
         *_name_faults(subject, reading.names),
         *_table_faults(subject, reading.columns, rules),
+        *_channel_faults(subject.entry, rules),
     ]
     return tuple({fault.path: fault for fault in reversed(found)}.values())[::-1]
 

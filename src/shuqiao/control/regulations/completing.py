@@ -35,6 +35,7 @@ SECTIONS = frozenset(
         "reports",
         "sanctions",
         "conditions",
+        "exchange",
     }
 )
 """What a text may leave unknown, each as a whole."""

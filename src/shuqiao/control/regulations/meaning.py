@@ -100,6 +100,7 @@ def check_whole(document: Document, content: Mapping[str, Any]) -> None:
     _check_steps(document, content)
     _check_terms(document, content)
     _check_types(document, content)
+    _check_exchange(document, content)
 
 
 def check_base_items(document: Document, lists: Sequence[DataList]) -> None:
@@ -201,6 +202,15 @@ def _check_types(document: Document, content: Mapping[str, Any]) -> None:
         raise document.invalid(("share_types", "base_items"), "base items need share_type and articles")
     if base.get("share_type", "") not in types | {""}:
         raise document.invalid(("share_types", "base_items", "share_type"), "no share type is called so")
+
+
+def _check_exchange(document: Document, content: Mapping[str, Any]) -> None:
+    """The connected work that is given by interface only is one of the regulation's own kinds."""
+    known = {row["key"] for row in content["share_types"]["relations"]}
+    for at, key in enumerate(content["exchange"].get("interface_only", {}).get("relations", ())):
+        if key not in known:
+            place: KeyPath = ("exchange", "interface_only", "relations", at)
+            raise document.invalid(place, f"no connected work is called {key}")
 
 
 def _all_steps(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Mapping[str, Any]]]:

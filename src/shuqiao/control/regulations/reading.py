@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from shuqiao.control.regulations.queries import ArticleRef, article_ref
-from shuqiao.control.regulations.words import CAPABILITIES, CASES, MATTERS, OPENNESS, SIDES
+from shuqiao.control.regulations.words import CAPABILITIES, CASES, MATTERS, OPENNESS, SIDES, SYSTEM_KINDS
 from shuqiao.control.texts import Text
 from shuqiao.rules.regulation import (
     PROPOSED,
@@ -194,6 +194,30 @@ def _collection(rules: Regulation) -> Iterator[Row]:
     yield _row(rules, "settled", Text("会同确定来源", "Settled together with"), having, at.settled_article)
 
 
+def _exchange(rules: Regulation) -> Iterator[Row]:
+    at = rules.exchange
+    words = Text("通过本平台进行", "goes through this platform")
+    yield _row(rules, "only_channel", Text("部门间信息共享", "Sharing"), words, at.only_channel_article)
+    kinds = [words for key, words in SYSTEM_KINDS.items() if key in at.forbidden]
+    zh, en = "、".join(one.zh for one in kinds), ", ".join(one.en for one in kinds)
+    words = Text(f"不得新建：{zh}", f"none may be built: {en}") if kinds else Text("登记", "are registered")
+    yield _row(
+        rules, "new_systems", Text("新的交换系统", "New exchange systems"), words, at.forbidden_article
+    )
+    words = Text("登记并迁移", "are registered and moved")
+    label = Text("原有交换系统", "Exchange systems that exist")
+    yield _row(rules, "existing_systems", label, words, at.existing_article)
+    if at.interface_only is not None:
+        relations = [one for one in rules.share_types.relations if one.key in at.interface_only.relations]
+        zh = "、".join(one.zh for one in relations)
+        words = Text(
+            f"只用接口交换：更新快的，{zh}",
+            "by interface only: what changes fast; " + ", ".join(one.en for one in relations),
+        )
+        label = Text("提供途径", "Channel")
+        yield _row(rules, "interface_only", label, words, at.interface_only.article)
+
+
 def _disputes(rules: Regulation) -> Iterator[Row]:
     return (
         _row(rules, one.key, Text(one.zh, one.en), _body(rules, one.decided_by), one.article)
@@ -231,6 +255,7 @@ _PARTS: tuple[tuple[str, Text, Callable[[Regulation], Iterator[Row]]], ...] = (
     ("conditions", Text("使用条件", "Conditions of use"), lambda r: _named(r, r.conditions)),
     ("catalogue_fields", Text("目录要素", "What an entry states"), lambda r: _named(r, r.catalogue_fields)),
     ("catalogue_chain", Text("目录程序", "How an entry is approved"), lambda r: _chain(r, r.catalogue_chain)),
+    ("exchange", Text("共享途径与交换系统", "Channels and exchange systems"), _exchange),
     ("disputes", Text("争议种类与处理方", "Disputes and who decides"), _disputes),
     ("updates", Text("更新", "Updating"), _updates),
     ("objections", Text("异议", "Objections"), lambda r: _chain(r, r.objections)),

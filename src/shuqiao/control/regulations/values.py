@@ -10,6 +10,7 @@ from shuqiao.control.regulations.completing import with_full_citations
 from shuqiao.control.regulations.documents import Document
 from shuqiao.rules import catalogue as cat
 from shuqiao.rules import regulation as reg
+from shuqiao.rules.channels import Exchange, InterfaceOnly
 
 Values = Mapping[str, Any]
 
@@ -60,6 +61,8 @@ def regulation_of(document: Document, content: Values) -> reg.Regulation:
         ),
         period=reg.Period(**it["grants"]["period"]),
         verify_only_from_sensitivity=it["grants"]["verify_only_from_sensitivity"],
+        masked_from_sensitivity=it["grants"]["masked_from_sensitivity"],
+        exchange=_exchange(it["exchange"]),
         disputes=_disputes(it["disputes"]),
         updates=tuple(
             reg.UpdateRule(**{"working_days": None, **row})  # the schema has settled the names
@@ -71,6 +74,19 @@ def regulation_of(document: Document, content: Values) -> reg.Regulation:
         sanctions=tuple(reg.Sanction(**{"years": None, **row}) for row in it["sanctions"]),
         citations=dict(it["citations"]),
         conditions=_fields(it["conditions"]),
+    )
+
+
+def _exchange(it: Values) -> Exchange:
+    only = it.get("interface_only")
+    return Exchange(
+        only_channel_article=it["only_channel"]["article"],
+        forbidden=frozenset(it["new_systems"]["forbidden"]),
+        forbidden_article=it["new_systems"]["article"],
+        existing_article=it["existing_systems"]["article"],
+        interface_only=InterfaceOnly(frozenset(only["relations"]), frozenset(only["cycles"]), only["article"])
+        if only
+        else None,
     )
 
 

@@ -22,7 +22,14 @@ OPENNESS = (
     Text("附条件", "on conditions"),
     Text("对全部部门", "to all departments"),
 )
+SYSTEM_KINDS = {
+    "platform": Text("交换平台", "exchange platform"),
+    "interface": Text("专用接口", "interface of its own"),
+    "system": Text("共享交换系统", "sharing or exchange system"),
+    "catalogue": Text("目录系统", "catalogue system"),
+}
 MATTERS = {
+    "after_delivery": Text("交付后的责任", "Responsibility after delivery"),
     "audit": Text("使用留痕", "Record of use"),
     "catalogue_change": Text("目录变更", "Changes of the catalogue"),
     "catalogue_entry": Text("目录条目", "Catalogue entry"),
@@ -32,6 +39,7 @@ MATTERS = {
     "first_request": Text("首次申请", "First request"),
     "free": Text("无偿提供", "Free of charge"),
     "identity_apart": Text("身份信息分离", "Identity kept apart"),
+    "marked_items": Text("商业秘密与个人隐私", "Trade secrets and privacy"),
     "no_repeat": Text("不重复索要材料", "Papers not asked for again"),
     "obliged_information": Text("依规应当共享的信息", "Information that must be shared"),
     "one_source": Text("一数一源", "One datum, one source"),
@@ -40,6 +48,7 @@ MATTERS = {
     "passing_on": Text("对外提供", "Passing on"),
     "persons_in_charge": Text("责任人", "Persons in charge"),
     "security": Text("安全", "Security"),
+    "sharing_modes": Text("服务模式", "Modes of sharing"),
     "sharing_period": Text("共享期限", "Sharing period"),
     "standards": Text("标准规范", "Standards"),
     "state_secrets": Text("国家秘密", "State secrets"),

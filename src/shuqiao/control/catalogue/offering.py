@@ -1,0 +1,42 @@
+"""What an entry offers to those who ask for it: modes, channels, plain items, and what is given masked."""
+
+from shuqiao.control.catalogue.models import Item, Resource
+from shuqiao.control.catalogue.sharing import current
+from shuqiao.control.catalogue.vocabulary import vocabulary
+from shuqiao.rules.channels import channels_of
+from shuqiao.rules.regulation import Regulation
+from shuqiao.rules.terms import Offer, is_masked
+
+
+def offer_of(resource: Resource, regulation: Regulation) -> Offer:
+    """What may be asked for of an entry at all, under a regulation (MOD-01, MOD-06, MOD-08, SEC-18)."""
+    confined = is_confined(resource, regulation)
+    only = regulation.exchange.interface_only
+    items = list(resource.items.all())
+    manner = resource.content.get("manner") or ()
+    return Offer(
+        modes=frozenset(resource.modes),
+        channels=channels_of(manner, vocabulary().manner_channels, confined=confined),
+        types={item.field: item.type for item in items if not item.identity and item.type != "image"},
+        masked=frozenset(item.field for item in items if masked(item, regulation)),
+        channel_article=regulation.cite(only.article) if confined and only else "",
+    )
+
+
+def is_confined(resource: Resource, regulation: Regulation) -> bool:
+    """Tell whether the regulation lets an entry be given by interface only: by its work, or its cycle.
+
+    Source: shenyang-2016 art. 21.
+    """
+    if regulation.exchange.interface_only is None:
+        return False
+    row = current([resource])[resource.id].entry
+    relations = {*(resource.content.get("relations") or ()), *(row.relations if row else ())}
+    return regulation.exchange.confines(relations, resource.update_cycle)
+
+
+def masked(item: Item, regulation: Regulation) -> bool:
+    """Tell whether an item is given out masked unless a grant names it."""
+    return is_masked(
+        item.sensitivity, regulation.masked_from_sensitivity, business_secret=item.business_secret
+    )
