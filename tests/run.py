@@ -9,7 +9,6 @@ work is run once more by itself, and both outcomes are printed: a fault fails tw
 
 import os
 import re
-import secrets
 import shutil
 import subprocess
 import sys
@@ -92,12 +91,13 @@ def debian_programs() -> Path | None:
 def debian_server(programs: Path) -> Iterator[str]:
     """A server started from Debian's programs, by its address; ended and gone afterwards."""
     from shuqiao.embedded import postgres
+    from tests.plugins.hubs import CLUSTERS
 
     folder = Path(tempfile.mkdtemp(prefix="sqd-"))
     folder.chmod(0o755)
-    server = postgres.PostgresServer(
-        folder / "pg" / "data", folder / "s", folder / "pg.log", secrets.token_hex(16)
-    )
+    data = folder / "pg" / "data"
+    password = CLUSTERS.copy(programs, data)
+    server = postgres.PostgresServer(data, folder / "s", folder / "pg.log", password)
     process = postgres.start(server, programs=programs, durable=False)
     try:
         yield server.url()

@@ -6,7 +6,6 @@ from datetime import date
 
 import pytest
 from django.conf import settings as configured
-from django.db import transaction
 
 from shuqiao.control import clock
 from shuqiao.control.accounts.access import Viewer
@@ -17,7 +16,8 @@ from shuqiao.control.compiling.models import Compilation
 from shuqiao.control.organisations.models import Department
 from shuqiao.control.regulations.current import forget_calendar, regulation
 from shuqiao.rules.entries import Entry, EntryItem
-from tests.control.conftest import NOW, PEOPLE, City, clear_committed, seed, set_time
+from tests.control.conftest import NOW, PEOPLE, City, seed, set_time
+from tests.plugins.stages import Stage
 
 __all__ = ["set_time"]
 
@@ -136,17 +136,17 @@ def _procedure(case: Compilation):
     return named(case.regulation).procedure("entry")
 
 
+def seed_office() -> None:
+    """Seed the city and the bodies that take part in compiling."""
+    with clock.fixed(NOW):
+        seed(PEOPLE + BODIES)
+
+
 @pytest.fixture(scope="module")
-def seeded(django_db_setup, django_db_blocker) -> Iterator[None]:
-    """Seed once a module and take it all back afterwards."""
-    with django_db_blocker.unblock():
-        block = transaction.atomic()
-        block.__enter__()
-        with clock.fixed(NOW):
-            seed(PEOPLE + BODIES)
+def seeded(stage: Stage) -> Iterator[None]:
+    """Seed once and stand there for a module; each test has a transaction of its own."""
+    with stage.standing_on(stage.seeded(seed_office)):
         yield
-        transaction.set_rollback(True)
-        block.__exit__(None, None, None)
 
 
 def run_under(settings, name: str) -> None:
@@ -183,17 +183,17 @@ def guangzhou(under) -> Office:
 
 
 @pytest.fixture
-def committed(transactional_db, settings) -> Iterator[Callable[[str], Office]]:
-    """A city that other connections see, with all its people."""
+def committed(stage: Stage, settings) -> Iterator[Callable[[str], Office]]:
+    """A city that other connections see, with all its people, for this test alone."""
     forget_calendar()
-    seed(PEOPLE + BODIES)
 
     def switch(name: str) -> Office:
         run_under(settings, name)
         return Office(City(), name)
 
-    yield switch
-    clear_committed()
+    with stage.copy(seed_office):
+        yield switch
+    forget_calendar()
 
 
 def department(code: str) -> Department:

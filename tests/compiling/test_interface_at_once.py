@@ -18,7 +18,7 @@ from tests.control.conftest import committed_city
 
 __all__ = ["committed_city"]
 
-pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
+pytestmark = pytest.mark.database
 
 PATH = f"{BASE}/entries"
 

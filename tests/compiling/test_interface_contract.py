@@ -95,7 +95,6 @@ def documented() -> Iterator[tuple[str, str, str, str]]:
             yield from ((path, method, status, code) for code in codes)
 
 
-@pytest.mark.django_db(transaction=True)
 @pytest.mark.requirement("CAT-18")
 def test_every_documented_answer_occurs_and_is_as_described(committed_city, client) -> None:
     system, seen = System(enrolled("app-health-catalogue", HEALTH)), Recorder()

@@ -25,7 +25,7 @@ from tests.plugins.city import free_port
 
 __all__ = ["committed_city"]
 
-pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
+pytestmark = pytest.mark.database
 
 READY_S = 60
 

@@ -19,7 +19,6 @@ from shuqiao.control.documents.actions import FileInput
 from tests.compiling.conftest import entry
 from tests.compiling.workbooks import checked, faults, workbook_of
 
-pytestmark = pytest.mark.django_db(transaction=True)
 WORK = """
 import django
 django.setup()

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import connection
 
 from shuqiao.control import clock
 from shuqiao.control.accounts.access import Viewer, viewer_of
@@ -22,6 +22,7 @@ from shuqiao.control.requests.inputs import RequestInput
 from shuqiao.control.texts import Text
 from shuqiao.rules.ids import resource_id
 from shuqiao.security import keys
+from tests.plugins.stages import Stage
 
 NOW = datetime(2026, 11, 11, 1, 42, tzinfo=UTC)
 """Wednesday 11 November 2026, 09:42 in Guangzhou."""
@@ -50,15 +51,7 @@ def seed(people=PEOPLE) -> None:
     rules = regulation()
     seed_departments(rules)
     load_base_lists(rules, "system:test")
-    for username, word, role in people:
-        Account.objects.create(
-            username=username,
-            display_name=username,
-            department_id=f"440100-{word}",
-            role=role,
-            password="!",
-            created_at=NOW,
-        )
+    add_people(people)
     for app, department, portal in (
         ("app-housing-portal", "440100-housing", True),
         ("app-housing-rental", "440100-housing", False),
@@ -68,6 +61,25 @@ def seed(people=PEOPLE) -> None:
         enrol_application(
             ApplicationInput(app, department, Text(app, app), "ed25519", der, portal=portal), "system:test"
         )
+
+
+def add_people(people) -> None:
+    """Add accounts without passwords: user name, department and role of each."""
+    for username, word, role in people:
+        Account.objects.create(
+            username=username,
+            display_name=username,
+            department_id=f"440100-{word}",
+            role=role,
+            password="!",
+            created_at=NOW,
+        )
+
+
+def seed_city() -> None:
+    """Seed what most tests stand on."""
+    with clock.fixed(NOW):
+        seed()
 
 
 @dataclass(frozen=True)
@@ -129,22 +141,6 @@ def audit_entries(event: str) -> list[tuple]:
     )
 
 
-def clear_committed() -> None:
-    """Take back what tests on connections of their own have left beside Django's tables: lists and log."""
-    with beyond_control(), connection.cursor() as cursor:
-        for resource, *_ in rows("SELECT id FROM exchange.resource"):
-            cursor.execute(
-                f"DROP TABLE IF EXISTS base.{resource}, base_history.{resource}, staging.{resource}"
-            )
-        cursor.execute('DELETE FROM exchange."grant"')
-        cursor.execute("DELETE FROM exchange.resource")
-        cursor.execute("DELETE FROM exchange.application")
-        # The log refuses to lose anything; only a superuser can switch that off.
-        cursor.execute("SET session_replication_role = replica")
-        cursor.execute("TRUNCATE audit.entry, audit.pending")
-        cursor.execute("SET session_replication_role = origin")
-
-
 @pytest.fixture(autouse=True)
 def set_time() -> Iterator[None]:
     """Hold the clock at NOW."""
@@ -153,16 +149,10 @@ def set_time() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def seeded(django_db_setup, django_db_blocker) -> Iterator[None]:
-    """Seed once a module and take it all back afterwards; each test then has its own savepoint."""
-    with django_db_blocker.unblock():
-        block = transaction.atomic()
-        block.__enter__()
-        with clock.fixed(NOW):
-            seed()
+def seeded(stage: Stage) -> Iterator[None]:
+    """Seed once and stand there for a module; each test has a transaction of its own."""
+    with stage.standing_on(stage.seeded(seed_city)):
         yield
-        transaction.set_rollback(True)
-        block.__exit__(None, None, None)
 
 
 @pytest.fixture
@@ -173,8 +163,9 @@ def city(seeded, db) -> City:
 
 
 @pytest.fixture
-def committed_city(transactional_db) -> Iterator[City]:
-    """A seeded city that other connections see; what Django does not clear is cleared afterwards."""
-    seed()
-    yield City()
-    clear_committed()
+def committed_city(stage: Stage) -> Iterator[City]:
+    """A seeded city that other connections see, for this test alone."""
+    forget_calendar()
+    with stage.copy(seed_city):
+        yield City()
+    forget_calendar()

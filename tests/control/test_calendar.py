@@ -22,7 +22,8 @@ from shuqiao.control.regulations.models import CalendarDay, CalendarYear
 from shuqiao.rules.errors import PermissionDenied
 from shuqiao.rules.procedures import Accepted
 from shuqiao.rules.regulation import Extension, Phase
-from tests.control.conftest import NOW, audit_entries, clear_committed, rows
+from tests.control.conftest import NOW, add_people, audit_entries, rows
+from tests.plugins.stages import Stage
 
 STEP = Accepted("submitted", Phase.WAITING, "guangzhou-2016 art. 35(1)", starts=("reply",))
 TYPHOON = "台风停工（示例）"
@@ -196,23 +197,20 @@ def test_the_page_saves_a_day_and_shows_what_is_wrong(city) -> None:
     assert browser("lin").post("/calendar/2026/day", {}).status_code == 403
 
 
+def seed_departments_only() -> None:
+    """Seed the departments and two people of the data office."""
+    with clock.fixed(NOW):
+        seed_departments(regulation())
+        add_people((("zheng", "data", "coordinator"), ("qian", "data", "coordinator")))
+
+
 @pytest.fixture
-def committed(transactional_db) -> Iterator[None]:
+def committed(stage: Stage) -> Iterator[None]:
     """Departments and people that other connections see."""
-    seed_departments(regulation())
-    for username, word, role in (("zheng", "data", "coordinator"), ("qian", "data", "coordinator")):
-        Account.objects.create(
-            username=username,
-            display_name=username,
-            department_id=f"440100-{word}",
-            role=role,
-            password="!",
-            created_at=NOW,
-        )
     forget_calendar()
-    yield
+    with stage.copy(seed_departments_only):
+        yield
     forget_calendar()
-    clear_committed()
 
 
 def together(*acts) -> None:
@@ -244,7 +242,6 @@ def viewer_of(username: str):
     return City().viewer(username)
 
 
-@pytest.mark.django_db(transaction=True)
 def test_two_changes_and_new_clocks_at_the_same_moment_leave_every_day_right(committed) -> None:
     numbers = [f"R-2026-{n:04}" for n in range(1, 9)]
     begin(numbers[0])
@@ -262,7 +259,6 @@ def test_two_changes_and_new_clocks_at_the_same_moment_leave_every_day_right(com
     assert moved >= [(2,)]
 
 
-@pytest.mark.django_db(transaction=True)
 def test_a_clock_started_beside_an_uncommitted_change_waits_for_it(committed) -> None:
     held, release = threading.Event(), threading.Event()
 

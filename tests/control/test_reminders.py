@@ -1,6 +1,7 @@
 """Telling of terms: each reminder once, the office told of what has run out, moved days told of again."""
 
 import threading
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -15,8 +16,9 @@ from shuqiao.control.clocks.reminders import Told, remind
 from shuqiao.control.operations.daily import CLOCK_JOBS
 from shuqiao.control.operations.seed import seed_departments
 from shuqiao.control.regulations.current import forget_calendar, named, regulation
-from tests.control.conftest import NOW, audit_entries, clear_committed
+from tests.control.conftest import NOW, audit_entries
 from tests.control.test_calendar import STEP, begin, case
+from tests.plugins.stages import Stage
 
 SUBMITTED = date(2026, 11, 11)
 DUE = date(2026, 11, 25)
@@ -96,10 +98,22 @@ def test_every_job_of_the_calendar_may_run_twice(city) -> None:
         assert [job.run() for job in CLOCK_JOBS] == [0] * len(CLOCK_JOBS)
 
 
-@pytest.mark.django_db(transaction=True)
-def test_two_workers_at_once_tell_each_term_once(transactional_db) -> None:
-    seed_departments(regulation())
+def seed_departments_only() -> None:
+    """Seed the departments."""
+    with clock.fixed(NOW):
+        seed_departments(regulation())
+
+
+@pytest.fixture
+def committed(stage: Stage) -> Iterator[None]:
+    """Departments that other connections see."""
     forget_calendar()
+    with stage.copy(seed_departments_only):
+        yield
+    forget_calendar()
+
+
+def test_two_workers_at_once_tell_each_term_once(committed) -> None:
     for number in range(1, 41):
         with transaction.atomic():
             follow(case(f"R-2026-{number:04}"), STEP, named("guangzhou-2016"), SUBMITTED)
@@ -123,4 +137,3 @@ def test_two_workers_at_once_tell_each_term_once(transactional_db) -> None:
     assert len(results) == 3 and sum(results) == 40
     assert Notification.objects.filter(code="clock_over").count() == 120
     assert len(audit_entries("clock_run_out")) == 40
-    clear_committed()

@@ -4,7 +4,6 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 
-import pytest
 from django.conf import settings as configured
 from django.db import connection
 
@@ -28,8 +27,6 @@ from shuqiao.control.requests.models import Request
 from shuqiao.rules.sharing import Choice
 
 from .conftest import BIRTH, NOW, audit_entries
-
-pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def at_once(*acts: Callable[[], object]) -> list[str]:

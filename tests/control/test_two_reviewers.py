@@ -2,7 +2,6 @@
 
 import threading
 
-import pytest
 from django.db import connection
 
 from shuqiao.control import clock
@@ -15,7 +14,6 @@ from shuqiao.rules.errors import AlreadyDecided
 from .conftest import NOW, audit_entries, rows
 
 
-@pytest.mark.django_db(transaction=True)
 def test_two_reviewers_at_once_give_one_answer_one_grant_and_one_entry(committed_city):
     city = committed_city
     number = submit_request(city.viewer("lin"), city.wanted())

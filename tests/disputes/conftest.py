@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 import pytest
-from django.db import transaction
 
 from shuqiao.control import clock
 from shuqiao.control.disputes import hooks
@@ -17,6 +16,7 @@ from shuqiao.control.disputes.rulings import apply_for_ruling
 from shuqiao.control.disputes.sessions import collect_now, convene
 from shuqiao.control.documents.actions import FileInput
 from tests.control.conftest import NOW, PEOPLE, City, seed, set_time
+from tests.plugins.stages import Stage
 
 __all__ = ["set_time"]
 
@@ -114,17 +114,17 @@ class Story:
         self.take("shi", number, "rule_share", document=RULING, decided_on=decided_on or clock.today())
 
 
+def seed_disputes() -> None:
+    """Seed the city and the bodies that take part in disputes."""
+    with clock.fixed(NOW):
+        seed(PEOPLE + BODIES)
+
+
 @pytest.fixture(scope="module")
-def seeded(django_db_setup, django_db_blocker) -> Iterator[None]:
-    """Seed once a module and take it all back afterwards."""
-    with django_db_blocker.unblock():
-        block = transaction.atomic()
-        block.__enter__()
-        with clock.fixed(NOW):
-            seed(PEOPLE + BODIES)
+def seeded(stage: Stage) -> Iterator[None]:
+    """Seed once and stand there for a module; each test has a transaction of its own."""
+    with stage.standing_on(stage.seeded(seed_disputes)):
         yield
-        transaction.set_rollback(True)
-        block.__exit__(None, None, None)
 
 
 @pytest.fixture

@@ -14,18 +14,19 @@ from shuqiao.control.disputes.models import Dispute, DisputeEvent, JointReviewSe
 from shuqiao.control.disputes.sessions import collect_for_review
 from shuqiao.control.documents.models import Document
 from shuqiao.rules.errors import ShuqiaoError
-from tests.control.conftest import NOW, PEOPLE, City, audit_entries, clear_committed, seed
-from tests.disputes.conftest import BODIES, Story
+from tests.control.conftest import NOW, City, add_people, audit_entries
+from tests.disputes.conftest import Story, seed_disputes
+from tests.plugins.stages import Stage
 
 SECOND = (("zhu", "data", "coordinator"),)
 
 
 @pytest.fixture
-def committed(transactional_db) -> Iterator[Story]:
-    """A seeded city that other connections see; what Django does not clear is cleared afterwards."""
-    seed(PEOPLE + BODIES + SECOND)
-    yield Story(City())
-    clear_committed()
+def committed(stage: Stage) -> Iterator[Story]:
+    """A seeded city that other connections see, with a second co-ordinator."""
+    with stage.copy(seed_disputes):
+        add_people(SECOND)
+        yield Story(City())
 
 
 def together(*acts: Callable[[], object]) -> list[str]:
@@ -54,7 +55,6 @@ def together(*acts: Callable[[], object]) -> list[str]:
     return sorted(results)
 
 
-@pytest.mark.django_db(transaction=True)
 def test_two_coordinators_at_once_end_a_negotiation_once(committed, owner):
     """One ends it agreed, the other failed: the second finds it gone on, and nothing of hers is stored."""
     number = committed.open("R-2026-0101")
@@ -75,7 +75,6 @@ def test_two_coordinators_at_once_end_a_negotiation_once(committed, owner):
     assert len(owner.told) == (1 if dispute.state == "agreed" else 0)
 
 
-@pytest.mark.django_db(transaction=True)
 def test_two_people_of_one_member_give_one_opinion(committed, owner):
     """The second is told that her body has spoken."""
     number = committed.open("R-2026-0102")
@@ -89,7 +88,6 @@ def test_two_people_of_one_member_give_one_opinion(committed, owner):
     assert DisputeEvent.objects.filter(dispute__number=number).exclude(opinion="").count() == 1
 
 
-@pytest.mark.django_db(transaction=True)
 def test_workers_beside_each_other_do_everything_once(committed, owner):
     """Two collect for the review, then two record an execution."""
     for place in range(3):

@@ -4,14 +4,13 @@ from collections.abc import Iterator
 from threading import BoundedSemaphore
 
 import pytest
-from django.db import transaction
 
 from shuqiao.control import clock
 from shuqiao.control.catalogue.models import Item, Resource
 from shuqiao.control.exports import limits
-from tests.control.conftest import BIRTH, HOUSEHOLD, NOW, City, committed_city, seed
+from tests.control.conftest import BIRTH, HOUSEHOLD, NOW, City, committed_city, seeded
 
-__all__ = ["BIRTH", "HOUSEHOLD", "committed_city"]
+__all__ = ["BIRTH", "HOUSEHOLD", "committed_city", "seeded"]
 
 
 def opened(resource: str, conditions: str = "") -> Resource:
@@ -37,19 +36,6 @@ def full_buckets(monkeypatch) -> None:
     monkeypatch.setattr(limits, "_PLACES", places)
     monkeypatch.setattr(limits, "EACH", limits.Allowance(limits.AT_ONCE, limits.A_MINUTE, limits.REMEMBERED))
     monkeypatch.setattr(limits, "ANYBODY", limits.Allowance(limits.ALL_AT_ONCE, limits.ALL_A_MINUTE, 1))
-
-
-@pytest.fixture(scope="module")
-def seeded(django_db_setup, django_db_blocker) -> Iterator[None]:
-    """Seed once a module and take it all back afterwards."""
-    with django_db_blocker.unblock():
-        block = transaction.atomic()
-        block.__enter__()
-        with clock.fixed(NOW):
-            seed()
-        yield
-        transaction.set_rollback(True)
-        block.__exit__(None, None, None)
 
 
 @pytest.fixture

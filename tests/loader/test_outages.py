@@ -11,7 +11,9 @@ import pytest
 
 from tests.loader.line import BIRTHS, Line, wait_for
 from tests.loader.test_kills import receipted
-from tests.plugins.server import Hub, TestServer, make_hub
+from tests.plugins.clusters import TEMPLATE
+from tests.plugins.hubs import copy_hub
+from tests.plugins.server import Hub, TestServer
 
 pytestmark = [pytest.mark.database, pytest.mark.timeout(300)]
 
@@ -21,7 +23,7 @@ AWAY_S = 3.0
 @pytest.fixture
 def own_line(own_server: TestServer, vault_url: str, empty_database: str) -> Iterator[Line]:
     """A line whose hub database is on a server of its own."""
-    make_hub(own_server, "hub")
+    copy_hub(own_server.superuser(), TEMPLATE, "hub")
     made = Line(Hub("hub", own_server), vault_url, empty_database, node_settings={"NODE_BATCH_ROWS": "50"})
     yield made
     print(made.logs())

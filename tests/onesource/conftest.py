@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 
 import pytest
-from django.db import transaction
 
 from shuqiao.control import clock
 from shuqiao.control.onesource.register import take_in_missing
 from shuqiao.rules.entries import Entry, EntryItem
 from tests.control.conftest import NOW, PEOPLE, City, seed, set_time
+from tests.plugins.stages import Stage
 
 __all__ = ["set_time"]
 
@@ -28,18 +28,18 @@ def entry(*items: EntryItem | str, subject: str = HOUSEHOLD, department: str = "
     return Entry(name_zh="人口健康档案", subject=subject, department=department, items=made)
 
 
+def seed_register() -> None:
+    """Seed the city, its entries taken into the register of data."""
+    with clock.fixed(NOW):
+        seed(PEOPLE)
+        take_in_missing()
+
+
 @pytest.fixture(scope="module")
-def seeded(django_db_setup, django_db_blocker) -> Iterator[None]:
-    """Seed once a module and take it all back afterwards."""
-    with django_db_blocker.unblock():
-        block = transaction.atomic()
-        block.__enter__()
-        with clock.fixed(NOW):
-            seed(PEOPLE)
-            take_in_missing()
+def seeded(stage: Stage) -> Iterator[None]:
+    """Seed once and stand there for a module; each test has a transaction of its own."""
+    with stage.standing_on(stage.seeded(seed_register)):
         yield
-        transaction.set_rollback(True)
-        block.__exit__(None, None, None)
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ import psycopg
 import pytest
 
 from tests.plane.conftest import RESOURCE, City, running_city
-from tests.plugins.server import TestServer, make_hub
+from tests.plugins.clusters import TEMPLATE
+from tests.plugins.server import TestServer
 from tests.vault import births
 
 pytestmark = [pytest.mark.database, pytest.mark.timeout(240)]
@@ -35,8 +36,7 @@ def call(city: City, serial: int) -> tuple[int, str | None]:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGQUIT], ids=["stopped", "crashed"])
 def test_calls_answer_503_while_it_is_away_and_then_go_on(own_server: TestServer, number: int) -> None:
-    make_hub(own_server, "template")
-    with running_city(own_server, "template") as city:
+    with running_city(own_server, TEMPLATE) as city:
         city.issue()
         results: list[tuple[int, str | None]] = []
         ended = threading.Event()

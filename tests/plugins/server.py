@@ -13,17 +13,17 @@ import subprocess
 import tempfile
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import psycopg
 import pytest
-import pytest_django
 from psycopg import sql
-from psycopg.conninfo import conninfo_to_dict
 
 from shuqiao.embedded import hub, postgres
+from tests.plugins.clusters import TEMPLATE
+from tests.plugins.hubs import CLUSTERS, copy_hub, drop, environment, has_template, make_hub
 
 PASSWORD = secrets.token_hex(16)
 """One password for every role of the test server; it lives as long as the run."""
@@ -66,8 +66,11 @@ class TestServer:
         if self.external is None:
             self.folder.chmod(0o755)
             programs = postgres.runtime(self.folder)
+            kept = replace(self.embedded, password=CLUSTERS.copy(programs, self.embedded.data))
             # A killed process loses nothing the kernel already has; only a power cut needs the flushes.
-            self.started = postgres.start(self.embedded, programs=programs, durable=False)
+            self.started = postgres.start(kept, programs=programs, durable=False)
+            with psycopg.connect(kept.url(), autocommit=True) as connection:
+                connection.execute(sql.SQL("ALTER ROLE postgres PASSWORD {}").format(PASSWORD))
         self.ready = True
         hub.create_roles(self.url("postgres"), dict.fromkeys(hub.ROLES, PASSWORD))
 
@@ -93,30 +96,8 @@ SERVER = TestServer(os.environ.get("SHUQIAO_TEST_DATABASE"))
 RUN = uuid.uuid4().hex[:8]
 
 
-def _configure() -> None:
-    """Tell control where things are, before its settings are read; keys are made when a test first signs."""
-    secret = SERVER.folder / "secret-key"
-    secret.touch(mode=0o600)
-    secret.write_text(secrets.token_urlsafe(64), encoding="ascii")
-    os.environ |= {
-        "SHUQIAO_DATABASE_URL": SERVER.url(f"sq_{RUN}_django", "shuqiao_control"),
-        "SHUQIAO_SECRET_KEY_FILE": str(secret),
-        "SHUQIAO_REGULATION": "guangzhou-2016",
-        "SHUQIAO_ALLOWED_HOSTS": "testserver,localhost,127.0.0.1",
-        "SHUQIAO_PLANE_URL": "http://127.0.0.1:1",
-        "SHUQIAO_PORTAL_KEYS": str(SERVER.folder / "portal"),
-        "SHUQIAO_GRANT_KEY_FILE": str(SERVER.folder / "grants.key"),
-        "SHUQIAO_SAMPLE": "1",
-    }
-    atexit.register(SERVER.close)
-
-
-_configure()
-
-
-def _drop(name: str) -> None:
-    with psycopg.connect(SERVER.superuser(), autocommit=True) as connection:
-        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+os.environ |= environment(SERVER.folder, SERVER.url(f"sq_{RUN}_django", "shuqiao_control"))
+atexit.register(SERVER.close)
 
 
 @pytest.fixture(scope="session")
@@ -127,39 +108,15 @@ def pg_server() -> TestServer:
 
 
 @pytest.fixture(scope="session")
-def hub_template(pg_server: TestServer) -> str:
+def hub_template(pg_server: TestServer) -> Iterator[str]:
     """Name of a hub database with all migrations applied, to copy from."""
+    if has_template(pg_server.superuser()):
+        yield TEMPLATE
+        return
     name = f"sq_{RUN}_template"
-    make_hub(pg_server, name)
-    return name
-
-
-def make_hub(server: TestServer, name: str) -> None:
-    """Create a hub database on a server and apply all migrations."""
-    hub.create_database(server.superuser(), name, "shuqiao_owner", control_schema=True)
-    import sys
-
-    environment = os.environ | {"SHUQIAO_DATABASE_URL": server.url(name, "shuqiao_owner")}
-    command = [
-        sys.executable,
-        "-m",
-        "django",
-        "migrate",
-        "--skip-checks",
-        "--verbosity",
-        "0",
-        "--settings",
-        "shuqiao.control.settings",
-    ]
-    subprocess.run(command, check=True, env=environment)
-
-
-def _copy_hub(server: TestServer, template: str, name: str) -> None:
-    with psycopg.connect(server.superuser(), autocommit=True) as connection:
-        names = (sql.Identifier(name), sql.Identifier(template))
-        connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {} OWNER shuqiao_owner").format(*names))
-        connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(names[0]))
-    hub.let_enter(server.superuser(), name, "shuqiao_owner")
+    make_hub(pg_server.superuser(), pg_server.url(name, "shuqiao_owner"), name)
+    yield name
+    drop(pg_server.superuser(), name)
 
 
 @pytest.fixture
@@ -192,9 +149,9 @@ class Hub:
 def hub_database(pg_server: TestServer, hub_template: str):
     """A fresh hub database with all migrations applied and no rows of ours."""
     name = f"sq_{RUN}_{uuid.uuid4().hex[:8]}"
-    _copy_hub(pg_server, hub_template, name)
+    copy_hub(pg_server.superuser(), hub_template, name)
     yield Hub(name, pg_server)
-    _drop(name)
+    drop(SERVER.superuser(), name)
 
 
 @pytest.fixture
@@ -209,7 +166,7 @@ def vault_url(pg_server: TestServer):
     name = f"sq_{RUN}_v{uuid.uuid4().hex[:8]}"
     hub.create_database(pg_server.superuser(), name, "shuqiao_vault")
     yield pg_server.url(name, "shuqiao_vault")
-    _drop(name)
+    drop(SERVER.superuser(), name)
 
 
 @pytest.fixture
@@ -223,33 +180,7 @@ def empty_database(pg_server: TestServer):
             )
         )
     yield pg_server.url(name)
-    _drop(name)
-
-
-@pytest.fixture(scope="session")
-def django_db_setup(
-    pg_server: TestServer, hub_template: str, django_db_blocker: pytest_django.DjangoDbBlocker
-) -> Iterator[None]:
-    """Give Django a copy of the migrated hub, with the rights control has when it is at work.
-
-    The connection is the superuser's and takes control's role at once, so that a test can step out of it
-    (`tests.control.conftest.beyond_control`) to do within its own transaction what others do.
-    """
-    from django.db import connections
-
-    name = f"sq_{RUN}_django"
-    _copy_hub(pg_server, hub_template, name)
-    with psycopg.connect(pg_server.superuser(name), autocommit=True) as connection:
-        # Django empties its tables after a test that commits.
-        connection.execute("GRANT TRUNCATE ON ALL TABLES IN SCHEMA control TO shuqiao_control")
-    place = conninfo_to_dict(pg_server.superuser(name))
-    settings = connections["default"].settings_dict
-    settings |= {"NAME": name, "USER": place["user"], "PASSWORD": place["password"]}
-    settings["OPTIONS"]["assume_role"] = "shuqiao_control"
-    yield
-    with django_db_blocker.unblock():
-        connections.close_all()
-    _drop(name)
+    drop(SERVER.superuser(), name)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
