@@ -46,6 +46,12 @@ class TestServer:
             self.folder / "pg" / "data", self.folder / "s", self.folder / "pg.log", PASSWORD
         )
 
+    @property
+    def programs(self) -> Path:
+        """The embedded server's programs, where its system user may run them."""
+        self.folder.chmod(0o755)
+        return postgres.runtime(self.folder)
+
     def url(self, database: str, role: str | None = None) -> str:
         """The URL of `database` for `role`, or for the superuser; starts nothing."""
         if self.external is None:
@@ -64,8 +70,7 @@ class TestServer:
 
     def _start(self) -> None:
         if self.external is None:
-            self.folder.chmod(0o755)
-            programs = postgres.runtime(self.folder)
+            programs = self.programs
             kept = replace(self.embedded, password=CLUSTERS.copy(programs, self.embedded.data))
             # A killed process loses nothing the kernel already has; only a power cut needs the flushes.
             self.started = postgres.start(kept, programs=programs, durable=False)
@@ -83,7 +88,7 @@ class TestServer:
 
     def resume(self) -> None:
         """Start it again."""
-        self.started = postgres.start(self.embedded, programs=postgres.runtime(self.folder), durable=False)
+        self.started = postgres.start(self.embedded, programs=self.programs, durable=False)
 
     def close(self) -> None:
         """End the embedded server and remove its folder."""
