@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 
 from shuqiao.rules.channels import OF_MODE
 from shuqiao.rules.rows import MAX_CONDITIONS, Row, fault_of
@@ -17,7 +18,8 @@ from shuqiao.rules.rows import MAX_CONDITIONS, Row, fault_of
 class Offer:
     """What an entry offers: modes, channels, its plain items with their types, and its masked items.
 
-    `channel_article` is cited where the law leaves the entry only one channel.
+    `channel_article` is cited where the law leaves the entry only one channel; `codes` are those of items
+    that have a code list.
     """
 
     modes: frozenset[str]
@@ -25,6 +27,7 @@ class Offer:
     types: Mapping[str, str]
     masked: frozenset[str]
     channel_article: str = ""
+    codes: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,7 @@ _ROW_WORDS = {
     ),
     "row_operator_unknown": ("请选择比较方式", "Choose how it is compared"),
     "row_values_wrong": ("请填写条件的值", "Give the values of the condition"),
+    "row_value_unknown": ("填写的值不是此项的代码或日期", "Not one of the item's codes, or no date"),
     "row_range_impossible": ("此项不能用起止范围", "This item can't be between two values"),
 }
 
@@ -101,11 +105,29 @@ def _row_faults(terms: Terms, offer: Offer) -> list[TermFault]:
         return [TermFault("rows", "too_many", zh, en)]
     found = []
     for at, row in enumerate(terms.rows):
-        code = fault_of(row, offer.types)
+        code = fault_of(row, offer.types) or _value_fault(row, offer)
         if code is not None:
             zh, en = _ROW_WORDS[code]
             found.append(TermFault(f"rows.{at}", code, zh, en))
     return found
+
+
+def _value_fault(row: Row, offer: Offer) -> str | None:
+    """A value that the item can't have would let nobody through, or nobody out."""
+    given = [value for value in row.values if value]
+    known = offer.codes.get(row.field)
+    if known is not None and not known.issuperset(given):
+        return "row_value_unknown"
+    if offer.types[row.field] == "date" and not all(map(_is_day, given)):
+        return "row_value_unknown"
+    return None
+
+
+def _is_day(text: str) -> bool:
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
 
 
 def needs_review(terms: Terms, offer: Offer, fields: Collection[str]) -> bool:

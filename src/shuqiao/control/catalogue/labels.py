@@ -6,6 +6,7 @@ from shuqiao.control.catalogue.vocabulary import vocabulary
 from shuqiao.control.texts import Text
 
 MODES = vocabulary().modes
+CHANNELS = vocabulary().channels
 LIBRARIES = vocabulary().libraries
 UPDATE_CYCLES = vocabulary().cycles
 TYPES = {

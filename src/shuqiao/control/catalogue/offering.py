@@ -19,6 +19,7 @@ def offer_of(resource: Resource, regulation: Regulation) -> Offer:
         channels=channels_of(manner, vocabulary().manner_channels, confined=confined),
         types={item.field: item.type for item in items if not item.identity and item.type != "image"},
         masked=frozenset(item.field for item in items if masked(item, regulation)),
+        codes={item.field: frozenset(item.codes) for item in items if item.codes and not item.identity},
         channel_article=regulation.cite(only.article) if confined and only else "",
     )
 

@@ -6,25 +6,30 @@ control and for the plane with the audit entry and the notice in one transaction
 
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Literal
+from typing import Literal, cast
 
 from django.conf import settings
 from django.db import connection, transaction
 
 from shuqiao.control import clock
-from shuqiao.control.accounts.access import Viewer
+from shuqiao.control.accounts.access import Fault, FormRefused, Viewer
 from shuqiao.control.accounts.capabilities import Capability
 from shuqiao.control.accounts.notices import notify
 from shuqiao.control.audit.actions import append_entry
+from shuqiao.control.catalogue.models import Resource
+from shuqiao.control.catalogue.offering import offer_of
 from shuqiao.control.catalogue.period import check_within_entry
 from shuqiao.control.grants.access import access_grant_to_change
 from shuqiao.control.grants.models import ENDED, IN_USE, KIND, Grant
 from shuqiao.control.organisations.models import Application
 from shuqiao.control.organisations.numbers import next_number
 from shuqiao.control.regulations.current import named
+from shuqiao.control.texts import Text
 from shuqiao.rules.ids import grant_no
 from shuqiao.rules.procedures import Accepted, Facts, Refusal, decide
 from shuqiao.rules.regulation import PROVIDER, SYSTEM
+from shuqiao.rules.rows import Row
+from shuqiao.rules.terms import Terms, term_faults
 from shuqiao.security import keys
 from shuqiao.wire import grant as wire
 
@@ -45,7 +50,7 @@ class GrantInput:
     resource: str
     consumer: str
     provider: str
-    mode: Literal["verify", "query"]
+    mode: Literal["verify", "query", "bulk"]
     match: Literal["all", "each"]
     fields: tuple[str, ...]
     applications: tuple[str, ...]
@@ -55,6 +60,11 @@ class GrantInput:
     valid_until: date
     regulation: str
     conditions: tuple[str, ...]
+    channels: tuple[wire.Channel, ...] = ("interface",)
+    rows: tuple[Row, ...] = ()
+    unmasked: tuple[str, ...] = ()
+    pseudonyms: bool = False
+    signed_calls: bool = False
     renews: str = ""
 
 
@@ -66,6 +76,7 @@ def issue_grant(given: GrantInput, issuer: Viewer | None) -> Grant:
     if not connection.in_atomic_block:
         raise RuntimeError("a grant is issued in the transaction of its decision")
     check_within_entry(given.resource, given.valid_until)
+    _check_offered(given)
     now = clock.now()
     year = clock.legal_day(now).year
     document = wire.Grant(
@@ -84,14 +95,57 @@ def issue_grant(given: GrantInput, issuer: Viewer | None) -> Grant:
         regulation=given.regulation,
         request_no=given.request_number,
         conditions=given.conditions,
+        channels=given.channels,
+        rows=tuple(wire.Row(field=row.field, op=_operator(row.op), values=row.values) for row in given.rows),
+        unmasked=given.unmasked,
+        pseudonyms=given.pseudonyms,
+        signed_calls=given.signed_calls,
         issued_at=now,
         issued_by=issuer.username if issuer else PLATFORM,
     )
     signed = wire.sign_grant(document, keys.load_signing_key(settings.CONFIG.grant_key_file))
     grant = _store(document, signed, given)
     actor = f"account:{issuer.username}" if issuer else f"system:{PLATFORM}"
-    _record("grant_issued", grant, actor, {"fields": list(given.fields)})
+    _record("grant_issued", grant, actor, {"fields": list(given.fields), **_terms_facts(given)})
     return grant
+
+
+def _check_offered(given: GrantInput) -> None:
+    """Refuse what the entry does not offer, whoever asks: the last guard, whatever the forms let through.
+
+    Only the department that provides an entry gives it: what was received is never given on (SEC-14).
+    Source: guangzhou-2016 art. 4¶2; xiamen-2015 art. 13; shenyang-2016 art. 21, 23¶1.
+    """
+    resource = Resource.objects.get(pk=given.resource)
+    if given.provider != resource.department_id:
+        raise RuntimeError("a grant is given by the department that provides the entry")
+    offer = offer_of(resource, named(given.regulation))
+    terms = Terms(given.mode, given.channels, given.rows, frozenset(given.unmasked))
+    faults = [
+        Fault(one.field, one.code, Text(one.zh, one.en)) for one in term_faults(terms, offer, given.fields)
+    ]
+    modes = {item.field: item.modes for item in resource.items.all()}
+    if given.mode not in offer.modes or any(given.mode not in modes.get(one, ()) for one in given.fields):
+        words = Text("所给内容不以此方式提供", "What is given isn't offered in this mode")
+        faults.append(Fault("mode", "mode_unknown", words))
+    if faults:
+        raise FormRefused(tuple(faults))
+
+
+def _operator(text: str) -> Literal["eq", "in", "range", "null"]:
+    """The operator of a condition that the rules have checked."""
+    return cast(Literal["eq", "in", "range", "null"], text)
+
+
+def _terms_facts(given: GrantInput) -> dict[str, object]:
+    """What the audit entry says of the terms; the values of conditions stand in the signed document."""
+    return {
+        "channels": list(given.channels),
+        "rows": [row.field for row in given.rows],
+        "unmasked": list(given.unmasked),
+        "pseudonyms": given.pseudonyms,
+        "signed_calls": given.signed_calls,
+    }
 
 
 def _store(document: wire.Grant, signed: wire.SignedGrant, given: GrantInput) -> Grant:

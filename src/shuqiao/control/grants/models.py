@@ -6,6 +6,7 @@ States are keys of the `grant` procedure of the grant's own regulation; constrai
 from django.db import models
 from django.db.models import F, Q
 
+from shuqiao.control.accounts.models import Account
 from shuqiao.control.catalogue.models import Resource
 from shuqiao.control.organisations.models import Application, Department
 from shuqiao.rules.regulation import Phase
@@ -94,3 +95,56 @@ class Grant(models.Model):
     def __str__(self) -> str:
         """Return the number."""
         return self.number
+
+
+class Medium(models.TextChoices):
+    """What an offline delivery was carried on."""
+
+    DISC = "disc", "光盘"
+    USB = "usb", "移动存储介质"
+    DRIVE = "drive", "硬盘"
+    PAPER = "paper", "纸质"
+    OTHER = "other", "其他"
+
+
+class Handover(models.Model):
+    """One delivery outside the network under a grant: who gave what to whom, when, on which medium (MOD-09).
+
+    Rows are added, never changed; `digest` is the SHA-256 of what was handed over, where it is a file.
+    Source: shenyang-2016 art. 20(2), 21.
+    """
+
+    grant = models.ForeignKey(Grant, models.PROTECT, related_name="handovers")
+    handed_over_at = models.DateTimeField()
+    handed_over_by = models.CharField(max_length=60)
+    receiver = models.CharField(max_length=60)
+    medium = models.CharField(max_length=10, choices=Medium.choices)
+    # The mark or serial number by which the medium is known again.
+    medium_mark = models.CharField(max_length=100)
+    content = models.CharField(max_length=500)
+    records = models.PositiveIntegerField(null=True, blank=True)
+    digest = models.CharField(max_length=64, blank=True)
+    recorded_by = models.ForeignKey(Account, models.PROTECT, related_name="+")
+    recorded_at = models.DateTimeField()
+    entry_id = models.UUIDField()
+
+    class Meta:
+        """The same medium is handed over once at one moment, however often the form is sent."""
+
+        ordering = ["-handed_over_at", "-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["grant", "handed_over_at", "medium", "medium_mark"], name="handover_is_recorded_once"
+            ),
+            models.CheckConstraint(condition=Q(medium__in=Medium.values), name="handover_medium_is_known"),
+            models.CheckConstraint(
+                condition=Q(digest="") | Q(digest__regex=r"^[0-9a-f]{64}$"), name="handover_digest_is_sha256"
+            ),
+            models.CheckConstraint(
+                condition=Q(handed_over_at__lte=F("recorded_at")), name="handover_is_not_foretold"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        """Return the grant and the moment."""
+        return f"{self.grant_id}:{self.handed_over_at.isoformat()}"

@@ -38,6 +38,7 @@ from shuqiao.control.requests.steps import (
     system_facts,
     take,
 )
+from shuqiao.control.requests.terms import reviewed_where_needed
 from shuqiao.control.texts import Text
 from shuqiao.rules.ids import request_no
 from shuqiao.rules.procedures import Accepted, Facts, Refusal
@@ -69,6 +70,7 @@ def submit_request(viewer: Viewer, given: RequestInput) -> str:
     request, checked = write_draft(viewer, given)
     rules = regulation()
     way = way_of_request(request.resource, set(given.items), viewer.department.code, request.mode, rules)
+    way = reviewed_where_needed(way, checked.terms, given.items, request.resource, rules)
     accepted = _decide_submission(viewer, given, request, checked, rules, way=way)
     _refuse_if_granted(viewer, given)
     today = clock.today()
@@ -79,6 +81,9 @@ def submit_request(viewer: Viewer, given: RequestInput) -> str:
     facts = {
         "items": sorted(given.items),
         "mode": request.mode,
+        "channels": request.channels,
+        "rows": [row["field"] for row in request.rows],
+        "unmasked": sorted(checked.terms.unmasked),
         "purpose": request.purpose,
         "duty": request.duty.number if request.duty else None,
         "because": way.because,

@@ -15,6 +15,7 @@ from shuqiao.control import clock
 from shuqiao.control.accounts.access import Fault, FormRefused, NotFound, Viewer
 from shuqiao.control.accounts.capabilities import Capability
 from shuqiao.control.accounts.notices import notify
+from shuqiao.control.catalogue.offering import offer_of
 from shuqiao.control.catalogue.period import period_fault
 from shuqiao.control.regulations.current import named
 from shuqiao.control.regulations.queries import due
@@ -32,9 +33,12 @@ from shuqiao.control.requests.steps import (
     pending_proposal,
     take,
 )
+from shuqiao.control.requests.terms import asked_terms, possible_channels, rows_from, together
 from shuqiao.control.texts import Text
+from shuqiao.rules.channels import CHANNELS
 from shuqiao.rules.procedures import Accepted, Facts, Refusal, latest_until
 from shuqiao.rules.regulation import Phase, Procedure, Regulation
+from shuqiao.rules.terms import Terms, term_faults
 
 MAX_REFUSAL_CHARS = 500
 APPROVE, APPROVE_PART, REFUSE = "approve", "approve_part", "refuse"
@@ -55,6 +59,9 @@ class _Answer:
     applications: tuple[str, ...]
     case_required: bool
     note: str
+    terms: Terms
+    pseudonyms: bool
+    signed_calls: bool
 
     def action(self, procedure: Procedure, state: str) -> str:
         """The word of the procedure for this answer, from this state; what no step fits is refused by it."""
@@ -75,6 +82,7 @@ class _Answer:
             "granted": [row.item.field for row in self.granted],
             "refused": {row.item.field: reason for row, reason in self.refused},
             "mode": self.mode if self.granted else None,
+            "unmasked": sorted(self.terms.unmasked) if self.granted else [],
         }
 
 
@@ -196,6 +204,11 @@ def _granted(answer: _Answer) -> Granted:
         case_required=answer.case_required,
         valid_from=answer.valid_from,
         valid_until=answer.valid_until,
+        channels=answer.terms.channels,
+        rows=answer.terms.rows,
+        unmasked=tuple(sorted(answer.terms.unmasked)),
+        pseudonyms=answer.pseudonyms,
+        signed_calls=answer.signed_calls,
     )
 
 
@@ -222,6 +235,20 @@ def _read(given: AnswerInput, request: Request, *, not_before: date | None) -> _
         applications=asked_for if given.applications is None else given.applications,
         case_required=given.case_required,
         note=given.note.strip()[:MAX_NOTE_CHARS],
+        terms=_terms(given, request),
+        pseudonyms=given.pseudonyms and given.mode != "verify",
+        signed_calls=given.signed_calls,
+    )
+
+
+def _terms(given: AnswerInput, request: Request) -> Terms:
+    """The terms of an answer: what the request proposes always holds, a verification unmasks nothing."""
+    channels = possible_channels(request, given.mode) if given.channels is None else given.channels
+    return Terms(
+        mode=given.mode,
+        channels=tuple(one for one in CHANNELS if one in channels),
+        rows=together(rows_from(request.rows), given.rows),
+        unmasked=given.unmasked if given.mode != "verify" else frozenset(),
     )
 
 
@@ -273,6 +300,7 @@ def _grant_faults(request: Request, answer: _Answer, rules: Regulation) -> list[
         if answer.mode not in row.item.modes:
             zh, en = f"“{row.item.zh}”只供核验", f"{row.item.en} can only be verified"
             faults.append(_fault("mode", "item_mode", zh, en))
+    faults += _term_faults(request, answer, rules)
     if answer.match not in ("all", "each"):
         faults.append(_fault("match", "match_unknown", "请选择应答方式", "Choose how results are answered"))
     latest = wanted_or_latest(request, latest_until(answer.valid_from, rules.period.maximum_months))
@@ -290,6 +318,21 @@ def _grant_faults(request: Request, answer: _Answer, rules: Regulation) -> list[
             _fault("applications", "application_unknown", zh, "Choose among the applications of the request")
         )
     return faults
+
+
+def _term_faults(request: Request, answer: _Answer, rules: Regulation) -> list[Fault]:
+    """Neither wider than the entry offers nor than was asked for."""
+    offer = offer_of(request.resource, rules)
+    fields = [row.item.field for row in answer.granted]
+    found = [_fault(one.field, one.code, one.zh, one.en) for one in term_faults(answer.terms, offer, fields)]
+    if not set(answer.terms.channels) <= set(possible_channels(request, answer.mode)):
+        zh = "只能从申请的途径中选择"
+        found.append(_fault("channels", "channel_wider", zh, "Choose among the channels asked for"))
+    if not answer.terms.unmasked <= asked_terms(request).unmasked:
+        zh = "只有申请了不脱敏的项可以给原值"
+        en = "Only items asked for in the clear can be given in the clear"
+        found.append(_fault("unmasked", "unmasked_wider", zh, en))
+    return found
 
 
 def wanted_or_latest(request: Request, latest: date) -> date:

@@ -7,16 +7,21 @@ from shuqiao.control.accounts.access import NotFound, Viewer
 from shuqiao.control.accounts.capabilities import Capability
 from shuqiao.control.catalogue.queries import access_resource
 from shuqiao.control.grants.models import ENDED, Grant
+from shuqiao.control.grants.terms import rows_of
 from shuqiao.control.regulations.current import regulation
 from shuqiao.control.requests.inputs import (
     MAX_PURPOSE_CHARS,
+    MAX_REASON_CHARS,
     MAX_WORDING_CHARS,
     Checked,
     RequestInput,
     check_input,
 )
 from shuqiao.control.requests.models import KIND, Request, RequestItem
+from shuqiao.control.requests.terms import rows_json
+from shuqiao.rules.channels import CHANNELS
 from shuqiao.rules.regulation import Phase
+from shuqiao.wire.grant import decode_grant
 
 
 @transaction.atomic
@@ -42,6 +47,8 @@ def start_renewal(viewer: Viewer, number: str) -> str:
         raise NotFound
     before = Request.objects.filter(number=grant.request_number).first()
     reasons = dict(before.items.values_list("item__field", "reason")) if before else {}
+    clear = dict(before.items.values_list("item__field", "unmask_reason")) if before else {}
+    document = decode_grant(grant.document)
     write_draft(
         viewer,
         RequestInput(
@@ -52,6 +59,9 @@ def start_renewal(viewer: Viewer, number: str) -> str:
             case_wording=before.case_wording if before else "",
             items={field: reasons.get(field, "") for field in grant.fields},
             applications=tuple(one.id for one in grant.applications.all() if one.active),
+            channels=document.channels,
+            rows=rows_of(document),
+            unmask={field: clear.get(field, "") for field in document.unmasked},
             renews=number,
         ),
     )
@@ -77,6 +87,8 @@ def write_draft(viewer: Viewer, given: RequestInput) -> tuple[Request, Checked]:
     request.regulation = regulation().id
     request.state, request.phase = begins.key, begins.phase.value
     request.mode = given.mode if given.mode in resource.modes else resource.modes[0]
+    request.channels = [one for one in checked.terms.channels if one in CHANNELS]
+    request.rows = rows_json(given.rows)
     request.duty = checked.duty
     request.purpose = given.purpose.strip()[:MAX_PURPOSE_CHARS]
     request.case_wording = given.case_wording.strip()[:MAX_WORDING_CHARS]
@@ -87,7 +99,15 @@ def write_draft(viewer: Viewer, given: RequestInput) -> tuple[Request, Checked]:
     request.save()
     request.items.all().delete()
     RequestItem.objects.bulk_create(
-        RequestItem(request=request, item=item, reason=reason) for item, reason in checked.items
+        RequestItem(
+            request=request,
+            item=item,
+            reason=reason,
+            unmask_reason=given.unmask[item.field].strip()[:MAX_REASON_CHARS]
+            if item.field in checked.terms.unmasked
+            else "",
+        )
+        for item, reason in checked.items
     )
     request.applications.set(checked.applications)
     return request, checked

@@ -22,7 +22,10 @@ from shuqiao.control.grants.models import ENDED, Grant
 from shuqiao.control.regulations.current import named
 from shuqiao.control.requests.models import KIND, Request, RequestEvent, RequestItem
 from shuqiao.control.requests.steps import add_event, case_ref
+from shuqiao.control.requests.terms import kept_of, rows_from, together
 from shuqiao.rules.procedures import Accepted
+from shuqiao.rules.rows import Row
+from shuqiao.wire.grant import Channel
 
 PROVIDED = "provided"
 """The event that ends a term of provision; regulation files share the word."""
@@ -42,6 +45,11 @@ class Granted:
     case_required: bool
     valid_from: date
     valid_until: date
+    channels: tuple[str, ...]
+    rows: tuple[Row, ...] = ()
+    unmasked: tuple[str, ...] = ()
+    pseudonyms: bool = False
+    signed_calls: bool = False
 
 
 def issue(request: Request, given: Granted, issuer: Viewer | None) -> Grant:
@@ -53,7 +61,7 @@ def issue(request: Request, given: Granted, issuer: Viewer | None) -> Grant:
             resource=request.resource_id,
             consumer=request.requester_id,
             provider=request.provider_id,
-            mode=cast(Literal["verify", "query"], given.mode),
+            mode=cast(Literal["verify", "query", "bulk"], given.mode),
             match=cast(Literal["all", "each"], given.match),
             fields=given.fields,
             applications=given.applications,
@@ -63,6 +71,11 @@ def issue(request: Request, given: Granted, issuer: Viewer | None) -> Grant:
             valid_until=given.valid_until,
             regulation=request.regulation,
             conditions=tuple(request.accepted_conditions),
+            channels=cast(tuple[Channel, ...], given.channels),
+            rows=given.rows,
+            unmasked=given.unmasked,
+            pseudonyms=given.pseudonyms,
+            signed_calls=given.signed_calls,
             renews=_renewed(request),
         ),
         issuer,
@@ -79,19 +92,25 @@ def _renewed(request: Request) -> str:
 def grant_at_once(request: Request, accepted: Accepted) -> Grant:
     """Give what the regulation shares at once: the items and mode asked for, signed by the platform.
 
-    The mode is one that the provider published: the form of the request takes no other.
+    Mode and channels are those that the provider published, sensitive items are masked; what continues an
+    older grant keeps its narrower terms.
     """
+    kept = kept_of(request)
     RequestItem.objects.filter(request=request).update(granted=True)
     Request.objects.filter(pk=request.pk).update(granted_mode=request.mode)
     given = Granted(
         fields=tuple(request.items.values_list("item__field", flat=True)),
         mode=request.mode,
-        match="each",
+        match=kept.match if kept else "each",
         purpose=request.purpose,
         applications=tuple(request.applications.order_by("id").values_list("id", flat=True)),
-        case_required=False,
+        case_required=kept.case_required if kept else False,
         valid_from=clock.today(),
         valid_until=request.wanted_until or clock.today(),
+        channels=tuple(request.channels),
+        rows=together(rows_from(request.rows), kept.rows if kept else ()),
+        pseudonyms=kept.pseudonyms if kept else False,
+        signed_calls=kept.signed_calls if kept else False,
     )
     grant = issue(request, given, None)
     append_entry(

@@ -7,10 +7,17 @@ from datetime import date
 from shuqiao.control import clock
 from shuqiao.control.accounts.access import Fault, Viewer
 from shuqiao.control.catalogue.models import Item, Resource
+from shuqiao.control.catalogue.offering import offer_of
 from shuqiao.control.catalogue.period import period_fault
 from shuqiao.control.grants.models import ENDED, IN_USE, Grant
+from shuqiao.control.grants.terms import rows_of
 from shuqiao.control.organisations.models import Application, Duty
+from shuqiao.control.regulations.current import regulation
 from shuqiao.control.texts import Text
+from shuqiao.rules.channels import usual
+from shuqiao.rules.rows import Row
+from shuqiao.rules.terms import Offer, Terms, covers, term_faults
+from shuqiao.wire.grant import decode_grant
 
 MAX_PURPOSE_CHARS = 200
 MAX_REASON_CHARS = 200
@@ -31,6 +38,11 @@ class RequestInput:
     applications: tuple[str, ...] = ()
     accepted_conditions: tuple[str, ...] = ()
     wanted_until: date | None = None
+    # Where no channel is named, the usual one of the mode is asked for.
+    channels: tuple[str, ...] = ()
+    rows: tuple[Row, ...] = ()
+    # Sensitive items of which the values themselves are needed, each with why.
+    unmask: Mapping[str, str] = field(default_factory=dict)
     # The grant whose continuation is asked for.
     renews: str = ""
 
@@ -40,7 +52,9 @@ class AnswerInput:
     """An answer as its form gives it; `decisions` maps every item asked for to yes or no.
 
     `refusal_reason` holds for every refused item without a reason of its own. Where `applications`
-    or `valid_from` is None, all of the request's applications may use the grant, from today.
+    or `valid_from` is None, all of the request's applications may use the grant, from today. Channels left
+    None are those asked for; `rows` hold beside those that the request proposes; `unmasked` names each item
+    whose value is given as it is.
     """
 
     decisions: Mapping[str, bool]
@@ -54,6 +68,11 @@ class AnswerInput:
     applications: tuple[str, ...] | None = None
     case_required: bool = False
     note: str = ""
+    channels: tuple[str, ...] | None = None
+    rows: tuple[Row, ...] = ()
+    unmasked: frozenset[str] = frozenset()
+    pseudonyms: bool = False
+    signed_calls: bool = False
 
 
 @dataclass(frozen=True)
@@ -113,6 +132,7 @@ class Checked:
     applications: tuple[Application, ...]
     faults: tuple[Fault, ...]
     renews: str | None = None
+    terms: Terms = field(default_factory=lambda: Terms(""))
 
 
 def check_input(viewer: Viewer, given: RequestInput, resource: Resource) -> Checked:
@@ -135,7 +155,24 @@ def check_input(viewer: Viewer, given: RequestInput, resource: Resource) -> Chec
     if given.renews and renews is None:
         zh, en = "要续期的授权已不在使用", "The grant to be renewed is no longer in use"
         faults.append(_fault("renews", "grant_ended", zh, en))
-    return Checked(tuple(items), duty, applications, tuple(faults), renews)
+    offer = offer_of(resource, regulation())
+    terms = _asked_terms(given, resource, offer)
+    faults += [
+        _fault(one.field, one.code, one.zh, one.en) for one in term_faults(terms, offer, list(given.items))
+    ]
+    return Checked(tuple(items), duty, applications, tuple(faults), renews, terms)
+
+
+def _asked_terms(given: RequestInput, resource: Resource, offer: Offer) -> Terms:
+    """The terms that an input asks for; a reason for values in the clear counts where there are values."""
+    unmasked = frozenset(name for name, why in given.unmask.items() if why.strip() and name in given.items)
+    mode = given.mode if given.mode in resource.modes else resource.modes[0]
+    return Terms(
+        mode=given.mode,
+        channels=given.channels or usual(mode, offer.channels),
+        rows=given.rows,
+        unmasked=unmasked & offer.masked if given.mode != "verify" else frozenset(),
+    )
 
 
 def _renewable(viewer: Viewer, given: RequestInput) -> str | None:
@@ -181,6 +218,8 @@ def _item_faults(item: Item, reason: str, mode: str, record_key: str) -> list[Fa
 
 def covering_grant(viewer: Viewer, given: RequestInput, today: date) -> str | None:
     """Return a grant that already gives everything asked for: then no new review is needed (REQ-13)."""
+    resource = Resource.objects.get(pk=given.resource)
+    wanted = _asked_terms(given, resource, offer_of(resource, regulation()))
     for grant in Grant.objects.filter(
         consumer_id=viewer.department.code,
         resource_id=given.resource,
@@ -190,9 +229,18 @@ def covering_grant(viewer: Viewer, given: RequestInput, today: date) -> str | No
         valid_until__gte=given.wanted_until or today,
     ).prefetch_related("applications"):
         applications = {application.id for application in grant.applications.all()}
+        if not covers(_held_terms(grant), wanted):
+            continue
         if set(given.items) <= set(grant.fields) and set(given.applications) <= applications:
             return grant.number
     return None
+
+
+def _held_terms(grant: Grant) -> Terms:
+    """The terms of a grant; one that gives tokens for identifiers gives no values in the clear."""
+    document = decode_grant(grant.document)
+    mode = "" if document.pseudonyms else document.mode
+    return Terms(mode, document.channels, rows_of(document), frozenset(document.unmasked))
 
 
 def _fault(name: str, code: str, zh: str, en: str) -> Fault:

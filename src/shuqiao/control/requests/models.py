@@ -32,6 +32,9 @@ class Request(models.Model):
     resource = models.ForeignKey(Resource, models.PROTECT, related_name="requests")
     created_by = models.ForeignKey(Account, models.PROTECT, related_name="requests_written")
     mode = models.CharField(max_length=12)
+    # By which channels, and of which rows: a list of {field, op, values} as `rules.rows` reads it.
+    channels = ArrayField(models.CharField(max_length=10), default=list, blank=True)
+    rows = models.JSONField(default=list)
     duty = models.ForeignKey(Duty, models.PROTECT, null=True, blank=True)
     purpose = models.CharField(max_length=200, blank=True)
     # How the requester will word the case number of each use, e.g. the number of a housing application.
@@ -127,6 +130,8 @@ class RequestItem(models.Model):
     request = models.ForeignKey(Request, models.CASCADE, related_name="items")
     item = models.ForeignKey(Item, models.PROTECT)
     reason = models.CharField(max_length=200, blank=True)
+    # Why the value itself is needed, where the item is sensitive and would be masked; empty is not asked.
+    unmask_reason = models.CharField(max_length=200, blank=True)
     granted = models.BooleanField(null=True)
     refusal_reason = models.CharField(max_length=500, blank=True)
 
