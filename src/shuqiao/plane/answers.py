@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from functools import lru_cache
 from http import HTTPStatus
 from typing import NamedTuple
@@ -48,6 +48,15 @@ class Reply(NamedTuple):
     status: int
     headers: str
     body: bytes
+
+
+class Streamed(NamedTuple):
+    """An answer whose body comes piece by piece, each asked for when the one before has left."""
+
+    status: int
+    headers: str
+    size_bytes: int
+    pieces: AsyncIterator[bytes]
 
 
 def answer_reply(body: bytes, content_type: str = JSON_TYPE) -> Reply:

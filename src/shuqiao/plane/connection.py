@@ -18,7 +18,7 @@ from typing import Protocol, cast
 
 import httptools
 
-from shuqiao.plane.answers import Reply
+from shuqiao.plane.answers import Reply, Streamed
 from shuqiao.plane.settings import BODY_TIMEOUT_S, MAX_BODY_BYTES
 from shuqiao.rules.errors import CallError, RequestMalformed, RequestTimeout, Unavailable
 
@@ -53,7 +53,7 @@ class Request:
         self.headers = dict(pairs)
         self.started_s = time.perf_counter()
 
-    def answer(self, reply: Reply) -> bool:
+    def answer(self, reply: Reply | Streamed) -> bool:
         """Send the answer; false when there was one already, or nobody is there to take it."""
         return self._connection.answer(self, reply)
 
@@ -113,12 +113,15 @@ class Connection(asyncio.Protocol):
         self._parser = httptools.HttpRequestParser(self)
         self._deadline = server.now_s + HEAD_TIMEOUT_S
         self._is_feeding = self._is_last = self._is_closing = self._is_clogged = False
+        self._pouring: asyncio.Task[None] | None = None
+        self._drained = asyncio.Event()
+        self._drained.set()
         self._reset()
 
     def _reset(self) -> None:
         self._request: Request | None = None
         self._reader: BodyReader | None = None
-        self._reply: Reply | None = None
+        self._reply: Reply | Streamed | None = None
         self._is_whole = False
         self._target = b""
         self._headers: list[tuple[str, str]] = []
@@ -134,6 +137,8 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, _error: Exception | None) -> None:
         """Leave; a late answer finds nobody."""
         self._transport = None
+        if self._pouring is not None:
+            self._pouring.cancel()
         self._server.leave(self)
 
     def data_received(self, data: bytes) -> None:
@@ -258,9 +263,9 @@ class Connection(asyncio.Protocol):
         """Answer what is no request."""
         self._send(self._handler.refused(error))
 
-    def answer(self, request: Request, reply: Reply) -> bool:
+    def answer(self, request: Request, reply: Reply | Streamed) -> bool:
         """Answer the request under way; false when this is not it, or it has an answer."""
-        if request is not self._request or self._reply is not None:
+        if request is not self._request or self._reply is not None or self._pouring is not None:
             return False
         if self._is_feeding and not self._is_whole:
             # Whether the connection can go on is known when all that was received is read.
@@ -269,13 +274,20 @@ class Connection(asyncio.Protocol):
             self._send(reply)
         return True
 
-    def _send(self, reply: Reply) -> None:
+    def _send(self, reply: Reply | Streamed) -> None:
+        if isinstance(reply, Streamed):
+            if self._pouring is None:
+                self._pouring = asyncio.get_running_loop().create_task(self._pour(reply))
+            return
         transport = self._transport
         is_last = self._is_last or not self._is_whole or self._server.is_stopping
         self._reset()
         if transport is None or transport.is_closing():
             return
         transport.write(_wire_form(reply, self._server.date, is_last=is_last))
+        self._sent(transport, is_last=is_last)
+
+    def _sent(self, transport: asyncio.Transport, *, is_last: bool) -> None:
         if is_last:
             # Closing at once could destroy the answer on its way; the peer may say goodbye first.
             self._is_closing = True
@@ -284,9 +296,41 @@ class Connection(asyncio.Protocol):
         elif not self._is_clogged:
             self._deadline = self._server.now_s + IDLE_TIMEOUT_S
 
+    async def _pour(self, reply: Streamed) -> None:
+        """Send an answer piece by piece, as fast as the peer takes it: one piece waits here at most.
+
+        A request that comes meanwhile is dropped and the connection closed after the answer, as ever. A body
+        that can't be sent to its end is cut, so that nobody takes it for whole.
+        """
+        is_last = self._is_last or not self._is_whole or self._server.is_stopping
+        left = reply.size_bytes
+        try:
+            head = _head(reply.status, reply.headers, left, self._server.date, is_last=is_last)
+            if self._transport is not None:
+                self._transport.write(head)
+            async for piece in reply.pieces:
+                await self._drained.wait()
+                if self._transport is None:
+                    return
+                self._transport.write(piece)
+                left -= len(piece)
+                if not self._is_clogged:
+                    self._deadline = self._server.now_s + ANSWER_TIMEOUT_S
+        except Exception:
+            # The boundary of a request: its peer is cut off, and the others go on.
+            log.exception("stream_failed")
+        transport, is_last = self._transport, is_last or self._is_last
+        if transport is None or left != 0:
+            self.cut()
+            return
+        self._pouring = None
+        self._reset()
+        self._sent(transport, is_last=is_last)
+
     def pause_writing(self) -> None:
         """Stop reading from a peer that doesn't take its answers; they may not pile up here."""
         self._is_clogged = True
+        self._drained.clear()
         if self._transport is not None:
             self._transport.pause_reading()
             self._deadline = self._server.now_s + SEND_TIMEOUT_S
@@ -294,6 +338,7 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """Read on."""
         self._is_clogged = False
+        self._drained.set()
         if self._transport is not None and not self._transport.is_closing():
             self._transport.resume_reading()
             self._deadline = self._server.now_s + IDLE_TIMEOUT_S
@@ -327,9 +372,10 @@ def _name_of(name: bytes) -> str:
 
 
 def _wire_form(reply: Reply, date: str, *, is_last: bool) -> bytes:
+    return _head(reply.status, reply.headers, len(reply.body), date, is_last=is_last) + reply.body
+
+
+def _head(status: int, headers: str, size_bytes: int, date: str, *, is_last: bool) -> bytes:
     close = "connection: close\r\n" if is_last else ""
-    head = (
-        f"{_START_LINES[reply.status]}{reply.headers}content-length: {len(reply.body)}\r\n"
-        f"date: {date}\r\n{close}\r\n"
-    )
-    return head.encode("ascii") + reply.body
+    text = f"{_START_LINES[status]}{headers}content-length: {size_bytes}\r\ndate: {date}\r\n{close}\r\n"
+    return text.encode("ascii")
