@@ -11,8 +11,6 @@ from __future__ import annotations
 import re
 
 STARS = "****"
-MASKED_FROM = 2
-"""The lowest grade of sensitivity that is masked by default: sensitive personal information."""
 TOKEN_KINDS = frozenset({"citizen_id", "credit_code", "document"})
 """Kinds of numbers that a grant with pseudonyms gives as tokens of the consumer."""
 
@@ -21,11 +19,6 @@ _DISTRICT = re.compile("^.{2,20}?[区县旗]")
 # Characters kept at the beginning and at the end.
 _KEPT = {"citizen_id": (3, 2), "credit_code": (2, 2), "document": (2, 2), "contact": (3, 4)}
 _SHORT_NAME = 4
-
-
-def is_masked(sensitivity: int, *, secret: bool, masked_from: int = MASKED_FROM) -> bool:
-    """Tell whether an item of this grade, or marked as a business secret, is masked by default."""
-    return secret or sensitivity >= masked_from
 
 
 def mask(kind: str, value: str | None) -> str | None:

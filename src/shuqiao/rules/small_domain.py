@@ -53,7 +53,7 @@ def read_out(
 ) -> tuple[str, ...]:
     """Name the claimed items that an answer would read out: no identifier or no name stands beside them.
 
-    The record key is an identifier that every call gives; a wrong one finds no record and agrees with nothing.
+    The record key is an identifier that every call gives; a wrong one finds no record.
     """
     fields = tuple(claimed)
     asked = tuple(field for field in fields if field in small)

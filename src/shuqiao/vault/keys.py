@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import os
 from collections.abc import Iterator
+from functools import lru_cache
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -13,6 +15,10 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 MASTER_KEY_BYTES = 32
 NAME_BLIND_BYTES = 16
+MARK_BYTES = 16
+PSEUDONYM_PREFIX = "px-"
+_TOKEN_BYTES = 20
+_CONSUMERS_KEPT = 512
 _NONCE_BYTES = 12
 _NONCES_AT_ONCE = 512
 
@@ -34,6 +40,9 @@ class VaultKeys:
         self._identifier = _keyed(_derive(master, "identifier", version))
         self._name = _keyed(_derive(master, "name", version))
         self._content = _keyed(_derive(master, "content", version))
+        self._mark = _keyed(_derive(master, "guess mark", version))
+        pseudonym = _derive(master, "pseudonym", version)
+        self._of_consumer = lru_cache(_CONSUMERS_KEPT)(lambda name: _keyed(_derive_for(pseudonym, name)))
         self._nonces = random_pieces(_NONCE_BYTES, _NONCES_AT_ONCE)
         self._payload = AESGCM(_derive(master, "payload", version))
         self.check_value = hashlib.sha256(_derive(master, "check", version)).digest()
@@ -53,6 +62,15 @@ class VaultKeys:
     def content_mark(self, record_id: bytes, content: bytes) -> bytes:
         """A mark that tells whether a record's content changed; equal contents of two records look unlike."""
         return _mac(self._content, record_id + content)
+
+    def guess_mark(self, key_blind: bytes) -> bytes:
+        """By what wrong claims about a record key are counted; outside the vault it finds nothing."""
+        return _mac(self._mark, key_blind)[:MARK_BYTES]
+
+    def pseudonym(self, consumer: str, number: str) -> str:
+        """A consumer's token for a number: always the same for one consumer, unlike for any two."""
+        made = _mac(self._of_consumer(consumer), number.encode())[:_TOKEN_BYTES]
+        return PSEUDONYM_PREFIX + base64.b32encode(made).decode("ascii").lower()
 
     def encrypt(self, record_id: bytes, content: bytes) -> bytes:
         """Encrypt a record's content; it opens under this record id only."""
@@ -79,6 +97,10 @@ def _keyed(key: bytes) -> HMAC:
 def _derive(master: bytes, purpose: str, version: int) -> bytes:
     info = f"shuqiao vault|{purpose}|{version}".encode("ascii")
     return HKDF(hashes.SHA256(), 32, salt=None, info=info).derive(master)
+
+
+def _derive_for(key: bytes, name: str) -> bytes:
+    return HKDF(hashes.SHA256(), 32, salt=None, info=b"shuqiao consumer|" + name.encode()).derive(key)
 
 
 def _mac(keyed: HMAC, message: bytes) -> bytes:

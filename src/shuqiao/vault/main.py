@@ -26,6 +26,7 @@ import asyncpg
 import uvloop
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
+from shuqiao.rules.name_variants import Variants, VariantsFaulty, parse_variants
 from shuqiao.security.keys import (
     KeyRefusedError,
     load_or_create_sealing_key,
@@ -70,6 +71,7 @@ class Opened:
     sealing_key: X25519PrivateKey
     client_keys: Mapping[str, bytes]
     listening: socket.socket
+    variants: Variants | None = None
 
 
 def open_everything(settings: VaultSettings) -> Opened:
@@ -82,7 +84,16 @@ def open_everything(settings: VaultSettings) -> Opened:
         master = load_secret_file(settings.key_file, MASTER_KEY_BYTES)
         sealing_key = load_sealing_key(settings.sealing_key_file)
         client_keys = {name: load_secret_file(settings.client_keys / name) for name in sorted(ALLOWED)}
-    return Opened(VaultKeys(master), sealing_key, client_keys, listen(settings))
+    return Opened(VaultKeys(master), sealing_key, client_keys, listen(settings), _variants(settings))
+
+
+def _variants(settings: VaultSettings) -> Variants | None:
+    if settings.name_variants is None:
+        return None
+    try:
+        return parse_variants(settings.name_variants.read_text(encoding="utf-8"))
+    except (VariantsFaulty, UnicodeDecodeError) as error:
+        raise StartRefused(f"VAULT_NAME_VARIANTS can't be used: {error}") from error
 
 
 def listen(settings: VaultSettings) -> socket.socket:
@@ -183,7 +194,7 @@ async def run(settings: VaultSettings, opened: Opened) -> None:
     try:
         await migrate(pool)
         await check_keys(pool, opened.keys)
-        operations = Operations(pool, opened.keys, opened.sealing_key)
+        operations = Operations(pool, opened.keys, opened.sealing_key, opened.variants)
         server = VaultServer(operations, pool, opened.client_keys, Limits())
         await server.serve(opened.listening, stop)
     finally:

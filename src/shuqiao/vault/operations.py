@@ -19,6 +19,8 @@ from uuid import UUID
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
+from shuqiao.rules.masking import TOKEN_KINDS, mask
+from shuqiao.rules.name_variants import Variants, fold
 from shuqiao.rules.normalise import normalise, normalise_value
 from shuqiao.vault import store
 from shuqiao.vault.assign import BatchOrigin, BlindRow, blind_row, place_in_line, store_batch
@@ -42,10 +44,13 @@ from shuqiao.wire.vault import (
     CompareResult,
     FindByName,
     Found,
+    RecordsRevealed,
     Resolve,
     Resolved,
     Reveal,
+    RevealCall,
     Revealed,
+    RevealRecords,
     RevealResult,
     RowFault,
 )
@@ -75,13 +80,16 @@ class _Known:
 
 
 class Operations:
-    """The five operations over one database and one set of keys."""
+    """The six operations over one database and one set of keys."""
 
-    def __init__(self, pool: Pool, keys: VaultKeys, sealing_key: X25519PrivateKey) -> None:
-        """Take what the process opened at its start."""
+    def __init__(
+        self, pool: Pool, keys: VaultKeys, sealing_key: X25519PrivateKey, variants: Variants | None = None
+    ) -> None:
+        """Take what the process opened at its start; `variants` are characters of names that count as one."""
         self._pool = pool
         self._keys = keys
         self._sealing_key = sealing_key
+        self._variants = variants
         self._known: dict[str, _Known] = {}
         self._storing = asyncio.Lock()
         self._strangers = random_pieces(16, 256)
@@ -111,11 +119,12 @@ class Operations:
                 name: self._agrees(known, name, claim, content.get(name))
                 for name, claim in call.claims.items()
             }
-            results.append(CompareResult(answer_id, version, matches))
+            mark = self._keys.guess_mark(blinds[place])
+            results.append(CompareResult(answer_id, version, matches, mark))
         return Compared(request.id, tuple(results))
 
     async def reveal(self, client: str, request: Reveal) -> Revealed:
-        """Give values in clear; which grants permit it is bound into the operation's digest."""
+        """Give values as asked for; which grants permit it is bound into the operation's digest."""
         known = await self._known_of(request.resource)
         blinds = self._blinds(known, request.resource, [call.number for call in request.calls])
         digest = entries_digest(request.entries, [call.grant for call in request.calls])
@@ -123,9 +132,40 @@ class Operations:
         results = []
         for place, call in enumerate(request.calls):
             answer_id, version, content = self._content_of(known, found.get(place))
-            values = {name: content.get(name) if place in found else None for name in call.fields}
+            # A decoy's values are masked too: the work must not tell who is unknown.
+            given = {name: self._given(known, call, name, content.get(name)) for name in call.fields}
+            values = given if place in found else dict.fromkeys(call.fields)
             results.append(RevealResult(answer_id, version, values))
         return Revealed(request.id, tuple(results))
+
+    def _given(self, known: _Known | None, call: RevealCall, name: str, held: str | None) -> str | None:
+        """Give a value in clear, masked, or as the consumer's token, as the call asks."""
+        item = None if known is None else known.form.by_field.get(name)
+        if held is None or item is None:
+            return None
+        if name in call.tokens:
+            if item.kind not in TOKEN_KINDS:
+                return mask(item.kind, held)
+            return self._keys.pseudonym(call.consumer, normalise_value(item.kind, item.type, held))
+        return mask(item.kind, held) if name in call.masked else held
+
+    async def reveal_records(self, client: str, request: RevealRecords) -> RecordsRevealed:
+        """Give values of records known by their ids; the grant is bound into the operation's digest."""
+        known, call = await self._known_of(request.resource), request.call
+        digest = entries_digest(request.entries, [call.grant])
+        found = await store.read_by_ids(
+            self._pool, client, "reveal_records", request.resource, request.records, digest
+        )
+        columns: list[list[str | None]] = [[None] * len(request.records) for _ in call.fields]
+        for turn, (place, (record, _, payload)) in enumerate(found.items()):
+            self.work.decryptions += 1
+            content = decode_content(self._keys.decrypt(record.bytes, payload))
+            for column, name in zip(columns, call.fields, strict=True):
+                column[place] = self._given(known, call, name, content.get(name))
+            if turn % 256 == 255:
+                # Verifications of others must not wait for a whole copy.
+                await asyncio.sleep(0)
+        return RecordsRevealed(request.id, tuple([tuple(column) for column in columns]))
 
     async def find_by_name(self, client: str, request: FindByName) -> Found:
         """Give the records that bear a name; the reason is bound into the operation's digest."""
@@ -218,8 +258,11 @@ class Operations:
         # An absent value is compared with a secret nobody can claim, so it takes as long as a present one.
         stored = secrets.token_hex(9) if held is None else held
         self.work.comparisons += 1
-        claimed = normalise_value(kind, item_type, claim).encode()
-        return hmac.compare_digest(claimed, normalise_value(kind, item_type, stored).encode())
+        claimed = normalise_value(kind, item_type, claim)
+        written = normalise_value(kind, item_type, stored)
+        if self._variants is not None and kind == "name":
+            claimed, written = fold(self._variants, claimed), fold(self._variants, written)
+        return hmac.compare_digest(claimed.encode(), written.encode())
 
 
 def entries_digest(entries: Sequence[UUID], words: Sequence[str] = ()) -> bytes:

@@ -35,6 +35,7 @@ from shuqiao.wire.vault import (
     Request,
     Resolve,
     Reveal,
+    RevealRecords,
     Welcome,
     client_proof,
     encode_message,
@@ -204,6 +205,8 @@ class VaultServer:
                 return await self._operations.compare(client, request)
             case Reveal():
                 return await self._operations.reveal(client, request)
+            case RevealRecords():
+                return await self._operations.reveal_records(client, request)
             case FindByName():
                 return await self._operations.find_by_name(client, request)
             case Assign():

@@ -35,6 +35,7 @@ class VaultSettings:
     client_keys: Path
     user: str | None
     socket_group: str | None
+    name_variants: Path | None = None
 
     def __repr__(self) -> str:
         """Leave the database URL out: it holds a password."""
@@ -48,6 +49,8 @@ def load_settings(environment: Mapping[str, str]) -> VaultSettings:
     PEM) and VAULT_CLIENT_KEYS (a folder with one file of 32 raw bytes per client) are required.
     VAULT_CREATE_KEY=1 lets missing keys be made. VAULT_USER is the account to become when started as root,
     VAULT_SOCKET_GROUP the group that may connect (default: the group of the socket's folder).
+    VAULT_NAME_VARIANTS is a table of characters of names that count as one when claims are compared
+    (`rules.name_variants`); without it every character counts as itself.
     """
     faults: list[str] = []
 
@@ -66,6 +69,7 @@ def load_settings(environment: Mapping[str, str]) -> VaultSettings:
         client_keys=Path(required("VAULT_CLIENT_KEYS")),
         user=environment.get("VAULT_USER") or None,
         socket_group=environment.get("VAULT_SOCKET_GROUP") or None,
+        name_variants=Path(table) if (table := environment.get("VAULT_NAME_VARIANTS", "")) else None,
     )
     faults += _faults_of(settings)
     if faults:
@@ -83,6 +87,8 @@ def _faults_of(settings: VaultSettings) -> list[str]:
         faults.append(f"VAULT_USER names no account: {settings.user}")
     if settings.socket_group is not None and not _exists(grp.getgrnam, settings.socket_group):
         faults.append(f"VAULT_SOCKET_GROUP names no group: {settings.socket_group}")
+    if settings.name_variants is not None and not settings.name_variants.is_file():
+        faults.append("VAULT_NAME_VARIANTS names no file")
     if str(settings.client_keys) != "." and not settings.create_key:
         missing = [name for name in sorted(ALLOWED) if not (settings.client_keys / name).exists()]
         faults += [f"VAULT_CLIENT_KEYS lacks the key of {name}" for name in missing]

@@ -41,6 +41,15 @@ FROM unnest($6::bytea[]) WITH ORDINALITY AS asked (key_blind, ordinal)
 JOIN vault.record r ON r.resource = $3 AND r.key_blind = asked.key_blind
 """
 
+_READ_BY_ID = """
+WITH logged AS (
+    INSERT INTO vault.operation (client, op, resource, count, entries_digest, outcome)
+    VALUES ($1, $2, $3, $4, $5, 'done'))
+SELECT asked.ordinal, r.record_id, r.version, r.payload
+FROM unnest($6::uuid[]) WITH ORDINALITY AS asked (record_id, ordinal)
+JOIN vault.record r ON r.record_id = asked.record_id AND r.resource = $3
+"""
+
 _FIND_NAME = """
 WITH logged AS (
     INSERT INTO vault.operation (client, op, resource, count, entries_digest, outcome)
@@ -145,6 +154,14 @@ async def read_record_ids(
     """Record id by 0-based place in `blinds`; what is not there is left out."""
     rows = await pool.fetch(_READ_IDS, client, op, resource, len(blinds), digest, blinds)
     return {row[0] - 1: row[1] for row in rows}
+
+
+async def read_by_ids(
+    pool: Pool, client: str, op: str, resource: str, records: Sequence[UUID], digest: bytes
+) -> dict[int, tuple[UUID, int, bytes]]:
+    """Record id, version and payload by 0-based place in `records`; what is not there is left out."""
+    rows = await pool.fetch(_READ_BY_ID, client, op, resource, len(records), digest, records)
+    return {row[0] - 1: (row[1], row[2], row[3]) for row in rows}
 
 
 async def find_name(

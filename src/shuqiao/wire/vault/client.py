@@ -31,6 +31,7 @@ from shuqiao.wire.vault.messages import (
     Found,
     FrameRefused,
     Hello,
+    RecordsRevealed,
     Refused,
     Request,
     Resolve,
@@ -38,6 +39,7 @@ from shuqiao.wire.vault.messages import (
     Reveal,
     RevealCall,
     Revealed,
+    RevealRecords,
     RevealResult,
     VaultRefused,
     VaultUnavailable,
@@ -51,7 +53,7 @@ if TYPE_CHECKING:
     # Only the loader hands over a specification; the others are spared loading Arrow.
     from shuqiao.wire.schemas import ResourceSpec
 
-AnswerT = TypeVar("AnswerT", Resolved, Compared, Revealed, Found, Assigned)
+AnswerT = TypeVar("AnswerT", Resolved, Compared, Revealed, RecordsRevealed, Found, Assigned)
 
 _answer_decoder = msgspec.msgpack.Decoder(Answer)
 _challenge_decoder: msgspec.msgpack.Decoder[Challenge] = msgspec.msgpack.Decoder(Challenge)
@@ -177,6 +179,19 @@ class VaultClient:
         """Give record id and values in clear, in the order of the calls."""
         request = Reveal(self._next_id(), resource, tuple(calls), tuple(entries))
         return (await self._ask(request, Revealed)).results
+
+    async def reveal_records(
+        self,
+        resource: str,
+        records: Sequence[UUID],
+        call: RevealCall,
+        entries: Sequence[UUID],
+        *,
+        timeout_s: float = 30.0,
+    ) -> tuple[tuple[str | None, ...], ...]:
+        """Give a column of values for each field of the call, in the order of the records."""
+        request = RevealRecords(self._next_id(), resource, tuple(records), call, tuple(entries))
+        return (await self._ask(request, RecordsRevealed, timeout_s)).columns
 
     async def find_by_name(
         self, resource: str, field: str, name: str, reason: str, entries: Sequence[UUID]

@@ -33,7 +33,8 @@ Nonce = Annotated[bytes, msgspec.Meta(min_length=NONCE_BYTES, max_length=NONCE_B
 Proof = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
 
 ALLOWED: dict[str, frozenset[str]] = {
-    "plane": frozenset({"resolve", "compare", "reveal"}),
+    "plane": frozenset({"resolve", "compare", "reveal", "reveal_records"}),
+    "bulk": frozenset({"reveal_records"}),
     "loader": frozenset({"assign"}),
     "control": frozenset({"find_by_name"}),
 }
@@ -86,11 +87,17 @@ class Compare(msgspec.Struct, frozen=True, tag="compare"):
 
 
 class RevealCall(msgspec.Struct, frozen=True, array_like=True):
-    """One disclosure: the record key, the fields, and the grant that permits it."""
+    """One disclosure: the record key, the fields, and the grant that permits it.
+
+    Fields in `masked` come back masked, those in `tokens` as tokens of `consumer`; the rest in clear.
+    """
 
     number: Number
     fields: Annotated[tuple[Field, ...], msgspec.Meta(max_length=64)]
     grant: Annotated[str, msgspec.Meta(min_length=1, max_length=32)]
+    masked: Annotated[tuple[Field, ...], msgspec.Meta(max_length=64)] = ()
+    tokens: Annotated[tuple[Field, ...], msgspec.Meta(max_length=64)] = ()
+    consumer: Annotated[str, msgspec.Meta(max_length=64)] = ""
 
 
 class Reveal(msgspec.Struct, frozen=True, tag="reveal"):
@@ -99,6 +106,19 @@ class Reveal(msgspec.Struct, frozen=True, tag="reveal"):
     id: RequestId
     resource: Resource
     calls: Annotated[tuple[RevealCall, ...], msgspec.Meta(max_length=MAX_CALLS)]
+    entries: Entries
+
+
+class RevealRecords(msgspec.Struct, frozen=True, tag="reveal_records"):
+    """Asks for identity values of records the base has given out under a grant, for a copy or a page.
+
+    `call` says what is given and how, its number is empty.
+    """
+
+    id: RequestId
+    resource: Resource
+    records: Annotated[tuple[UUID, ...], msgspec.Meta(max_length=MAX_ROWS)]
+    call: RevealCall
     entries: Entries
 
 
@@ -134,7 +154,7 @@ class Assign(msgspec.Struct, frozen=True, tag="assign"):
     rows: Annotated[int, msgspec.Meta(ge=0, le=MAX_ROWS)] | None = None
 
 
-Request = Resolve | Compare | Reveal | FindByName | Assign
+Request = Resolve | Compare | Reveal | RevealRecords | FindByName | Assign
 
 
 class Resolved(msgspec.Struct, frozen=True, tag="resolved"):
@@ -148,11 +168,14 @@ class CompareResult(msgspec.Struct, frozen=True, array_like=True):
     """The record id, the identity version read, and per field whether the claim agrees.
 
     For an unknown number a random id, version 1, and no agreement: nothing tells it from a wrong claim.
+    `mark` is a keyed digest of resource and number, the same for known and unknown ones, by which wrong
+    claims are counted.
     """
 
     record: UUID
     version: int
     matches: dict[str, bool]
+    mark: Annotated[bytes, msgspec.Meta(max_length=16)] = b""
 
 
 class Compared(msgspec.Struct, frozen=True, tag="compared"):
@@ -163,7 +186,7 @@ class Compared(msgspec.Struct, frozen=True, tag="compared"):
 
 
 class RevealResult(msgspec.Struct, frozen=True, array_like=True):
-    """The record id, the identity version read, and the values; null where there is none.
+    """The record id, the identity version read, and the values as they were asked for; null for none.
 
     Pictures are base64 text.
     """
@@ -178,6 +201,13 @@ class Revealed(msgspec.Struct, frozen=True, tag="revealed"):
 
     id: RequestId
     results: tuple[RevealResult, ...]
+
+
+class RecordsRevealed(msgspec.Struct, frozen=True, tag="records_revealed"):
+    """A column for each field, in the order of the records; null where there is no value or no record."""
+
+    id: RequestId
+    columns: tuple[tuple[str | None, ...], ...]
 
 
 class Found(msgspec.Struct, frozen=True, tag="found"):
@@ -220,7 +250,7 @@ class Refused(msgspec.Struct, frozen=True, tag="refused"):
     code: str
 
 
-Answer = Resolved | Compared | Revealed | Found | Assigned | Refused
+Answer = Resolved | Compared | Revealed | RecordsRevealed | Found | Assigned | Refused
 
 REFUSAL_CODES = frozenset(
     {

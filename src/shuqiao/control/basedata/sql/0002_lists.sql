@@ -2,43 +2,148 @@
 -- that it needs no right to create anything. The templates stand apart: a migration that changes one replaces it and then
 -- calls exchange.create_list for every resource. {rid} is the resource's id.
 
+-- How often claims about a record did not agree, by day, department and item. `mark` is the vault's keyed digest of resource
+-- and number, the same whether the number is known or not: neither a stranger to the vault's key nor a counter says who is
+-- there. A day's rows are of no use once it is over.
+CREATE TABLE exchange.guess (
+    mark       bytea NOT NULL CHECK (length(mark) = 16),
+    day        date NOT NULL,
+    department text NOT NULL,
+    field      text NOT NULL,
+    misses     int NOT NULL CHECK (misses > 0),
+    PRIMARY KEY (mark, day, field, department)
+) WITH (fillfactor = 70);
+CREATE INDEX guess_by_day ON exchange.guess (day);
+
+CREATE FUNCTION exchange.forget_guesses(p_before date) RETURNS bigint
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog AS $$
+    WITH gone AS (DELETE FROM exchange.guess WHERE day < least(p_before, current_date) RETURNING 1) SELECT count(*) FROM gone
+$$;
+
+-- Whether a record fulfils the conditions of a grant, as `rules.rows.holds` says it: an unknown operator holds for nothing.
+CREATE FUNCTION exchange.fulfils(p_record json, p_rows jsonb) RETURNS boolean
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog AS $$
+    SELECT coalesce(bool_and(CASE r ->> 'op'
+        WHEN 'null' THEN v IS NULL
+        WHEN 'range' THEN coalesce((r #>> '{values,0}' = '' OR r #>> '{values,0}' COLLATE "C" <= v)
+                               AND (r #>> '{values,1}' = '' OR v <= r #>> '{values,1}' COLLATE "C"), false)
+        WHEN 'eq' THEN coalesce((r -> 'values') ? v, false)
+        WHEN 'in' THEN coalesce((r -> 'values') ? v, false)
+        ELSE false END), true)
+    FROM jsonb_array_elements(p_rows) r CROSS JOIN LATERAL (SELECT p_record ->> (r ->> 'field')) AS written(v)
+$$;
+
 -- Reads rows and writes the audit entries of a micro-batch in one statement: no record, no data. Of two calls with one id
 -- only the first is written: the second is a replay, though no entry was there when the statement began.
 -- {plain} are the plain items of the base table; provenance stays here.
+-- A record outside the conditions of its grant (p_rows) is as if it were not there. p_identity is the vault's comparison.
+-- Claims that do not agree are counted by p_mark in this very statement: the row of a counter is locked until the commit, so
+-- two workers can't both be the last below a limit. p_limits are the misses a day of one department and of all together; once
+-- they are used up a call without a case number is told nothing, not even to the log, whether its claims agree or not.
+-- `budget` of the answer: 0 within it, 1 used up and answered for its case, 2 used up and not answered.
 CREATE FUNCTION exchange.read_template() RETURNS text LANGUAGE sql IMMUTABLE AS $template$ SELECT $function$
 CREATE OR REPLACE FUNCTION exchange.read_{rid}(
     p_epoch bigint, p_id uuid[], p_at timestamptz[], p_event text[], p_department text[], p_actor text[], p_grant text[],
-    p_case text[], p_outcome text[], p_record uuid[], p_claims jsonb[], p_body text[]
-) RETURNS TABLE (ordinal int, epoch bigint, written boolean, digest bytea, found boolean, version int, matches json, data json)
+    p_case text[], p_outcome text[], p_record uuid[], p_claims jsonb[], p_body text[], p_rows jsonb[] DEFAULT NULL,
+    p_mark bytea[] DEFAULT NULL, p_identity json[] DEFAULT NULL, p_agreed boolean[] DEFAULT NULL, p_limits int[] DEFAULT NULL
+) RETURNS TABLE (ordinal int, epoch bigint, written boolean, digest bytea, found boolean, version int, matches json, data json, budget int)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog SET timezone = 'UTC' AS $$
 #variable_conflict use_column
 BEGIN
     RETURN QUERY
-    WITH seen AS MATERIALIZED (
-        SELECT c.n, c.id, c.at, c.event, c.department, c.actor, c."grant", c.case_no, c.outcome, c.record,
-               array_position(p_id, c.id) = c.n AS is_first, b.record_id IS NOT NULL AS found, b.version, x.matches, uuid_send(gen_random_uuid()) AS salt,
-               CASE WHEN c.event = 'query' THEN (SELECT row_to_json(i) FROM (SELECT {plain}) i) END AS data,
-               c.body || E'\n' || json_build_object('found', b.record_id IS NOT NULL, 'record', c.record,
-                   'provider', (SELECT r.department FROM exchange.resource r WHERE r.id = '{rid}'), 'version', b.version, 'identity_version', b.identity_version, 'matches', x.matches)::text AS whole
+    WITH call AS MATERIALIZED (
+        SELECT c.n, c.id, c.at, c.event, c.department, c.actor, c."grant", c.case_no, c.outcome, c.record, c.body, c.mark, c.identity,
+               (SELECT r.department FROM exchange.resource r WHERE r.id = '{rid}') AS provider,
+               array_position(p_id, c.id) = c.n AS is_first, b.record_id IS NOT NULL AS found, b.version, b.identity_version, x.matches,
+               b.record_id IS NOT NULL AND coalesce(c.agreed, true) AND coalesce(x.agreed, true) AS agreed,
+               (c.at + interval '8 hours')::date AS day, uuid_send(gen_random_uuid()) AS salt,
+               CASE WHEN c.event = 'query' THEN (SELECT row_to_json(i) FROM (SELECT {plain}) i) END AS data
         FROM exchange.epoch e
-        CROSS JOIN unnest(p_id, p_at, p_event, p_department, p_actor, p_grant, p_case, p_outcome, p_record, p_claims, p_body)
-             WITH ORDINALITY AS c(id, at, event, department, actor, "grant", case_no, outcome, record, claims, body, n)
+        CROSS JOIN unnest(p_id, p_at, p_event, p_department, p_actor, p_grant, p_case, p_outcome, p_record, p_claims, p_body,
+                          p_rows, p_mark, p_identity, p_agreed)
+             WITH ORDINALITY AS c(id, at, event, department, actor, "grant", case_no, outcome, record, claims, body,
+                                  rows, mark, identity, agreed, n)
         LEFT JOIN base.{rid} b ON b.record_id = c.record
+              AND (c.rows IS NULL OR exchange.fulfils((SELECT row_to_json(i) FROM (SELECT {plain}) i), c.rows))
         LEFT JOIN LATERAL (
-            SELECT json_object_agg(k.key, coalesce(k.value = (w.row ->> k.key) OR k.value = exchange.written_form(w.row ->> k.key), false)) AS matches
-            FROM (SELECT row_to_json(i) AS row FROM (SELECT {plain}) i OFFSET 0) w, jsonb_each_text(c.claims) k) x ON c.claims IS NOT NULL
+            SELECT json_object_agg(m.key, m.agrees) AS matches, bool_and(m.agrees) AS agreed
+            FROM (SELECT k.key, coalesce(k.value = (w.row ->> k.key) OR k.value = exchange.written_form(w.row ->> k.key), false) AS agrees
+                  FROM (SELECT row_to_json(i) AS row FROM (SELECT {plain}) i OFFSET 0) w, jsonb_each_text(c.claims) k) m) x ON c.claims IS NOT NULL
         WHERE e.value = p_epoch),
+    -- Most calls agree and most records were never missed: the rest of the counting sees only the others.
+    suspect AS MATERIALIZED (
+        SELECT c.* FROM call c
+        WHERE c.mark IN (SELECT s.mark FROM call s WHERE NOT s.agreed
+                         UNION ALL SELECT s.mark FROM call s WHERE EXISTS (
+                             SELECT FROM exchange.guess g WHERE g.mark = s.mark AND g.day = s.day))),
+    claim AS MATERIALIZED (
+        SELECT c.n, c.mark, c.day, f.field, c.department, f.missed,
+               sum(f.missed) OVER (PARTITION BY c.mark, c.day, f.field, c.department ORDER BY c.n) - f.missed AS own_earlier,
+               sum(f.missed) OVER (PARTITION BY c.mark, c.day, f.field ORDER BY c.n) - f.missed AS all_earlier
+        FROM suspect c CROSS JOIN LATERAL (
+            SELECT k.key AS field, (NOT c.found OR k.value <> 'true')::int AS missed FROM json_each_text(c.identity) k
+            UNION ALL
+            SELECT k.key, (NOT c.found OR k.value <> 'true')::int FROM json_each_text(c.matches) k) f
+        WHERE NOT EXISTS (SELECT FROM audit.entry e WHERE e.id = c.id)),
+    added AS MATERIALIZED (
+        SELECT mark, day, field, department, sum(missed)::int AS misses, max(n) FILTER (WHERE missed = 1) AS last
+        FROM claim GROUP BY mark, day, field, department),
+    counted AS (
+        INSERT INTO exchange.guess AS g (mark, day, field, department, misses)
+        SELECT mark, day, field, department, misses FROM added WHERE misses > 0 ORDER BY mark, day, field, department
+        ON CONFLICT (mark, day, field, department) DO UPDATE SET misses = g.misses + excluded.misses
+        RETURNING mark, day, field, department, misses),
+    before AS MATERIALIZED (
+        SELECT a.*, own.misses AS own, own.misses + coalesce((
+                   SELECT sum(o.misses) FROM exchange.guess o WHERE o.mark = a.mark AND o.day = a.day AND o.field = a.field
+                          AND o.department <> a.department), 0) AS everywhere
+        FROM added a LEFT JOIN counted t USING (mark, day, field, department)
+        CROSS JOIN LATERAL (SELECT coalesce(t.misses - a.misses, (
+            SELECT h.misses FROM exchange.guess h WHERE h.mark = a.mark AND h.day = a.day AND h.field = a.field
+                   AND h.department = a.department), 0) AS misses) own),
+    over AS MATERIALIZED (
+        SELECT c.n FROM claim c JOIN before b USING (mark, day, field, department)
+        WHERE b.own + c.own_earlier >= p_limits[1] OR b.everywhere + c.all_earlier >= p_limits[2] GROUP BY c.n),
+    judged AS MATERIALIZED (
+        SELECT c.*, CASE WHEN o.n IS NULL THEN 0 WHEN coalesce(c.case_no, '') = '' THEN 2 ELSE 1 END AS budget
+        FROM call c LEFT JOIN over o ON o.n = c.n),
+    said AS MATERIALIZED (
+        SELECT j.*, CASE WHEN j.budget = 2 THEN 'case_number_demanded' ELSE j.outcome END AS ended,
+               j.body || E'\n' || CASE WHEN j.budget = 2
+                   THEN json_build_object('record', j.record, 'provider', j.provider, 'outcome', 'case_number_demanded')
+                   ELSE json_build_object('found', j.found, 'record', j.record, 'provider', j.provider, 'outcome', j.outcome,
+                       'version', j.version, 'identity_version', j.identity_version,
+                       'identity', CASE WHEN j.found THEN j.identity
+                           ELSE (SELECT json_object_agg(k.key, false) FROM json_each_text(j.identity) k) END, 'matches', j.matches) END::text AS whole
+        FROM judged j),
+    alarm AS MATERIALIZED (
+        SELECT gen_random_uuid() AS id, c.at, c.department, c.provider, c.actor, c.record, c."grant", b.field, v.scope, v.most,
+               uuid_send(gen_random_uuid()) AS salt
+        FROM before b
+        CROSS JOIN LATERAL (VALUES ('department', b.own, p_limits[1]), ('city', b.everywhere, p_limits[2])) v(scope, had, most)
+        JOIN call c ON c.n = b.last
+        WHERE v.had < v.most AND v.had + b.misses >= v.most),
+    alarmed AS (
+        INSERT INTO audit.entry (id, occurred_at, event, department, provider, actor, resource_id, record_id, grant_id, outcome,
+                                 body, salt, digest)
+        SELECT a.id, a.at, 'guessing_suspected', a.department, a.provider, a.actor, '{rid}', a.record, a."grant", 'suspected', w.body,
+               a.salt, sha256(a.salt || convert_to(w.body, 'UTF8'))
+        FROM alarm a CROSS JOIN LATERAL (SELECT json_build_object('event', 'guessing_suspected', 'id', a.id, 'at', a.at,
+            'department', a.department, 'provider', a.provider, 'actor', a.actor, 'resource', '{rid}', 'record', a.record,
+            'grant', a."grant", 'outcome', 'suspected', 'item', a.field, 'scope', a.scope, 'limit', a.most)::text AS body) w
+        RETURNING id, digest),
     entry AS (
         INSERT INTO audit.entry (id, occurred_at, event, department, provider, actor, resource_id, record_id, grant_id,
                                  case_no, outcome, body, salt, digest)
-        SELECT id, at, event, department, (SELECT r.department FROM exchange.resource r WHERE r.id = '{rid}'), actor, '{rid}',
-               record, "grant", case_no, outcome, whole, salt, sha256(salt || convert_to(whole, 'UTF8'))
-        FROM seen WHERE is_first ON CONFLICT (id) DO NOTHING RETURNING id, digest),
-    queued AS (INSERT INTO audit.pending (entry_id, digest) SELECT id, digest FROM entry)
-    SELECT seen.n::int, p_epoch, entry.id IS NOT NULL, entry.digest, seen.found, seen.version, seen.matches, seen.data
-    FROM seen LEFT JOIN entry ON entry.id = seen.id AND seen.is_first;
+        SELECT id, at, event, department, provider, actor, '{rid}', record, "grant", case_no, ended, whole, salt,
+               sha256(salt || convert_to(whole, 'UTF8'))
+        FROM said WHERE is_first ON CONFLICT (id) DO NOTHING RETURNING id, digest),
+    queued AS (INSERT INTO audit.pending (entry_id, digest) SELECT id, digest FROM entry UNION ALL SELECT id, digest FROM alarmed)
+    SELECT said.n::int, p_epoch, entry.id IS NOT NULL, entry.digest, said.found AND said.budget < 2, said.version, said.matches,
+           CASE WHEN said.found THEN said.data END, said.budget
+    FROM said LEFT JOIN entry ON entry.id = said.id AND said.is_first;
     IF NOT FOUND THEN
-        RETURN QUERY SELECT 0, e.value, false, NULL::bytea, false, NULL::int, NULL::json, NULL::json FROM exchange.epoch e;
+        RETURN QUERY SELECT 0, e.value, false, NULL::bytea, false, NULL::int, NULL::json, NULL::json, 0 FROM exchange.epoch e;
     END IF;
 END $$
 $function$ $template$;
@@ -160,3 +265,6 @@ GRANT SELECT ON exchange.signing_key, exchange.batch TO shuqiao_control;
 -- It says which regulation is in force, and with it what refusals cite.
 GRANT SELECT, INSERT, UPDATE, DELETE ON exchange.citation TO shuqiao_control;
 GRANT EXECUTE ON FUNCTION exchange.create_list TO shuqiao_control;
+REVOKE ALL ON exchange.guess FROM PUBLIC;
+REVOKE ALL ON FUNCTION exchange.fulfils, exchange.forget_guesses FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION exchange.forget_guesses TO shuqiao_plane;
