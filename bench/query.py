@@ -6,18 +6,18 @@ Every round runs every variant once, so that the machine's moods meet all of the
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import platform
 import random
 import re
 import resource
-import secrets
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from bench import births
 from bench.place import Place, free_port, running_place, spawn, wait_for
 from shuqiao.client.plane import PlaneClient
 from shuqiao.security.http_signatures import CallContext, KeySigner, RequestSigner, key_signer, sign_request
+from shuqiao.security.sessions import MAX_CALLS, SessionSigner
 
 REFERENCE_CLIENTS = 32
 SUPPLY_PER_S = {"mac": 14_000, "ed25519": 8_000, "ecdsa-p256-sha256": 8_000, "peer": 30_000}
@@ -94,16 +95,16 @@ def _body(operation: str, serial: int) -> bytes:
 
 
 def signed_requests(
-    place: Place, variant: Variant, signer: RequestSigner, people: int, count: int
+    place: Place, variant: Variant, signers: Iterator[RequestSigner], people: int, count: int
 ) -> list[bytes]:
     """Sign requests for random births, before the clock runs."""
     path = f"/v1/resources/{births.RESOURCE}/{variant.operation}"
     host = f"127.0.0.1:{place.port}"
     now = int(time.time())
     made = []
-    for _ in range(count):
+    for signer in itertools.islice(signers, count):
         body = _body(variant.operation, random.randrange(people))
-        headers = sign_request(signer, ("POST", host, path), body, CONTEXT, now, secrets.token_urlsafe(16))
+        headers = sign_request(signer, ("POST", host, path), body, CONTEXT, now)
         made.append(_request(path, host, headers, body))
     return made
 
@@ -116,6 +117,7 @@ class Bench:
         self._place = place
         self._people = people
         self._seconds = seconds
+        self._sessions: list[SessionSigner] = []
         self._script = place.folder / "select.sql"
         self._peer_port = free_port()
         self._copy_rows()
@@ -149,6 +151,7 @@ class Bench:
         output = subprocess.run(
             [*command, str(self._seconds), str(file)], check=True, capture_output=True, text=True
         ).stdout
+        self._sign_sessions()
         after = self._place.cpu_s()
         result = json.loads(output)
         if result["failed"]:
@@ -164,14 +167,25 @@ class Bench:
         if variant.signature == "peer":
             numbers = (random.randint(1, self._people) for _ in range(count))
             return [f"GET /{number} HTTP/1.1\r\nhost: peer\r\n\r\n".encode() for number in numbers]
-        return signed_requests(self._place, variant, self._signer(variant.signature), self._people, count)
+        return signed_requests(self._place, variant, self._signers(variant.signature), self._people, count)
 
-    def _signer(self, signature: str) -> RequestSigner:
+    def _signers(self, signature: str) -> Iterator[RequestSigner]:
+        """Give a signer for each call: the key, or session after session, each for its number of calls."""
         if signature != "mac":
-            return key_signer(self._place.signing[signature])
+            yield from itertools.repeat(key_signer(self._place.signing[signature]))
         own: KeySigner = key_signer(self._place.signing["ed25519"])
         with PlaneClient(f"http://127.0.0.1:{self._place.port}", own) as client:
-            return client.agree_session(own)
+            while True:
+                session = client.agree_session(own)
+                self._sessions.append(session)
+                yield from itertools.repeat(session, MAX_CALLS)
+
+    def _sign_sessions(self) -> None:
+        """Sign what was called, as an application does: else no other session would be agreed."""
+        own: KeySigner = key_signer(self._place.signing["ed25519"])
+        with PlaneClient(f"http://127.0.0.1:{self._place.port}", own) as client:
+            while self._sessions:
+                client.sign_session(own, self._sessions.pop())
 
     def _run_pgbench(self) -> tuple[float, float, float, dict[str, float]]:
         clients = str(REFERENCE_CLIENTS)

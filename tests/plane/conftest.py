@@ -288,6 +288,11 @@ def prepare(city: City) -> None:
     keys.random_secret_file(city.folder / "session.key")
     register_key(city, "promise", promise_key)
     register_key(city, "grants", city.grant_key)
+    sealing = keys.public_der(city.vault.sealing_key())
+    city.admin.execute(
+        "INSERT INTO exchange.signing_key (id, purpose, algorithm, public_key) VALUES (%s, 'vault', 'x25519', %s)",
+        [keys.key_id(sealing), sealing],
+    )
     enrol(city, APP, "440100-housing", "ed25519")
     enrol(city, OTHER_APP, "440100-education", "ecdsa-p256-sha256")
     fill(city)

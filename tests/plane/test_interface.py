@@ -27,7 +27,7 @@ from tests.plane.conftest import RESOURCE, City
 def test_every_route_and_every_code_is_described() -> None:
     described = document()["paths"]
     calls = {"/v1/resources/{resource}/verify", "/v1/resources/{resource}/query"}
-    assert set(described) == calls | gate._OPEN_ROUTES | {"/v1/sessions"}
+    assert set(described) == calls | gate._OPEN_ROUTES | {gate.SESSIONS_PATH, gate.HEADS_PATH}
     for path in calls:
         assert gate._CALL.fullmatch(path.replace("{resource}", RESOURCE))
         named = " ".join(

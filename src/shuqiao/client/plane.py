@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
+from uuid import UUID
 
 import httpx
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
@@ -17,18 +19,22 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from shuqiao.security import keys
 from shuqiao.security.http_signatures import CallContext, KeySigner, RequestSigner, sign_request
 from shuqiao.security.sessions import (
-    SessionRefused,
+    SessionCall,
     SessionSigner,
     accept_answer,
     answer_message,
     decode_key,
     encode_key,
+    session_id,
 )
 from shuqiao.wire.receipt import HEADER, Promise, PromiseUnreadable, decode_promise, verify_promise
 
 TIMEOUT_S = 10.0
+SPARE_S = 5.0
+"""A session that ends sooner is not begun a call with."""
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
 
+_SESSION_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 PromiseKeys = Mapping[str, keys.PublicKey]
 
 
@@ -38,6 +44,15 @@ class PlaneUnreachable(Exception):
 
 class PromiseBroken(Exception):
     """The answer's promise is missing or does not hold; the answer must not be relied on."""
+
+
+@dataclass(slots=True)
+class SessionBook:
+    """The sessions of a client: the one in use, and those whose calls are not signed yet."""
+
+    signer: KeySigner
+    current: SessionSigner | None = None
+    unsigned: dict[UUID, SessionSigner] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +98,10 @@ class PlaneClient:
 
     With `promise_keys` every recorded answer must carry a promise that holds, else `PromiseBroken`.
     Calls are never repeated: a repeated signature is refused, and a new one is a new call in the log.
+
+    With `use_sessions` calls carry session keys: the client agrees them, changes them when they are used up,
+    and signs their calls with the application's own key, at the latest when it is closed. Of sessions that an
+    earlier run left unsigned it tells the platform that their record is lost.
     """
 
     def __init__(
@@ -96,6 +115,7 @@ class PlaneClient:
     ) -> None:
         """Keep the settings; the first call connects."""
         self._signer = signer
+        self._sessions: SessionBook | None = None
         self._promise_keys = promise_keys
         self._http = httpx.Client(
             base_url=url.rstrip("/"),
@@ -105,8 +125,12 @@ class PlaneClient:
         )
 
     def close(self) -> None:
-        """Close the connections."""
-        self._http.close()
+        """Sign what is not signed yet, and close the connections."""
+        try:
+            if self._sessions is not None:
+                self._sign_sessions(self._sessions)
+        finally:
+            self._http.close()
 
     def __enter__(self) -> PlaneClient:
         """Use the client in a `with` block."""
@@ -138,28 +162,75 @@ class PlaneClient:
         if case:
             body["case"] = case
         path = f"/v1/resources/{quote(resource, safe='')}/{operation}"
-        response = self._post(path, body, context, self._signer)
+        signer = self._signer if self._sessions is None else self._session_of(self._sessions)
+        response = self._post(path, body, context, signer)
+        if isinstance(signer, SessionSigner) and response.status_code == 200:
+            signer.note_answer(response.content)
         text = response.headers.get(HEADER, "")
         return PlaneAnswer(
             response.status_code, _json_of(response), self._checked_promise(response, text), text
         )
 
+    def use_sessions(self, signer: KeySigner) -> SessionSigner:
+        """Sign calls with session keys from now on, which are agreed with the application's own key."""
+        self._sessions = SessionBook(signer)
+        return self._session_of(self._sessions)
+
+    def _session_of(self, book: SessionBook) -> SessionSigner:
+        """Give the session for the next call; one that is used up is signed and another agreed."""
+        current = book.current
+        if current is None or current.is_used_up or current.expires_at - time.time() < SPARE_S:
+            self._sign_sessions(book)
+            book.current = current = self.agree_session(book.signer)
+        return current
+
+    def _sign_sessions(self, book: SessionBook) -> None:
+        """Sign the calls of every session that has unsigned ones."""
+        if book.current is not None:
+            book.unsigned[session_id(book.current.key_id)] = book.current
+            book.current = None
+        for number, session in list(book.unsigned.items()):
+            self.sign_session(book.signer, session)
+            del book.unsigned[number]
+
+    def sign_session(self, signer: KeySigner, session: SessionSigner) -> None:
+        """Sign the calls of a session with the application's own key; raises `PlaneUnreachable`."""
+        if session.calls:
+            self._sign_head(signer, session_id(session.key_id), session.calls)
+
+    def _sign_head(self, signer: KeySigner, session: UUID, calls: Sequence[SessionCall]) -> None:
+        """Sign a list of calls; an empty one says that the record of them is lost."""
+        listed = [
+            [number, encode_key(call.request), encode_key(call.answer) if call.answer is not None else ""]
+            for number, call in enumerate(calls)
+        ]
+        body = {"session": str(session), "calls": listed, "lost": not listed}
+        response = self._post("/v1/sessions/heads", body, CallContext(), signer)
+        if response.status_code != 200:
+            code = _json_of(response).get("code", response.status_code)
+            raise PlaneUnreachable(f"the calls of a session could not be signed: {code}")
+
     def agree_session(self, signer: KeySigner) -> SessionSigner:
-        """Agree a session key with the application's own key, and use it from now on."""
+        """Agree a session key with the application's own key; whoever uses it signs its calls in time."""
         own = X25519PrivateKey.generate()
         client = own.public_key().public_bytes_raw()
-        response = self._post("/v1/sessions", {"public_key": encode_key(client)}, CallContext(), signer)
+        body = {"public_key": encode_key(client)}
+        response = self._post("/v1/sessions", body, CallContext(), signer)
+        if response.status_code == 403:
+            # Sessions of an earlier run of this application, whose record ended with it.
+            for lost in _SESSION_ID.findall(str(_json_of(response).get("detail", ""))):
+                self._sign_head(signer, UUID(lost), ())
+            response = self._post("/v1/sessions", body, CallContext(), signer)
         answer = _json_of(response)
         if response.status_code != 200:
-            raise PlaneUnreachable(f"no session was agreed: {answer.get('code', response.status_code)}")
+            said = answer.get("detail") or response.status_code
+            raise PlaneUnreachable(f"no session was agreed: {answer.get('code', '')} {said}")
         try:
-            server = decode_key(answer["public_key"])
+            server, expires_at = decode_key(answer["public_key"]), float(answer["expires_at"])
             self._check_session(answer, client, server)
-            session = accept_answer(own, server, signer.key_id, answer["key_id"])
-        except (KeyError, TypeError, SessionRefused) as error:
+            return accept_answer(own, server, signer.key_id, answer["key_id"], expires_at)
+        except (KeyError, TypeError, ValueError) as error:
             raise PlaneUnreachable("the answer agrees no session") from error
-        self._signer = session
-        return session
 
     def _check_session(self, answer: dict[str, Any], client: bytes, server: bytes) -> None:
         if self._promise_keys is None:

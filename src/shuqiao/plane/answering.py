@@ -22,6 +22,7 @@ from shuqiao.plane.keeper import Keeper
 from shuqiao.plane.metrics import Metrics
 from shuqiao.plane.operations import query, verify
 from shuqiao.plane.operations.questions import Question
+from shuqiao.plane.proofs import PromiseKeeper
 from shuqiao.plane.settings import MAX_BATCH, MAX_WAITING
 from shuqiao.rules.errors import (
     CallError,
@@ -106,8 +107,10 @@ class Answering:
         promise_key: Ed25519PrivateKey,
         metrics: Metrics,
         lanes: int,
+        promises: PromiseKeeper,
     ) -> None:
         """Keep the parts; nothing runs until the first call."""
+        self._promises = promises
         self._database = database
         self._vault = vault
         self._keeper = keeper
@@ -335,6 +338,7 @@ class Answering:
             self._promise_key_id,
             self._promise_key.sign,
         )
+        self._promises.add(promises)
         for item, promise in zip(outcomes, promises, strict=True):
             call = item.call
             call.answer(recorded_reply(item.status, item.body, call.language, encode_promise(promise)))

@@ -5,11 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from shuqiao.plane.answers import Reply
+from shuqiao.plane.proofs import CallProof
 from shuqiao.plane.state import Application, HeldGrant, Resource, Snapshot
-from shuqiao.rules.errors import BY_CODE, CallError, NotAvailable, RequestMalformed, SignatureInvalid
+from shuqiao.rules.errors import (
+    BY_CODE,
+    CallError,
+    NotAvailable,
+    RequestMalformed,
+    SignatureInvalid,
+    SignedCallNeeded,
+)
 from shuqiao.rules.exchange import CallFacts, Mode, Refused, decide_call
 from shuqiao.rules.ids import ApplicationId, DepartmentCode, GrantId, ResourceId
 from shuqiao.security.http_signatures import CallContext
@@ -35,6 +44,7 @@ class Call:
     answer: Callable[[Reply], None]
     request: VerifyRequest | QueryRequest | None = None
     tries: int = 0
+    proof: CallProof | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +81,8 @@ def decide(call: Call, snapshot: Snapshot) -> Granted:
         grant = decision.grant.id if decision.grant is not None else None
         raise CallRefused(_error_of(decision), grant)
     chosen = snapshot.grants[decision.grant.id]
+    if chosen.document.signed_calls and (call.proof is None or call.proof.session is not None):
+        raise CallRefused(SignedCallNeeded(grant=chosen.document.id), chosen.document.id)
     if chosen.document.case_required and not call.request.case.strip():
         raise CallRefused(RequestMalformed(part="case"), chosen.document.id)
     return Granted(resource, chosen, decision.fields)
@@ -122,7 +134,13 @@ def refusal_entry(call: Call, entry: UUID, refused: CallRefused, resource: str, 
         grant=refused.grant or "",
         purpose="" if context.purpose == AUTO else context.purpose,
         case=call.request.case if call.request is not None else "",
+        **_signed(call),
     )
+
+
+def _signed(call: Call) -> dict[str, Any]:
+    """Say what the call's signature was, in the words of `CallEntry`."""
+    return {} if call.proof is None else call.proof._asdict()
 
 
 def answer_entry(
@@ -152,4 +170,5 @@ def answer_entry(
         items=granted.fields,
         identity=identity or {},
         identity_version=identity_version,
+        **_signed(call),
     )

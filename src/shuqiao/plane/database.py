@@ -21,8 +21,8 @@ from shuqiao.plane.state import Snapshot, load_snapshot
 _RESOURCE = re.compile(r"r[0-9]{6}[a-z2-7]{10}")
 
 
-EXTRA_CONNECTIONS = 2
-"""One for refusals and one for loading a snapshot."""
+EXTRA_CONNECTIONS = 3
+"""One for refusals, one for loading a snapshot, one for sessions and promises."""
 
 
 class DatabaseUnavailable(Exception):
@@ -61,6 +61,44 @@ class RefusalRow(NamedTuple):
     body: str
 
 
+class SessionRow(NamedTuple):
+    """A session as `exchange.agree_session` takes it, in the order of its parameters."""
+
+    entry: UUID
+    session: UUID
+    application: str
+    department: str
+    agreed_by: str
+    expires_at: datetime
+    limit_s: int
+
+
+class HeadRow(NamedTuple):
+    """A signed head as `exchange.keep_head` takes it, in the order of its parameters."""
+
+    session: UUID
+    application: str
+    numbers: list[int]
+    requests: list[bytes]
+    lost: bool
+    body: str
+    digest: bytes
+    covered: str
+    algorithm: str
+    signature: bytes
+    key_id: str
+
+
+class PromiseRow(NamedTuple):
+    """Promises of one batch as `exchange.keep_promises` takes them; `entries` is the text of a uuid[]."""
+
+    at: datetime
+    entries: str
+    key_id: str
+    signature: bytes
+    sealed: bytes
+
+
 class Seen(NamedTuple):
     """What the database says of one call; `matches` and `data` are JSON text."""
 
@@ -90,6 +128,7 @@ class Database:
         self._url = url
         self._lanes = lanes
         self._pool: asyncpg.Pool | None = None
+        self._beside = asyncio.Lock()
 
     async def open(self) -> None:
         """Connect; raises `DatabaseUnavailable`."""
@@ -150,6 +189,33 @@ class Database:
             raise DatabaseUnavailable("the database did not answer for every call")
         seen.sort()
         return seen
+
+    async def agree_session(self, row: SessionRow) -> tuple[str, list[UUID]]:
+        """Enter a session, or hear which ones stand in its way."""
+        found = await self._one("SELECT * FROM exchange.agree_session($1,$2,$3,$4,$5,$6,$7)", row)
+        return found["outcome"], found["sessions"]
+
+    async def keep_head(self, row: HeadRow) -> tuple[str, int, list[int]]:
+        """Keep a signed head: (outcome, calls confirmed, numbers still open or contradicted)."""
+        found = await self._one("SELECT * FROM exchange.keep_head($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11)", row)
+        return found["outcome"], found["confirmed"], found["numbers"]
+
+    async def keep_promises(self, rows: Sequence[PromiseRow]) -> None:
+        """Keep promises that were given."""
+        columns = [list(column) for column in zip(*rows, strict=True)]
+        await self._one("SELECT exchange.keep_promises($1,$2,$3,$4,$5)", columns)
+
+    async def _one(self, statement: str, values: Sequence[object]) -> asyncpg.Record:
+        # One at a time: what stands beside the calls never takes their connections.
+        try:
+            async with (
+                asyncio.timeout(2 * STATEMENT_TIMEOUT_S),
+                self._beside,
+                self._ready_pool().acquire(timeout=STATEMENT_TIMEOUT_S) as connection,
+            ):
+                return await connection.fetchrow(statement, *values)
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+            raise DatabaseUnavailable(type(error).__name__) from error
 
     async def load(self, known: Snapshot) -> Snapshot:
         """Load a snapshot."""

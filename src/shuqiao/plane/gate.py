@@ -19,6 +19,8 @@ from shuqiao.plane.connection import BodyReader, Request
 from shuqiao.plane.keeper import Keeper
 from shuqiao.plane.metrics import CONTENT_TYPE, Metrics
 from shuqiao.plane.openapi import DOCUMENT
+from shuqiao.plane.proofs import Sealing
+from shuqiao.plane.sessions import SessionOwner, Sessions, Signed
 from shuqiao.plane.settings import Settings
 from shuqiao.plane.state import Application
 from shuqiao.rules.errors import (
@@ -31,7 +33,6 @@ from shuqiao.rules.errors import (
     Unavailable,
 )
 from shuqiao.rules.exchange import Mode
-from shuqiao.security import keys
 from shuqiao.security.http_signatures import (
     SESSION_PREFIX,
     WINDOW_S,
@@ -43,15 +44,16 @@ from shuqiao.security.http_signatures import (
     read_signature,
     single_headers,
 )
-from shuqiao.security.sessions import SessionRefused, SessionSealer, answer_message, decode_key, encode_key
+from shuqiao.wire.call_proof import MAC
 from shuqiao.wire.messages import (
     QueryRequest,
-    SessionAnswer,
-    SessionRequest,
     VerifyRequest,
     call_entry_id,
+    session_entry_id,
 )
 
+SESSIONS_PATH = "/v1/sessions"
+HEADS_PATH = "/v1/sessions/heads"
 _OPEN_ROUTES = frozenset({"/v1/promise-keys", "/openapi.json", "/health/live", "/health/ready", "/metrics"})
 _CALL = re.compile(r"/v1/resources/([A-Za-z0-9_-]{1,64})/(verify|query)", re.ASCII)
 _OK = b'{"status":"ok"}'
@@ -59,7 +61,6 @@ _NO_CONTEXT = CallContext()
 _MODES = {mode.value: mode for mode in Mode}
 _verify_decoder = msgspec.json.Decoder(VerifyRequest)
 _query_decoder = msgspec.json.Decoder(QueryRequest)
-_session_decoder = msgspec.json.Decoder(SessionRequest)
 _encoder = msgspec.json.Encoder()
 Answer = Callable[[Reply], None]
 
@@ -92,38 +93,6 @@ class _CallBody:
         self._answering.refuse_unused(self._call, error)
 
 
-class _SessionBody:
-    """Waits for the body of the agreement of a session."""
-
-    __slots__ = ("_agree", "_answer", "_content_digest", "_problem")
-
-    def __init__(
-        self,
-        answer: Answer,
-        problem: Callable[[CallError], Reply],
-        content_digest: str,
-        agree: Callable[[bytes], Reply],
-    ) -> None:
-        self._answer = answer
-        self._problem = problem
-        self._content_digest = content_digest
-        self._agree = agree
-
-    def arrived(self, body: bytes) -> None:
-        """Agree."""
-        try:
-            if not is_digest_of(self._content_digest, body):
-                raise DigestMismatch()
-            reply = self._agree(body)
-        except CallError as error:
-            reply = self._problem(error)
-        self._answer(reply)
-
-    def broken(self, error: CallError) -> None:
-        """Agree nothing."""
-        self._answer(self._problem(error))
-
-
 class Gate:
     """Lets authenticated calls through to `Answering` and turns everything else away.
 
@@ -137,15 +106,17 @@ class Gate:
         answering: Answering,
         is_ready: Callable[[], Awaitable[bool]],
         metrics: Metrics,
+        sessions: Sessions,
+        sealing: Sealing,
     ) -> None:
         """Keep the parts."""
+        self._sessions = sessions
+        self._sealing = sealing
         self._settings = settings
         self._keeper = keeper
         self._answering = answering
         self._is_ready = is_ready
         self._metrics = metrics
-        self._sealer = SessionSealer(settings.session_key)
-        self._promise_key_id = keys.key_id(settings.promise_key.public_key())
         self._asking: set[asyncio.Task[None]] = set()
 
     def opened(self, request: Request) -> BodyReader | None:
@@ -179,9 +150,14 @@ class Gate:
     ) -> BodyReader | None:
         """Authenticate a call; raises a `CallError` when nobody is known to have sent it."""
         now = datetime.now(UTC)
-        headers, signature, application = self._authenticated(request, now)
-        entry = call_entry_id(signature.key_id, signature.created, signature.nonce)
-        call = Call(entry, now, application, _NO_CONTEXT, resource_id, mode, language, answer)
+        headers, signature, application, owner = self._authenticated(request, now)
+        if owner is None:
+            entry = call_entry_id(signature.key_id, signature.created, signature.nonce)
+            proof = self._sealing.proof(signature, application.algorithm)
+        else:
+            entry = session_entry_id(owner.session, owner.number)
+            proof = self._sealing.proof(signature, MAC, owner.session, owner.number)
+        call = Call(entry, now, application, _NO_CONTEXT, resource_id, mode, language, answer, proof=proof)
         try:
             call.context = _context(headers)
             if not is_within_window(signature.created, now.timestamp()):
@@ -195,7 +171,7 @@ class Gate:
 
     def _authenticated(
         self, request: Request, now: datetime
-    ) -> tuple[dict[str, str], RequestSignature, Application]:
+    ) -> tuple[dict[str, str], RequestSignature, Application, SessionOwner | None]:
         """Find the application whose key signed the headers; raises a `CallError`."""
         if self._keeper.current.epoch < 0:
             raise Unavailable()
@@ -210,58 +186,30 @@ class Gate:
         if headers["host"].lower() not in self._settings.authorities:
             raise SignatureInvalid()
         if signature.key_id.startswith(SESSION_PREFIX):
-            return headers, signature, self._session_owner(signature, now)
+            owner = self._sessions.owner(signature, now)
+            return headers, signature, owner.application, owner
         application = self._keeper.current.by_key.get(signature.key_id)
         if application is None or not application.verify(signature.signature, signature.base):
             raise SignatureInvalid()
-        return headers, signature, application
+        return headers, signature, application, None
 
-    def _session_owner(self, signature: RequestSignature, now: datetime) -> Application:
-        """Find the application of a session; it ends with the application or the key that agreed it."""
-        try:
-            session = self._sealer.open(signature.key_id)
-        except SessionRefused:
-            raise SignatureInvalid() from None
-        application = self._keeper.current.applications.get(session.application)
-        if (
-            not session.verify(signature.signature, signature.base)
-            or session.expires_at <= now.timestamp()
-            or application is None
-            or application.key_id != session.agreed_by
-        ):
-            raise SignatureInvalid()
-        return application
-
-    def _session(self, request: Request, language: str, answer: Answer) -> BodyReader:
-        """Agree a session key with an application that signs with its own key."""
+    def _session(self, request: Request, path: str, language: str, answer: Answer) -> BodyReader:
+        """Take a request about sessions, which an application signs with its own key."""
         now = datetime.now(UTC)
-        headers, signature, application = self._authenticated(request, now)
-        if signature.key_id != application.key_id:
+        headers, signature, application, owner = self._authenticated(request, now)
+        if owner is not None:
             raise SignatureInvalid()
         if not is_within_window(signature.created, now.timestamp()):
             raise SignatureStale(window_s=WINDOW_S)
         check_announced(headers)
-        agree = partial(self._agree, application, int(now.timestamp()))
-        return _SessionBody(answer, partial(self._problem, language), signature.content_digest, agree)
-
-    def _agree(self, application: Application, now_s: int, body: bytes) -> Reply:
-        request = decode_body(_session_decoder, body)
-        try:
-            client = decode_key(request.public_key)
-            key_id, server, expires_at = self._sealer.agree(application.id, application.key_id, client, now_s)
-        except SessionRefused:
-            raise RequestMalformed(part="public_key") from None
-        signed = self._settings.promise_key.sign(answer_message(client, server, key_id, expires_at))
-        agreed = SessionAnswer(
-            key_id, encode_key(server), expires_at, self._promise_key_id, encode_key(signed)
-        )
-        return answer_reply(_encoder.encode(agreed))
+        work = self._sessions.agreement if path == SESSIONS_PATH else self._sessions.head
+        return work(Signed(application, signature, now), answer, partial(self._problem, language))
 
     def _other(self, request: Request, language: str, answer: Answer) -> BodyReader | None:
         """Answer everything that is not a call."""
         path = request.path
-        if path == "/v1/sessions":
-            return self._session(request, language, answer)
+        if path in (SESSIONS_PATH, HEADS_PATH):
+            return self._session(request, path, language, answer)
         if path not in _OPEN_ROUTES:
             raise NotAvailable()
         if request.method != "GET":

@@ -8,11 +8,13 @@ import msgspec
 
 from shuqiao.rules.errors import BY_CODE, CallError
 from shuqiao.wire.messages import (
+    HeadAnswer,
     Problem,
     PromiseKey,
     QueryAnswer,
     QueryRequest,
     SessionAnswer,
+    SessionHead,
     SessionRequest,
     VerifyAnswer,
     VerifyRequest,
@@ -30,7 +32,10 @@ _SESSION_CODES = (
     "body_too_large",
     "request_timeout",
     "unavailable",
+    "signature_replayed",
+    "session_unsigned",
 )
+_HEAD_CODES = (*_SESSION_CODES[:-2], "not_available", "head_contradicted")
 _STRUCTS = (
     VerifyRequest,
     VerifyAnswer,
@@ -38,6 +43,8 @@ _STRUCTS = (
     QueryAnswer,
     SessionRequest,
     SessionAnswer,
+    SessionHead,
+    HeadAnswer,
     PromiseKey,
     Problem,
     Promise,
@@ -75,7 +82,8 @@ def _problems(codes: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _signed(summary: str, body: type[msgspec.Struct], answer: type[msgspec.Struct]) -> dict[str, Any]:
-    is_call = answer is not SessionAnswer
+    codes = {SessionAnswer: _SESSION_CODES, HeadAnswer: _HEAD_CODES}.get(answer, CALL_CODES)
+    is_call = codes is CALL_CODES
     done: dict[str, Any] = {"description": "Answered", "content": _json(answer)}
     if is_call:
         done["headers"] = {
@@ -98,7 +106,7 @@ def _signed(summary: str, body: type[msgspec.Struct], answer: type[msgspec.Struc
             for name, text in _SIGNED_HEADERS.items()
         ],
         "requestBody": {"required": True, "content": _json(body)},
-        "responses": {"200": done, **_problems(CALL_CODES if is_call else _SESSION_CODES)},
+        "responses": {"200": done, **_problems(codes)},
     }
 
 
@@ -127,11 +135,13 @@ def _paths() -> dict[str, Any]:
     keys = {"type": "object", "properties": {"keys": {"type": "array", "items": _reference(PromiseKey)}}}
     verify = _signed("Compare claimed values with one record", VerifyRequest, VerifyAnswer)
     query = _signed("Read the granted items of one record", QueryRequest, QueryAnswer)
-    session = _signed("Agree a session key", SessionRequest, SessionAnswer)
+    session = _signed("Agree a session key: 1,000 calls, one minute", SessionRequest, SessionAnswer)
+    head = _signed("Sign the list of a session's calls", SessionHead, HeadAnswer)
     return {
         "/v1/resources/{resource}/verify": {"parameters": [place], "post": verify},
         "/v1/resources/{resource}/query": {"parameters": [place], "post": query},
         "/v1/sessions": {"post": session},
+        "/v1/sessions/heads": {"post": head},
         "/v1/promise-keys": _open("Public keys that sign promises", "application/json", keys),
         "/openapi.json": _open("This document", "application/json", any_object),
         "/health/live": _open("The process runs", "application/json", any_object),

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 import msgspec
 from asyncpg.pool import PoolConnectionProxy
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 
 from shuqiao.rules.exchange import GrantFacts, Match, Mode
 from shuqiao.rules.ids import ApplicationId, DepartmentCode, GrantId, ResourceId
@@ -39,6 +40,7 @@ class Application:
     id: str
     department: str
     key_id: str
+    algorithm: str
     verify: Verify
 
 
@@ -64,7 +66,10 @@ class HeldGrant:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Everything a decision needs, as of `epoch`; `faults` counts rows that could not be trusted."""
+    """Everything a decision needs, as of `epoch`; `faults` counts rows that could not be trusted.
+
+    `vault_key` is the X25519 key that signed requests are sealed to, 32 bytes.
+    """
 
     epoch: int = -1
     applications: Mapping[str, Application] = field(default_factory=dict)
@@ -75,6 +80,7 @@ class Snapshot:
     promise_keys: tuple[PromiseKey, ...] = ()
     faults: int = 0
     citations: Mapping[str, str] = field(default_factory=dict)
+    vault_key: bytes | None = None
 
 
 _spec_decoder = msgspec.json.Decoder(ResourceSpec)
@@ -106,7 +112,11 @@ async def load_snapshot(connection: Connection, known: Snapshot) -> Snapshot:
     snapshot = _assemble(
         epoch, applications, resources, _checked_grants(grants, signing_keys, known), signing_keys
     )
-    return replace(snapshot, citations={row["matter"]: row["citation"] for row in citations})
+    return replace(
+        snapshot,
+        citations={row["matter"]: row["citation"] for row in citations},
+        vault_key=_vault_key(signing_keys),
+    )
 
 
 def _assemble(
@@ -144,7 +154,9 @@ def _applications(rows: Iterable[asyncpg.Record]) -> tuple[dict[str, Application
             faults += 1
             log.error("application_key_unusable application=%s", row["id"])
             continue
-        made[row["id"]] = Application(row["id"], row["department"], keys.key_id(row["public_key"]), verify)
+        made[row["id"]] = Application(
+            row["id"], row["department"], keys.key_id(row["public_key"]), row["algorithm"], verify
+        )
     return made, faults
 
 
@@ -162,6 +174,14 @@ def _resources(rows: Iterable[asyncpg.Record]) -> tuple[dict[str, Resource], int
             continue
         made[row["id"]] = Resource(row["id"], row["department"], record_key, frozenset(spec.modes), items)
     return made, faults
+
+
+def _vault_key(rows: Iterable[asyncpg.Record]) -> bytes | None:
+    for row in rows:
+        key = keys.load_public_der(row["public_key"]) if row["purpose"] == "vault" else None
+        if isinstance(key, X25519PublicKey):
+            return key.public_bytes_raw()
+    return None
 
 
 def _promise_key(row: asyncpg.Record) -> PromiseKey:

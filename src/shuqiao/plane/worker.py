@@ -16,7 +16,9 @@ from shuqiao.plane.database import Database, DatabaseUnavailable
 from shuqiao.plane.gate import Gate
 from shuqiao.plane.keeper import Keeper
 from shuqiao.plane.metrics import Metrics
+from shuqiao.plane.proofs import PromiseKeeper, Sealing
 from shuqiao.plane.server import Server
+from shuqiao.plane.sessions import Sessions
 from shuqiao.plane.settings import Settings
 from shuqiao.wire.vault import VaultClient, VaultError
 
@@ -47,10 +49,19 @@ class Worker:
         self._database = Database(settings.database_url, settings.lanes)
         self._vault = VaultClient(settings.vault_socket, "plane", settings.vault_key)
         self._keeper = Keeper(self._database, settings.database_url, metrics)
+        sealing = Sealing(self._keeper)
+        self._promises = PromiseKeeper(self._database, sealing)
         self._answering = Answering(
-            self._database, self._vault, self._keeper, settings.promise_key, metrics, settings.lanes
+            self._database,
+            self._vault,
+            self._keeper,
+            settings.promise_key,
+            metrics,
+            settings.lanes,
+            self._promises,
         )
-        self._gate = Gate(settings, self._keeper, self._answering, self.is_ready, metrics)
+        sessions = Sessions(settings, self._keeper, self._database)
+        self._gate = Gate(settings, self._keeper, self._answering, self.is_ready, metrics, sessions, sealing)
 
     async def serve(self, listening: socket.socket) -> None:
         """Serve until told to stop.
@@ -61,6 +72,7 @@ class Worker:
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         connecting = asyncio.create_task(self._connect(), name="plane-connect")
+        keeping = asyncio.create_task(self._promises.run(), name="plane-promises")
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._keeper.loaded.wait(), FIRST_SNAPSHOT_S)
         server = Server(self._gate)
@@ -70,7 +82,9 @@ class Worker:
         await self._answering.close(SHUTDOWN_S)
         await server.wait_closed(SHUTDOWN_S)
         connecting.cancel()
-        await asyncio.gather(connecting, return_exceptions=True)
+        keeping.cancel()
+        await asyncio.gather(connecting, keeping, return_exceptions=True)
+        await self._promises.flush()
         await self._vault.close()
         await self._database.close()
 

@@ -23,6 +23,10 @@ ShuqiaoError
 │   ├── GrantSuspended            403 grant_suspended
 │   ├── IdentifierInvalid         422 identifier_invalid
 │   ├── ClaimInvalid              422 claim_invalid
+│   ├── SessionOver               401 session_over
+│   ├── SessionUnsigned           403 session_unsigned
+│   ├── HeadContradicted          422 head_contradicted
+│   ├── SignedCallNeeded          403 signed_call_needed
 │   ├── Overloaded                503 overloaded
 │   └── Unavailable               503 unavailable
 ├── BatchError                    a node's batch is refused whole
@@ -151,6 +155,12 @@ from shuqiao.rules.office_errors import (
     ShareTypeForced,
     TransitionRefused,
 )
+from shuqiao.rules.session_errors import (
+    HeadContradicted,
+    SessionOver,
+    SessionUnsigned,
+    SignedCallNeeded,
+)
 
 __all__ = [
     "BY_CODE",
@@ -186,6 +196,7 @@ __all__ = [
     "GrantRevoked",
     "GrantSuspended",
     "GroundRankRefused",
+    "HeadContradicted",
     "IdentifierCheckDigit",
     "IdentifierInvalid",
     "InterfaceError",
@@ -214,12 +225,15 @@ __all__ = [
     "RowRefused",
     "RowsTooMany",
     "SecondPersonRequired",
+    "SessionOver",
+    "SessionUnsigned",
     "ShareTypeForced",
     "ShuqiaoError",
     "SignatureInvalid",
     "SignatureMissing",
     "SignatureReplayed",
     "SignatureStale",
+    "SignedCallNeeded",
     "TransitionRefused",
     "Unavailable",
     "explain",

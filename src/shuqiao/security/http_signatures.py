@@ -68,7 +68,10 @@ _SINGLE = frozenset(
 
 
 class RequestSignature(NamedTuple):
-    """A signature as it was read, with the bytes it must cover. Reading it proves nothing yet."""
+    """A signature as it was read, with the bytes it must cover. Reading it proves nothing yet.
+
+    `covered` is what varies of those bytes, one value a line: `base_of` makes the base of it again.
+    """
 
     key_id: str
     created: int
@@ -76,6 +79,7 @@ class RequestSignature(NamedTuple):
     signature: bytes
     base: bytes
     content_digest: str
+    covered: str = ""
 
 
 Verify = Callable[[bytes, bytes], bool]
@@ -88,6 +92,9 @@ class RequestSigner(Protocol):
     @property
     def key_id(self) -> str:
         """The id sent as `keyid`."""
+
+    def new_nonce(self) -> str:
+        """Give a nonce this key has not used."""
 
     def sign(self, message: bytes) -> bytes:
         """Give the signature in the form RFC 9421 section 3.3 sends (for ECDSA: r and s, 32 bytes each)."""
@@ -118,16 +125,51 @@ def _is_authority(value: str) -> bool:
     return _AUTHORITY.fullmatch(value) is not None
 
 
-def _signature_base(method: str, authority: str, path: str, headers: Mapping[str, str], rest: str) -> bytes:
+def _covered(method: str, authority: str, path: str, headers: Mapping[str, str], rest: str) -> str:
+    return (
+        f"{method}\n{authority}\n{path}\n{headers['content-digest']}\n{headers['shuqiao-purpose']}\n"
+        f"{headers['shuqiao-end-user']}\n{headers['shuqiao-grant']}\n{rest}"
+    )
+
+
+def base_of(covered: str) -> bytes:
+    """Give the signature base of the values it covers; ValueError for any other number of lines."""
+    method, authority, path, digest, purpose, end_user, grant, rest = covered.split("\n")
     text = (
-        f'"@method": {method}\n"@authority": {authority}\n"@path": {path}\n'
-        f'"content-digest": {headers["content-digest"]}\n'
-        f'"shuqiao-purpose": {headers["shuqiao-purpose"]}\n'
-        f'"shuqiao-end-user": {headers["shuqiao-end-user"]}\n'
-        f'"shuqiao-grant": {headers["shuqiao-grant"]}\n'
+        f'"@method": {method}\n"@authority": {authority}\n"@path": {path}\n"content-digest": {digest}\n'
+        f'"shuqiao-purpose": {purpose}\n"shuqiao-end-user": {end_user}\n"shuqiao-grant": {grant}\n'
         f'"@signature-params": {_COMPONENTS}{rest}'
     )
     return text.encode("ascii", "strict")
+
+
+class Covered(NamedTuple):
+    """The values a signature of the profile covers, told apart."""
+
+    method: str
+    authority: str
+    path: str
+    content_digest: str
+    purpose: str
+    end_user: str
+    grant: str
+    created: int
+    nonce: str
+    key_id: str
+
+
+def read_covered(covered: str) -> Covered:
+    """Tell apart what `RequestSignature.covered` holds; ValueError for anything else."""
+    *values, rest = covered.split("\n")
+    parameters = _PARAMETERS.fullmatch(rest)
+    if parameters is None or len(values) != len(Covered._fields) - 3:
+        raise ValueError("not what a signature of the profile covers")
+    created, nonce, key_id, key_id_2, nonce_2 = parameters.groups()
+    method, authority, path, digest, purpose, end_user, grant = values
+    return Covered(
+        method, authority, path, digest, purpose, end_user, grant,
+        int(created), nonce or nonce_2, key_id or key_id_2,
+    )  # fmt: skip
 
 
 def read_signature(method: str, path: str, headers: Mapping[str, str]) -> RequestSignature:
@@ -159,12 +201,19 @@ def read_signature(method: str, path: str, headers: Mapping[str, str]) -> Reques
         raise RequestMalformed(part="content-digest")
     created, nonce, key_id, key_id_2, nonce_2 = parameters.groups()
     try:
-        base = _signature_base(method, authority, path, headers, rest)
-    except UnicodeEncodeError:
+        covered = _covered(method, authority, path, headers, rest)
+        base = base_of(covered)
+    except ValueError:
         raise RequestMalformed(part="signed headers") from None
     signature = base64.b64decode(encoded.group(1))
     return RequestSignature(
-        key_id or key_id_2, int(created), nonce or nonce_2, signature, base, headers["content-digest"]
+        key_id or key_id_2,
+        int(created),
+        nonce or nonce_2,
+        signature,
+        base,
+        headers["content-digest"],
+        covered,
     )
 
 
@@ -233,7 +282,7 @@ def sign_request(
 ) -> dict[str, str]:
     """Give the headers that sign a request to `target` (method, authority, path) in the fixed profile.
 
-    `created` is Unix time in seconds. The nonce is drawn at random unless given.
+    `created` is Unix time in seconds. The signer draws the nonce unless it is given.
     """
     method, authority, path = target
     headers = {
@@ -242,8 +291,8 @@ def sign_request(
         "shuqiao-end-user": encode_word(context.end_user),
         "shuqiao-grant": encode_word(context.grant),
     }
-    rest = f';created={created};nonce="{nonce or secrets.token_urlsafe(16)}";keyid="{signer.key_id}"'
-    signature = signer.sign(_signature_base(method, authority.lower(), path, headers, rest))
+    rest = f';created={created};nonce="{nonce or signer.new_nonce()}";keyid="{signer.key_id}"'
+    signature = signer.sign(base_of(_covered(method, authority.lower(), path, headers, rest)))
     headers["signature-input"] = _INPUT_PREFIX + rest
     headers["signature"] = "sq=:" + base64.b64encode(signature).decode("ascii") + ":"
     return headers
@@ -255,6 +304,10 @@ class KeySigner:
 
     key: keys.SigningKey
     key_id: str
+
+    def new_nonce(self) -> str:
+        """Draw a nonce at random."""
+        return secrets.token_urlsafe(16)
 
     def sign(self, message: bytes) -> bytes:
         """Give the signature in the form RFC 9421 sends."""

@@ -4,6 +4,9 @@ A sealed message is `header || ciphertext`; the header is a version byte, the fi
 recipient's key id and the sender's one-time public key. Key and nonce come from HKDF-SHA-256 over the
 shared secret, so a nonce can't repeat: every message has a key of its own. Sealing says nothing about
 who sent it; the signature over the batch manifest does.
+
+A `Sealer` seals many small messages with one exchange: version 2 of the header, then a nonce for each
+message. Its key is forgotten with the object, so whoever sealed can't open either.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from shuqiao.security.keys import public_der
 
 VERSION = 1
+MANY_VERSION = 2
 _KEY_ID_BYTES = 8
 _PUBLIC_KEY_BYTES = 32
 _AES_KEY_BYTES = 32
@@ -40,25 +44,46 @@ def seal(recipient: X25519PublicKey, plaintext: bytes, context: bytes) -> bytes:
     return header + AESGCM(key).encrypt(nonce, plaintext, header + context)
 
 
+class Sealer:
+    """Seals many messages to one recipient; make a new one from time to time, and one for each process."""
+
+    def __init__(self, recipient: X25519PublicKey) -> None:
+        """Make the one exchange."""
+        one_time = X25519PrivateKey.generate()
+        self._header = _header(recipient, one_time.public_key().public_bytes_raw(), MANY_VERSION)
+        key, _ = _derive(one_time.exchange(recipient), self._header, recipient)
+        self._cipher = AESGCM(key)
+        self.count = 0
+
+    def seal(self, plaintext: bytes, context: bytes) -> bytes:
+        """Encrypt one message; opening needs the same `context`."""
+        # The key is this object's own, so counting never repeats a nonce.
+        self.count += 1
+        nonce = self.count.to_bytes(_NONCE_BYTES, "big")
+        return self._header + nonce + self._cipher.encrypt(nonce, plaintext, self._header + context)
+
+
 def open_sealed(key: X25519PrivateKey, message: bytes, context: bytes) -> bytes:
     """Decrypt what was sealed to `key` for this `context`, or refuse."""
-    if len(message) < OVERHEAD_BYTES or message[0] != VERSION:
-        raise SealRefusedError("not a sealed message of version 1")
-    header = message[:HEADER_BYTES]
+    if len(message) < OVERHEAD_BYTES or message[0] not in (VERSION, MANY_VERSION):
+        raise SealRefusedError("not a sealed message of a known version")
+    header, body = message[:HEADER_BYTES], message[HEADER_BYTES:]
     if header[1 : 1 + _KEY_ID_BYTES] != _recipient_id(key.public_key()):
         raise SealRefusedError("the message is sealed to another key")
     try:
         shared = key.exchange(X25519PublicKey.from_public_bytes(header[1 + _KEY_ID_BYTES :]))
         aes_key, nonce = _derive(shared, header, key.public_key())
-        return AESGCM(aes_key).decrypt(nonce, message[HEADER_BYTES:], header + context)
+        if message[0] == MANY_VERSION:
+            nonce, body = body[:_NONCE_BYTES], body[_NONCE_BYTES:]
+        return AESGCM(aes_key).decrypt(nonce, body, header + context)
     except (InvalidTag, ValueError) as error:
         raise SealRefusedError("the message was altered or is meant for another context") from error
 
 
 def sealed_key_id(message: bytes) -> str:
     """The key id (16 hex digits) a sealed message names as its recipient."""
-    if len(message) < OVERHEAD_BYTES or message[0] != VERSION:
-        raise SealRefusedError("not a sealed message of version 1")
+    if len(message) < OVERHEAD_BYTES or message[0] not in (VERSION, MANY_VERSION):
+        raise SealRefusedError("not a sealed message of a known version")
     return message[1 : 1 + _KEY_ID_BYTES].hex()
 
 
@@ -66,8 +91,8 @@ def _recipient_id(recipient: X25519PublicKey) -> bytes:
     return hashlib.sha256(public_der(recipient)).digest()[:_KEY_ID_BYTES]
 
 
-def _header(recipient: X25519PublicKey, one_time_public: bytes) -> bytes:
-    return bytes([VERSION]) + _recipient_id(recipient) + one_time_public
+def _header(recipient: X25519PublicKey, one_time_public: bytes, version: int = VERSION) -> bytes:
+    return bytes([version]) + _recipient_id(recipient) + one_time_public
 
 
 def _derive(shared: bytes, header: bytes, recipient: X25519PublicKey) -> tuple[bytes, bytes]:

@@ -3,7 +3,10 @@
 Both sides derive the secret from an X25519 exchange. The platform keeps no table of sessions: the key id
 is the session itself, sealed under a key that all workers of the plane share, so any of them can open it.
 
-Source: our choice, decision 5
+The platform holds the secret too, so a MAC proves nothing to a third party. A session therefore serves few
+calls for a short time, numbered by their nonces, and the application signs the list of them with its own key.
+
+Source: our choice, decisions 5 and 21
 """
 
 from __future__ import annotations
@@ -12,9 +15,11 @@ import base64
 import binascii
 import hashlib
 import hmac
+import re
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
+from uuid import UUID
 
 import msgspec
 from cryptography.exceptions import InvalidTag
@@ -25,11 +30,17 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from shuqiao.security.http_signatures import SESSION_PREFIX, Verify, session_verifier
 
-LIFETIME_S = 3600
+LIFETIME_S = 60
+MAX_CALLS = 1000
+SIGN_WITHIN_S = 60
+"""How long after a session's end its calls may stand unsigned before no other session is agreed."""
 SEALING_KEY_BYTES = 32
 _SEAL_LABEL = b"shuqiao-session-v1"
 _ANSWER_LABEL = b"shuqiao-session-answer-v1\n"
 _CACHED_SESSIONS = 4096
+_NUMBER = re.compile(r"0{13}([0-9]{3})")
+_REQUEST_LABEL = b"shuqiao-request-v1\n"
+_DELIVERED_LABEL = b"shuqiao-delivered-v1\n"
 
 
 class SessionRefused(ValueError):
@@ -46,24 +57,83 @@ class Session(msgspec.Struct, frozen=True, array_like=True):
 
 
 class OpenSession(NamedTuple):
-    """A session as the platform uses it: as `Session`, with the check of its secret."""
+    """A session as the platform uses it: as `Session`, with its id and the check of its secret."""
 
+    id: UUID
     application: str
     agreed_by: str
     expires_at: int
     verify: Verify
 
 
-@dataclass(frozen=True, slots=True)
+def session_id(key_id: str) -> UUID:
+    """Give the id of a session: the first 16 bytes of SHA-256 of its key id."""
+    return UUID(bytes=hashlib.sha256(key_id.encode("ascii")).digest()[:16])
+
+
+def call_nonce(number: int) -> str:
+    """Give the nonce of a session's call: its number from 0, in 16 digits."""
+    return f"{number:016d}"
+
+
+def call_number(nonce: str) -> int | None:
+    """Read the number of a session's call; None of any other nonce."""
+    found = _NUMBER.fullmatch(nonce)
+    return None if found is None else int(found.group(1))
+
+
+def request_digest(base: bytes, signature: bytes) -> bytes:
+    """Give the digest that stands for a signed request in the log and in signed heads.
+
+    The signature is known to the two sides only, so whoever sees the digest can't try out what was asked.
+    """
+    size = len(signature).to_bytes(1, "big")
+    return hashlib.sha256(_REQUEST_LABEL + size + signature + base).digest()
+
+
+def delivery_digest(signature: bytes, answer: bytes) -> bytes:
+    """Give the digest that stands for an answer (SHA-256 of its body) in a signed head."""
+    size = len(signature).to_bytes(1, "big")
+    return hashlib.sha256(_DELIVERED_LABEL + size + signature + answer).digest()
+
+
+@dataclass(slots=True)
+class SessionCall:
+    """One call as the application remembers it: the digests of request and answer, and the signature."""
+
+    request: bytes
+    signature: bytes
+    answer: bytes | None = None
+
+
+@dataclass(slots=True)
 class SessionSigner:
-    """Signs requests with the secret of a session."""
+    """Signs requests with the secret of a session and remembers them for the signed head; one thread."""
 
     key_id: str
     secret: bytes
+    expires_at: float = float("inf")
+    calls: list[SessionCall] = field(default_factory=list)
+
+    @property
+    def is_used_up(self) -> bool:
+        """No number is left."""
+        return len(self.calls) >= MAX_CALLS
+
+    def new_nonce(self) -> str:
+        """Give the nonce of the next call."""
+        return call_nonce(len(self.calls))
 
     def sign(self, message: bytes) -> bytes:
         """Give the HMAC-SHA-256 of the message."""
-        return hmac.digest(self.secret, message, "sha256")
+        signature = hmac.digest(self.secret, message, "sha256")
+        self.calls.append(SessionCall(request_digest(message, signature), signature))
+        return signature
+
+    def note_answer(self, body: bytes) -> None:
+        """Remember the answer to the last call."""
+        last = self.calls[-1]
+        last.answer = delivery_digest(last.signature, hashlib.sha256(body).digest())
 
 
 def encode_key(raw: bytes) -> str:
@@ -132,13 +202,19 @@ class SessionSealer:
         if len(self._opened) >= _CACHED_SESSIONS:
             del self._opened[next(iter(self._opened))]
         opened = OpenSession(
-            session.application, session.agreed_by, session.expires_at, session_verifier(session.secret)
+            session_id(key_id),
+            session.application,
+            session.agreed_by,
+            session.expires_at,
+            session_verifier(session.secret),
         )
         self._opened[key_id] = opened
         return opened
 
 
-def accept_answer(own: X25519PrivateKey, server: bytes, agreed_by: str, key_id: str) -> SessionSigner:
+def accept_answer(
+    own: X25519PrivateKey, server: bytes, agreed_by: str, key_id: str, expires_at: float = float("inf")
+) -> SessionSigner:
     """Finish the exchange on the application's side."""
     client = own.public_key().public_bytes_raw()
-    return SessionSigner(key_id, derive_secret(own, server, client, server, agreed_by))
+    return SessionSigner(key_id, derive_secret(own, server, client, server, agreed_by), expires_at)

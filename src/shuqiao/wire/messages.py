@@ -70,6 +70,37 @@ class SessionAnswer(msgspec.Struct, frozen=True):
     signature: str
 
 
+class HeadCall(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """One call of a session as its application remembers it: number, digests of request and answer.
+
+    Both are of `security.sessions`, base64url without padding; `answer` is empty where none arrived.
+    """
+
+    number: Annotated[int, msgspec.Meta(ge=0, lt=1000)]
+    request: Annotated[str, msgspec.Meta(min_length=43, max_length=43)]
+    answer: Annotated[str, msgspec.Meta(pattern="^(?:.{43})?$")] = ""
+
+
+class SessionHead(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The list of a session's calls, which the application signs by signing the request that brings it.
+
+    `session` is the session's id (`security.sessions.session_id`). With `lost` the application says that it
+    has no record of the calls of this session that are not listed.
+    """
+
+    session: UUID
+    calls: Annotated[tuple[HeadCall, ...], msgspec.Meta(max_length=1000)]
+    lost: bool = False
+
+
+class HeadAnswer(msgspec.Struct, frozen=True):
+    """How many calls this list confirmed, and the numbers of those that no list has named yet."""
+
+    session: UUID
+    confirmed: int
+    open: tuple[int, ...]
+
+
 class PromiseKey(msgspec.Struct, frozen=True):
     """A public key that signs promises: SubjectPublicKeyInfo DER in base64."""
 
@@ -83,6 +114,8 @@ class CallEntry(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
     It holds no value of a person, no number and no digest of either: whoever reads the log could try out all
     numbers. `items` are names of items; `identity` says per identity item whether the claim agreed.
+    `algorithm` is that of the signature, `request` the digest of the signed request, `sealed` the request
+    itself, which only the vault opens (`wire.call_proof`); `session` and `number` place a session's call.
     """
 
     event: str
@@ -106,6 +139,11 @@ class CallEntry(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     items: tuple[str, ...] = ()
     identity: dict[str, bool] = {}
     identity_version: int = 0
+    algorithm: str = ""
+    session: UUID | None = None
+    number: int | None = None
+    request: str = ""
+    sealed: str = ""
 
 
 class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -131,6 +169,11 @@ def call_entry_id(key_id: str, created: int, nonce: str) -> UUID:
     """
     text = f"{key_id}\n{created}\n{nonce}"
     return UUID(bytes=hashlib.sha256(text.encode("ascii")).digest()[:16])
+
+
+def session_entry_id(session: UUID, number: int) -> UUID:
+    """Derive the audit entry's id of a session's call: a number serves once, whatever time it names."""
+    return UUID(bytes=hashlib.sha256(session.bytes + number.to_bytes(4, "big")).digest()[:16])
 
 
 def refusal_entry_id(call: UUID, code: str) -> UUID:
