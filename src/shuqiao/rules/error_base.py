@@ -69,13 +69,16 @@ class ShuqiaoError(Exception):
             return self.rule
         return "; ".join(filter(None, (citations.get(self.matter), self.standard))) or None
 
+    def said(self, language: str = "zh") -> str:
+        """The message in Chinese or English, without the rule it rests on."""
+        message = self.message_en if language.startswith("en") else self.message_zh
+        return message.format_map(self.fields)
+
     def explain(self, language: str = "zh", citations: Mapping[str, str] = _NO_CITATIONS) -> str:
         """The message in Chinese or English, with the rule it rests on."""
-        rule = self.cited(citations)
+        rule, text = self.cited(citations), self.said(language)
         if language.startswith("en"):
-            text = self.message_en.format_map(self.fields)
             return f"{text} (Rule: {_cited_in_english(rule)})" if rule else text
-        text = self.message_zh.format_map(self.fields)
         return f"{text}（依据：{_cited_in_chinese(rule)}）" if rule else text
 
     def __str__(self) -> str:

@@ -22,6 +22,7 @@ from shuqiao.control.catalogue.queries import access_resource
 from shuqiao.control.catalogue.sharing import Current, current, may_rule
 from shuqiao.control.organisations.models import Department
 from shuqiao.control.regulations.current import regulation
+from shuqiao.control.regulations.wording import refusal_words
 from shuqiao.control.texts import Text
 from shuqiao.rules import sharing as rules
 from shuqiao.rules.entries import is_shared
@@ -223,8 +224,7 @@ def _unknown_departments(choice: rules.Choice) -> list[Fault]:
 
 
 def _fault(refusal: Refusal) -> Fault:
-    words = Text(refusal.error("zh").explain("zh"), refusal.error("en").explain("en"))
-    return Fault(refusal.field, refusal.code, words)
+    return Fault(refusal.field, refusal.code, refusal_words(refusal))
 
 
 def _check_ruling(given: RulingInput, resource: Resource) -> None:

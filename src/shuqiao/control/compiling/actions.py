@@ -28,6 +28,7 @@ from shuqiao.control.compiling.steps import (
     standings,
 )
 from shuqiao.control.regulations.current import named
+from shuqiao.control.regulations.wording import worded
 from shuqiao.control.texts import Text
 from shuqiao.rules.entries import Entry
 from shuqiao.rules.entry_faults import EntryFault, plain_fault
@@ -59,7 +60,7 @@ class Outcome:
     def message(self) -> Text:
         """Why it was not, in both languages."""
         if isinstance(self.error, ShuqiaoError):
-            return Text(self.error.explain("zh"), self.error.explain("en"))
+            return worded(self.error)
         if self.error is None:
             return Text("已办理", "Done")
         faults = self.error.faults[:3]

@@ -17,6 +17,7 @@ from shuqiao.control.catalogue.vocabulary import vocabulary
 from shuqiao.control.compiling.districts import link_faults, region_of, rules_for
 from shuqiao.control.onesource import claims
 from shuqiao.control.organisations.models import Department, Duty
+from shuqiao.control.regulations.wording import refusal_words
 from shuqiao.control.standards.queries import code_lists, elements
 from shuqiao.rules.channels import INTERFACE, channels_of
 from shuqiao.rules.entries import Entry
@@ -218,8 +219,9 @@ def _refused_choice(choice: Choice, about: ChoiceSubject, rules: Regulation, pla
     if not isinstance(decision, Refusal) or decision.code not in _FORCED:
         # What a type needs beside it is said by the rules of an entry already.
         return []
-    zh, en = decision.error("zh").explain("zh"), decision.error("en").explain("en")
-    return [EntryFault(f"{place}{_FORCED[decision.code]}", decision.code, zh, en, decision.article or "")]
+    words = refusal_words(decision)
+    place += _FORCED[decision.code]
+    return [EntryFault(place, decision.code, words.zh, words.en, decision.article or "")]
 
 
 _FORCED = {"share_type_forced": "share_type", "departments_refused": "shared_with"}

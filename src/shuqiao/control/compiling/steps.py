@@ -21,7 +21,7 @@ from shuqiao.control.compiling.models import Compilation, CompilationEvent, Comp
 from shuqiao.control.organisations.bodies import COMPETENT
 from shuqiao.control.organisations.models import Department
 from shuqiao.control.regulations.current import named
-from shuqiao.control.texts import Text
+from shuqiao.control.regulations.wording import refusal_words
 from shuqiao.rules.errors import MarksMissing, ShuqiaoError
 from shuqiao.rules.procedures import Accepted, Facts, Refusal, decide
 from shuqiao.rules.regulation import PROVIDER, Phase
@@ -149,8 +149,7 @@ def _marks_missing(case: Compilation, marked: Marked, refusal: Refusal) -> Marks
 
 
 def _fault_of(refusal: Refusal) -> Fault:
-    words = Text(refusal.error("zh").explain("zh"), refusal.error("en").explain("en"))
-    return Fault(refusal.field, refusal.code, words)
+    return Fault(refusal.field, refusal.code, refusal_words(refusal))
 
 
 def _facts(case: Compilation, step: Step, standing: Standing) -> Facts:

@@ -37,6 +37,7 @@ from shuqiao.control.disputes.steps import (
 from shuqiao.control.documents.actions import CaseKey, FileInput, store_document
 from shuqiao.control.documents.models import Document
 from shuqiao.control.organisations.bodies import COMPETENT, bodies_with
+from shuqiao.control.regulations.wording import refusal_words
 from shuqiao.control.texts import Text
 from shuqiao.rules.procedures import Accepted, Facts, Refusal, decide
 from shuqiao.rules.regulation import SIDES, SYSTEM, Phase, Regulation, Transition
@@ -103,8 +104,7 @@ def decide_step(dispute: Dispute, step: Step) -> Accepted:
 
 def fault_of(refusal: Refusal) -> Fault:
     """Word a refusal of the rules as a fault of a form's field."""
-    words = Text(refusal.error("zh").explain("zh"), refusal.error("en").explain("en"))
-    return Fault(refusal.field, refusal.code, words)
+    return Fault(refusal.field, refusal.code, refusal_words(refusal))
 
 
 def possible_steps(viewer: Viewer, dispute: Dispute) -> tuple[Transition, ...]:

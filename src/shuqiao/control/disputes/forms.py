@@ -9,6 +9,7 @@ from shuqiao.control.disputes.inputs import StepInput
 from shuqiao.control.disputes.models import Dispute, DisputeEvent
 from shuqiao.control.disputes.steps import APPLY, SCHEDULE, WITHDRAW, procedure_of, rules_of
 from shuqiao.control.regulations.queries import ArticleRef, article_ref
+from shuqiao.control.regulations.wording import refusal_words
 from shuqiao.control.texts import Text
 from shuqiao.rules.procedures import Accepted, Refusal, decide
 from shuqiao.rules.regulation import Transition
@@ -90,4 +91,4 @@ def _blocked(viewer: Viewer, dispute: Dispute, step: Transition) -> Text | None:
         return Text("信息尚未提供", "The information has not been provided yet")
     if decision.field == "opinions":
         return Text("尚有会审成员未发表意见", "Some members have not given their opinion yet")
-    return Text(decision.error("zh").explain("zh"), decision.error("en").explain("en"))
+    return refusal_words(decision)

@@ -14,7 +14,7 @@ from shuqiao.control.accounts.access import NotFound, Viewer
 from shuqiao.control.grants.access import access_grant_to_use
 from shuqiao.control.grants.keys import portal_signer, promise_keys
 from shuqiao.control.grants.models import Grant
-from shuqiao.control.regulations.queries import citations
+from shuqiao.control.regulations.wording import worded
 from shuqiao.control.texts import Text
 from shuqiao.rules.errors import BY_CODE, Unavailable
 from shuqiao.security.http_signatures import CallContext
@@ -86,5 +86,4 @@ def _words(code: str, detail: str | None) -> Text:
     """Word a refusal: the plane's own detail is in the reader's language already."""
     if detail:
         return Text(detail, detail)
-    error, said = BY_CODE.get(code, Unavailable)(), citations()
-    return Text(error.explain("zh", said), error.explain("en", said))
+    return worded(BY_CODE.get(code, Unavailable)())

@@ -17,6 +17,7 @@ from shuqiao.control.clocks.terms import CaseRef
 from shuqiao.control.outside.access import Case, kind_of, sides_of
 from shuqiao.control.outside.models import MAX_TEXT_CHARS, CaseEvent, OutsideRequest
 from shuqiao.control.regulations.current import named
+from shuqiao.control.regulations.wording import refusal_words
 from shuqiao.control.texts import Text
 from shuqiao.rules.procedures import Accepted, Facts, Refusal, decide
 from shuqiao.rules.regulation import SYSTEM, Phase
@@ -66,8 +67,7 @@ def decide_step(case: Case, step: Step) -> Accepted:
 
 def fault_of(refusal: Refusal) -> Fault:
     """Word a refusal of the rules as a fault of a form's field."""
-    words = Text(refusal.error("zh").explain("zh"), refusal.error("en").explain("en"))
-    return Fault(refusal.field, refusal.code, words)
+    return Fault(refusal.field, refusal.code, refusal_words(refusal))
 
 
 def apply_step(case: Case, step: Step, accepted: Accepted) -> uuid.UUID:

@@ -16,7 +16,7 @@ from shuqiao.control.organisations.models import Department
 from shuqiao.control.projects.access import sides_of
 from shuqiao.control.projects.models import Project, ProjectEvent
 from shuqiao.control.regulations.current import named
-from shuqiao.control.texts import Text
+from shuqiao.control.regulations.wording import refusal_words
 from shuqiao.rules.procedures import Accepted, Facts, Refusal, decide
 from shuqiao.rules.regulation import SYSTEM, Phase
 
@@ -124,5 +124,4 @@ def _facts(project: Project, viewer: Viewer | None) -> Facts:
 
 def _fault_of(refusal: Refusal) -> Fault:
     names = {"wanted_until": "valid_until"}
-    words = Text(refusal.error("zh").explain("zh"), refusal.error("en").explain("en"))
-    return Fault(names.get(refusal.field, refusal.field), refusal.code, words)
+    return Fault(names.get(refusal.field, refusal.field), refusal.code, refusal_words(refusal))

@@ -17,6 +17,7 @@ from shuqiao.control.disputes.inputs import DisputeInput
 from shuqiao.control.grants.models import ENDED
 from shuqiao.control.organisations.bodies import COMPETENT, bodies_with
 from shuqiao.control.regulations.current import named
+from shuqiao.control.regulations.wording import refusal_words
 from shuqiao.control.requests.models import (
     DECIDED_PHASES,
     KIND,
@@ -25,7 +26,6 @@ from shuqiao.control.requests.models import (
     Request,
     RequestEvent,
 )
-from shuqiao.control.texts import Text
 from shuqiao.rules.procedures import Accepted, Decision, Facts, Refusal
 from shuqiao.rules.procedures import decide as decide_step
 from shuqiao.rules.regulation import PROPOSED, PROVIDER, SYSTEM, Phase, Procedure, Transition
@@ -142,8 +142,7 @@ def pending_proposal(request: Request) -> Proposal | None:
 
 def fault_of(refusal: Refusal) -> Fault:
     """Word a refusal of the rules as a fault of a form's field."""
-    words = Text(refusal.error("zh").explain("zh"), refusal.error("en").explain("en"))
-    return Fault(refusal.field, refusal.code, words)
+    return Fault(refusal.field, refusal.code, refusal_words(refusal))
 
 
 def take(request: Request, step: Step) -> None:

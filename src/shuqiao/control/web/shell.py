@@ -20,10 +20,10 @@ from shuqiao.control.disputes.queries import sees_disputes, sees_reviews, waitin
 from shuqiao.control.enrolments.page import sees_systems
 from shuqiao.control.operations.audit import may_read_audit
 from shuqiao.control.regulations.current import regulation
-from shuqiao.control.regulations.queries import citations, regulation_name
+from shuqiao.control.regulations.queries import regulation_name
+from shuqiao.control.regulations.wording import articles_of, worded
 from shuqiao.control.texts import Text
 from shuqiao.control.web.badges import Badges, badges
-from shuqiao.control.web.templatetags.sq import in_english
 from shuqiao.rules.errors import ShuqiaoError
 
 P = ParamSpec("P")
@@ -84,13 +84,14 @@ def signed_in(view: Page[P]) -> Callable[Concatenate[HttpRequest, P], HttpRespon
 
 def problem(request: HttpRequest, viewer: Viewer, error: ShuqiaoError) -> HttpResponse:
     """Show why something was refused, under which rule, and what to do."""
-    context = {"words": explain(error), "code": error.code}
+    said = Text(error.said("zh"), error.said("en"))
+    context = {"words": said, "articles": articles_of(error), "code": error.code}
     return show(request, viewer, "problem.html", context, status=error.status)
 
 
 def explain(error: ShuqiaoError) -> str:
-    """Word an error in the reader's language, with what the regulation in force says of its matter."""
-    return error.explain("en" if in_english() else "zh", citations())
+    """Word an error in the reader's language, with the rule it rests on."""
+    return str(worded(error))
 
 
 def show(

@@ -1,5 +1,7 @@
 """Requests received and made, and the case of one request with its answer."""
 
+from dataclasses import replace
+
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
@@ -8,16 +10,22 @@ from django.views.decorators.http import require_POST, require_safe
 
 from shuqiao.control import clock
 from shuqiao.control.accounts.access import Fault, FormRefused, Viewer
+from shuqiao.control.regulations.wording import worded
 from shuqiao.control.requests import pages
 from shuqiao.control.requests.actions import dispute_request, take_step, withdraw_request
 from shuqiao.control.requests.answering import answer_request
 from shuqiao.control.requests.inputs import AnswerInput, StepInput
-from shuqiao.control.requests.queries import ActionOffer, RequestCase, RequestList
+from shuqiao.control.requests.queries import ActionOffer, RequestCase, RequestList, RowEditor
 from shuqiao.control.requests.replies import reply_statistics
+from shuqiao.control.requests.row_editor import BLANK_LINES, RowLine
 from shuqiao.control.texts import Text
 from shuqiao.control.web.reading import faults_of, page_number, read_day
+from shuqiao.control.web.row_form import read_rows, typed_lines
 from shuqiao.control.web.shell import explain, show, signed_in
+from shuqiao.rules.channels import channels_for
 from shuqiao.rules.errors import FieldRequired, ReasonRequired
+
+MAX_CHANNELS = 4
 
 
 @require_safe
@@ -97,8 +105,8 @@ def request_step(request: HttpRequest, viewer: Viewer, number: str, action: str)
         return _case(request, viewer, case, _proposed(case), faults, status=422)
     except (ReasonRequired, FieldRequired) as error:
         name = "reason" if isinstance(error, ReasonRequired) else _first_field(offer)
-        words = Text(error.explain("zh"), error.explain("en"))
-        return _case(request, viewer, case, _proposed(case), {f"{action}:{name}": words}, status=422)
+        faults = {f"{action}:{name}": worded(error)}
+        return _case(request, viewer, case, _proposed(case), faults, status=422)
     done = offer.label if offer else Text(action, action)
     messages.success(request, str(Text(f"已办理：{done.zh}。", f"Done: {done.en}.")))
     return redirect("request_case", number=number)
@@ -170,10 +178,21 @@ def _case(
         ],
         "chosen_count": len(chosen),
         "applications": set(values.getlist("applications")),
+        "channels": set(values.getlist("channels")),
+        "unmasked": set(values.getlist("unmasked")),
+        "editor": _editor(case, values),
         "posted": request.POST,
     }
     section = "inbox" if case.provider.code == viewer.department.code else "my_requests"
     return show(request, viewer, "pages/request_case.html", context, status=status, section=section)
+
+
+def _editor(case: RequestCase, values: QueryDict) -> RowEditor:
+    """The lines as they were typed, with room for more; at first those the case suggests."""
+    lines = typed_lines(values)
+    if not lines:
+        return case.editor
+    return replace(case.editor, lines=(*lines, *[RowLine()] * BLANK_LINES))
 
 
 def _at_items(faults: dict[str, Text], case: RequestCase, post: QueryDict) -> dict[str, Text]:
@@ -195,7 +214,14 @@ def _proposed(case: RequestCase) -> QueryDict:
     values.setlist("granted", [item.field for item in case.items])
     values["decision"] = "grant"
     values["mode"] = case.mode
-    values["match"] = "all"
+    kept = case.kept
+    values["match"] = kept.match if kept else "all"
+    values.setlist("channels", [one.key for one in case.channels if one.chosen])
+    if kept:
+        # A renewal gives what was given before; the reviewer may take away.
+        values.setlist("unmasked", [one.field for one in case.items if one.field in kept.unmasked])
+        for name in ("case_required", "pseudonyms", "signed_calls"):
+            values[name] = "1" if getattr(kept, name) else ""
     values["purpose"] = case.purpose
     values["valid_from"] = case.begins_on.isoformat()
     latest = min(case.wanted_until or case.max_valid_until, case.max_valid_until)
@@ -209,6 +235,15 @@ def _require_days(post: QueryDict, names: tuple[str, ...]) -> None:
     if unreadable:
         words = Text("请填写日期，如 2026-11-25", "Give a day such as 2026-11-25")
         raise FormRefused(tuple(Fault(name, "date_unreadable", words) for name in unreadable))
+
+
+def _channels(case: RequestCase, post: QueryDict) -> tuple[str, ...] | None:
+    """The ticked channels; narrowed to another mode, those that it can't use fall away."""
+    ticked = tuple(post.getlist("channels")[:MAX_CHANNELS])
+    mode = post.get("mode", case.mode)
+    if mode == case.mode:
+        return ticked
+    return channels_for(mode, ticked) or None
 
 
 def _answer(case: RequestCase, post: QueryDict) -> AnswerInput:
@@ -228,4 +263,9 @@ def _answer(case: RequestCase, post: QueryDict) -> AnswerInput:
         applications=tuple(post.getlist("applications")[:50]),
         case_required=post.get("case_required") == "1",
         note=post.get("note", ""),
+        channels=_channels(case, post),
+        rows=read_rows(case.resource, post),
+        unmasked=frozenset(post.getlist("unmasked")[:200]),
+        pseudonyms=post.get("pseudonyms") == "1",
+        signed_calls=post.get("signed_calls") == "1",
     )
