@@ -14,14 +14,17 @@ from shuqiao.control.catalogue import labels
 from shuqiao.control.catalogue.models import Item
 from shuqiao.control.grants.access import access_grant, access_grant_to_use, grants_visible
 from shuqiao.control.grants.actions import RESUME, REVOKE, SUSPEND
+from shuqiao.control.grants.handing_over import MEDIA, handovers_of, is_offline, may_hand_over
 from shuqiao.control.grants.models import ENDED, IN_USE, KIND, Grant
-from shuqiao.control.grants.queries import GrantItem, GrantList, GrantRow, OwnCall, VerificationPage
+from shuqiao.control.grants.queries import Delivery, GrantItem, GrantList, GrantRow, OwnCall, VerificationPage
+from shuqiao.control.grants.terms import terms_of_grant
 from shuqiao.control.organisations.queries import application_ref, department_ref
 from shuqiao.control.regulations.current import named, regulation
 from shuqiao.control.regulations.queries import article_ref, article_text, cited_text
 from shuqiao.control.texts import Text
 from shuqiao.rules.procedures import possible_actions
 from shuqiao.rules.regulation import PROVIDER, SETTING
+from shuqiao.wire.grant import decode_grant
 
 PAGE_SIZE = 20
 MAX_OTHERS = 50
@@ -50,6 +53,22 @@ def grant_page(viewer: Viewer, number: str) -> GrantRow:
     """Return one grant; raises `NotFound` for what this viewer may not see."""
     grant = access_grant(viewer, number)
     return _row(viewer, grant, _items([grant]))
+
+
+def delivery(viewer: Viewer, number: str) -> Delivery:
+    """Return what the page of a grant says of delivery and of the boundary of liability (SEC-17, MOD-09)."""
+    grant = access_grant(viewer, number)
+    rules = named(grant.regulation)
+    return Delivery(
+        terms=terms_of_grant(decode_grant(grant.document), grant.resource.items.all(), rules),
+        terms_article=article_ref(rules.citations["marked_items"], rules.id),
+        responsibility=article_ref(rules.citations["after_delivery"], rules.id),
+        passing_on=article_ref(rules.citations["passing_on"], rules.id),
+        is_offline=is_offline(grant),
+        handovers=handovers_of(viewer, number),
+        may_hand_over=may_hand_over(viewer, grant),
+        media=tuple(MEDIA.items()),
+    )
 
 
 def usable_grants(viewer: Viewer) -> tuple[GrantRow, ...]:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from shuqiao.control.grants.handing_over import HandoverRow
+from shuqiao.control.grants.terms import TermsView
 from shuqiao.control.organisations.queries import ApplicationRef, DepartmentRef
 from shuqiao.control.regulations.queries import ArticleRef, ArticleText
 from shuqiao.control.texts import Text
@@ -53,6 +55,23 @@ class GrantRow:
     can_resume: bool
     can_revoke: bool
     can_renew: bool
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What the page of a grant says of delivery: its terms, who answers from when, what was handed over.
+
+    `passing_on` is the article by which nothing is given on to others.
+    """
+
+    terms: TermsView
+    terms_article: ArticleRef
+    responsibility: ArticleRef
+    passing_on: ArticleRef
+    is_offline: bool
+    handovers: tuple[HandoverRow, ...]
+    may_hand_over: bool
+    media: tuple[tuple[str, Text], ...]
 
 
 @dataclass(frozen=True)

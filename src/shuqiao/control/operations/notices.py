@@ -136,6 +136,12 @@ NOTICES = {
             "{reference} 已汇总 {count} 件争议，请召集", "{reference}: {count} disputes collected, convene it"
         ),
     ),
+    "offline_handed_over": (
+        Text("离线交付已登记", "Handed over offline"),
+        Text(
+            "{reference} 登记了一次离线交付，请核对", "{reference}: a handover was recorded; check it"
+        ),
+    ),
     "grant_revoked": (
         Text("授权已停用", "Grant revoked"),
         Text("{reference} 理由：{reason}", "{reference}, reason: {reason}"),

@@ -235,13 +235,13 @@ def _read(given: AnswerInput, request: Request, *, not_before: date | None) -> _
         applications=asked_for if given.applications is None else given.applications,
         case_required=given.case_required,
         note=given.note.strip()[:MAX_NOTE_CHARS],
-        terms=_terms(given, request),
+        terms=terms_of(given, request),
         pseudonyms=given.pseudonyms and given.mode != "verify",
         signed_calls=given.signed_calls,
     )
 
 
-def _terms(given: AnswerInput, request: Request) -> Terms:
+def terms_of(given: AnswerInput, request: Request) -> Terms:
     """The terms of an answer: what the request proposes always holds, a verification unmasks nothing."""
     channels = possible_channels(request, given.mode) if given.channels is None else given.channels
     return Terms(

@@ -5,6 +5,7 @@ import msgspec
 from shuqiao.control import clock
 from shuqiao.control.accounts.access import Viewer
 from shuqiao.control.catalogue import labels as catalogue_labels
+from shuqiao.control.catalogue.offering import masked
 from shuqiao.control.clocks.queries import clocks_of, next_clock
 from shuqiao.control.disputes.models import Dispute
 from shuqiao.control.organisations.queries import application_ref, department_ref
@@ -12,8 +13,15 @@ from shuqiao.control.regulations.current import named
 from shuqiao.control.regulations.queries import article_ref
 from shuqiao.control.requests.access import access_request, sides_of
 from shuqiao.control.requests.actions import DISPUTE, SUBMIT, WITHDRAW
-from shuqiao.control.requests.answering import wanted_or_latest
-from shuqiao.control.requests.forms import conditions, duty_option, forecast
+from shuqiao.control.requests.answering import terms_of, wanted_or_latest
+from shuqiao.control.requests.forms import (
+    asked_view,
+    channel_options,
+    conditions,
+    duty_option,
+    forecast,
+    row_editor,
+)
 from shuqiao.control.requests.inputs import AnswerInput
 from shuqiao.control.requests.labels import state_label, step_label
 from shuqiao.control.requests.lists import grants_of
@@ -27,10 +35,13 @@ from shuqiao.control.requests.queries import (
     RequestCase,
 )
 from shuqiao.control.requests.steps import answers, begins_on
+from shuqiao.control.requests.terms import Kept, asked_terms, kept_of, possible_channels
 from shuqiao.control.requests.timeline import course_of, event_words
 from shuqiao.control.texts import Text
 from shuqiao.rules.procedures import latest_until, possible_actions
 from shuqiao.rules.regulation import PROPOSED, Phase, Regulation, Transition
+from shuqiao.rules.rows import Row
+from shuqiao.rules.terms import Terms
 
 SAVE = "save"
 _OWN_FORM = {SUBMIT, SAVE, WITHDRAW, DISPUTE}
@@ -65,6 +76,7 @@ def request_case(viewer: Viewer, number: str) -> RequestCase:
     procedure = rules.procedure(KIND)
     answering = [step for step in possible if answers(step, procedure)]
     can_answer = bool(answering)
+    asked, kept = asked_terms(request), kept_of(request)
     return RequestCase(
         key=request.pk,
         number=number,
@@ -83,13 +95,15 @@ def request_case(viewer: Viewer, number: str) -> RequestCase:
         case_wording=request.case_wording,
         mode=request.mode,
         mode_label=catalogue_labels.label(catalogue_labels.MODES, request.mode),
-        modes_offered=catalogue_labels.mode_labels(request.resource.modes),
+        modes_offered=catalogue_labels.mode_labels(
+            [one for one in request.resource.modes if one in (request.mode, "verify")]
+        ),
         regulation=Text(rules.title.zh, rules.title.en),
         regulation_ref=rules.id,
         duty=duty_option(request.duty) if request.duty else None,
         duty_confirmed=any(event.code == "duty_confirmed" for event in events),
         duty_article=article_ref(rules.citations["own_duty"], rules.id),
-        items=_items(request),
+        items=_items(request, rules),
         applications=tuple(application_ref(one) for one in request.applications.order_by("-portal", "id")),
         accepted_conditions=tuple(one for one in conditions(rules.id) if one.key in accepted),
         wanted_until=request.wanted_until,
@@ -108,6 +122,14 @@ def request_case(viewer: Viewer, number: str) -> RequestCase:
         answer_note=request.answer_note,
         begins_on=begins,
         max_valid_until=wanted_or_latest(request, latest),
+        terms=asked_view(asked, request.resource, rules, _fields(request)),
+        terms_article=article_ref(rules.citations["marked_items"], rules.id),
+        channels=channel_options(
+            {*possible_channels(request, request.mode), *possible_channels(request, "verify")},
+            request.channels,
+        ),
+        editor=row_editor(_added_before(kept, asked), request.resource),
+        kept=kept,
         proposals=_proposals(viewer, request, rules),
         offers=_offers([step for step in possible if step not in answering], rules),
         can_answer=can_answer,
@@ -118,6 +140,15 @@ def request_case(viewer: Viewer, number: str) -> RequestCase:
         can_withdraw=WITHDRAW in actions,
         can_dispute=DISPUTE in actions,
     )
+
+
+def _fields(request: Request) -> list[str]:
+    return list(request.items.values_list("item__field", flat=True))
+
+
+def _added_before(kept: Kept | None, asked: Terms) -> tuple[Row, ...]:
+    """The conditions of a grant to be continued that the request does not propose itself."""
+    return tuple(row for row in kept.rows if row not in asked.rows) if kept else ()
 
 
 def _disputes(number: str) -> tuple[str, ...]:
@@ -155,11 +186,12 @@ def _proposals(viewer: Viewer, request: Request, rules: Regulation) -> tuple[Pro
         return ()
     names = {row.item.field: Text(row.item.zh, row.item.en) for row in request.items.select_related("item")}
     found = request.proposals.select_related("proposed_by").order_by("-proposed_at")
-    return tuple(_proposal(one, names, rules) for one in found)
+    return tuple(_proposal(request, one, names, rules) for one in found)
 
 
-def _proposal(given: Proposal, names: dict[str, Text], rules: Regulation) -> ProposedAnswer:
+def _proposal(request: Request, given: Proposal, names: dict[str, Text], rules: Regulation) -> ProposedAnswer:
     answer = msgspec.convert(given.answer, AnswerInput)
+    terms = terms_of(answer, request)
     refused = tuple(
         (names[field], answer.refusal_reasons.get(field) or answer.refusal_reason)
         for field, agreed in answer.decisions.items()
@@ -174,6 +206,14 @@ def _proposal(given: Proposal, names: dict[str, Text], rules: Regulation) -> Pro
         ),
         refused=refused,
         mode=catalogue_labels.label(catalogue_labels.MODES, answer.mode),
+        terms=asked_view(
+            terms,
+            request.resource,
+            rules,
+            [field for field, agreed in answer.decisions.items() if agreed],
+            pseudonyms=answer.pseudonyms,
+            signed_calls=answer.signed_calls,
+        ),
         valid_from=answer.valid_from,
         valid_until=answer.valid_until,
         note=answer.note,
@@ -197,7 +237,7 @@ def _earlier_grants(request: Request) -> bool:
     ).exists()
 
 
-def _items(request: Request) -> tuple[CaseItem, ...]:
+def _items(request: Request, rules: Regulation) -> tuple[CaseItem, ...]:
     return tuple(
         CaseItem(
             field=row.item.field,
@@ -206,6 +246,8 @@ def _items(request: Request) -> tuple[CaseItem, ...]:
             reason=row.reason,
             granted=row.granted,
             refusal_reason=row.refusal_reason,
+            masked=masked(row.item, rules),
+            unmask_reason=row.unmask_reason,
         )
         for row in request.items.select_related("item").order_by("item__number", "item__part")
     )

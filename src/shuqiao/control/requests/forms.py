@@ -1,5 +1,6 @@
 """Filling the form of a request: what can be asked for, what the draft says, and what would follow."""
 
+from collections.abc import Collection, Iterable
 from datetime import date
 
 from shuqiao.control import clock
@@ -7,25 +8,34 @@ from shuqiao.control.accounts.access import NotFound, Viewer
 from shuqiao.control.accounts.capabilities import Capability
 from shuqiao.control.catalogue import labels as catalogue_labels
 from shuqiao.control.catalogue.models import Resource
+from shuqiao.control.catalogue.offering import masked, offer_of
 from shuqiao.control.catalogue.queries import access_resource, item_row
 from shuqiao.control.catalogue.sharing import way_of_request
+from shuqiao.control.grants.terms import TermsView, channel_words, row_words
 from shuqiao.control.organisations.models import Application, Duty
 from shuqiao.control.organisations.queries import application_ref, department_ref
 from shuqiao.control.regulations.current import named, regulation
-from shuqiao.control.regulations.queries import article_ref, due
+from shuqiao.control.regulations.queries import ArticleRef, article_ref, due
 from shuqiao.control.requests.actions import SUBMIT
 from shuqiao.control.requests.granting import PROVIDED
 from shuqiao.control.requests.models import KIND, Request
 from shuqiao.control.requests.queries import (
+    ChannelOption,
     Condition,
     DraftItem,
     DutyOption,
     Forecast,
     RequestForm,
+    RowEditor,
     WayOf,
 )
+from shuqiao.control.requests.row_editor import lines_of
+from shuqiao.control.requests.terms import asked_terms, reviewed_where_needed
 from shuqiao.control.texts import Text
-from shuqiao.rules.regulation import Phase
+from shuqiao.rules.channels import CHANNELS, OF_MODE, usual
+from shuqiao.rules.regulation import Phase, Regulation
+from shuqiao.rules.rows import Row
+from shuqiao.rules.terms import Offer, Terms
 
 ANSWERED = "answered"
 """The event that ends a term of reply; regulation files share the word."""
@@ -42,6 +52,10 @@ def request_form(viewer: Viewer, resource_id: str) -> RequestForm:
 
 def _form(viewer: Viewer, resource: Resource, draft: Request | None) -> RequestForm:
     chosen = dict(draft.items.values_list("item__field", "reason")) if draft else {}
+    clear = dict(draft.items.values_list("item__field", "unmask_reason")) if draft else {}
+    rules, mode = regulation(), draft.mode if draft else resource.modes[0]
+    offer = offer_of(resource, rules)
+    terms = asked_terms(draft) if draft else Terms(mode, usual(mode, offer.channels))
     own = Application.objects.filter(department_id=viewer.department.code, active=True)
     duties = Duty.objects.filter(department_id=viewer.department.code).order_by("number")
     picked = draft.applications.order_by("id").values_list("id", flat=True) if draft else ()
@@ -54,8 +68,17 @@ def _form(viewer: Viewer, resource: Resource, draft: Request | None) -> RequestF
         provider=department_ref(resource.department),
         article=article_ref(resource.article),
         modes=catalogue_labels.mode_labels(resource.modes),
-        mode=draft.mode if draft else resource.modes[0],
-        items=tuple(DraftItem(row, row.field in chosen, chosen.get(row.field, "")) for row in rows),
+        mode=mode,
+        items=tuple(
+            DraftItem(
+                item=row,
+                chosen=row.field in chosen,
+                reason=chosen.get(row.field, ""),
+                masked=row.field in offer.masked,
+                unmask_reason=clear.get(row.field, ""),
+            )
+            for row in rows
+        ),
         duties=tuple(duty_option(duty) for duty in duties),
         duty=draft.duty_id if draft else None,
         purpose=draft.purpose if draft else "",
@@ -67,15 +90,67 @@ def _form(viewer: Viewer, resource: Resource, draft: Request | None) -> RequestF
         max_period_months=regulation().period.maximum_months,
         wanted_until=draft.wanted_until if draft else None,
         forecast=forecast(clock.today(), regulation().id),
-        way=_way(viewer, resource, chosen, draft.mode if draft else resource.modes[0]),
+        way=_way(viewer, resource, chosen, terms),
+        channels=channel_options(offer.channels, terms.channels),
+        interface_only=_only_interface(offer, rules),
+        masked_article=article_ref(rules.citations["marked_items"], rules.id),
+        editor=row_editor(terms.rows, resource),
+        kept_rows=terms.rows,
+        terms=asked_view(terms, resource, rules, chosen),
         renews=(draft.renews_id or "") if draft else "",
     )
 
 
-def _way(viewer: Viewer, resource: Resource, chosen: dict[str, str], mode: str) -> WayOf:
+def channel_options(offered: Collection[str], chosen: Collection[str]) -> tuple[ChannelOption, ...]:
+    """The channels to choose from, with those that are chosen."""
+    return tuple(
+        ChannelOption(one, catalogue_labels.CHANNELS[one], one in chosen, one not in OF_MODE["query"])
+        for one in CHANNELS
+        if one in offered
+    )
+
+
+def row_editor(rows: Iterable[Row], resource: Resource) -> RowEditor:
+    """The editor of row conditions over the plain items of an entry, filled with these."""
+    items = {item.field: item for item in resource.items.all() if not item.identity and item.type != "image"}
+    fields = tuple((item.field, Text(item.zh, item.en or item.field)) for item in items.values())
+    return RowEditor(tuple(lines_of(rows, items)) if items else (), fields)
+
+
+def asked_view(
+    terms: Terms,
+    resource: Resource,
+    rules: Regulation,
+    fields: Iterable[str],
+    *,
+    pseudonyms: bool = False,
+    signed_calls: bool = False,
+) -> TermsView:
+    """Word the terms that a request or a proposed answer has, for the items asked for or to be given."""
+    items = {item.field: item for item in resource.items.all()}
+    hidden = [] if terms.mode == "verify" else [items[one] for one in fields if one in items]
+    hidden = [one for one in hidden if masked(one, rules)]
+    names = [(one.field in terms.unmasked, Text(one.zh, one.en or one.field)) for one in hidden]
+    return TermsView(
+        channels=channel_words(terms.channels),
+        rows=row_words(terms.rows, items),
+        unmasked=tuple(name for clear, name in names if clear),
+        masked=tuple(name for clear, name in names if not clear),
+        pseudonyms=pseudonyms,
+        signed_calls=signed_calls,
+    )
+
+
+def _only_interface(offer: Offer, rules: Regulation) -> ArticleRef | None:
+    only = rules.exchange.interface_only
+    return article_ref(only.article, rules.id) if offer.channel_article and only else None
+
+
+def _way(viewer: Viewer, resource: Resource, chosen: dict[str, str], terms: Terms) -> WayOf:
     """How what is chosen now would be dealt with, so that nobody is surprised by it (REQ-03)."""
     rules = regulation()
-    way = way_of_request(resource, set(chosen), viewer.department.code, mode, rules)
+    way = way_of_request(resource, set(chosen), viewer.department.code, terms.mode, rules)
+    way = reviewed_where_needed(way, terms, chosen, resource, rules)
     names = {item.field: Text(item.zh, item.en) for item in resource.items.all()}
     owner, _, article = way.article.partition(" art. ")
     ref = article_ref(article, owner) if article else article_ref(way.article, rules.id)

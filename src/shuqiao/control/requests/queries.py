@@ -5,9 +5,13 @@ from datetime import date, datetime
 
 from shuqiao.control.catalogue.queries import ItemRow
 from shuqiao.control.clocks.queries import CaseClock
+from shuqiao.control.grants.terms import TermsView
 from shuqiao.control.organisations.queries import ApplicationRef, DepartmentRef
 from shuqiao.control.regulations.queries import ArticleRef, ArticleText, Clock
+from shuqiao.control.requests.row_editor import OPERATORS, RowLine
+from shuqiao.control.requests.terms import Kept
 from shuqiao.control.texts import Text
+from shuqiao.rules.rows import Row
 
 
 @dataclass(frozen=True)
@@ -57,12 +61,33 @@ class WayOf:
 
 
 @dataclass(frozen=True)
+class ChannelOption:
+    """A channel to choose; `bulk_only` ones give a whole data set."""
+
+    key: str
+    label: Text
+    chosen: bool
+    bulk_only: bool
+
+
+@dataclass(frozen=True)
+class RowEditor:
+    """The editor of row conditions: its lines, the items and the operators to choose from."""
+
+    lines: tuple[RowLine, ...]
+    fields: tuple[tuple[str, Text], ...]
+    operators: tuple[tuple[str, Text], ...] = OPERATORS
+
+
+@dataclass(frozen=True)
 class DraftItem:
     """An item that can be asked for, with what the draft says about it."""
 
     item: ItemRow
     chosen: bool
     reason: str
+    masked: bool
+    unmask_reason: str
 
 
 @dataclass(frozen=True)
@@ -90,6 +115,12 @@ class RequestForm:
     wanted_until: date | None
     forecast: Forecast
     way: WayOf
+    channels: tuple[ChannelOption, ...]
+    interface_only: ArticleRef | None
+    masked_article: ArticleRef
+    editor: RowEditor
+    kept_rows: tuple[Row, ...]
+    terms: TermsView
     renews: str
 
 
@@ -141,6 +172,8 @@ class CaseItem:
     reason: str
     granted: bool | None
     refusal_reason: str
+    masked: bool
+    unmask_reason: str
 
 
 @dataclass(frozen=True)
@@ -200,6 +233,7 @@ class ProposedAnswer:
     granted: tuple[Text, ...]
     refused: tuple[tuple[Text, str], ...]
     mode: Text
+    terms: TermsView
     valid_from: date | None
     valid_until: date | None
     note: str
@@ -252,6 +286,11 @@ class RequestCase:
     answer_note: str
     begins_on: date
     max_valid_until: date
+    terms: TermsView
+    terms_article: ArticleRef
+    channels: tuple[ChannelOption, ...]
+    editor: RowEditor
+    kept: Kept | None
     proposals: tuple[ProposedAnswer, ...]
     offers: tuple[ActionOffer, ...]
     can_answer: bool

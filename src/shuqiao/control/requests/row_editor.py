@@ -41,7 +41,7 @@ def _written(row: Row) -> str:
 def read_lines(lines: Iterable[RowLine], items: Mapping[str, Item]) -> tuple[Row, ...]:
     """The conditions that lines mean; a line without an item says nothing.
 
-    What is wrong with one is told by the rules. A code may be written by its meaning, as the person at the page knows it.
+    What is wrong with one is told by the rules. A code may be written by its meaning, as people know it.
     """
     return tuple(_read(line, items.get(line.field)) for line in lines if line.field)
 

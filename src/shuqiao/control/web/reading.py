@@ -1,10 +1,11 @@
 """Reading what a browser sends: bounded, and never trusted."""
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, datetime
 
 from django.http import HttpRequest
 
+from shuqiao.control import clock
 from shuqiao.control.accounts.access import FormRefused
 from shuqiao.control.texts import Text
 
@@ -23,6 +24,22 @@ def read_day(text: str) -> date | None:
         return date.fromisoformat(text.strip()) if len(text.strip()) == 10 else None
     except ValueError:
         return None
+
+
+def read_moment(text: str) -> datetime | None:
+    """Read a moment as `2026-11-25T09:30` on the office's clock; anything else is none."""
+    written = text.strip().replace(" ", "T")
+    try:
+        found = datetime.fromisoformat(written) if len(written) in (16, 19) else None
+    except ValueError:
+        return None
+    return found.replace(tzinfo=clock.LEGAL_ZONE) if found is not None and found.tzinfo is None else None
+
+
+def read_count(text: str) -> int | None:
+    """Read a whole number of at most ten digits; anything else is none."""
+    written = text.strip()
+    return int(written) if written.isascii() and written.isdigit() and len(written) <= 10 else None
 
 
 def faults_of(refused: FormRefused) -> Mapping[str, Text]:

@@ -105,6 +105,7 @@ urlpatterns = [
     path("grants/<str:number>/suspend", grants.grant_suspend, name="grant_suspend"),
     path("grants/<str:number>/resume", grants.grant_resume, name="grant_resume"),
     path("grants/<str:number>/renew", grants.grant_renew, name="grant_renew"),
+    path("grants/<str:number>/handovers", grants.grant_hand_over, name="grant_hand_over"),
     path("verify/", verification.start, name="verify_start"),
     path("verify/<str:grant>/", verification.verify, name="verify"),
     path("sources/", onesource.sources, name="sources"),

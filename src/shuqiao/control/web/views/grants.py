@@ -6,16 +6,21 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
-from shuqiao.control.accounts.access import Viewer
+from shuqiao.control import clock
+from shuqiao.control.accounts.access import FormRefused, Viewer
 from shuqiao.control.accounts.capabilities import Capability
 from shuqiao.control.grants import pages
 from shuqiao.control.grants.actions import resume_grant, revoke_grant, suspend_grant
+from shuqiao.control.grants.handing_over import HandoverInput, record_handover
 from shuqiao.control.regulations.current import regulation
 from shuqiao.control.requests.drafts import start_renewal
 from shuqiao.control.texts import Text
-from shuqiao.control.web.reading import page_number
+from shuqiao.control.web.reading import faults_of, page_number, read_count, read_moment
 from shuqiao.control.web.shell import explain, show, signed_in
 from shuqiao.rules.errors import ReasonRequired
+
+UNREADABLE = -1
+"""A count that is no number, so that the action refuses it at its field."""
 
 
 @require_safe
@@ -84,6 +89,31 @@ def grant_renew(request: HttpRequest, viewer: Viewer, number: str) -> HttpRespon
     return redirect(f"{reverse('request_new')}?resource={resource}&step=3")
 
 
+@require_POST
+@signed_in
+def grant_hand_over(request: HttpRequest, viewer: Viewer, number: str) -> HttpResponse:
+    """Record that information was handed over offline under a grant."""
+    post = request.POST
+    records = post.get("records", "").strip()
+    given = HandoverInput(
+        handed_over_at=read_moment(post.get("handed_over_at", "")),
+        handed_over_by=post.get("handed_over_by", ""),
+        receiver=post.get("receiver", ""),
+        medium=post.get("medium", ""),
+        medium_mark=post.get("medium_mark", ""),
+        content=post.get("content", ""),
+        records=UNREADABLE if records and read_count(records) is None else read_count(records),
+        digest=post.get("digest", "").strip(),
+    )
+    try:
+        record_handover(viewer, number, given)
+    except FormRefused as refused:
+        faults = {name: str(words) for name, words in faults_of(refused).items()}
+        return _page(request, viewer, number, faults, status=422)
+    messages.success(request, str(Text("离线交付已登记。", "The handover has been recorded.")))
+    return redirect("grant", number=number)
+
+
 def _page(
     request: HttpRequest, viewer: Viewer, number: str, faults: dict[str, str], *, status: int = 200
 ) -> HttpResponse:
@@ -91,5 +121,13 @@ def _page(
     mine = found.consumer.code == viewer.department.code
     # Only some regulations know a provider's consent to passing on what was obtained.
     asks = mine and viewer.can(Capability.REQUEST_SUBMIT) and "publication" in regulation().procedures
-    context = {"grant": found, "mine": mine, "faults": faults, "may_publish": asks}
+    context = {
+        "grant": found,
+        "mine": mine,
+        "faults": faults,
+        "may_publish": asks,
+        "delivery": pages.delivery(viewer, number),
+        "posted": request.POST,
+        "now": clock.now().astimezone(clock.LEGAL_ZONE).strftime("%Y-%m-%dT%H:%M"),
+    }
     return show(request, viewer, "pages/grant.html", context, status=status)

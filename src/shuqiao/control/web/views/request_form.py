@@ -16,6 +16,7 @@ from shuqiao.control.requests.pages import request_form
 from shuqiao.control.requests.queries import RequestForm
 from shuqiao.control.texts import Text
 from shuqiao.control.web.reading import faults_of, read_day
+from shuqiao.control.web.row_form import read_rows
 from shuqiao.control.web.shell import is_partial, show, signed_in
 
 STEPS = (
@@ -27,8 +28,9 @@ STEPS = (
 )
 CHECK = len(STEPS)
 # Where the fields of a fault are corrected.
-_STEP_OF = {"mode": 1, "items": 1, "duty": 2, "conditions": 4}
+_STEP_OF = {"mode": 1, "items": 1, "channels": 1, "duty": 2, "unmasked": 2, "conditions": 4}
 MAX_ITEMS = 200
+MAX_CHANNELS = 4
 
 
 @require_http_methods(["GET", "POST"])
@@ -78,6 +80,7 @@ def _page(
         "faults": faults,
         "fault_links": links,
         "chosen": [item for item in form.items if item.chosen],
+        "chosen_channels": [one.key for one in form.channels if one.chosen],
         "today": clock.today(),
     }
     return show(request, viewer, "pages/request_new.html", context, status=status, section="my_requests")
@@ -88,7 +91,7 @@ def _step(text: str) -> int:
 
 
 def _step_of(name: str) -> int:
-    return 2 if name.startswith("reason:") else _STEP_OF.get(name, 3)
+    return 2 if name.startswith(("reason:", "unmask:")) else _STEP_OF.get(name, 3)
 
 
 def _address(resource: str, step: int) -> str:
@@ -107,6 +110,9 @@ def _kept(form: RequestForm) -> RequestInput:
         applications=form.chosen_applications,
         accepted_conditions=form.accepted_conditions,
         wanted_until=form.wanted_until,
+        channels=tuple(one.key for one in form.channels if one.chosen),
+        rows=form.kept_rows,
+        unmask={item.item.field: item.unmask_reason for item in form.items if item.unmask_reason},
         renews=form.renews,
     )
 
@@ -118,11 +124,17 @@ def _filled(form: RequestForm, post: QueryDict, step: int) -> RequestInput:
         known = {item.item.field for item in form.items}
         names = [name for name in post.getlist("items")[:MAX_ITEMS] if name in known]
         items = {name: kept.items.get(name, "") for name in names}
-        return replace(kept, mode=post.get("mode", kept.mode), items=items)
+        channels = tuple(post.getlist("channels")[:MAX_CHANNELS])
+        return replace(kept, mode=post.get("mode", kept.mode), items=items, channels=channels)
     if step == 2:
         duty = post.get("duty", "")
         reasons = {name: post.get(f"reason:{name}", "") for name in kept.items}
-        return replace(kept, duty=int(duty) if duty.isascii() and duty.isdigit() else None, items=reasons)
+        return replace(
+            kept,
+            duty=int(duty) if duty.isascii() and duty.isdigit() else None,
+            items=reasons,
+            unmask={name: post.get(f"unmask:{name}", "") for name in kept.items},
+        )
     if step == 3:
         return replace(
             kept,
@@ -130,6 +142,7 @@ def _filled(form: RequestForm, post: QueryDict, step: int) -> RequestInput:
             case_wording=post.get("case_wording", ""),
             applications=tuple(post.getlist("applications")[:50]),
             wanted_until=read_day(post.get("wanted_until", "")),
+            rows=read_rows(form.resource, post),
             renews=kept.renews if post.get("renews") == kept.renews else "",
         )
     if step == 4:

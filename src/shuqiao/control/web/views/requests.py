@@ -238,7 +238,9 @@ def _require_days(post: QueryDict, names: tuple[str, ...]) -> None:
 
 
 def _channels(case: RequestCase, post: QueryDict) -> tuple[str, ...] | None:
-    """The ticked channels; narrowed to another mode, those that it can't use fall away."""
+    """The ticked channels, None where none were shown; in another mode those that it can't use fall away."""
+    if "channels.shown" not in post:
+        return None
     ticked = tuple(post.getlist("channels")[:MAX_CHANNELS])
     mode = post.get("mode", case.mode)
     if mode == case.mode:
