@@ -1,21 +1,26 @@
 """Searching the catalogue in SQL: candidates first, capped, then rank, filter and count.
 
 The rows of `catalogue_search` lie in partitions, which a scan that has enough leaves unread: the more common
-a word, the fewer of them it costs. Decision 16.
+a word, the fewer of them it costs. A row names its facet values by one character each; the marks of all
+candidates come as one text, in which values are counted by looking for their characters. Decision 16.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from itertools import compress
 from typing import Any
 
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 
-from shuqiao.control.catalogue.words import QueryTerms, SearchText, tsquery
+from shuqiao.control.catalogue.words import Piece, QueryTerms, SearchText, tsquery
 
 Counts = Mapping[str, tuple[tuple[str, int], ...]]
+Filters = Mapping[str, tuple[str, ...]]
+Marks = Mapping[str, Mapping[str, str]]
+"""The character of each value of each facet."""
 
 
 class Sort(StrEnum):
@@ -36,7 +41,7 @@ class Wanted:
     """
 
     terms: QueryTerms
-    filters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    filters: Filters = field(default_factory=dict)
     sort: Sort = Sort.RELEVANCE
     department: str = ""
     window: tuple[int, int] = (0, 10)
@@ -57,24 +62,10 @@ class Found:
     at_least: frozenset[str] = frozenset()
 
 
-# Each facet: its column in the search row, and the mark of its values among the row's facet terms.
-FACETS = {
-    "department": ("department_id", "d"),
-    "share_type": ("share_type", "s"),
-    "format": ("format", "f"),
-    "update_cycle": ("update_cycle", "u"),
-    "theme": ("theme", "t"),
-    "library": ("library", "l"),
-    "open": ("open_to_public", "o"),
-    "mode": ("modes", "m"),
-}
-_COLUMNS = "resource_id, name, code, pinyin_key, initials, published_at, " + ", ".join(
-    column for column, _ in FACETS.values()
-)
-
+FACETS = ("department", "share_type", "format", "update_cycle", "theme", "library", "open", "mode")
+"""The facets in the order of their places in the marks of a row."""
 
 _PLANNING = {
-    "enable_seqscan": "off",
     "enable_indexscan": "off",
     "enable_nestloop": "off",
     "work_mem": "'32MB'",
@@ -109,31 +100,44 @@ def store_search_texts(texts: Mapping[str, SearchText]) -> None:
 
 def find(wanted: Wanted) -> Found:
     """Return the ids of the page wanted, and facet counts under all filters but each facet's own."""
-    chosen = {key: value for key, value in wanted.filters.items() if value}
-    with _bitmaps_only() as cursor:
-        found = _scan(cursor, _Query(wanted, chosen, filter_in_index=True), tuple(FACETS), page=True)
-        if not chosen:
-            return found
-        # What another choice of a filter would give is counted among candidates that it doesn't narrow.
-        wider = _scan(cursor, _Query(wanted, chosen, filter_in_index=False), tuple(chosen), page=False)
-    facets = dict(found.facets)
+    chosen = {key: values for key, values in wanted.filters.items() if values}
+    with _planned() as cursor:
+        marks = _marks(cursor)
+        query = _Query(wanted, marks)
+        ids, rows = _one_row(cursor, query, query.page_and_marks)
+        wider = ""
+        if chosen:
+            # What another choice of a filter would give is counted among candidates that no filter narrows.
+            query = _Query(replace(wanted, filters={}), marks)
+            (wider,) = _one_row(cursor, query, query.marks_only)
+    facets = {key: _counts(key, _column(rows, key), marks) for key in FACETS}
     for key, values in chosen.items():
-        facets[key] = _with_chosen(wider.facets[key], found.facets[key], values)
-    return Found(found.ids, found.total, found.capped, facets, found.at_least | wider.at_least)
+        counts = _counts(key, _passing(wider, key, chosen, marks), marks)
+        # What was chosen keeps the count it has in the result, even where the candidates do not show it.
+        facets[key] = counts | {value: facets[key][value] for value in values if value in facets[key]}
+    total = len(rows) // len(FACETS)
+    capped, more = total > wanted.cap, len(wider) // len(FACETS) > wanted.cap
+    return Found(
+        ids=tuple(ids),
+        total=min(total, wanted.cap),
+        capped=capped,
+        facets={key: _ordered(counts) for key, counts in facets.items()},
+        at_least=frozenset(FACETS if capped else chosen if more else ()),
+    )
 
 
 def find_ids(wanted: Wanted) -> tuple[str, ...]:
     """Return the ids of the page wanted, without counting anything."""
-    with _bitmaps_only() as cursor:
-        query = _Query(wanted, {key: v for key, v in wanted.filters.items() if v}, filter_in_index=True)
-        cursor.execute(f"{query.candidates} {query.page}", query.values)
-        return tuple(row[0] for row in cursor.fetchall())
+    with _planned() as cursor:
+        query = _Query(wanted, _marks(cursor))
+        (ids,) = _one_row(cursor, query, f"{query.candidates} SELECT ARRAY({query.page})")
+        return tuple(ids)
 
 
 def matching(wanted: Wanted, ids: Sequence[str]) -> tuple[str, ...]:
     """Return those of some entries that a search finds, or would if they were still shared."""
-    query = _Query(wanted, {key: value for key, value in wanted.filters.items() if value}, True)
     with connection.cursor() as cursor:
+        query = _Query(wanted, _marks(cursor))
         cursor.execute(
             f"SELECT resource_id FROM catalogue_search WHERE resource_id = ANY(%(ids)s) AND {query.condition}"
             " ORDER BY resource_id",
@@ -143,46 +147,73 @@ def matching(wanted: Wanted, ids: Sequence[str]) -> tuple[str, ...]:
 
 
 @contextmanager
-def _bitmaps_only() -> Iterator[CursorWrapper]:
-    """A cursor for which the planner neither reads all rows nor walks another index beside the terms.
-
-    It takes both to be cheap for a common word, and doesn't see that the terms of a row lie out of line; nor
-    does it know how many candidates there are to be joined.
-    """
+def _planned() -> Iterator[CursorWrapper]:
+    """A cursor for whose statements the planner is told what it does not know of the rows."""
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("; ".join(f"SET LOCAL {name} = {value}" for name, value in _PLANNING.items()))
         yield cursor
-        cursor.execute("; ".join(f"SET LOCAL {name} = DEFAULT" for name in _PLANNING))
+        names = (*_PLANNING, "enable_seqscan", "enable_bitmapscan")
+        cursor.execute("; ".join(f"SET LOCAL {name} = DEFAULT" for name in names))
 
 
-def _scan(cursor: CursorWrapper, query: "_Query", counted: tuple[str, ...], *, page: bool) -> Found:
-    """Look at the candidates once: page, total and the counts of some facets in one statement."""
-    asked = f"{query.numbered} UNION ALL {query.counts(counted)}" if page else query.counts(counted)
-    cursor.execute(f"{query.candidates} {asked}", query.values)
-    rows = cursor.fetchall()
-    ids = tuple(str(value) for kind, value, _, _ in rows if kind == "page")
-    counts: dict[str, dict[str, int]] = {key: {} for key in counted}
-    candidates = total = 0
-    for kind, value, missed, count in rows:
-        if kind in counts:
-            # A facet counts what fails no filter, or its own alone.
-            if not missed & ~query.bits.get(kind, 0):
-                counts[kind][value] = counts[kind].get(value, 0) + count
-        elif kind == "all":
-            candidates += count
-            total += count if not missed else 0
-    cap = query.wanted.cap
-    facets = {key: _ordered(_split(found) if key == "mode" else found) for key, found in counts.items()}
-    capped = candidates > cap
-    return Found(ids, min(total, cap), capped, facets, frozenset(counted) if capped else frozenset())
+def _one_row(cursor: CursorWrapper, query: "_Query", statement: str) -> tuple[Any, ...]:
+    """Run a statement by bitmaps only or, where any rows will do, by reading the table only.
+
+    The planner takes reading all rows to be cheap for a common word, and doesn't see that the terms of a row
+    lie out of line; nor does it know how many candidates there are to be joined.
+    """
+    by_index = "on" if query.narrows else "off"
+    by_table = "off" if query.narrows else "on"
+    cursor.execute(f"SET LOCAL enable_bitmapscan = {by_index}; SET LOCAL enable_seqscan = {by_table}")
+    cursor.execute(statement, query.values)
+    found: tuple[Any, ...] = cursor.fetchone()
+    return found
 
 
-def _split(found: Mapping[str, int]) -> dict[str, int]:
-    """An entry with several modes counts for each of them."""
+def _marks(cursor: CursorWrapper) -> Marks:
+    """Read which character stands for which value: as many as there are departments, and some fifty."""
+    cursor.execute("SELECT facet, value, mark FROM catalogue_facetvalue")
+    found: dict[str, dict[str, str]] = {key: {} for key in FACETS}
+    for facet, value, mark in cursor.fetchall():
+        found[FACETS[facet - 1]][value] = mark
+    return found
+
+
+def _values_of(key: str, value: str) -> list[str]:
+    """What a stored value stands for: an entry with several modes has each of them."""
+    return value.split(",") if key == "mode" else [value]
+
+
+def _held(key: str, chosen: tuple[str, ...], marks: Marks) -> frozenset[str]:
+    """The marks that one filter lets pass."""
+    return frozenset(
+        mark for value, mark in marks[key].items() if not set(_values_of(key, value)).isdisjoint(chosen)
+    )
+
+
+def _column(rows: str, key: str) -> str:
+    """The marks of one facet, one for each row."""
+    return rows[FACETS.index(key) :: len(FACETS)]
+
+
+def _passing(rows: str, key: str, filters: Filters, marks: Marks) -> str:
+    """The marks of one facet of those rows that pass every filter but its own."""
+    column = _column(rows, key)
+    tests = [
+        map(_held(other, chosen, marks).__contains__, _column(rows, other))
+        for other, chosen in filters.items()
+        if other != key
+    ]
+    return "".join(compress(column, map(all, zip(*tests, strict=True)))) if tests else column
+
+
+def _counts(key: str, column: str, marks: Marks) -> dict[str, int]:
+    """How many rows have each value of a facet; an entry with several modes counts for each of them."""
     counts: dict[str, int] = {}
-    for modes, count in found.items():
-        for mode in filter(None, modes.split(",")):
-            counts[mode] = counts.get(mode, 0) + count
+    for value, mark in marks[key].items():
+        found = column.count(mark)
+        for one in _values_of(key, value) if found else ():
+            counts[one] = counts.get(one, 0) + found
     return counts
 
 
@@ -190,27 +221,37 @@ def _ordered(found: Mapping[str, int]) -> tuple[tuple[str, int], ...]:
     return tuple(sorted(((v, n) for v, n in found.items() if v), key=lambda pair: (-pair[1], pair[0])))
 
 
-def _with_chosen(
-    counts: tuple[tuple[str, int], ...], filtered: tuple[tuple[str, int], ...], chosen: tuple[str, ...]
-) -> tuple[tuple[str, int], ...]:
-    """What was chosen keeps the count it has in the result, even where the candidates do not show it."""
-    known = {value: count for value, count in filtered if value in chosen}
-    return _ordered(dict(counts) | known)
-
-
 class _Query:
     """The pieces of one statement: its candidates, and what is asked of them."""
 
-    def __init__(self, wanted: Wanted, chosen: Mapping[str, tuple[str, ...]], filter_in_index: bool) -> None:
+    def __init__(self, wanted: Wanted, marks: Marks) -> None:
         self.wanted = wanted
+        offset, limit = wanted.window
         self.values: dict[str, Any] = {
             "cap": wanted.cap + 1,
-            "offset": wanted.window[0],
-            "limit": wanted.window[1],
+            "offset": offset,
+            "limit": limit,
+            "ranked": offset + limit,
         }
-        self.bits = {} if filter_in_index else {key: 1 << at for at, key in enumerate(chosen)}
-        self._chosen = chosen
-        self._indexed = self._facet_terms(chosen if filter_in_index else {})
+        self._filters = self._mark_conditions(marks)
+        self._terms = self._words(tsquery(wanted.terms))
+
+    @property
+    def narrows(self) -> bool:
+        """Whether the index has anything to look for: words or filters."""
+        return bool(self._terms or self._filters)
+
+    @property
+    def page_and_marks(self) -> str:
+        """The ids of the page in order, and the marks of all candidates, in one row."""
+        all_marks = "concat((SELECT string_agg(marks, '') FROM t), (SELECT string_agg(marks, '') FROM u))"
+        return f"{self.candidates} SELECT ARRAY({self.page}), {all_marks}"
+
+    @property
+    def marks_only(self) -> str:
+        """The marks of as many candidates, whichever they are."""
+        found = self._matching("marks", self._terms, "%(cap)s")
+        return f"SELECT coalesce(string_agg(marks, ''), '') FROM ({found}) c"
 
     @property
     def candidates(self) -> str:
@@ -219,82 +260,58 @@ class _Query:
         The second list leaves the first out in the index, so no row is looked at twice.
         """
         terms, own = tsquery(self.wanted.terms), tsquery(self.wanted.terms, "^")
-        if not terms:
-            everything = self._matching("", "%(cap)s")
-            return f"WITH c AS MATERIALIZED (SELECT *, false AS own, {self._missed} FROM ({everything}) u)"
-        self.values |= {"own": own, "others": f"({terms}) & !({own})"}
-        named = self._matching("terms @@ %(own)s::tsquery", "%(cap)s")
-        rest = "(SELECT %(cap)s - count(*) FROM t)"
-        others = self._matching("terms @@ %(others)s::tsquery", rest)
-        return (
-            f"WITH t AS MATERIALIZED ({named}), u AS MATERIALIZED ({others}),"
-            f" c AS NOT MATERIALIZED (SELECT *, true AS own, {self._missed} FROM t"
-            f" UNION ALL SELECT *, false, {self._missed} FROM u)"
-        )
+        others = self._words(f"({terms}) & !({own})") if terms else ""
+        columns = ", ".join(("resource_id, name, code, marks", *self._ranked_columns))
+        named = self._matching(columns, self._words(own) or "false", "%(cap)s")
+        rest = self._matching(columns, others, "(SELECT %(cap)s - count(*) FROM t)")
+        return f"WITH t AS MATERIALIZED ({named}), u AS MATERIALIZED ({rest})"
 
     @property
     def condition(self) -> str:
         """What makes an entry a candidate, apart from whose catalogue it stands in."""
-        terms = tsquery(self.wanted.terms)
-        self.values["terms"] = terms
-        return " AND ".join((*(["terms @@ %(terms)s::tsquery"] if terms else []), *self._indexed)) or "true"
+        return " AND ".join(filter(None, (self._terms, *self._filters))) or "true"
 
     @property
     def page(self) -> str:
-        """The ids of the page in order."""
-        used = "LEFT JOIN catalogue_entryuse e ON e.resource_id = c.resource_id"
+        """The ids of the page in order; by relevance, names that match fill it before others are ranked."""
+        by_name = self.wanted.sort == Sort.RELEVANCE
+        enough = " WHERE (SELECT count(*) FROM t) < %(ranked)s" if by_name else ""
+        both = f"SELECT *, true AS own FROM t UNION ALL SELECT *, false FROM u{enough}"
         return (
-            f"SELECT c.resource_id FROM c {used} WHERE missed = 0"
+            f"SELECT c.resource_id FROM ({both}) c"
+            " LEFT JOIN catalogue_entryuse e ON e.resource_id = c.resource_id"
             f" ORDER BY {self._order} OFFSET %(offset)s LIMIT %(limit)s"
         )
 
-    @property
-    def numbered(self) -> str:
-        """The page as rows like those of the counts."""
-        return f"SELECT 'page', p.resource_id, 0, 0 FROM ({self.page}) p"
+    def _words(self, query: str) -> str:
+        """The condition that the terms fulfil a tsquery; none for an empty one."""
+        return f"terms @@ {self._value('terms', query)}::tsquery" if query else ""
 
-    def counts(self, facets: tuple[str, ...]) -> str:
-        """In one pass, how many candidates have each value of these facets, by what they miss."""
-        columns = {key: FACETS[key][0] for key in facets}
-        sets = ", ".join(f"({column}, missed)" for column in columns.values())
-        kind = " ".join(f"WHEN grouping({column}) = 0 THEN '{key}'" for key, column in columns.items())
-        value = ", ".join(f"{column}::text" for column in columns.values())
-        return (
-            f"SELECT * FROM (SELECT CASE {kind} ELSE 'all' END, coalesce({value}), missed, count(*)"
-            f" FROM c GROUP BY GROUPING SETS ({sets}, (missed))) n"
-        )
-
-    def _matching(self, condition: str, limit: str) -> str:
+    def _matching(self, columns: str, condition: str, limit: str) -> str:
         """Rows of the catalogue wanted that fulfil a condition; each partial index answers for its part."""
-        conditions = " AND ".join(filter(None, (condition, *self._indexed))) or "true"
+        conditions = " AND ".join(filter(None, (condition, *self._filters))) or "true"
         where = f"shared AND {conditions}"
         if self.wanted.department:
             where = f"({where}) OR (in_force AND NOT shared AND {conditions})"
-        return f"SELECT {_COLUMNS} FROM catalogue_search WHERE {where} LIMIT {limit}"
+        return f"SELECT {columns} FROM catalogue_search WHERE {where} LIMIT {limit}"
 
-    def _facet_terms(self, chosen: Mapping[str, tuple[str, ...]]) -> list[str]:
-        """Conditions on the facet terms: every facet chosen must have one of its values."""
+    def _mark_conditions(self, marks: Marks) -> list[str]:
+        """Conditions on the marks: every facet chosen must have one of its values."""
+        chosen = [(key, values) for key, values in self.wanted.filters.items() if values]
         if self.wanted.department:
-            chosen = {**chosen, "": (self.wanted.department,)}
-        conditions = []
-        for number, (key, given) in enumerate(chosen.items()):
-            mark = FACETS[key][1] if key else "d"
-            self.values[f"facet{number}"] = [f"{mark}={value}" for value in given]
-            conditions.append(f"facets && %(facet{number})s::text[]")
-        return conditions
+            chosen.append(("department", (self.wanted.department,)))
+        # Sorted, so that the same search is the same statement.
+        held = [self._value("held", sorted(_held(key, values, marks))) for key, values in chosen]
+        return [f"string_to_array(marks, NULL) && {one}::text[]" for one in held]
 
     @property
-    def _missed(self) -> str:
-        """Which of the filters a candidate fails, a bit for each."""
-        parts = []
-        for key, bit in self.bits.items():
-            column = FACETS[key][0]
-            self.values[f"chosen_{key}"] = list(self._chosen[key])
-            held = f"{column}::text = ANY(%(chosen_{key})s)"
-            if key == "mode":
-                held = f"string_to_array({column}, ',') && %(chosen_{key})s::text[]"
-            parts.append(f"CASE WHEN {held} THEN 0 ELSE {bit} END")
-        return f"({' | '.join(parts) or '0'}) AS missed"
+    def _ranked_columns(self) -> tuple[str, ...]:
+        """The columns that the order asks for besides name and code."""
+        return (
+            *(["published_at"] if self.wanted.sort == Sort.NEWEST else []),
+            *(["pinyin_key"] if self.wanted.sort == Sort.NAME or self.wanted.terms.latin else []),
+            *(["initials"] if self.wanted.terms.latin else []),
+        )
 
     @property
     def _order(self) -> str:
@@ -311,26 +328,30 @@ class _Query:
         """The own name before items, the query whole before its words, its words before their synonyms."""
         terms, keys = self.wanted.terms, ["own DESC"]
         if terms.chunks:
-            whole = [self._value("whole", chunk) for chunk in terms.chunks]
             keys.append(f"(name = {self._value('query', ''.join(terms.chunks))}) DESC")
+        # A query of one word is told whole by the word itself.
+        if len(terms.pieces) > 1:
+            whole = [self._value("whole", chunk) for chunk in terms.chunks]
             keys.append(" + ".join(f"(position({one} IN name) = 0)::int" for one in whole))
-        for piece in terms.pieces:
-            word = self._value("piece", piece.text)
-            others = self._value("also", list(piece.also))
-            other = f"name LIKE ANY(SELECT '%%' || w || '%%' FROM unnest({others}::text[]) w)"
-            keys.append(
-                f"CASE WHEN position({word} IN name) > 0 THEN 0"
-                + (f" WHEN {other} THEN 1" if piece.also else "")
-                + " ELSE 2 END"
-            )
-        for run in terms.latin:
-            given = self._value("latin", run)
-            keys.append(
-                f"CASE WHEN starts_with(pinyin_key, {given}) OR starts_with(initials, {given}) THEN 0"
-                f" WHEN position({given} IN pinyin_key) > 0 OR position({given} IN initials) > 0 THEN 1"
-                " ELSE 2 END"
-            )
+        keys += [self._piece_rank(piece) for piece in terms.pieces]
+        keys += [self._latin_rank(run) for run in terms.latin]
         return keys
+
+    def _piece_rank(self, piece: Piece) -> str:
+        """A word in the name before its synonyms, these before neither."""
+        others = "".join(
+            f" WHEN position({self._value('also', other)} IN name) > 0 THEN 1" for other in piece.also
+        )
+        return f"CASE WHEN position({self._value('piece', piece.text)} IN name) > 0 THEN 0{others} ELSE 2 END"
+
+    def _latin_rank(self, run: str) -> str:
+        """A name that begins with the pinyin or initials before one that has them further on."""
+        given = self._value("latin", run)
+        return (
+            f"CASE WHEN starts_with(pinyin_key, {given}) OR starts_with(initials, {given}) THEN 0"
+            f" WHEN position({given} IN pinyin_key) > 0 OR position({given} IN initials) > 0 THEN 1"
+            " ELSE 2 END"
+        )
 
     def _value(self, name: str, value: object) -> str:
         """Give a value a name of its own in the statement."""

@@ -2,19 +2,20 @@
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date
+from typing import NamedTuple
 
 from shuqiao.control.accounts.access import NotFound, Viewer
 from shuqiao.control.accounts.capabilities import Capability
 from shuqiao.control.catalogue import labels
 from shuqiao.control.catalogue import search as found_in
 from shuqiao.control.catalogue.marking import Fragment, fragments, occurs
-from shuqiao.control.catalogue.models import Resource
+from shuqiao.control.catalogue.models import Item, Resource
 from shuqiao.control.catalogue.queries import held_grants, open_requests
 from shuqiao.control.catalogue.search import Sort, Wanted
-from shuqiao.control.catalogue.sharing import Current, ShareMark, current, share_mark
-from shuqiao.control.catalogue.use import Use, use_of
+from shuqiao.control.catalogue.sharing import ShareMark, entry_types, share_mark
+from shuqiao.control.catalogue.use import NO_USE, Use, use_of
 from shuqiao.control.catalogue.vocabulary import vocabulary
 from shuqiao.control.catalogue.words import QueryTerms, query_terms
 from shuqiao.control.organisations.queries import DepartmentRef, department_refs
@@ -80,11 +81,20 @@ class Hit:
     update_cycle: Text
     modes: tuple[tuple[str, Text], ...]
     article: ArticleRef | None
-    share_type: ShareMark | None
     shared: bool
-    use: Use
-    granted_until: date | None
-    open_request: str | None
+    share_type: ShareMark | None = None
+    use: Use = NO_USE
+    granted_until: date | None = None
+    open_request: str | None = None
+
+
+class _Item(NamedTuple):
+    """What a hit shows of an item."""
+
+    number: int
+    companion: bool
+    zh: str
+    en: str
 
 
 @dataclass(frozen=True)
@@ -245,27 +255,35 @@ def _names(key: str, departments: Mapping[str, DepartmentRef]) -> Mapping[str, T
 def _hits(
     viewer: Viewer, ids: tuple[str, ...], terms: QueryTerms, departments: dict[str, DepartmentRef]
 ) -> tuple[Hit, ...]:
-    """Fetch the entries of one page in the order found: six queries, however many they are."""
-    resources = Resource.objects.defer("content").prefetch_related("items").in_bulk(ids)
-    held = held_grants(viewer.department.code, ids)
-    asked = open_requests(viewer.department.code, ids)
-    shared, use = current(resources.values()), use_of(resources.values())
+    """Fetch the entries of one page in the order found: seven queries, however many they are."""
+    resources = Resource.objects.defer("content").in_bulk(ids)
+    entries, own, rules = resources.values(), viewer.department.code, regulation()
+    items, types, use = _items(ids), entry_types(entries, rules), use_of(entries)
+    held, asked = held_grants(own, ids), open_requests(own, ids)
     return tuple(
-        _hit(shared[rid], terms, departments, use[rid], (held.get(rid), asked.get(rid)))
+        replace(
+            _hit(resources[rid], items.get(rid, []), terms, departments[resources[rid].department_id]),
+            share_type=share_mark(types[rid], rules),
+            use=use[rid],
+            granted_until=held.get(rid),
+            open_request=asked.get(rid),
+        )
         for rid in ids
         if rid in resources
     )
 
 
-def _hit(
-    at: Current,
-    terms: QueryTerms,
-    departments: dict[str, DepartmentRef],
-    use: Use,
-    own: tuple[date | None, str | None],
-) -> Hit:
-    resource, rules = at.resource, regulation()
-    items = list(resource.items.all())
+def _items(ids: tuple[str, ...]) -> dict[str, list[_Item]]:
+    """The items of some entries in their order."""
+    found: dict[str, list[_Item]] = {}
+    rows = Item.objects.filter(resource_id__in=ids).order_by("number", "part")
+    for key, number, companion, zh, en in rows.values_list("resource_id", "number", "companion", "zh", "en"):
+        found.setdefault(key, []).append(_Item(number, companion, zh, en))
+    return found
+
+
+def _hit(resource: Resource, items: list[_Item], terms: QueryTerms, department: DepartmentRef) -> Hit:
+    """What an entry says of itself; how it is shared and used is added to it."""
     matched = [fragments(i.zh, terms) for i in items if occurs(i.zh, i.en, terms)]
     return Hit(
         id=resource.id,
@@ -273,7 +291,7 @@ def _hit(
         name=Text(resource.name_zh, resource.name_en),
         title=fragments(resource.name_zh, terms),
         summary=fragments(str(Text(resource.summary_zh, resource.summary_en or resource.summary_zh)), terms),
-        department=departments[resource.department_id],
+        department=department,
         item_count=len({item.number for item in items if not item.companion}),
         matched_items=tuple(matched)[:MAX_MATCHED_ITEMS],
         items=tuple(Text(item.zh, item.en or item.zh) for item in items)[:MAX_PREVIEW_ITEMS],
@@ -281,9 +299,5 @@ def _hit(
         update_cycle=labels.label(labels.UPDATE_CYCLES, resource.update_cycle),
         modes=labels.mode_labels(resource.modes),
         article=article_ref(resource.article, resource.regulation) if resource.article else None,
-        share_type=share_mark(at.type_of(None, rules), rules),
         shared=resource.shared,
-        use=use,
-        granted_until=own[0],
-        open_request=own[1],
     )

@@ -28,9 +28,7 @@ class Current:
 
     def subject(self, item: Item | None = None) -> rules.Subject:
         """What a choice about the entry, or one of its items, is about."""
-        names = Words(item.zh, item.en) if item else Words(self.resource.name_zh, self.resource.name_en)
-        field = item.field if item else ""
-        return rules.Subject(self.resource.list_key, names, field, ruled=self.ruling is not None)
+        return _subject(self.resource, self.ruling is not None, item)
 
     def type_of(self, item: Item | None, regulation: Regulation) -> str | None:
         """The one share type of the entry or of an item."""
@@ -63,6 +61,28 @@ def current(resources: Iterable[Resource]) -> dict[str, Current]:
         else:
             found[row.resource_id] = Current(at.resource, row, at.ruling, at.items)
     return found
+
+
+def entry_types(resources: Iterable[Resource], regulation: Regulation) -> dict[str, str | None]:
+    """The share type in force of several entries, their items apart, by their ids: one query."""
+    found = {one.id: one for one in resources}
+    rows = Sharing.objects.filter(resource_id__in=found, item=None, ended_at=None)
+    chosen: dict[str, str] = {}
+    ruled = set()
+    for key, share_type, origin in rows.order_by().values_list("resource_id", "share_type", "origin"):
+        if origin == SharingOrigin.RULING:
+            ruled.add(key)
+        else:
+            chosen[key] = share_type
+    return {
+        key: rules.type_in_force(_subject(one, key in ruled), None, chosen.get(key), regulation)
+        for key, one in found.items()
+    }
+
+
+def _subject(resource: Resource, ruled: bool, item: Item | None = None) -> rules.Subject:
+    names = Words(item.zh, item.en) if item else Words(resource.name_zh, resource.name_en)
+    return rules.Subject(resource.list_key, names, item.field if item else "", ruled=ruled)
 
 
 def way_of_request(

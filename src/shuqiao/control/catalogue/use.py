@@ -23,6 +23,9 @@ class Use:
     rejected_percent: float | None = None
 
 
+NO_USE = Use()
+
+
 def use_of(resources: Iterable[Resource]) -> dict[str, Use]:
     """Return the figures of several entries, by their ids: two queries, however many they are."""
     ids = [resource.id for resource in resources]

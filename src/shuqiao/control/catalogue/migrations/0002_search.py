@@ -8,8 +8,8 @@ from django.db import migrations, models
 SQL = Path(__file__).parent.parent / "sql" / "0002_search.sql"
 UNDO = """
 DROP TRIGGER search_follows ON catalogue_resource;
-DROP FUNCTION follow_entries, store_search_rows, search_facets;
-DROP TABLE catalogue_search;
+DROP FUNCTION follow_entries, store_search_rows, search_marks, keep_facet_values, facet_values;
+DROP TABLE catalogue_search, catalogue_facetvalue;
 """
 
 
