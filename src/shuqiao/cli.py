@@ -78,10 +78,16 @@ def _add_simulate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
 
 def _add_call(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     call = commands.add_parser("call", help="sign one call and show the answer")
-    call.add_argument("operation", choices=("verify", "query"))
+    call.add_argument("operation", choices=("verify", "query", "verify-batch", "query-batch"))
     call.add_argument("--app", required=True, help="application id, such as app-housing-rental")
     call.add_argument("--resource", required=True, help="resource id")
-    call.add_argument("--subject", required=True, help="value of the list's record key")
+    call.add_argument("--subject", default="", help="value of the list's record key")
+    call.add_argument(
+        "--subjects",
+        default="",
+        metavar="FILE",
+        help="CSV of up to 1,000 subjects: subject, then a column for each claimed item (verify-batch)",
+    )
     call.add_argument(
         "--claim", action="append", default=[], metavar="ITEM=VALUE", help="what to compare (verify)"
     )

@@ -14,7 +14,9 @@ from shuqiao.plane.connection import IDLE_TIMEOUT_S, MAX_HEAD_BYTES, MAX_HEADERS
 from tests.plane.conftest import RESOURCE, City
 from tests.vault import births
 
-BODY = json.dumps({"subject": births.certificate(3), "claims": {"sex_code": "2"}}).encode()
+BODY = json.dumps(
+    {"subject": births.certificate(3), "claims": {"mother_name": "样例母亲3", "sex_code": "2"}}
+).encode()
 PATH = f"/v1/resources/{RESOURCE}/verify"
 LIVE = b"GET /health/live HTTP/1.1\r\nhost: plane\r\n\r\n"
 

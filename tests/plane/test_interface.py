@@ -26,7 +26,8 @@ from tests.plane.conftest import RESOURCE, City
 
 def test_every_route_and_every_code_is_described() -> None:
     described = document()["paths"]
-    calls = {"/v1/resources/{resource}/verify", "/v1/resources/{resource}/query"}
+    operations = ("verify", "query", "verify-batch", "query-batch")
+    calls = {f"/v1/resources/{{resource}}/{operation}" for operation in operations}
     assert set(described) == calls | gate._OPEN_ROUTES | {gate.SESSIONS_PATH, gate.HEADS_PATH}
     for path in calls:
         assert gate._CALL.fullmatch(path.replace("{resource}", RESOURCE))
@@ -81,6 +82,12 @@ def test_all_faults_of_the_settings_are_told_together() -> None:
         read_settings({"PLANE_LANES": "99", "VAULT_CLIENT_KEY_FILE": "/nowhere/key"})
     for name in ("PLANE_DATABASE_URL", "VAULT_SOCKET", "VAULT_CLIENT_KEY_FILE", "PLANE_LANES"):
         assert name in str(caught.value)
+
+
+@pytest.mark.parametrize("limits", ["", "0,5", "9,3", "5", "a,b"])
+def test_limits_of_guesses_are_two_rising_numbers(limits: str) -> None:
+    with pytest.raises(SettingsFaulty, match="PLANE_GUESS_LIMITS"):
+        read_settings({"PLANE_GUESS_LIMITS": limits})
 
 
 async def test_batches_grow_while_a_lane_is_busy_and_keep_their_limit() -> None:

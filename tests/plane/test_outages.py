@@ -24,7 +24,9 @@ AWAY_S = 3.0
 
 def call(city: City, serial: int) -> tuple[int, str | None]:
     """Status of one call, and its entry where it was answered."""
-    body = json.dumps({"subject": births.certificate(serial % 20), "claims": {"sex_code": "2"}}).encode()
+    body = json.dumps(
+        {"subject": births.certificate(serial % 20), "claims": {"mother_name": "样例母亲3"}}
+    ).encode()
     url = f"{city.url}/v1/resources/{RESOURCE}/verify"
     response = httpx.post(url, content=body, headers=city.signed(body), trust_env=False, timeout=30)
     answer = response.json()

@@ -15,7 +15,9 @@ import httpx
 from tests.plane.conftest import RESOURCE, City
 from tests.vault import births
 
-BODY = json.dumps({"subject": births.certificate(3), "claims": {"sex_code": "2"}}).encode()
+BODY = json.dumps(
+    {"subject": births.certificate(3), "claims": {"mother_name": "样例母亲3", "sex_code": "2"}}
+).encode()
 
 
 def status(city: City) -> int:

@@ -19,7 +19,9 @@ from shuqiao.security.http_signatures import CallContext, key_signer, sign_reque
 from tests.plane.conftest import APP, PURPOSE, QUERY_ITEMS, RESOURCE, UNKNOWN, VERIFY_ITEMS, City
 from tests.vault import births
 
-BODY = json.dumps({"subject": births.certificate(3), "claims": {"sex_code": "2"}}).encode()
+BODY = json.dumps(
+    {"subject": births.certificate(3), "claims": {"mother_name": "样例母亲3", "sex_code": "2"}}
+).encode()
 QUERY = json.dumps({"subject": births.certificate(3)}).encode()
 
 
@@ -247,7 +249,7 @@ def test_a_signature_for_another_host(city: City) -> None:
 @pytest.mark.parametrize("subject", ["T12345", "X12345678A", "7Q", "样例"])
 def test_a_number_of_a_wrong_form(city: City, subject: str) -> None:
     city.issue()
-    body = json.dumps({"subject": subject, "claims": {"sex_code": "2"}}).encode()
+    body = json.dumps({"subject": subject, "claims": {"mother_name": "样例母亲3", "sex_code": "2"}}).encode()
     response = call(city, body)
     assert_problem(response, "identifier_invalid")
     assert_recorded(city, "identifier_invalid", response)

@@ -21,7 +21,9 @@ BIRTH = ResourceSpec(
         ItemSpec(KEY, "出生医学证号", "Birth certificate number", "string", True, "document", 2, True),
         ItemSpec("newborn_name", "新生儿姓名", "Name of the newborn", "string", True, "name", 2),
         ItemSpec("sex_code", "性别代码", "Sex", "code"),
-        ItemSpec("mother_name", "母亲姓名", "Name of the mother", "string", True, "name", 2, True),
+        ItemSpec(
+            "mother_name", "母亲姓名", "Name of the mother", "string", True, "name", 2, True, masked=True
+        ),
         ItemSpec(
             "mother_citizen_id_number",
             "母亲公民身份号码",
@@ -30,6 +32,7 @@ BIRTH = ResourceSpec(
             True,
             "citizen_id",
             3,
+            masked=True,
         ),
         ItemSpec("father_name", "父亲姓名", "Name of the father", "string", True, "name", 2),
         ItemSpec(

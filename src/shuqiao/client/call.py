@@ -18,6 +18,7 @@ from shuqiao.client.plane import (
     PromiseKeys,
     load_promise_keys,
 )
+from shuqiao.client.subjects import SubjectsFaulty, read_subjects
 from shuqiao.security import keys
 from shuqiao.security.http_signatures import CallContext, key_signer
 
@@ -72,6 +73,10 @@ def _claims(given: list[str]) -> dict[str, str]:
 
 def _ask(client: PlaneClient, arguments: argparse.Namespace) -> PlaneAnswer:
     context = CallContext(arguments.purpose, arguments.end_user, arguments.grant)
+    if arguments.operation.endswith("-batch"):
+        return _ask_many(client, arguments, context)
+    if not arguments.subject:
+        raise CallFaulty("name the record with --subject")
     if arguments.operation == "verify":
         claims = _claims(arguments.claim)
         if not claims:
@@ -82,6 +87,21 @@ def _ask(client: PlaneClient, arguments: argparse.Namespace) -> PlaneAnswer:
     return client.query(
         arguments.resource, arguments.subject, arguments.item, case=arguments.case, context=context
     )
+
+
+def _ask_many(client: PlaneClient, arguments: argparse.Namespace, context: CallContext) -> PlaneAnswer:
+    if not arguments.subjects:
+        raise CallFaulty("name a CSV file of subjects with --subjects")
+    rows = read_subjects(Path(arguments.subjects))
+    if arguments.operation == "query-batch":
+        subjects = [row.subject for row in rows]
+        return client.query_batch(
+            arguments.resource, subjects, arguments.item, case=arguments.case, context=context
+        )
+    if not rows[0].claims:
+        raise CallFaulty("the file of subjects needs a column for each item to compare")
+    claimed = [(row.subject, row.claims) for row in rows]
+    return client.verify_batch(arguments.resource, claimed, case=arguments.case, context=context)
 
 
 def _keep_promise(home: Path, answer: PlaneAnswer) -> Path | None:
@@ -113,7 +133,7 @@ def call_command(arguments: argparse.Namespace) -> int:
         url = arguments.url or credentials.plane_url
         with PlaneClient(url, signer, promise_keys=credentials.promise_keys, language="en") as client:
             answer = _ask(client, arguments)
-    except (CallFaulty, keys.KeyRefusedError) as error:
+    except (CallFaulty, SubjectsFaulty, keys.KeyRefusedError) as error:
         _say(str(error))
         return 1
     except PlaneUnreachable as error:

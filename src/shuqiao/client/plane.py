@@ -156,6 +156,33 @@ class PlaneClient:
             body["items"] = items
         return self._call(resource, "query", body, case, context)
 
+    def verify_batch(
+        self,
+        resource: str,
+        subjects: Sequence[tuple[str, Mapping[str, str]]],
+        *,
+        case: str = "",
+        context: CallContext,
+    ) -> PlaneAnswer:
+        """Ask of each of up to 1,000 subjects whether claims about it agree; all claim the same items."""
+        asked = [{"subject": subject, "claims": dict(claims)} for subject, claims in subjects]
+        return self._call(resource, "verify-batch", {"subjects": asked}, case, context)
+
+    def query_batch(
+        self,
+        resource: str,
+        subjects: Sequence[str],
+        items: list[str],
+        *,
+        case: str = "",
+        context: CallContext,
+    ) -> PlaneAnswer:
+        """Ask for items of each of up to 1,000 records; without items for all that is granted."""
+        body: dict[str, Any] = {"subjects": list(subjects)}
+        if items:
+            body["items"] = items
+        return self._call(resource, "query-batch", body, case, context)
+
     def _call(
         self, resource: str, operation: str, body: dict[str, Any], case: str, context: CallContext
     ) -> PlaneAnswer:
@@ -254,6 +281,15 @@ class PlaneClient:
         if len(response.content) > MAX_ANSWER_BYTES:
             raise PlaneUnreachable("the answer is too large")
         return response
+
+    def post(
+        self, path: str, body: dict[str, Any], context: CallContext, *, is_recorded: bool = True
+    ) -> PlaneAnswer:
+        """Make a signed request of another kind; what is not recorded carries no promise."""
+        response = self._post(path, body, context, self._signer)
+        text = response.headers.get(HEADER, "")
+        promise = self._checked_promise(response, text) if is_recorded or text else None
+        return PlaneAnswer(response.status_code, _json_of(response), promise, text)
 
     def _checked_promise(self, response: httpx.Response, text: str) -> Promise | None:
         """Check the promise of a recorded answer; answers that were not recorded carry none."""

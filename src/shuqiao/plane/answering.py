@@ -7,6 +7,7 @@ import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from operator import attrgetter
 from typing import Generic, NamedTuple, TypeVar
 from uuid import UUID
@@ -16,16 +17,18 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from shuqiao.plane.answers import problem_body, problem_reply, recorded_reply
 from shuqiao.plane.batch import Batcher, Key, QueueFull
-from shuqiao.plane.calls import Call, CallRefused, Granted, decide, refusal_entry
+from shuqiao.plane.calls import Call, CallRefused, Granted, decide, refusal_entry, subjects_of
 from shuqiao.plane.database import Database, DatabaseUnavailable, ReadRow, RefusalRow, Seen
 from shuqiao.plane.keeper import Keeper
 from shuqiao.plane.metrics import Metrics
 from shuqiao.plane.operations import query, verify
-from shuqiao.plane.operations.questions import Question
+from shuqiao.plane.operations.questions import Question, is_batch
 from shuqiao.plane.proofs import PromiseKeeper
-from shuqiao.plane.settings import MAX_BATCH, MAX_WAITING
+from shuqiao.plane.settings import MAX_BATCH, MAX_WAITING, MAX_WAITING_BATCHES
+from shuqiao.plane.slowing import Slower
 from shuqiao.rules.errors import (
     CallError,
+    CaseNumberDemanded,
     NotAvailable,
     Overloaded,
     SignatureReplayed,
@@ -36,7 +39,7 @@ from shuqiao.rules.exchange import Mode
 from shuqiao.security import keys
 from shuqiao.wire.messages import refusal_entry_id
 from shuqiao.wire.receipt import encode_promise, make_promises
-from shuqiao.wire.vault import CompareResult, RevealResult, VaultClient, VaultError
+from shuqiao.wire.vault import MAX_CALLS, CompareResult, RevealResult, VaultClient, VaultError
 
 R = TypeVar("R", CompareResult, RevealResult)
 
@@ -53,8 +56,7 @@ class Asked(NamedTuple):
     """A call that may be answered, decided at an epoch."""
 
     call: Call
-    granted: Granted
-    question: Question
+    questions: Sequence[Question]
     epoch: int
 
 
@@ -64,7 +66,7 @@ class Operation(Generic[R]):
 
     ask_vault: Callable[[VaultClient, str, Sequence[Question]], Awaitable[Sequence[R]]]
     row: Callable[[Question, R], ReadRow]
-    answer: Callable[[Question, R, Seen], bytes | None]
+    answer: Callable[[Sequence[Question], Sequence[R], Sequence[Seen]], bytes | None]
 
 
 _VERIFY: Operation[CompareResult] = Operation(verify.ask_vault, verify.row, verify.answer)
@@ -91,6 +93,7 @@ class Outcome(NamedTuple):
     digest: bytes
     status: int
     body: bytes
+    is_slowed: bool = False
 
 
 class Answering:
@@ -108,8 +111,10 @@ class Answering:
         metrics: Metrics,
         lanes: int,
         promises: PromiseKeeper,
+        guess_delay_s: float,
     ) -> None:
         """Keep the parts; nothing runs until the first call."""
+        self._slower = Slower(guess_delay_s)
         self._promises = promises
         self._database = database
         self._vault = vault
@@ -120,6 +125,10 @@ class Answering:
         self._asked: Batcher[Asked] = Batcher(
             self._answer, self._give_up, lanes=lanes, max_batch=MAX_BATCH, max_waiting=MAX_WAITING
         )
+        # A call about many subjects is a batch by itself, and never keeps more than one lane from the others.
+        self._many: Batcher[Asked] = Batcher(
+            self._answer, self._give_up, lanes=1, max_batch=1, max_waiting=MAX_WAITING_BATCHES
+        )
         self._refusals: Batcher[Refusal] = Batcher(
             self._refuse, self._give_up, lanes=1, max_batch=MAX_BATCH, max_waiting=MAX_WAITING
         )
@@ -127,26 +136,25 @@ class Answering:
     @property
     def waiting(self) -> int:
         """The number of calls that wait for a lane."""
-        return self._asked.waiting + self._refusals.waiting
+        return self._asked.waiting + self._many.waiting + self._refusals.waiting
 
     def submit(self, call: Call) -> None:
         """Decide over a call and queue it; it is answered in the end, whatever happens."""
         snapshot = self._keeper.current
         try:
             granted = decide(call, snapshot)
-            question = self._prepared(call, granted)
+            questions = self._prepared(call, granted)
         except CallRefused as refused:
             self.refuse(call, refused, call.entry, snapshot.epoch)
             return
         try:
-            self._asked.submit(
-                (call.resource_id, call.mode.value), Asked(call, granted, question, snapshot.epoch)
-            )
+            batcher = self._many if is_batch(call) else self._asked
+            batcher.submit((call.resource_id, call.mode.value), Asked(call, questions, snapshot.epoch))
         except QueueFull:
             self._reply_problem(call, Overloaded())
 
     @staticmethod
-    def _prepared(call: Call, granted: Granted) -> Question:
+    def _prepared(call: Call, granted: Granted) -> Sequence[Question]:
         try:
             if call.mode is Mode.VERIFY:
                 return verify.prepare(call, granted)
@@ -192,7 +200,7 @@ class Answering:
             return
         self._metrics.count_batch(key[1], len(asked))
         try:
-            questions = [work.question for work in asked]
+            questions = [question for work in asked for question in work.questions]
             results = await operation.ask_vault(self._vault, key[0], questions)
             rows = [operation.row(*pair) for pair in zip(questions, results, strict=True)]
             seen = await self._database.read(key[0], epoch, rows)
@@ -206,13 +214,14 @@ class Answering:
             for work in asked:
                 self._again(work.call)
             return
-        outcomes = []
-        for question, result, row in zip(questions, results, seen, strict=True):
-            if row.written and row.digest is not None:
-                body = operation.answer(question, result, row)
-                outcomes.append(_outcome(question.call, row.digest, body))
+        outcomes, start = [], 0
+        for work in asked:
+            part = slice(start, start + len(work.questions))
+            start = part.stop
+            if all(row.written for row in seen[part]):
+                outcomes.append(_outcome(operation, work, results[part], seen[part]))
             else:
-                self._refuse_replay(question.call)
+                self._refuse_replay(work.call)
         self._promise_all(outcomes)
 
     def _without_twins(self, batch: list[Asked]) -> list[Asked]:
@@ -275,11 +284,12 @@ class Answering:
     async def _ask_in_vain(self, refusals: list[Refusal]) -> None:
         """Do the vault's part of an answered call, so that time does not tell what the text hides."""
         decoys = [work for work in refusals if isinstance(work.refused.error, NotAvailable)]
-        numbers = [work.call.request.subject for work in decoys if work.call.request is not None]
-        if numbers:
+        numbers = [number for work in decoys for number in subjects_of(work.call)]
+        for start in range(0, len(numbers), MAX_CALLS):
             named = decoys[0].call.resource_id
             resource = named if _RESOURCE.fullmatch(named) else _DECOY_RESOURCE
-            await self._vault.resolve(resource, numbers, [work.entry for work in decoys])
+            entries = [work.entry for work in decoys]
+            await self._vault.resolve(resource, numbers[start : start + MAX_CALLS], entries)
 
     def _answer_twin(self, work: Refusal) -> None:
         """Answer a refusal whose entry is there already: somebody sent the same signature again.
@@ -341,17 +351,33 @@ class Answering:
         self._promises.add(promises)
         for item, promise in zip(outcomes, promises, strict=True):
             call = item.call
-            call.answer(recorded_reply(item.status, item.body, call.language, encode_promise(promise)))
+            reply = recorded_reply(item.status, item.body, call.language, encode_promise(promise))
+            if item.is_slowed:
+                self._slower.hold(partial(call.answer, reply))
+            else:
+                call.answer(reply)
 
     async def close(self, timeout_s: float) -> None:
         """Let what is under way finish for a time."""
         await self._asked.close(timeout_s)
+        await self._many.close(timeout_s)
+        self._slower.give_all()
         await self._refusals.close(timeout_s)
 
 
-def _outcome(call: Call, digest: bytes, body: bytes | None) -> Outcome:
-    if body is not None:
-        return Outcome(call, call.entry, digest, 200, body)
-    # This refusal names no matter: it is the same text for everything that is not there.
-    error = NotAvailable()
-    return Outcome(call, call.entry, digest, error.status, problem_body(error, call.language, {}))
+def _outcome(operation: Operation[R], work: Asked, results: Sequence[R], seen: Sequence[Seen]) -> Outcome:
+    """Word the answer of one call; the promise names the entry of its first subject."""
+    call, digest = work.call, seen[0].digest or b""
+    is_slowed = any(row.budget for row in seen)
+    if seen[0].budget > 1 and not is_batch(call):
+        return _refusal(call, digest, CaseNumberDemanded(), is_slowed=True)
+    body = operation.answer(work.questions, results, seen)
+    if body is None:
+        # This refusal names no matter: it is the same text for everything that is not there.
+        return _refusal(call, digest, NotAvailable())
+    return Outcome(call, call.entry, digest, 200, body, is_slowed)
+
+
+def _refusal(call: Call, digest: bytes, error: CallError, *, is_slowed: bool = False) -> Outcome:
+    body = problem_body(error, call.language, {})
+    return Outcome(call, call.entry, digest, error.status, body, is_slowed)

@@ -15,8 +15,8 @@ T = TypeVar("T")
 
 _LENGTH = re.compile(r"[0-9]{1,12}", re.ASCII)
 _CONTENT_TYPE = re.compile(r"application/json(?:\s*;\s*charset=\"?utf-8\"?)?", re.ASCII | re.IGNORECASE)
-_FAULTY_PART = re.compile(r"at `\$\.(subject|claims|items|case|public_key|session|calls|lost)")
-_FAULTY_FIELD = re.compile(r"required field `(subject|claims|public_key|session|calls)`")
+_FAULTY_PART = re.compile(r"at `\$\.(subjects|subject|claims|items|case|public_key|session|calls|lost)")
+_FAULTY_FIELD = re.compile(r"required field `(subjects|subject|claims|public_key|session|calls)`")
 
 
 def check_announced(headers: Mapping[str, str]) -> None:

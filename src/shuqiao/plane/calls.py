@@ -14,6 +14,7 @@ from shuqiao.plane.state import Application, HeldGrant, Resource, Snapshot
 from shuqiao.rules.errors import (
     BY_CODE,
     CallError,
+    ItemNotGranted,
     NotAvailable,
     RequestMalformed,
     SignatureInvalid,
@@ -21,10 +22,13 @@ from shuqiao.rules.errors import (
 )
 from shuqiao.rules.exchange import CallFacts, Mode, Refused, decide_call
 from shuqiao.rules.ids import ApplicationId, DepartmentCode, GrantId, ResourceId
+from shuqiao.rules.small_domain import read_out
 from shuqiao.security.http_signatures import CallContext
+from shuqiao.wire.batch_messages import QueryBatchRequest, VerifyBatchRequest
 from shuqiao.wire.messages import CallEntry, QueryRequest, VerifyRequest
 
 AUTO = "auto"
+CallRequest = VerifyRequest | QueryRequest | VerifyBatchRequest | QueryBatchRequest
 
 
 @dataclass(slots=True)
@@ -42,7 +46,7 @@ class Call:
     mode: Mode
     language: str
     answer: Callable[[Reply], None]
-    request: VerifyRequest | QueryRequest | None = None
+    request: CallRequest | None = None
     tries: int = 0
     proof: CallProof | None = None
 
@@ -74,7 +78,7 @@ def decide(call: Call, snapshot: Snapshot) -> Granted:
     resource = snapshot.resources.get(call.resource_id)
     if resource is None or call.mode.value not in resource.modes or call.request is None:
         raise CallRefused(NotAvailable())
-    facts = _facts_of(call, application, call.request)
+    facts = _facts_of(call, application, call.request, resource)
     held = snapshot.grants_of.get((application.department, call.resource_id), ())
     decision = decide_call(facts, held, call.at)
     if isinstance(decision, Refused):
@@ -85,11 +89,41 @@ def decide(call: Call, snapshot: Snapshot) -> Granted:
         raise CallRefused(SignedCallNeeded(grant=chosen.document.id), chosen.document.id)
     if chosen.document.case_required and not call.request.case.strip():
         raise CallRefused(RequestMalformed(part="case"), chosen.document.id)
-    return Granted(resource, chosen, decision.fields)
+    return Granted(resource, chosen, _fields_there(decision.fields, facts, resource, chosen))
 
 
-def _facts_of(call: Call, application: Application, request: VerifyRequest | QueryRequest) -> CallFacts:
-    fields = tuple(request.claims) if isinstance(request, VerifyRequest) else request.items or ()
+def _fields_there(
+    fields: tuple[str, ...], facts: CallFacts, resource: Resource, grant: HeldGrant
+) -> tuple[str, ...]:
+    """Leave out what the grant names and the resource no longer has; an item asked for by name is refused."""
+    gone = [field for field in fields if field not in resource.items]
+    if gone and facts.fields:
+        raise CallRefused(ItemNotGranted(items=", ".join(gone)), grant.document.id)
+    return tuple(field for field in fields if field in resource.items) if gone else fields
+
+
+def fields_of(request: CallRequest) -> tuple[str, ...]:
+    """Name the items that are claimed or asked for; all subjects of a batch claim the same ones."""
+    if isinstance(request, VerifyRequest):
+        return tuple(request.claims)
+    if isinstance(request, VerifyBatchRequest):
+        return tuple(request.subjects[0].claims)
+    return request.items or ()
+
+
+def subjects_of(call: Call) -> tuple[str, ...]:
+    """Name the subjects of a call, as they were sent."""
+    request = call.request
+    if request is None:
+        return ()
+    if isinstance(request, VerifyBatchRequest):
+        return tuple(subject.subject for subject in request.subjects)
+    return request.subjects if isinstance(request, QueryBatchRequest) else (request.subject,)
+
+
+def _facts_of(call: Call, application: Application, request: CallRequest, resource: Resource) -> CallFacts:
+    fields = fields_of(request)
+    known = [field for field in fields if field in resource.items] if call.mode is Mode.VERIFY else []
     context = call.context
     return CallFacts(
         ApplicationId(application.id),
@@ -99,6 +133,7 @@ def _facts_of(call: Call, application: Application, request: VerifyRequest | Que
         fields,
         None if context.grant == AUTO else GrantId(context.grant),
         None if context.purpose == AUTO else context.purpose,
+        read_out(resource.traits, resource.small, resource.record_key.field, known),
     )
 
 
@@ -138,25 +173,27 @@ def refusal_entry(call: Call, entry: UUID, refused: CallRefused, resource: str, 
     )
 
 
-def _signed(call: Call) -> dict[str, Any]:
-    """Say what the call's signature was, in the words of `CallEntry`."""
-    return {} if call.proof is None else call.proof._asdict()
+def _signed(call: Call, place: int = 0) -> dict[str, Any]:
+    """Say what the call's signature was; of a batch, the first subject's entry holds it sealed."""
+    if call.proof is None:
+        return {}
+    return call.proof._asdict() | ({"sealed": "", "call": call.entry} if place else {})
 
 
-def answer_entry(
-    call: Call, granted: Granted, identity: dict[str, bool] | None, identity_version: int
-) -> CallEntry:
-    """Write the plane's audit line of an answered call; `identity` is the vault's comparison, if any."""
-    document = granted.grant.document
+def answer_entry(call: Call, granted: Granted, entry: UUID, place: int, identity_version: int) -> CallEntry:
+    """Write the plane's audit line about one subject of an answered call.
+
+    The outcome is the database's to say: it counts wrong claims in the statement that answers.
+    """
+    document, terms = granted.grant.document, granted.grant.terms
     return CallEntry(
         event=call.mode.value,
-        id=call.entry,
+        id=entry,
         at=call.at,
         department=call.application.department,
         actor=actor_of(call),
         application=call.application.id,
         key=call.application.key_id,
-        outcome="answered",
         end_user=call.context.end_user,
         provider=granted.resource.department,
         resource=call.resource_id,
@@ -166,9 +203,16 @@ def answer_entry(
         regulation=document.regulation,
         purpose=document.purpose,
         case=call.request.case if call.request is not None else "",
-        match=document.match if identity is not None else "",
+        match=document.match if call.mode is Mode.VERIFY else "",
         items=granted.fields,
-        identity=identity or {},
+        masked=not_in_clear(granted, terms.masked, call.mode),
+        pseudonyms=not_in_clear(granted, terms.tokens, call.mode),
+        place=place,
         identity_version=identity_version,
-        **_signed(call),
     )
+
+
+def not_in_clear(granted: Granted, fields: frozenset[str], mode: Mode) -> tuple[str, ...]:
+    if mode is Mode.VERIFY or not fields:
+        return ()
+    return tuple(field for field in granted.fields if field in fields)

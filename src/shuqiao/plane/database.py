@@ -9,20 +9,20 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import NamedTuple
 from uuid import UUID
 
 import asyncpg
 
-from shuqiao.plane.settings import STATEMENT_TIMEOUT_S
+from shuqiao.plane.settings import GUESS_LIMITS, STATEMENT_TIMEOUT_S
 from shuqiao.plane.state import Snapshot, load_snapshot
 
 _RESOURCE = re.compile(r"r[0-9]{6}[a-z2-7]{10}")
 
 
-EXTRA_CONNECTIONS = 3
-"""One for refusals, one for loading a snapshot, one for sessions and promises."""
+EXTRA_CONNECTIONS = 4
+"""One each for refusals, loading a snapshot, sessions and promises, and calls about many subjects."""
 
 
 class DatabaseUnavailable(Exception):
@@ -43,6 +43,10 @@ class ReadRow(NamedTuple):
     record: UUID
     claims: str | None
     body: str
+    rows: str | None
+    mark: bytes | None
+    identity: str | None
+    agreed: bool
 
 
 class RefusalRow(NamedTuple):
@@ -100,7 +104,10 @@ class PromiseRow(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """What the database says of one call; `matches` and `data` are JSON text."""
+    """What the database says of one call; `matches` and `data` are JSON text.
+
+    `budget`: 0 within it, 1 used up and answered for its case, 2 used up and not to be answered.
+    """
 
     ordinal: int
     epoch: int
@@ -110,23 +117,28 @@ class Seen(NamedTuple):
     version: int | None
     matches: str | None
     data: str | None
+    budget: int
 
 
 _COLUMNS = "ordinal, epoch, written, digest, found, version, matches::text, data::text"
-_REFUSALS = f"SELECT {_COLUMNS} FROM exchange.record_refusals($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12)"
+_REFUSALS = f"SELECT {_COLUMNS}, 0 FROM exchange.record_refusals($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12)"
 
 
 async def _keep_as_it_is(_connection: object) -> None:
     """Return a connection to the pool without a round trip: no statement here leaves anything behind."""
 
 
+_READ_PARAMETERS = ",".join(f"${number}" for number in range(1, 18))
+
+
 class Database:
     """A worker's connections, one for each statement that may be under way, and one more for loading."""
 
-    def __init__(self, url: str, lanes: int) -> None:
-        """Keep the settings; `open` connects."""
+    def __init__(self, url: str, lanes: int, guess_limits: tuple[int, int] = GUESS_LIMITS) -> None:
+        """Keep the settings; `open` connects. The limits are of one department and of all together."""
         self._url = url
         self._lanes = lanes
+        self._guess_limits = list(guess_limits)
         self._pool: asyncpg.Pool | None = None
         self._beside = asyncio.Lock()
 
@@ -166,22 +178,27 @@ class Database:
                 self._pool.terminate()
 
     async def read(self, resource: str, epoch: int, rows: Sequence[ReadRow]) -> list[Seen]:
-        """Read rows of one resource and write their audit entries, in one statement."""
+        """Read rows of one resource, write their audit entries and count wrong claims, in one statement."""
         if _RESOURCE.fullmatch(resource) is None:
             raise ValueError("not a resource id")
-        statement = f"SELECT {_COLUMNS} FROM exchange.read_{resource}($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12)"
-        return await self._fetch(statement, epoch, rows)
+        statement = f"SELECT {_COLUMNS}, budget FROM exchange.read_{resource}({_READ_PARAMETERS})"
+        return await self._fetch(statement, epoch, rows, self._guess_limits)
 
     async def record_refusals(self, epoch: int, rows: Sequence[RefusalRow]) -> list[Seen]:
         """Write the audit entries of refused calls, in one statement."""
         return await self._fetch(_REFUSALS, epoch, rows)
 
+    async def forget_guesses(self, before: date) -> None:
+        """Remove the counters of days that are over."""
+        await self._one("SELECT exchange.forget_guesses($1)", [before])
+
     async def _fetch(
-        self, statement: str, epoch: int, rows: Sequence[ReadRow] | Sequence[RefusalRow]
+        self, statement: str, epoch: int, rows: Sequence[ReadRow] | Sequence[RefusalRow], *more: object
     ) -> list[Seen]:
         try:
             async with self._ready_pool().acquire(timeout=STATEMENT_TIMEOUT_S) as connection:
-                found = await connection.fetch(statement, epoch, *(list(c) for c in zip(*rows, strict=True)))
+                columns = (list(column) for column in zip(*rows, strict=True))
+                found = await connection.fetch(statement, epoch, *columns, *more)
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
             raise DatabaseUnavailable(type(error).__name__) from error
         seen = [Seen(*row) for row in found]

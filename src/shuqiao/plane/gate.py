@@ -14,7 +14,7 @@ import msgspec
 from shuqiao.plane.answering import Answering
 from shuqiao.plane.answers import Reply, answer_reply, language_of, problem_reply
 from shuqiao.plane.body import check_announced, decode_body
-from shuqiao.plane.calls import Call, CallRefused
+from shuqiao.plane.calls import Call, CallRefused, CallRequest
 from shuqiao.plane.connection import BodyReader, Request
 from shuqiao.plane.keeper import Keeper
 from shuqiao.plane.metrics import CONTENT_TYPE, Metrics
@@ -44,6 +44,7 @@ from shuqiao.security.http_signatures import (
     read_signature,
     single_headers,
 )
+from shuqiao.wire.batch_messages import QueryBatchRequest, VerifyBatchRequest
 from shuqiao.wire.call_proof import MAC
 from shuqiao.wire.messages import (
     QueryRequest,
@@ -55,12 +56,23 @@ from shuqiao.wire.messages import (
 SESSIONS_PATH = "/v1/sessions"
 HEADS_PATH = "/v1/sessions/heads"
 _OPEN_ROUTES = frozenset({"/v1/promise-keys", "/openapi.json", "/health/live", "/health/ready", "/metrics"})
-_CALL = re.compile(r"/v1/resources/([A-Za-z0-9_-]{1,64})/(verify|query)", re.ASCII)
+_CALL = re.compile(r"/v1/resources/([A-Za-z0-9_-]{1,64})/((verify|query)(?:-batch)?)", re.ASCII)
 _OK = b'{"status":"ok"}'
 _NO_CONTEXT = CallContext()
-_MODES = {mode.value: mode for mode in Mode}
-_verify_decoder = msgspec.json.Decoder(VerifyRequest)
-_query_decoder = msgspec.json.Decoder(QueryRequest)
+Decoder = msgspec.json.Decoder[CallRequest]
+_MODES = {
+    "verify": Mode.VERIFY,
+    "verify-batch": Mode.VERIFY,
+    "query": Mode.QUERY,
+    "query-batch": Mode.QUERY,
+}
+_REQUESTS: dict[str, type[CallRequest]] = {
+    "verify": VerifyRequest,
+    "verify-batch": VerifyBatchRequest,
+    "query": QueryRequest,
+    "query-batch": QueryBatchRequest,
+}
+_DECODERS: dict[str, Decoder] = {name: msgspec.json.Decoder(form) for name, form in _REQUESTS.items()}
 _encoder = msgspec.json.Encoder()
 Answer = Callable[[Reply], None]
 
@@ -68,11 +80,12 @@ Answer = Callable[[Reply], None]
 class _CallBody:
     """Waits for the body of a call whose head is in order."""
 
-    __slots__ = ("_answering", "_call", "_content_digest")
+    __slots__ = ("_answering", "_call", "_content_digest", "_decoder")
 
-    def __init__(self, answering: Answering, call: Call, content_digest: str) -> None:
+    def __init__(self, answering: Answering, call: Call, decoder: Decoder, content_digest: str) -> None:
         self._answering = answering
         self._call = call
+        self._decoder = decoder
         self._content_digest = content_digest
 
     def arrived(self, body: bytes) -> None:
@@ -82,7 +95,7 @@ class _CallBody:
             self.broken(DigestMismatch())
             return
         try:
-            call.request = _request_of(call.mode, body)
+            call.request = _request_of(self._decoder, body)
         except CallError as error:
             self._answering.refuse(call, CallRefused(error), call.entry)
         else:
@@ -128,7 +141,7 @@ class Gate:
         try:
             if found is None:
                 return self._other(request, language, answer)
-            return self._call(request, found.group(1), _MODES[operation], language, answer)
+            return self._call(request, found.group(1), operation, language, answer)
         except CallError as error:
             answer(self._problem(language, error))
             return None
@@ -146,7 +159,7 @@ class Gate:
             self._metrics.count_call(operation, str(reply.status), time.perf_counter() - request.started_s)
 
     def _call(
-        self, request: Request, resource_id: str, mode: Mode, language: str, answer: Answer
+        self, request: Request, resource_id: str, operation: str, language: str, answer: Answer
     ) -> BodyReader | None:
         """Authenticate a call; raises a `CallError` when nobody is known to have sent it."""
         now = datetime.now(UTC)
@@ -157,7 +170,17 @@ class Gate:
         else:
             entry = session_entry_id(owner.session, owner.number)
             proof = self._sealing.proof(signature, MAC, owner.session, owner.number)
-        call = Call(entry, now, application, _NO_CONTEXT, resource_id, mode, language, answer, proof=proof)
+        call = Call(
+            entry,
+            now,
+            application,
+            _NO_CONTEXT,
+            resource_id,
+            _MODES[operation],
+            language,
+            answer,
+            proof=proof,
+        )
         try:
             call.context = _context(headers)
             if not is_within_window(signature.created, now.timestamp()):
@@ -167,7 +190,7 @@ class Gate:
         except CallError as error:
             self._answering.refuse_unused(call, error)
             return None
-        return _CallBody(self._answering, call, signature.content_digest)
+        return _CallBody(self._answering, call, _DECODERS[operation], signature.content_digest)
 
     def _authenticated(
         self, request: Request, now: datetime
@@ -242,8 +265,8 @@ class Gate:
         return answer_reply(text.encode("ascii"), CONTENT_TYPE)
 
 
-def _request_of(mode: Mode, body: bytes) -> VerifyRequest | QueryRequest:
-    request = decode_body(_verify_decoder, body) if mode is Mode.VERIFY else decode_body(_query_decoder, body)
+def _request_of(decoder: Decoder, body: bytes) -> CallRequest:
+    request: CallRequest = decode_body(decoder, body)
     # The number of the case is kept in the log as text, which can't hold every character.
     if not request.case.isprintable():
         raise RequestMalformed(part="case")

@@ -7,6 +7,12 @@ from typing import Any
 import msgspec
 
 from shuqiao.rules.errors import BY_CODE, CallError
+from shuqiao.wire.batch_messages import (
+    QueryBatchAnswer,
+    QueryBatchRequest,
+    VerifyBatchAnswer,
+    VerifyBatchRequest,
+)
 from shuqiao.wire.messages import (
     HeadAnswer,
     Problem,
@@ -41,6 +47,10 @@ _STRUCTS = (
     VerifyAnswer,
     QueryRequest,
     QueryAnswer,
+    VerifyBatchRequest,
+    VerifyBatchAnswer,
+    QueryBatchRequest,
+    QueryBatchAnswer,
     SessionRequest,
     SessionAnswer,
     SessionHead,
@@ -135,11 +145,17 @@ def _paths() -> dict[str, Any]:
     keys = {"type": "object", "properties": {"keys": {"type": "array", "items": _reference(PromiseKey)}}}
     verify = _signed("Compare claimed values with one record", VerifyRequest, VerifyAnswer)
     query = _signed("Read the granted items of one record", QueryRequest, QueryAnswer)
+    many_verified = _signed("Compare claims with up to 1,000 records", VerifyBatchRequest, VerifyBatchAnswer)
+    many_queried = _signed(
+        "Read the granted items of up to 1,000 records", QueryBatchRequest, QueryBatchAnswer
+    )
     session = _signed("Agree a session key: 1,000 calls, one minute", SessionRequest, SessionAnswer)
     head = _signed("Sign the list of a session's calls", SessionHead, HeadAnswer)
     return {
         "/v1/resources/{resource}/verify": {"parameters": [place], "post": verify},
         "/v1/resources/{resource}/query": {"parameters": [place], "post": query},
+        "/v1/resources/{resource}/verify-batch": {"parameters": [place], "post": many_verified},
+        "/v1/resources/{resource}/query-batch": {"parameters": [place], "post": many_queried},
         "/v1/sessions": {"post": session},
         "/v1/sessions/heads": {"post": head},
         "/v1/promise-keys": _open("Public keys that sign promises", "application/json", keys),

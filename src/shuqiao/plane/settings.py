@@ -19,6 +19,10 @@ STATEMENT_TIMEOUT_S = 5.0
 MAX_BATCH = 128
 MAX_LANES = 16
 MAX_WAITING = 4096
+MAX_WAITING_BATCHES = 32
+GUESS_LIMITS = (10, 50)
+MAX_GUESSES = 1_000_000
+MAX_GUESS_DELAY_S = 10.0
 
 
 class SettingsFaulty(Exception):
@@ -30,7 +34,9 @@ class Settings:
     """What a worker of the plane needs to know.
 
     `authorities` are the names this plane answers to: a request signed for another platform is refused.
-    `lanes` is the number of statements a worker has under way at once.
+    `lanes` is the number of statements a worker has under way at once. `guess_limits` are the claims about
+    one item of one subject that may disagree in a day, from one department and from all together, before a
+    case number is demanded; calls beyond are answered `guess_delay_s` later.
     """
 
     database_url: str
@@ -40,6 +46,8 @@ class Settings:
     session_key: bytes
     authorities: frozenset[str]
     lanes: int = 2
+    guess_limits: tuple[int, int] = GUESS_LIMITS
+    guess_delay_s: float = 1.0
 
 
 def _promise_key(path: Path) -> Ed25519PrivateKey:
@@ -61,6 +69,20 @@ def _lanes(text: str) -> int:
     if not 1 <= lanes <= MAX_LANES:
         raise ValueError(f"must lie between 1 and {MAX_LANES}")
     return lanes
+
+
+def _guess_limits(text: str) -> tuple[int, int]:
+    own, everywhere = (int(part) for part in text.split(","))
+    if not 1 <= own <= everywhere <= MAX_GUESSES:
+        raise ValueError(f"must be two rising numbers between 1 and {MAX_GUESSES}")
+    return own, everywhere
+
+
+def _guess_delay_s(text: str) -> float:
+    delay_s = float(text)
+    if not 0 <= delay_s <= MAX_GUESS_DELAY_S:
+        raise ValueError(f"must lie between 0 and {MAX_GUESS_DELAY_S}")
+    return delay_s
 
 
 class _Reader:
@@ -92,6 +114,8 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     session_key = reader.read("PLANE_SESSION_KEY_FILE", lambda text: keys.load_secret_file(Path(text)))
     authorities = reader.read("PLANE_AUTHORITIES", _authorities)
     lanes = reader.read("PLANE_LANES", _lanes, "2")
+    guess_limits = reader.read("PLANE_GUESS_LIMITS", _guess_limits, ",".join(map(str, GUESS_LIMITS)))
+    guess_delay_s = reader.read("PLANE_GUESS_DELAY_S", _guess_delay_s, "1.0")
     if (
         database_url is None
         or vault_socket is None
@@ -100,6 +124,18 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         or session_key is None
         or authorities is None
         or lanes is None
+        or guess_limits is None
+        or guess_delay_s is None
     ):
         raise SettingsFaulty("; ".join(reader.faults))
-    return Settings(database_url, vault_socket, vault_key, promise_key, session_key, authorities, lanes)
+    return Settings(
+        database_url,
+        vault_socket,
+        vault_key,
+        promise_key,
+        session_key,
+        authorities,
+        lanes,
+        guess_limits,
+        guess_delay_s,
+    )

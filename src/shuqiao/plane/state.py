@@ -17,8 +17,10 @@ import msgspec
 from asyncpg.pool import PoolConnectionProxy
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 
-from shuqiao.rules.exchange import GrantFacts, Match, Mode
+from shuqiao.plane.terms import NO_TERMS, Terms, TermsUnenforceable, terms_of
+from shuqiao.rules.exchange import Channel, GrantFacts, Match, Mode
 from shuqiao.rules.ids import ApplicationId, DepartmentCode, GrantId, ResourceId
+from shuqiao.rules.small_domain import Trait, small_fields
 from shuqiao.security import keys
 from shuqiao.security.http_signatures import Verify, request_verifier
 from shuqiao.wire.grant import Grant, GrantUnreadable, verify_grant
@@ -46,22 +48,28 @@ class Application:
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """A resource in force: its owner and its items by field."""
+    """A resource in force: its owner and its items by field; `small` are those of small domain."""
 
     id: str
     department: str
     record_key: ItemSpec
     modes: frozenset[str]
     items: Mapping[str, ItemSpec]
+    traits: Mapping[str, Trait]
+    small: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
 class HeldGrant:
-    """A grant whose signature was checked, with what decides over it and what was checked."""
+    """A grant whose signature was checked, with what decides over it and what was checked.
+
+    `terms` are what a keyed call enforces beside the decision.
+    """
 
     document: Grant
     facts: GrantFacts
     checked: tuple[str, bytes, str]
+    terms: Terms = NO_TERMS
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +134,9 @@ def _assemble(
     grants: tuple[dict[str, HeldGrant], int],
     signing_keys: Iterable[asyncpg.Record],
 ) -> Snapshot:
-    held, faults = grants
     known_applications, application_faults = _applications(applications)
     known_resources, resource_faults = _resources(resources)
+    held, faults = _enforceable(grants, known_resources)
     grants_of: dict[tuple[str, str], list[GrantFacts]] = {}
     for grant in held.values():
         grants_of.setdefault((grant.facts.department, grant.facts.resource_id), []).append(grant.facts)
@@ -142,6 +150,24 @@ def _assemble(
         tuple(_promise_key(row) for row in signing_keys if row["purpose"] == "promise"),
         faults + application_faults + resource_faults,
     )
+
+
+def _enforceable(
+    grants: tuple[dict[str, HeldGrant], int], resources: Mapping[str, Resource]
+) -> tuple[dict[str, HeldGrant], int]:
+    """Leave out the grants whose terms a call could not honour; of a resource out of force none is used."""
+    held: dict[str, HeldGrant] = {}
+    faults = grants[1]
+    for number, grant in grants[0].items():
+        resource = resources.get(grant.document.resource)
+        try:
+            terms = NO_TERMS if resource is None else terms_of(grant.document, resource.items)
+        except TermsUnenforceable as reason:
+            faults += 1
+            log.error("grant_not_enforceable grant=%s term=%s", number, reason)
+            continue
+        held[number] = replace(grant, terms=terms)
+    return held, faults
 
 
 def _applications(rows: Iterable[asyncpg.Record]) -> tuple[dict[str, Application], int]:
@@ -172,8 +198,24 @@ def _resources(rows: Iterable[asyncpg.Record]) -> tuple[dict[str, Resource], int
             faults += 1
             log.error("resource_spec_unusable resource=%s", row["id"])
             continue
-        made[row["id"]] = Resource(row["id"], row["department"], record_key, frozenset(spec.modes), items)
+        traits = {
+            item.field: Trait(item.type, item.kind, _number_of(item.codes), item.small_domain)
+            for item in spec.items
+        }
+        made[row["id"]] = Resource(
+            row["id"],
+            row["department"],
+            record_key,
+            frozenset(spec.modes),
+            items,
+            traits,
+            small_fields(traits),
+        )
     return made, faults
+
+
+def _number_of(codes: tuple[str, ...] | None) -> int | None:
+    return None if codes is None else len(codes)
 
 
 def _vault_key(rows: Iterable[asyncpg.Record]) -> bytes | None:
@@ -243,4 +285,5 @@ def _facts(document: Grant, row: asyncpg.Record) -> GrantFacts:
         row["revoked_reason"],
         row["suspended_at"],
         row["suspended_reason"],
+        frozenset(Channel(channel) for channel in document.channels),
     )

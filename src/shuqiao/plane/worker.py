@@ -8,6 +8,7 @@ import gc
 import logging
 import signal
 import socket
+from datetime import UTC, datetime
 
 import uvloop
 
@@ -20,6 +21,7 @@ from shuqiao.plane.proofs import PromiseKeeper, Sealing
 from shuqiao.plane.server import Server
 from shuqiao.plane.sessions import Sessions
 from shuqiao.plane.settings import Settings
+from shuqiao.rules.exchange import legal_day
 from shuqiao.wire.vault import VaultClient, VaultError
 
 log = logging.getLogger("shuqiao.plane")
@@ -27,6 +29,7 @@ log = logging.getLogger("shuqiao.plane")
 SHUTDOWN_S = 5.0
 FIRST_SNAPSHOT_S = 3.0
 RETRY_S = 0.5
+FORGET_EVERY_S = 3600.0
 GC_THRESHOLD = 50_000
 
 
@@ -46,7 +49,7 @@ class Worker:
     def __init__(self, settings: Settings) -> None:
         """Make the parts; connections are made when the worker serves."""
         metrics = Metrics()
-        self._database = Database(settings.database_url, settings.lanes)
+        self._database = Database(settings.database_url, settings.lanes, settings.guess_limits)
         self._vault = VaultClient(settings.vault_socket, "plane", settings.vault_key)
         self._keeper = Keeper(self._database, settings.database_url, metrics)
         sealing = Sealing(self._keeper)
@@ -59,6 +62,7 @@ class Worker:
             metrics,
             settings.lanes,
             self._promises,
+            settings.guess_delay_s,
         )
         sessions = Sessions(settings, self._keeper, self._database)
         self._gate = Gate(settings, self._keeper, self._answering, self.is_ready, metrics, sessions, sealing)
@@ -73,6 +77,7 @@ class Worker:
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         connecting = asyncio.create_task(self._connect(), name="plane-connect")
         keeping = asyncio.create_task(self._promises.run(), name="plane-promises")
+        tidying = asyncio.create_task(self._forget_guesses(), name="plane-guesses")
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._keeper.loaded.wait(), FIRST_SNAPSHOT_S)
         server = Server(self._gate)
@@ -83,7 +88,8 @@ class Worker:
         await server.wait_closed(SHUTDOWN_S)
         connecting.cancel()
         keeping.cancel()
-        await asyncio.gather(connecting, keeping, return_exceptions=True)
+        tidying.cancel()
+        await asyncio.gather(connecting, keeping, tidying, return_exceptions=True)
         await self._promises.flush()
         await self._vault.close()
         await self._database.close()
@@ -98,6 +104,13 @@ class Worker:
                 log.warning("database_not_reached error=%s", error)
                 await asyncio.sleep(RETRY_S)
         await self._keeper.watch()
+
+    async def _forget_guesses(self) -> None:
+        """Remove the counters of days that are over, now and every hour; workers may do it at once."""
+        while True:
+            with contextlib.suppress(DatabaseUnavailable):
+                await self._database.forget_guesses(legal_day(datetime.now(UTC)))
+            await asyncio.sleep(FORGET_EVERY_S)
 
     async def is_ready(self) -> bool:
         """Tell whether a call could be answered now."""

@@ -43,11 +43,17 @@ class VerifyAnswer(msgspec.Struct, frozen=True):
 
 
 class QueryAnswer(msgspec.Struct, frozen=True):
-    """The granted items of one record in text form, null where the record has no value."""
+    """The granted items of one record in text form, null where the record has no value.
+
+    Items in `masked` are sensitive and not named by the grant: their values are masked. Items in
+    `pseudonyms` are given as tokens of the consumer's department.
+    """
 
     data: dict[str, str | None]
     entry: UUID
     at: datetime
+    masked: tuple[str, ...] = ()
+    pseudonyms: tuple[str, ...] = ()
 
 
 class SessionRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -113,9 +119,12 @@ class CallEntry(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """The plane's line of an audit entry: who called, for what, under which grant, with which outcome.
 
     It holds no value of a person, no number and no digest of either: whoever reads the log could try out all
-    numbers. `items` are names of items; `identity` says per identity item whether the claim agreed.
+    numbers. `items` are names of items, `masked` and `pseudonyms` those of them that were not given in clear;
+    `place` is the 0-based place of the subject in a batch. How claims compared, and with it the outcome of an
+    answered call, stands in the database's line: it decides in the same statement.
     `algorithm` is that of the signature, `request` the digest of the signed request, `sealed` the request
-    itself, which only the vault opens (`wire.call_proof`); `session` and `number` place a session's call.
+    itself, which only the vault opens (`wire.call_proof`); `session` and `number` place a session's call,
+    and `call` names the entry that holds what is sealed, where another one does.
     """
 
     event: str
@@ -125,7 +134,7 @@ class CallEntry(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     actor: str
     application: str
     key: str
-    outcome: str
+    outcome: str = ""
     end_user: str = ""
     provider: str = ""
     resource: str = ""
@@ -137,13 +146,16 @@ class CallEntry(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     case: str = ""
     match: str = ""
     items: tuple[str, ...] = ()
-    identity: dict[str, bool] = {}
+    masked: tuple[str, ...] = ()
+    pseudonyms: tuple[str, ...] = ()
+    place: int = 0
     identity_version: int = 0
     algorithm: str = ""
     session: UUID | None = None
     number: int | None = None
     request: str = ""
     sealed: str = ""
+    call: UUID | None = None
 
 
 class Problem(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -2,38 +2,72 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
+from uuid import UUID
 
 import msgspec
 
-from shuqiao.plane.calls import Call, Granted
+from shuqiao.plane.calls import Call, Granted, answer_entry
 from shuqiao.plane.database import ReadRow
 from shuqiao.plane.state import Resource
 from shuqiao.rules.errors import ClaimInvalid, IdentifierInvalid
 from shuqiao.rules.identifiers import check_identifier
 from shuqiao.rules.normalise import normalise_value, parse_date, parse_moment
-from shuqiao.wire.messages import CallEntry
+from shuqiao.wire.batch_messages import QueryBatchRequest, VerifyBatchRequest, subject_entry_id
 from shuqiao.wire.schemas import ItemSpec
-from shuqiao.wire.vault import CompareResult, RevealResult
 
 MAX_NUMBER = 128
 MAX_VALUE = 1024
+ANSWERED = "answered"
 
 _encoder = msgspec.json.Encoder()
 
 
 class Question(NamedTuple):
-    """A prepared call: the record key in its written form, and the claims by where they are compared.
+    """One subject of a prepared call: the record key in its written form, claims by where they are compared.
 
     `identity` (field -> claim, empty text where a value is asked for) goes to the vault, `plain` (JSON) to
-    the read function.
+    the read function. `entry` is the id of its audit entry, `place` its 0-based place in a batch. `proof`
+    are the claims that must agree before those of `small` domain are looked at; `guarded` is `plain` without
+    the latter.
     """
 
     call: Call
     granted: Granted
+    entry: UUID
+    place: int
     number: str
     identity: dict[str, str]
     plain: str | None = None
+    guarded: str | None = None
+    proof: frozenset[str] = frozenset()
+    small: frozenset[str] = frozenset()
+
+
+class Compared(NamedTuple):
+    """What the vault said, for the one statement: the mark, a word per claim as JSON, whether all agreed.
+
+    `plain` are the claims that are still to be compared.
+    """
+
+    mark: bytes | None = None
+    identity: str | None = None
+    agreed: bool = True
+    plain: str | None = None
+
+
+def subject_numbers(call: Call, resource: Resource, subjects: Sequence[str]) -> list[tuple[UUID, str]]:
+    """Give entry id and record key of each subject, in order; a wrong one raises `IdentifierInvalid`."""
+    return [
+        (subject_entry_id(call.entry, place), subject_number(resource, subject))
+        for place, subject in enumerate(subjects)
+    ]
+
+
+def is_batch(call: Call) -> bool:
+    """Tell whether the call is about many subjects and answered for each."""
+    return isinstance(call.request, VerifyBatchRequest | QueryBatchRequest)
 
 
 def subject_number(resource: Resource, subject: str) -> str:
@@ -63,19 +97,24 @@ def claimed_value(item: ItemSpec, claim: str) -> str:
     return value
 
 
-def read_row(question: Question, result: CompareResult | RevealResult, entry: CallEntry) -> ReadRow:
-    """Give the row of the one statement that reads and records."""
+def read_row(question: Question, record: UUID, version: int, compared: Compared) -> ReadRow:
+    """Give the row of the one statement that reads, counts and records."""
     call = question.call
+    entry = answer_entry(call, question.granted, question.entry, question.place, version)
     return ReadRow(
-        call.entry,
+        question.entry,
         call.at,
         entry.event,
         entry.department,
         entry.actor,
         entry.grant,
         entry.case or None,
-        entry.outcome,
-        result.record,
-        question.plain,
+        ANSWERED,
+        record,
+        compared.plain,
         _encoder.encode(entry).decode("utf-8"),
+        question.granted.grant.terms.rows,
+        compared.mark,
+        compared.identity,
+        compared.agreed,
     )

@@ -1,18 +1,27 @@
-"""Verify: compare claimed values with one record and answer only the result.
+"""Verify: compare claimed values with records and answer only the results.
 
 Source: xiamen-2015 art. 13(1)
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from shuqiao.plane.calls import Call, Granted, answer_entry
+from shuqiao.plane.calls import Call, Granted
 from shuqiao.plane.database import ReadRow, Seen
-from shuqiao.plane.operations.questions import Question, claimed_value, read_row, subject_number
-from shuqiao.rules.errors import RequestMalformed
+from shuqiao.plane.operations.questions import (
+    Compared,
+    Question,
+    claimed_value,
+    is_batch,
+    read_row,
+    subject_numbers,
+)
+from shuqiao.rules.errors import CaseNumberDemanded, RequestMalformed
+from shuqiao.rules.small_domain import proving_fields
+from shuqiao.wire.batch_messages import VerifiedSubject, VerifyBatchAnswer, VerifyBatchRequest
 from shuqiao.wire.messages import VerifyAnswer, VerifyRequest
 from shuqiao.wire.vault import CompareCall, CompareResult, VaultClient
 
@@ -20,20 +29,40 @@ _encoder = msgspec.json.Encoder()
 _matches_decoder = msgspec.json.Decoder(dict[str, bool])
 
 
-def prepare(call: Call, granted: Granted) -> Question:
-    """Split and check the claims; raises a `CallError`."""
+def prepare(call: Call, granted: Granted) -> list[Question]:
+    """Split and check the claims about each subject; raises a `CallError`."""
     request = call.request
-    if not isinstance(request, VerifyRequest):
+    if isinstance(request, VerifyRequest):
+        subjects, claims = [request.subject], [request.claims]
+    elif isinstance(request, VerifyBatchRequest):
+        subjects = [subject.subject for subject in request.subjects]
+        claims = [subject.claims for subject in request.subjects]
+    else:
         raise RequestMalformed(part="claims")
-    number = subject_number(granted.resource, request.subject)
+    if any(asked.keys() != claims[0].keys() for asked in claims):
+        # One decision stands for all subjects, so all ask the same.
+        raise RequestMalformed(part="claims")
+    numbers = subject_numbers(call, granted.resource, subjects)
+    small = granted.resource.small.intersection(claims[0])
+    proof = proving_fields(granted.resource.traits, claims[0]) - small if small else frozenset[str]()
+    return [
+        _question(Question(call, granted, entry, place, number, {}, None, None, proof, small), claims[place])
+        for place, (entry, number) in enumerate(numbers)
+    ]
+
+
+def _question(question: Question, claims: Mapping[str, str]) -> Question:
     identity: dict[str, str] = {}
     plain: dict[str, str] = {}
-    for field, claim in request.claims.items():
-        item = granted.resource.items[field]
+    for field, claim in claims.items():
+        item = question.granted.resource.items[field]
         (identity if item.identity else plain)[field] = claimed_value(item, claim)
-    return Question(
-        call, granted, number, identity, _encoder.encode(plain).decode("utf-8") if plain else None
-    )
+    guarded = {field: value for field, value in plain.items() if field not in question.small}
+    return question._replace(identity=identity, plain=_json(plain), guarded=_json(guarded))
+
+
+def _json(plain: dict[str, str]) -> str | None:
+    return _encoder.encode(plain).decode("utf-8") if plain else None
 
 
 async def ask_vault(
@@ -43,22 +72,53 @@ async def ask_vault(
     return await vault.compare(
         resource,
         [CompareCall(question.number, question.identity) for question in questions],
-        [question.call.entry for question in questions],
+        [question.entry for question in questions],
     )
 
 
+def _proved(question: Question, agreed: Mapping[str, bool]) -> bool:
+    """Tell whether no claim that proves who the record is about is known to disagree."""
+    return all(agreed.get(field, True) for field in question.proof)
+
+
 def row(question: Question, result: CompareResult) -> ReadRow:
-    """Ask the read function to compare the plain claims and to write the entry."""
-    entry = answer_entry(question.call, question.granted, result.matches, result.version)
-    return read_row(question, result, entry)
+    """Ask the read function to compare the plain claims, count what disagrees and write the entry.
+
+    Claims of small domain beside a wrong name or identifier are not compared at all.
+    """
+    matches, plain = result.matches, question.plain
+    if question.small and not _proved(question, matches):
+        matches = {field: word and field not in question.small for field, word in matches.items()}
+        plain = question.guarded
+    compared = Compared(
+        result.mark or None, _encoder.encode(matches).decode("utf-8"), all(matches.values()), plain
+    )
+    return read_row(question, result.record, result.version, compared)
 
 
-def answer(question: Question, result: CompareResult, seen: Seen) -> bytes:
+def outcome(question: Question, result: CompareResult, seen: Seen) -> dict[str, bool] | bool:
     """Put both results together; a record that is not there agrees with nothing."""
-    granted, call = question.granted, question.call
+    granted = question.granted
     agreed = result.matches
     if seen.matches is not None:
         agreed = agreed | _matches_decoder.decode(seen.matches)
     each = {field: seen.found and agreed.get(field, False) for field in granted.fields}
-    together = granted.grant.document.match == "all"
-    return _encoder.encode(VerifyAnswer(all(each.values()) if together else each, call.entry, call.at))
+    if question.small and not _proved(question, each):
+        each |= dict.fromkeys(question.small, False)
+    return all(each.values()) if granted.grant.document.match == "all" else each
+
+
+def answer(questions: Sequence[Question], results: Sequence[CompareResult], seen: Sequence[Seen]) -> bytes:
+    """Write the answer of a call about one subject, or about many."""
+    call = questions[0].call
+    if not is_batch(call):
+        return _encoder.encode(VerifyAnswer(outcome(questions[0], results[0], seen[0]), call.entry, call.at))
+    subjects = [_subject(*triple) for triple in zip(questions, results, seen, strict=True)]
+    return _encoder.encode(VerifyBatchAnswer(tuple(subjects), call.at))
+
+
+def _subject(question: Question, result: CompareResult, seen: Seen) -> VerifiedSubject:
+    digest = (seen.digest or b"").hex()
+    if seen.budget > 1:
+        return VerifiedSubject(question.entry, digest, code=CaseNumberDemanded.code)
+    return VerifiedSubject(question.entry, digest, outcome(question, result, seen))
