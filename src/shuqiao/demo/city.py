@@ -35,7 +35,7 @@ from shuqiao.security.keys import (
 
 VAULT_USER = "shuqiao-vault"
 LOG_ORIGIN = "shuqiao-demo"
-VAULT_CLIENTS = ("plane", "loader", "control")
+VAULT_CLIENTS = ("plane", "bulk", "loader", "control")
 SIGNING_PURPOSES = ("grants", "log", "promise", "receipts")
 
 Say = Callable[[str], None]
@@ -133,6 +133,7 @@ def prepare_keys(home: Home) -> None:
     load_or_create_sealing_key(home.secrets / "vault" / "sealing.key")
     random_secret_file(home.secrets / "vault" / "master.key")
     random_secret_file(home.secrets / "plane-session.key")
+    random_secret_file(home.secrets / "bulk.key")
     for client in VAULT_CLIENTS:
         random_secret_file(home.secrets / "vault-clients" / client)
     secret_key = home.secrets / "django-secret"
@@ -259,12 +260,24 @@ def hub_programs(home: Home, options: Options) -> list[Program]:
     if is_root():
         system_user(VAULT_USER)
         vault["VAULT_USER"] = VAULT_USER
+    spool = {
+        "BULK_SPOOL": str(home.root / "data" / "bulk"),
+        "BULK_SECRET_FILE": str(home.secrets / "bulk.key"),
+    }
     plane = {
         "PLANE_DATABASE_URL": home.hub_url("shuqiao_plane"),
         "VAULT_SOCKET": vault_socket,
         "VAULT_CLIENT_KEY_FILE": str(clients / "plane"),
         "PLANE_PROMISE_KEY_FILE": str(home.secrets / "promise.key"),
         "PLANE_SESSION_KEY_FILE": str(home.secrets / "plane-session.key"),
+        **spool,
+    }
+    bulk = {
+        "BULK_DATABASE_URL": home.hub_url("shuqiao_bulk"),
+        "VAULT_SOCKET": vault_socket,
+        "VAULT_CLIENT_KEY_FILE": str(clients / "bulk"),
+        "BULK_SIGNING_KEY_FILE": str(home.secrets / "promise.key"),
+        **spool,
     }
     loader = {
         "LOADER_DATABASE_URL": home.hub_url("shuqiao_loader"),
@@ -288,6 +301,7 @@ def hub_programs(home: Home, options: Options) -> list[Program]:
         Program(
             "plane", python("-m", "shuqiao.plane.main", "--workers", workers, "--port", plane_port), plane
         ),
+        Program("bulk", python("-m", "shuqiao.plane.bulk.main"), bulk),
         Program(
             "control",
             python(

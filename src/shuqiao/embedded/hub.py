@@ -9,6 +9,7 @@ ROLES = (
     "shuqiao_owner",
     "shuqiao_control",
     "shuqiao_plane",
+    "shuqiao_bulk",
     "shuqiao_loader",
     "shuqiao_integrator",
     "shuqiao_auditor",

@@ -14,6 +14,8 @@ import msgspec
 from shuqiao.plane.answering import Answering
 from shuqiao.plane.answers import Reply, answer_reply, language_of, problem_reply
 from shuqiao.plane.body import check_announced, decode_body
+from shuqiao.plane.bulk import serving as copies
+from shuqiao.plane.bulk.serving import Copies
 from shuqiao.plane.calls import Call, CallRefused, CallRequest
 from shuqiao.plane.connection import BodyReader, Request
 from shuqiao.plane.keeper import Keeper
@@ -121,8 +123,10 @@ class Gate:
         metrics: Metrics,
         sessions: Sessions,
         sealing: Sealing,
+        copies: Copies | None = None,
     ) -> None:
-        """Keep the parts."""
+        """Keep the parts; without `copies` this plane hands out none."""
+        self._copies = copies
         self._sessions = sessions
         self._sealing = sealing
         self._settings = settings
@@ -233,6 +237,8 @@ class Gate:
         path = request.path
         if path in (SESSIONS_PATH, HEADS_PATH):
             return self._session(request, path, language, answer)
+        if self._copies is not None and copies.is_route(path):
+            return self._copy(self._copies, request, language, answer)
         if path not in _OPEN_ROUTES:
             raise NotAvailable()
         if request.method != "GET":
@@ -244,6 +250,25 @@ class Gate:
         else:
             answer(self._open_reply(path))
         return None
+
+    def _copy(self, work: Copies, request: Request, language: str, answer: Answer) -> BodyReader | None:
+        """Take a request about copies: the fetch of a part by its link, or one signed with an own key."""
+        problem = partial(self._problem, language)
+        found = copies.route_of(request.path)
+        if found is None:
+            work.fetch(request, language, problem)
+            return None
+        now = datetime.now(UTC)
+        headers, signature, application, owner = self._authenticated(request, now)
+        if owner is not None:
+            raise SignatureInvalid()
+        entry = call_entry_id(signature.key_id, signature.created, signature.nonce)
+        proof = self._sealing.proof(signature, application.algorithm)
+        call = Call(entry, now, application, _context(headers), "", Mode.BULK, language, answer, proof=proof)
+        if not is_within_window(signature.created, now.timestamp()):
+            raise SignatureStale(window_s=WINDOW_S)
+        check_announced(headers)
+        return copies.CopyBody(work, found, call, signature.content_digest, problem)
 
     def _open_reply(self, path: str) -> Reply:
         if path == "/v1/promise-keys":

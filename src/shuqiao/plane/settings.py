@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from shuqiao.plane.bulk.settings import BulkSettingsFaulty, Spool, read_spool
 from shuqiao.security import keys
 
 T = TypeVar("T")
@@ -36,7 +37,8 @@ class Settings:
     `authorities` are the names this plane answers to: a request signed for another platform is refused.
     `lanes` is the number of statements a worker has under way at once. `guess_limits` are the claims about
     one item of one subject that may disagree in a day, from one department and from all together, before a
-    case number is demanded; calls beyond are answered `guess_delay_s` later.
+    case number is demanded; calls beyond are answered `guess_delay_s` later. Without a `spool` no copies are
+    handed out.
     """
 
     database_url: str
@@ -48,6 +50,7 @@ class Settings:
     lanes: int = 2
     guess_limits: tuple[int, int] = GUESS_LIMITS
     guess_delay_s: float = 1.0
+    spool: Spool | None = None
 
 
 def _promise_key(path: Path) -> Ed25519PrivateKey:
@@ -104,6 +107,14 @@ class _Reader:
             return None
 
 
+def _spool(reader: _Reader) -> Spool | None:
+    try:
+        return read_spool(reader.environment)
+    except BulkSettingsFaulty as error:
+        reader.faults.append(str(error))
+        return None
+
+
 def read_settings(environment: Mapping[str, str]) -> Settings:
     """Read and check everything; raises `SettingsFaulty` with all faults at once."""
     reader = _Reader(environment)
@@ -116,6 +127,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     lanes = reader.read("PLANE_LANES", _lanes, "2")
     guess_limits = reader.read("PLANE_GUESS_LIMITS", _guess_limits, ",".join(map(str, GUESS_LIMITS)))
     guess_delay_s = reader.read("PLANE_GUESS_DELAY_S", _guess_delay_s, "1.0")
+    spool = _spool(reader)
     if (
         database_url is None
         or vault_socket is None
@@ -126,6 +138,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         or lanes is None
         or guess_limits is None
         or guess_delay_s is None
+        or reader.faults
     ):
         raise SettingsFaulty("; ".join(reader.faults))
     return Settings(
@@ -138,4 +151,5 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         lanes,
         guess_limits,
         guess_delay_s,
+        spool,
     )

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 import uvloop
 
 from shuqiao.plane.answering import Answering
+from shuqiao.plane.bulk.serving import Copies
 from shuqiao.plane.database import Database, DatabaseUnavailable
 from shuqiao.plane.gate import Gate
 from shuqiao.plane.keeper import Keeper
@@ -65,7 +66,18 @@ class Worker:
             settings.guess_delay_s,
         )
         sessions = Sessions(settings, self._keeper, self._database)
-        self._gate = Gate(settings, self._keeper, self._answering, self.is_ready, metrics, sessions, sealing)
+        self._copies = self._make_copies(settings)
+        self._gate = Gate(
+            settings, self._keeper, self._answering, self.is_ready, metrics, sessions, sealing, self._copies
+        )
+
+    def _make_copies(self, settings: Settings) -> Copies | None:
+        if settings.spool is None:
+            return None
+        answering = self._answering
+        return Copies(
+            settings, settings.spool, self._keeper, self._vault, answering.refuse, answering.refuse_unused
+        )
 
     async def serve(self, listening: socket.socket) -> None:
         """Serve until told to stop.
@@ -91,6 +103,8 @@ class Worker:
         tidying.cancel()
         await asyncio.gather(connecting, keeping, tidying, return_exceptions=True)
         await self._promises.flush()
+        if self._copies is not None:
+            await self._copies.close()
         await self._vault.close()
         await self._database.close()
 

@@ -27,6 +27,9 @@ ShuqiaoError
 │   ├── SessionUnsigned           403 session_unsigned
 │   ├── HeadContradicted          422 head_contradicted
 │   ├── SignedCallNeeded          403 signed_call_needed
+│   ├── LinkExpired               403 link_expired
+│   ├── RangeUnsatisfiable        416 range_unsatisfiable
+│   ├── BulkBusy                  429 bulk_busy
 │   ├── Overloaded                503 overloaded
 │   └── Unavailable               503 unavailable
 ├── BatchError                    a node's batch is refused whole
@@ -97,6 +100,7 @@ from shuqiao.rules.batch_errors import (
     RowError,
     RowRefused,
 )
+from shuqiao.rules.bulk_errors import BulkBusy, LinkExpired, RangeUnsatisfiable
 from shuqiao.rules.call_errors import (
     BodyNotJson,
     BodyTooLarge,
@@ -173,6 +177,7 @@ __all__ = [
     "BatchWrongDepartment",
     "BodyNotJson",
     "BodyTooLarge",
+    "BulkBusy",
     "CallError",
     "CaseNumberDemanded",
     "ChannelNotGranted",
@@ -206,6 +211,7 @@ __all__ = [
     "ItemRequired",
     "ItemTooLong",
     "ItemType",
+    "LinkExpired",
     "MarksMissing",
     "MethodNotAllowed",
     "NotAvailable",
@@ -217,6 +223,7 @@ __all__ = [
     "PeriodTooLong",
     "PermissionDenied",
     "QueryGrantNeeded",
+    "RangeUnsatisfiable",
     "ReasonRequired",
     "RegulationInvalid",
     "RequestMalformed",

@@ -1,0 +1,216 @@
+"""Copies from the plane: ask, wait, check the manifest, fetch and check each part, go on where it broke off."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+
+from shuqiao.client.plane import PlaneAnswer, PlaneClient, PlaneUnreachable, PromiseKeys
+from shuqiao.security.at_rest import DIGESTS
+from shuqiao.security.http_signatures import CallContext
+from shuqiao.wire.bulk import (
+    BulkState,
+    FeedState,
+    Manifest,
+    ManifestPart,
+    ManifestUnreadable,
+    verify_manifest,
+)
+
+MAX_TRIES = 5
+POLL_S = 0.05
+MAX_POLL_S = 2.0
+_READ_BYTES = 256 * 1024
+
+
+class CopyRefused(Exception):
+    """The plane refused, or the copy could not be prepared; `code` says why."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        """Keep both."""
+        super().__init__(f"{code}: {detail}" if detail else code)
+        self.code = code
+
+
+class CopyBroken(Exception):
+    """What came is not what the platform has signed; it must not be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A copy on the disk: its checked manifest and its files in order."""
+
+    manifest: Manifest
+    files: tuple[Path, ...]
+
+
+class BulkClient:
+    """Fetches copies and feeds as one application; the plane's client signs for it."""
+
+    def __init__(self, plane: PlaneClient, url: str, promise_keys: PromiseKeys) -> None:
+        """Remember whom to ask and whose signature counts."""
+        self._plane = plane
+        self._keys = promise_keys
+        self._http = httpx.Client(base_url=url.rstrip("/"), timeout=60.0, trust_env=False)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def ask(
+        self, resource: str, form: str = "arrow", *, case: str = "", context: CallContext, **options: str
+    ) -> str:
+        """Ask for a copy; returns its job. Raises `CopyRefused`."""
+        body = {"resource": resource, "format": form, "case": case, **options}
+        return str(_answered(self._plane.post("/v1/bulk", body, context)).body["job"])
+
+    def state(self, job: str, context: CallContext) -> BulkState:
+        """Tell how far a copy is."""
+        answer = _answered(self._plane.post(f"/v1/bulk/{job}", {}, context, is_recorded=False))
+        return msgspec.convert(answer.body, BulkState)
+
+    def wait(
+        self,
+        job: str,
+        context: CallContext,
+        *,
+        timeout_s: float = 3600.0,
+        tell: Callable[[BulkState], None] | None = None,
+    ) -> BulkState:
+        """Wait until a copy is ready; raises `CopyRefused` when it never will be, or TimeoutError."""
+        until, pause = time.monotonic() + timeout_s, POLL_S
+        while True:
+            state = self.state(job, context)
+            if tell is not None:
+                tell(state)
+            if state.state == "ready":
+                return state
+            if state.state not in ("waiting", "preparing"):
+                raise CopyRefused(state.failure or state.state, "")
+            if time.monotonic() > until:
+                raise TimeoutError(f"the copy {job} is not ready")
+            time.sleep(pause)
+            pause = min(pause * 1.3, MAX_POLL_S)
+
+    def manifest(self, state: BulkState) -> Manifest:
+        """Check who signed the manifest; raises `CopyBroken`."""
+        key = self._keys.get(state.key_id)
+        try:
+            if key is None:
+                raise CopyBroken("the manifest is signed by an unknown key")
+            manifest = verify_manifest(state.manifest, base64.b64decode(state.signature), key)
+        except (ManifestUnreadable, ValueError) as error:
+            raise CopyBroken("the manifest is not the platform's") from error
+        if manifest.job != state.job:
+            raise CopyBroken("the manifest is another copy's")
+        return manifest
+
+    def fetch(self, job: str, folder: Path, context: CallContext) -> Copy:
+        """Fetch what is missing of a copy that is ready; whole files are checked and not fetched again."""
+        state = self.state(job, context)
+        if state.state != "ready":
+            raise CopyRefused(state.failure or state.state, "")
+        manifest = self.manifest(state)
+        folder.mkdir(parents=True, exist_ok=True)
+        files = []
+        for part in manifest.parts:
+            file = folder / Path(part.name).name
+            for left in range(MAX_TRIES - 1, -1, -1):
+                if file.exists() and _digest_of(file, manifest) == part.digest:
+                    break
+                try:
+                    self._fetch_part(state, part, file, manifest)
+                except (httpx.HTTPError, CopyBroken):
+                    if not left:
+                        raise
+                    state = self.state(job, context)
+            files.append(file)
+        (folder / "manifest.json").write_text(state.manifest, encoding="utf-8")
+        (folder / "manifest.signature").write_text(f"{state.key_id} {state.signature}\n", encoding="ascii")
+        return Copy(manifest, tuple(files))
+
+    def _fetch_part(self, state: BulkState, part: ManifestPart, file: Path, manifest: Manifest) -> None:
+        """Fetch a part, or its rest; it gets its name once it is whole, checked and on the disk."""
+        path = next(link.path for link in state.links if link.number == part.number)
+        begun = file.with_name(file.name + ".part")
+        digest = hashlib.new(DIGESTS[manifest.digest_algorithm])
+        have = _feed(digest, begun) if begun.exists() else 0
+        if have >= part.size_bytes > 0:
+            # Nothing is missing, or too much is there: begin again if it is not what was signed.
+            have = 0 if digest.hexdigest() != part.digest else have
+            digest = digest if have else hashlib.new(DIGESTS[manifest.digest_algorithm])
+        headers = {"range": f"bytes={have}-", "if-range": f'"{part.digest}"'} if have else {}
+        with begun.open("r+b" if have else "wb") as out:
+            out.seek(have)
+            if have < part.size_bytes or not part.size_bytes:
+                with self._http.stream("GET", path, headers=headers) as response:
+                    _check_status(response, is_rest=bool(have))
+                    for piece in response.iter_raw(_READ_BYTES):
+                        out.write(piece)
+                        digest.update(piece)
+            out.truncate()
+            out.flush()
+            os.fsync(out.fileno())
+        if digest.hexdigest() != part.digest:
+            begun.unlink()
+            raise CopyBroken(f"{part.name} is not what the manifest says")
+        begun.rename(file)
+
+    def subscribe(self, resource: str, form: str = "arrow", *, context: CallContext) -> str:
+        """Subscribe to the changes of a resource; said again, it gives the subscription there is."""
+        body = {"resource": resource, "format": form}
+        return str(_answered(self._plane.post("/v1/feeds", body, context)).body["feed"])
+
+    def feed(self, feed: str, context: CallContext) -> FeedState:
+        """Tell where a feed stands."""
+        answer = _answered(self._plane.post(f"/v1/feeds/{feed}", {}, context, is_recorded=False))
+        return msgspec.convert(answer.body, FeedState)
+
+    def take(self, feed: str, number: int, context: CallContext) -> None:
+        """Say that all parts up to this one are kept here."""
+        _answered(self._plane.post(f"/v1/feeds/{feed}/taken", {"number": number}, context))
+
+    def browse(self, resource: str, body: dict[str, Any], context: CallContext) -> PlaneAnswer:
+        """Read one page of records."""
+        return self._plane.post(f"/v1/resources/{resource}/browse", body, context)
+
+
+def _answered(answer: PlaneAnswer) -> PlaneAnswer:
+    if not answer.is_answered:
+        raise CopyRefused(answer.code or str(answer.status), str(answer.body.get("detail", "")))
+    return answer
+
+
+def _check_status(response: httpx.Response, *, is_rest: bool) -> None:
+    if response.status_code == (206 if is_rest else 200):
+        return
+    response.read()
+    try:
+        body = response.json()
+        raise CopyRefused(str(body.get("code", response.status_code)), str(body.get("detail", "")))
+    except ValueError as error:
+        raise PlaneUnreachable("the answer is none of the interface") from error
+
+
+def _feed(digest: Any, file: Path) -> int:
+    size = 0
+    with file.open("rb") as begun:
+        while piece := begun.read(_READ_BYTES):
+            digest.update(piece)
+            size += len(piece)
+    return size
+
+
+def _digest_of(file: Path, manifest: Manifest) -> str:
+    digest = hashlib.new(DIGESTS[manifest.digest_algorithm])
+    _feed(digest, file)
+    return str(digest.hexdigest())

@@ -1,0 +1,475 @@
+-- Bulk copy and online browse. The plane asks for a copy and hands it out; a process of its own, role shuqiao_bulk, prepares
+-- it. Neither has a right on a base table: `open_bulk` makes a view for one transaction that shows the granted items of the
+-- records the grant is about, and nothing else, and writes the audit entry in that same transaction.
+
+CREATE TABLE exchange.subscription (
+    id           uuid PRIMARY KEY,
+    grant_id     text NOT NULL,
+    resource_id  text NOT NULL REFERENCES exchange.resource (id),
+    department   text NOT NULL,
+    provider     text NOT NULL,
+    application  text NOT NULL,
+    format       text NOT NULL CHECK (format IN ('arrow', 'parquet', 'csv')),
+    -- Turns record ids into keys that mean something in this feed only.
+    key_salt     bytea NOT NULL DEFAULT decode(replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', ''), 'hex'),
+    started_at   timestamptz NOT NULL,
+    position     bigint NOT NULL DEFAULT 0 CHECK (position >= 0),
+    last_number  int NOT NULL DEFAULT 0 CHECK (last_number >= 0),
+    taken_number int NOT NULL DEFAULT 0 CHECK (taken_number BETWEEN 0 AND last_number),
+    taken_at     timestamptz,
+    ended_at     timestamptz
+);
+CREATE UNIQUE INDEX one_subscription ON exchange.subscription (grant_id, application) WHERE ended_at IS NULL;
+COMMENT ON COLUMN exchange.subscription.position IS 'The batch up to which the parts of the feed reach, last_number being the newest.';
+
+CREATE TABLE exchange.bulk_job (
+    id            uuid PRIMARY KEY,
+    grant_id      text NOT NULL,
+    resource_id   text NOT NULL REFERENCES exchange.resource (id),
+    department    text NOT NULL,
+    provider      text NOT NULL,
+    application   text NOT NULL,
+    actor         text NOT NULL,
+    channel       text NOT NULL CHECK (channel IN ('interface', 'download')),
+    format        text NOT NULL CHECK (format IN ('arrow', 'parquet', 'csv', 'xlsx')),
+    digest        text NOT NULL DEFAULT 'sha-256' CHECK (digest IN ('sha-256', 'sm3')),
+    subscription  uuid REFERENCES exchange.subscription (id),
+    number        int CHECK (number > 0),
+    from_sequence bigint,
+    to_sequence   bigint,
+    asked_at      timestamptz NOT NULL,
+    state         text NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'preparing', 'ready', 'failed', 'expired')),
+    attempt       int NOT NULL DEFAULT 0,
+    rows          bigint,
+    wrapped_key   bytea,
+    manifest      text,
+    signature     bytea,
+    key_id        text,
+    failure       text,
+    ready_at      timestamptz,
+    expires_at    timestamptz,
+    CHECK ((subscription IS NULL) = (number IS NULL)),
+    CHECK ((subscription IS NULL) = (from_sequence IS NULL)),
+    CHECK (state <> 'ready' OR (rows IS NOT NULL AND wrapped_key IS NOT NULL AND manifest IS NOT NULL AND signature IS NOT NULL
+           AND ready_at IS NOT NULL AND expires_at IS NOT NULL)),
+    CHECK ((state = 'failed') = (failure IS NOT NULL)),
+    UNIQUE (subscription, number)
+);
+CREATE INDEX bulk_job_open ON exchange.bulk_job (asked_at) WHERE state IN ('waiting', 'preparing');
+CREATE INDEX bulk_job_by_grant ON exchange.bulk_job (grant_id, asked_at DESC);
+
+-- How far a preparation is and until when it counts as alive. Apart from the job, whose row the long transaction of the
+-- preparation writes; lost in a crash, after which nobody is at work.
+CREATE UNLOGGED TABLE exchange.bulk_progress (
+    job         uuid PRIMARY KEY,
+    attempt     int NOT NULL,
+    rows_done   bigint NOT NULL DEFAULT 0,
+    rows_total  bigint,
+    lease_until timestamptz NOT NULL
+);
+
+-- Row conditions (rules.rows) as SQL over a base table's alias. Only names of plain items become identifiers and only
+-- literals quoted by PostgreSQL become values; what the language doesn't know is refused, never left out.
+CREATE FUNCTION exchange.row_conditions(p_rows jsonb, p_spec jsonb, p_alias text) RETURNS text
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog AS $$
+DECLARE
+    v_row jsonb; v_item jsonb; v_text text; v_sql text := 'true'; v_values text[]; v_op text;
+BEGIN
+    IF jsonb_typeof(coalesce(p_rows, '[]')) <> 'array' OR p_alias !~ '^[a-z]$' THEN
+        RAISE EXCEPTION 'no conditions on rows' USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    FOR v_row IN SELECT jsonb_array_elements(coalesce(p_rows, '[]')) LOOP
+        SELECT i INTO v_item FROM jsonb_array_elements(p_spec -> 'items') i
+        WHERE i ->> 'field' = v_row ->> 'field' AND NOT coalesce((i ->> 'identity')::boolean, false);
+        IF NOT FOUND OR (v_item ->> 'field') !~ '^[a-z][a-z0-9_]{0,62}$' THEN
+            RAISE EXCEPTION 'row_field_unknown' USING ERRCODE = 'invalid_parameter_value';
+        END IF;
+        v_op := v_row ->> 'op';
+        v_values := ARRAY(SELECT jsonb_array_elements_text(coalesce(v_row -> 'values', '[]')));
+        v_text := exchange.written_column(v_item ->> 'field', v_item ->> 'type', p_alias);
+        IF v_op = 'null' AND cardinality(v_values) = 0 THEN
+            v_sql := v_sql || format(' AND %s IS NULL', v_text);
+        ELSIF (v_op = 'eq' AND cardinality(v_values) = 1) OR (v_op = 'in' AND cardinality(v_values) BETWEEN 1 AND 200) THEN
+            v_sql := v_sql || format(' AND %s = ANY (%L::text[])', v_text, v_values);
+        ELSIF v_op = 'range' AND cardinality(v_values) = 2 AND v_values <> ARRAY['', '']
+              AND v_item ->> 'type' IN ('date', 'datetime', 'string', 'code') THEN
+            v_sql := v_sql || format(' AND %s IS NOT NULL', v_text)
+                || CASE WHEN v_values[1] <> '' THEN format(' AND %s >= %L', v_text, v_values[1]) ELSE '' END
+                || CASE WHEN v_values[2] <> '' THEN format(' AND %s <= %L', v_text, v_values[2]) ELSE '' END;
+        ELSE
+            RAISE EXCEPTION 'row_values_wrong' USING ERRCODE = 'invalid_parameter_value';
+        END IF;
+    END LOOP;
+    RETURN v_sql;
+END $$;
+
+-- A column in its written form, as a keyed read gives it, whatever the session's time zone; compared byte by byte.
+CREATE FUNCTION exchange.written_column(p_field text, p_type text, p_alias text) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog AS $$
+    SELECT CASE p_type
+        WHEN 'date' THEN format('(to_json(%I.%I) #>> ''{}'') COLLATE "C"', p_alias, p_field)
+        WHEN 'datetime' THEN format('((to_json(%I.%I AT TIME ZONE ''UTC'') #>> ''{}'') || ''+00:00'') COLLATE "C"', p_alias, p_field)
+        ELSE format('%I.%I COLLATE "C"', p_alias, p_field) END
+$$;
+
+-- Whether a grant may be used for a bulk copy now: the plane has decided so before; the database asks again.
+CREATE FUNCTION exchange.bulk_grant(p_grant text, p_resource text) RETURNS jsonb
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog AS $$
+DECLARE
+    v_document jsonb;
+BEGIN
+    SELECT g.document::jsonb INTO v_document FROM exchange."grant" g
+    WHERE g.id = p_grant AND g.revoked_at IS NULL AND g.suspended_at IS NULL;
+    IF NOT FOUND OR v_document ->> 'mode' <> 'bulk' OR v_document ->> 'resource' IS DISTINCT FROM p_resource
+       OR (clock_timestamp() AT TIME ZONE 'Asia/Shanghai')::date
+          NOT BETWEEN (v_document ->> 'valid_from')::date AND (v_document ->> 'valid_until')::date THEN
+        RETURN NULL;
+    END IF;
+    RETURN v_document;
+END $$;
+
+-- One entry whose id may be there already: null then.
+CREATE FUNCTION exchange.record_once(
+    p_id uuid, p_at timestamptz, p_event text, p_department text, p_provider text, p_actor text, p_resource text,
+    p_grant text, p_case text, p_outcome text, p_body text
+) RETURNS bytea LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+BEGIN
+    RETURN audit.append(p_id, p_at, p_event, p_department, p_provider, p_actor, p_resource, NULL, p_grant, p_case, p_outcome, p_body);
+EXCEPTION WHEN unique_violation THEN
+    RETURN NULL;
+END $$;
+
+-- Every function of the plane answers `outcome`: done, stale (another epoch holds: decide again), replayed, or why not.
+CREATE FUNCTION exchange.ask_bulk(
+    p_epoch bigint, p_id uuid, p_at timestamptz, p_department text, p_actor text, p_application text, p_grant text,
+    p_resource text, p_format text, p_digest text, p_channel text, p_case text, p_body text
+) RETURNS TABLE (outcome text, epoch bigint, digest bytea) LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+#variable_conflict use_column
+DECLARE
+    v_epoch bigint; v_document jsonb; v_digest bytea;
+BEGIN
+    SELECT e.value INTO v_epoch FROM exchange.epoch e;
+    v_document := exchange.bulk_grant(p_grant, p_resource);
+    IF v_epoch <> p_epoch OR v_document IS NULL OR v_document ->> 'department' <> p_department THEN
+        RETURN QUERY SELECT 'stale', v_epoch, NULL::bytea; RETURN;
+    END IF;
+    PERFORM pg_advisory_xact_lock(hashtextextended('bulk ' || p_department, 0));
+    IF (SELECT count(*) FROM exchange.bulk_job j WHERE j.department = p_department AND j.subscription IS NULL
+        AND j.state IN ('waiting', 'preparing')) >= 4 THEN
+        RETURN QUERY SELECT 'busy', v_epoch, NULL::bytea; RETURN;
+    END IF;
+    v_digest := exchange.record_once(p_id, p_at, 'bulk_asked', p_department, v_document ->> 'provider', p_actor, p_resource,
+                                     p_grant, nullif(p_case, ''), 'asked', p_body);
+    IF v_digest IS NULL THEN
+        RETURN QUERY SELECT 'replayed', v_epoch, NULL::bytea; RETURN;
+    END IF;
+    INSERT INTO exchange.bulk_job (id, grant_id, resource_id, department, provider, application, actor, channel, format, digest, asked_at)
+    VALUES (p_id, p_grant, p_resource, p_department, v_document ->> 'provider', p_application, p_actor, p_channel, p_format, p_digest, p_at);
+    RETURN QUERY SELECT 'done', v_epoch, v_digest;
+END $$;
+
+-- No byte of a part leaves before this entry is durable; each start of a download has its own.
+CREATE FUNCTION exchange.deliver_bulk(
+    p_epoch bigint, p_id uuid, p_at timestamptz, p_job uuid, p_part int, p_from bigint, p_department text, p_actor text, p_body text
+) RETURNS TABLE (outcome text, epoch bigint, digest bytea) LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+#variable_conflict use_column
+DECLARE
+    v_epoch bigint; v_job exchange.bulk_job; v_digest bytea;
+BEGIN
+    SELECT e.value INTO v_epoch FROM exchange.epoch e;
+    SELECT j.* INTO v_job FROM exchange.bulk_job j WHERE j.id = p_job AND j.department = p_department;
+    IF v_job.id IS NULL OR v_job.state <> 'ready' OR v_job.expires_at <= clock_timestamp() THEN
+        RETURN QUERY SELECT 'gone', v_epoch, NULL::bytea; RETURN;
+    END IF;
+    IF v_epoch <> p_epoch OR exchange.bulk_grant(v_job.grant_id, v_job.resource_id) IS NULL THEN
+        RETURN QUERY SELECT 'stale', v_epoch, NULL::bytea; RETURN;
+    END IF;
+    v_digest := exchange.record_once(p_id, p_at, 'bulk_delivered', p_department, v_job.provider, p_actor, v_job.resource_id,
+        v_job.grant_id, NULL, 'delivering', p_body || E'\n' || jsonb_build_object('job', v_job.id, 'part', p_part,
+        'from_byte', p_from, 'rows', v_job.rows, 'format', v_job.format,
+        'manifest_digest', encode(sha256(convert_to(v_job.manifest, 'UTF8')), 'hex'))::text);
+    RETURN QUERY SELECT CASE WHEN v_digest IS NULL THEN 'replayed' ELSE 'done' END, v_epoch, v_digest;
+END $$;
+
+CREATE FUNCTION exchange.subscribe(
+    p_epoch bigint, p_id uuid, p_at timestamptz, p_department text, p_actor text, p_application text, p_grant text,
+    p_resource text, p_format text, p_body text
+) RETURNS TABLE (outcome text, epoch bigint, digest bytea, subscription uuid)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog SET lock_timeout = '2s' AS $$
+#variable_conflict use_column
+DECLARE
+    v_epoch bigint; v_document jsonb; v_digest bytea; v_there uuid;
+BEGIN
+    SELECT e.value INTO v_epoch FROM exchange.epoch e;
+    v_document := exchange.bulk_grant(p_grant, p_resource);
+    IF v_epoch <> p_epoch OR v_document IS NULL OR v_document ->> 'department' <> p_department THEN
+        RETURN QUERY SELECT 'stale', v_epoch, NULL::bytea, NULL::uuid; RETURN;
+    END IF;
+    v_digest := exchange.record_once(p_id, p_at, 'feed_subscribed', p_department, v_document ->> 'provider', p_actor, p_resource,
+                                     p_grant, NULL, 'subscribed', p_body);
+    IF v_digest IS NULL THEN
+        RETURN QUERY SELECT 'replayed', v_epoch, NULL::bytea, NULL::uuid; RETURN;
+    END IF;
+    INSERT INTO exchange.subscription (id, grant_id, resource_id, department, provider, application, format, started_at)
+    VALUES (p_id, p_grant, p_resource, p_department, v_document ->> 'provider', p_application, p_format, p_at)
+    ON CONFLICT DO NOTHING;
+    SELECT s.id INTO v_there FROM exchange.subscription s
+    WHERE s.grant_id = p_grant AND s.application = p_application AND s.ended_at IS NULL;
+    RETURN QUERY SELECT 'done', v_epoch, v_digest, v_there;
+END $$;
+
+-- The consumer says up to which part it has taken the feed; said twice, it changes nothing.
+CREATE FUNCTION exchange.take_feed(
+    p_epoch bigint, p_id uuid, p_at timestamptz, p_subscription uuid, p_number int, p_department text, p_actor text, p_application text, p_body text
+) RETURNS TABLE (outcome text, epoch bigint, digest bytea) LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+#variable_conflict use_column
+DECLARE
+    v_epoch bigint; v_feed exchange.subscription; v_digest bytea;
+BEGIN
+    SELECT e.value INTO v_epoch FROM exchange.epoch e;
+    SELECT s.* INTO v_feed FROM exchange.subscription s
+    WHERE s.id = p_subscription AND s.department = p_department AND s.application = p_application FOR UPDATE;
+    IF v_feed.id IS NULL OR p_number > v_feed.last_number THEN
+        RETURN QUERY SELECT 'gone', v_epoch, NULL::bytea; RETURN;
+    END IF;
+    IF v_epoch <> p_epoch OR exchange.bulk_grant(v_feed.grant_id, v_feed.resource_id) IS NULL THEN
+        RETURN QUERY SELECT 'stale', v_epoch, NULL::bytea; RETURN;
+    END IF;
+    v_digest := exchange.record_once(p_id, p_at, 'feed_taken', p_department, v_feed.provider, p_actor, v_feed.resource_id,
+        v_feed.grant_id, NULL, 'taken', p_body || E'\n'
+        || jsonb_build_object('subscription', v_feed.id, 'number', p_number)::text);
+    IF v_digest IS NOT NULL THEN
+        UPDATE exchange.subscription SET taken_number = greatest(taken_number, p_number), taken_at = p_at WHERE id = v_feed.id;
+    END IF;
+    RETURN QUERY SELECT CASE WHEN v_digest IS NULL THEN 'replayed' ELSE 'done' END, v_epoch, v_digest;
+END $$;
+
+-- A page of records for one reader: counted up to 10,001, at most 100 given, recorded before it is shown.
+CREATE FUNCTION exchange.browse(
+    p_epoch bigint, p_id uuid, p_at timestamptz, p_department text, p_actor text, p_grant text, p_resource text,
+    p_filters jsonb, p_sort text, p_descending boolean, p_offset int, p_limit int, p_body text
+) RETURNS TABLE (outcome text, epoch bigint, digest bytea, total bigint, records json)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog SET timezone = 'UTC' SET enable_seqscan = on AS $$
+#variable_conflict use_column
+DECLARE
+    v_epoch bigint; v_document jsonb; v_spec jsonb; v_where text; v_total bigint; v_rows json; v_given int; v_digest bytea;
+    v_items text; v_order text := 'b.record_id';
+BEGIN
+    SELECT e.value INTO v_epoch FROM exchange.epoch e;
+    v_document := exchange.bulk_grant(p_grant, p_resource);
+    IF v_epoch <> p_epoch OR v_document IS NULL OR v_document ->> 'department' <> p_department
+       OR NOT v_document -> 'channels' ? 'browse' THEN
+        RETURN QUERY SELECT 'stale', v_epoch, NULL::bytea, NULL::bigint, NULL::json; RETURN;
+    END IF;
+    SELECT r.spec INTO v_spec FROM exchange.resource r WHERE r.id = p_resource;
+    IF EXISTS (SELECT FROM jsonb_array_elements(p_filters) f WHERE NOT v_document -> 'items' ? (f ->> 'field'))
+       OR (p_sort IS NOT NULL AND NOT (v_document -> 'items') ? p_sort) OR p_offset NOT BETWEEN 0 AND 10000 OR p_limit NOT BETWEEN 1 AND 100 THEN
+        RAISE EXCEPTION 'outside the grant' USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    v_where := exchange.row_conditions(v_document -> 'rows', v_spec, 'b') || ' AND ' || exchange.row_conditions(p_filters, v_spec, 'b');
+    SELECT coalesce(string_agg(format(', b.%I', i ->> 'field'), '' ORDER BY n), '') INTO v_items
+    FROM jsonb_array_elements(v_spec -> 'items') WITH ORDINALITY AS e(i, n)
+    WHERE v_document -> 'items' ? (i ->> 'field') AND NOT coalesce((i ->> 'identity')::boolean, false);
+    IF p_sort IS NOT NULL THEN
+        IF NOT EXISTS (SELECT FROM jsonb_array_elements(v_spec -> 'items') i
+                       WHERE i ->> 'field' = p_sort AND NOT coalesce((i ->> 'identity')::boolean, false)) THEN
+            RAISE EXCEPTION 'no item to sort by' USING ERRCODE = 'invalid_parameter_value';
+        END IF;
+        v_order := format('b.%I %s NULLS LAST, b.record_id', p_sort, CASE WHEN p_descending THEN 'DESC' ELSE 'ASC' END);
+    END IF;
+    EXECUTE format('SELECT count(*) FROM (SELECT FROM base.%I b WHERE %s LIMIT 10001) c', p_resource, v_where) INTO v_total;
+    EXECUTE format('SELECT coalesce(json_agg(r), ''[]''), count(*) FROM (SELECT b.record_id AS _record%s FROM base.%I b WHERE %s ORDER BY %s LIMIT %s OFFSET %s) r',
+                   v_items, p_resource, v_where, v_order, p_limit, p_offset) INTO v_rows, v_given;
+    v_digest := exchange.record_once(p_id, p_at, 'browse_viewed', p_department, v_document ->> 'provider', p_actor, p_resource,
+        p_grant, NULL, 'shown', p_body || E'\n' || jsonb_build_object('count', v_given, 'offset', p_offset,
+        'filters', (SELECT coalesce(jsonb_agg(f ->> 'field'), '[]') FROM jsonb_array_elements(p_filters) f), 'sort', p_sort)::text);
+    IF v_digest IS NULL THEN
+        RETURN QUERY SELECT 'replayed', v_epoch, NULL::bytea, NULL::bigint, NULL::json; RETURN;
+    END IF;
+    RETURN QUERY SELECT 'done', v_epoch, v_digest, v_total, v_rows;
+END $$;
+
+-- The next job nobody is at work on; of one that was broken off the attempt counts on, and the older attempt can't finish.
+CREATE FUNCTION exchange.claim_bulk(p_lease_s int) RETURNS SETOF exchange.bulk_job
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+DECLARE
+    v_job exchange.bulk_job;
+BEGIN
+    SELECT j.* INTO v_job FROM exchange.bulk_job j
+    WHERE j.state = 'waiting' OR (j.state = 'preparing' AND NOT EXISTS (
+        SELECT FROM exchange.bulk_progress p WHERE p.job = j.id AND p.attempt = j.attempt AND p.lease_until > clock_timestamp()))
+    ORDER BY j.asked_at LIMIT 1 FOR UPDATE SKIP LOCKED;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    UPDATE exchange.bulk_job SET state = 'preparing', attempt = attempt + 1 WHERE id = v_job.id RETURNING * INTO v_job;
+    INSERT INTO exchange.bulk_progress (job, attempt, lease_until)
+    VALUES (v_job.id, v_job.attempt, clock_timestamp() + make_interval(secs => p_lease_s))
+    ON CONFLICT (job) DO UPDATE SET attempt = excluded.attempt, rows_done = 0, rows_total = NULL, lease_until = excluded.lease_until;
+    RETURN NEXT v_job;
+END $$;
+
+CREATE FUNCTION exchange.progress_bulk(p_job uuid, p_attempt int, p_done bigint, p_total bigint, p_lease_s int) RETURNS boolean
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog AS $$
+    WITH kept AS (UPDATE exchange.bulk_progress SET rows_done = p_done, rows_total = p_total,
+        lease_until = clock_timestamp() + make_interval(secs => p_lease_s) WHERE job = p_job AND attempt = p_attempt RETURNING 1)
+    SELECT EXISTS (SELECT FROM kept)
+$$;
+
+-- Makes the view pg_temp.bulk_rows for the transaction under way, which must see one state of the data throughout, and
+-- writes the entry. The view is the owner's, so it reads what its reader can't. `outcome` other than done: no view.
+CREATE FUNCTION exchange.open_bulk(p_job uuid, p_attempt int, p_epoch bigint)
+RETURNS TABLE (outcome text, rows bigint, to_sequence bigint, entry uuid, at timestamptz)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+#variable_conflict use_column
+DECLARE
+    v_job exchange.bulk_job; v_document jsonb; v_spec jsonb; v_where text; v_columns text; v_nulls text; v_sql text;
+    v_rows bigint; v_to bigint; v_id uuid := gen_random_uuid(); v_at timestamptz := clock_timestamp(); v_key text := '';
+    v_identity boolean; v_salt bytea; v_before text;
+BEGIN
+    IF current_setting('transaction_isolation') <> 'repeatable read' THEN
+        RAISE EXCEPTION 'a copy needs one snapshot' USING ERRCODE = 'invalid_transaction_state';
+    END IF;
+    SELECT j.* INTO v_job FROM exchange.bulk_job j WHERE j.id = p_job AND j.attempt = p_attempt AND j.state = 'preparing';
+    IF NOT FOUND THEN
+        RETURN QUERY SELECT 'gone', NULL::bigint, NULL::bigint, NULL::uuid, NULL::timestamptz; RETURN;
+    END IF;
+    v_document := exchange.bulk_grant(v_job.grant_id, v_job.resource_id);
+    IF v_document IS NULL OR p_epoch <> (SELECT e.value FROM exchange.epoch e) THEN
+        RETURN QUERY SELECT 'stale', NULL::bigint, NULL::bigint, NULL::uuid, NULL::timestamptz; RETURN;
+    END IF;
+    SELECT r.spec INTO STRICT v_spec FROM exchange.resource r WHERE r.id = v_job.resource_id AND r.active;
+    SELECT coalesce(max(b.sequence), 0) INTO v_to FROM exchange.batch b
+    WHERE b.department = v_job.provider AND b.resource_id = v_job.resource_id;
+    v_where := exchange.row_conditions(v_document -> 'rows', v_spec, 'b');
+    SELECT bool_or(coalesce((i ->> 'identity')::boolean, false)),
+           coalesce(string_agg(format(', b.%I', i ->> 'field'), '' ORDER BY n) FILTER (WHERE NOT coalesce((i ->> 'identity')::boolean, false)), ''),
+           coalesce(string_agg(format(', NULL AS %I', i ->> 'field'), '' ORDER BY n) FILTER (WHERE NOT coalesce((i ->> 'identity')::boolean, false)), '')
+    INTO v_identity, v_columns, v_nulls
+    FROM jsonb_array_elements(v_spec -> 'items') WITH ORDINALITY AS e(i, n) WHERE v_document -> 'items' ? (i ->> 'field');
+    IF v_job.subscription IS NOT NULL THEN
+        SELECT s.key_salt INTO STRICT v_salt FROM exchange.subscription s WHERE s.id = v_job.subscription;
+        v_key := format(', encode(substr(sha256(%L::bytea || uuid_send(b.record_id)), 1, 16), ''hex'') AS _key', v_salt);
+        v_where := v_where || format(' AND b.batch_sequence > %s', v_job.from_sequence);
+    END IF;
+    -- The record's own id serves to ask the vault, and stays in the process that prepares.
+    v_sql := format('SELECT %s AS _record%s%s%s FROM base.%I b WHERE %s',
+        CASE WHEN v_identity THEN 'b.record_id' ELSE 'NULL::uuid' END, v_key,
+        CASE WHEN v_key <> '' THEN ', ''upsert'' AS _op' ELSE '' END, v_columns, v_job.resource_id, v_where);
+    IF v_job.from_sequence > 0 THEN
+        -- A record that fulfilled the conditions at the last part and no longer does has gone out of the grant.
+        v_before := exchange.row_conditions(v_document -> 'rows', v_spec, 'h');
+        v_sql := v_sql || format(' UNION ALL SELECT NULL::uuid%s, ''gone''%s FROM base.%I b WHERE b.batch_sequence > %s AND (%s) IS NOT TRUE'
+            ' AND EXISTS (SELECT FROM base_history.%I h WHERE h.record_id = b.record_id AND (%s) AND h.version ='
+            ' (SELECT max(o.version) FROM base_history.%I o WHERE o.record_id = b.record_id AND o.batch_sequence <= %s))',
+            v_key, v_nulls, v_job.resource_id, v_job.from_sequence, exchange.row_conditions(v_document -> 'rows', v_spec, 'b'),
+            v_job.resource_id, v_before, v_job.resource_id, v_job.from_sequence);
+    END IF;
+    DROP VIEW IF EXISTS pg_temp.bulk_rows;
+    EXECUTE 'CREATE TEMPORARY VIEW bulk_rows AS ' || v_sql;
+    GRANT SELECT ON pg_temp.bulk_rows TO shuqiao_bulk;
+    EXECUTE 'SELECT count(*) FROM pg_temp.bulk_rows' INTO v_rows;
+    PERFORM audit.append(v_id, v_at, 'bulk_prepared', v_job.department, v_job.provider, 'system:bulk', v_job.resource_id, NULL,
+        v_job.grant_id, NULL, 'prepared', jsonb_build_object('event', 'bulk_prepared', 'id', v_id, 'at', v_at,
+            'department', v_job.department, 'provider', v_job.provider, 'actor', 'system:bulk', 'resource', v_job.resource_id,
+            'grant', v_job.grant_id, 'outcome', 'prepared', 'job', v_job.id, 'attempt', v_job.attempt, 'asked_by', v_job.actor,
+            'application', v_job.application, 'format', v_job.format, 'items', v_document -> 'items', 'rows', v_rows,
+            'epoch', p_epoch, 'from_sequence', v_job.from_sequence, 'to_sequence', v_to, 'number', v_job.number)::text);
+    RETURN QUERY SELECT 'done', v_rows, v_to, v_id, v_at;
+END $$;
+
+-- Ends what `open_bulk` began, in the same transaction: entry, manifest and state appear together or not at all.
+CREATE FUNCTION exchange.finish_bulk(
+    p_job uuid, p_attempt int, p_rows bigint, p_to bigint, p_wrapped_key bytea, p_manifest text, p_signature bytea,
+    p_key_id text, p_keep_s int
+) RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+DECLARE
+    v_job exchange.bulk_job; v_now timestamptz := clock_timestamp();
+BEGIN
+    UPDATE exchange.bulk_job SET state = 'ready', rows = p_rows, to_sequence = p_to, wrapped_key = p_wrapped_key,
+        manifest = p_manifest, signature = p_signature, key_id = p_key_id, ready_at = v_now,
+        expires_at = v_now + make_interval(secs => p_keep_s)
+    WHERE id = p_job AND attempt = p_attempt AND state = 'preparing' RETURNING * INTO v_job;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    DROP VIEW IF EXISTS pg_temp.bulk_rows;
+    UPDATE exchange.subscription SET position = p_to, last_number = v_job.number
+    WHERE id = v_job.subscription AND last_number = v_job.number - 1 AND position = v_job.from_sequence;
+    RETURN v_job.subscription IS NULL OR FOUND;
+END $$;
+
+-- Gives a job up for a reason; an empty one lets it be tried again later.
+CREATE FUNCTION exchange.fail_bulk(p_job uuid, p_attempt int, p_code text) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+DECLARE
+    v_job exchange.bulk_job; v_id uuid := gen_random_uuid(); v_at timestamptz := clock_timestamp();
+BEGIN
+    UPDATE exchange.bulk_job SET state = 'failed', failure = p_code WHERE id = p_job AND attempt = p_attempt AND state = 'preparing'
+    RETURNING * INTO v_job;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    PERFORM audit.append(v_id, v_at, 'bulk_prepared', v_job.department, v_job.provider, 'system:bulk', v_job.resource_id, NULL,
+        v_job.grant_id, NULL, p_code, jsonb_build_object('event', 'bulk_prepared', 'id', v_id, 'at', v_at,
+            'department', v_job.department, 'provider', v_job.provider, 'actor', 'system:bulk', 'resource', v_job.resource_id,
+            'grant', v_job.grant_id, 'outcome', p_code, 'job', v_job.id, 'attempt', v_job.attempt, 'asked_by', v_job.actor)::text);
+END $$;
+
+-- Begins the next part of each feed that has fallen behind; what waits to be taken bounds how far a feed runs ahead.
+CREATE FUNCTION exchange.next_feeds() RETURNS int LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+DECLARE
+    v_begun int;
+BEGIN
+    UPDATE exchange.bulk_job j SET state = 'waiting', attempt = 0, failure = NULL
+    WHERE j.subscription IS NOT NULL AND j.state = 'failed' AND exchange.bulk_grant(j.grant_id, j.resource_id) IS NOT NULL
+      AND j.asked_at < clock_timestamp() - interval '1 minute' * least(j.attempt, 60)
+      AND EXISTS (SELECT FROM exchange.subscription s WHERE s.id = j.subscription AND s.ended_at IS NULL AND s.last_number = j.number - 1);
+    INSERT INTO exchange.bulk_job (id, grant_id, resource_id, department, provider, application, actor, channel, format,
+                                   subscription, number, from_sequence, asked_at)
+    SELECT gen_random_uuid(), s.grant_id, s.resource_id, s.department, s.provider, s.application, s.application, 'interface', s.format,
+           s.id, s.last_number + 1, s.position, clock_timestamp()
+    FROM exchange.subscription s
+    WHERE s.ended_at IS NULL AND s.last_number - s.taken_number < 32
+      AND (s.last_number = 0 OR EXISTS (SELECT FROM exchange.batch b
+           WHERE b.department = s.provider AND b.resource_id = s.resource_id AND b.sequence > s.position))
+      AND exchange.bulk_grant(s.grant_id, s.resource_id) IS NOT NULL
+    ON CONFLICT (subscription, number) DO NOTHING;
+    GET DIAGNOSTICS v_begun = ROW_COUNT;
+    RETURN v_begun;
+END $$;
+
+-- Ends what is past its time, or whose grant is over; a part of a feed stays until it is taken, for 30 days at most.
+CREATE FUNCTION exchange.expire_bulk() RETURNS int LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+DECLARE
+    v_ended int;
+BEGIN
+    UPDATE exchange.bulk_job j SET state = 'expired', wrapped_key = NULL
+    WHERE j.state = 'ready' AND (j.expires_at <= clock_timestamp()
+        OR EXISTS (SELECT FROM exchange."grant" g WHERE g.id = j.grant_id AND g.revoked_at IS NOT NULL)
+        OR EXISTS (SELECT FROM exchange.subscription s WHERE s.id = j.subscription AND s.taken_number >= j.number
+                   AND s.taken_at < clock_timestamp() - interval '1 day'));
+    GET DIAGNOSTICS v_ended = ROW_COUNT;
+    UPDATE exchange.subscription s SET ended_at = clock_timestamp() WHERE s.ended_at IS NULL
+        AND EXISTS (SELECT FROM exchange."grant" g WHERE g.id = s.grant_id AND g.revoked_at IS NOT NULL);
+    RETURN v_ended;
+END $$;
+
+REVOKE ALL ON exchange.subscription, exchange.bulk_job, exchange.bulk_progress FROM PUBLIC;
+REVOKE ALL ON FUNCTION exchange.row_conditions, exchange.written_column, exchange.bulk_grant, exchange.record_once, exchange.ask_bulk,
+    exchange.deliver_bulk, exchange.subscribe, exchange.take_feed, exchange.browse, exchange.claim_bulk, exchange.progress_bulk,
+    exchange.open_bulk, exchange.finish_bulk, exchange.fail_bulk, exchange.next_feeds, exchange.expire_bulk FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION exchange.ask_bulk, exchange.deliver_bulk, exchange.subscribe, exchange.take_feed, exchange.browse TO shuqiao_plane;
+GRANT SELECT ON exchange.bulk_job, exchange.bulk_progress, exchange.subscription TO shuqiao_plane;
+GRANT USAGE ON SCHEMA exchange TO shuqiao_bulk;
+GRANT SELECT ON exchange.application, exchange.resource, exchange."grant", exchange.signing_key, exchange.citation, exchange.epoch TO shuqiao_bulk;
+GRANT SELECT (id, state, attempt) ON exchange.bulk_job TO shuqiao_bulk;
+GRANT EXECUTE ON FUNCTION exchange.claim_bulk, exchange.progress_bulk, exchange.open_bulk, exchange.finish_bulk, exchange.fail_bulk,
+    exchange.next_feeds, exchange.expire_bulk TO shuqiao_bulk;
+-- Pages list deliveries; the keys of the files are not for them.
+GRANT SELECT (id, grant_id, resource_id, department, provider, application, actor, channel, format, subscription, number,
+    from_sequence, to_sequence, asked_at, state, attempt, rows, manifest, signature, key_id, failure, ready_at, expires_at)
+    ON exchange.bulk_job TO shuqiao_control;
+GRANT SELECT ON exchange.bulk_progress TO shuqiao_control;
+GRANT SELECT (id, grant_id, resource_id, department, provider, application, format, started_at, position, last_number,
+    taken_number, taken_at, ended_at) ON exchange.subscription TO shuqiao_control;

@@ -1,0 +1,1 @@
+"""Bulk copies, feeds and browsing: the process that prepares, and what the workers hand out."""

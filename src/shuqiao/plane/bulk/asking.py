@@ -1,0 +1,151 @@
+"""What every request about copies has in common: who asks, the decision over it, and its recorded answer."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import UUID
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from shuqiao.plane.answers import Reply, answer_reply, recorded_reply
+from shuqiao.plane.bulk.statements import Done
+from shuqiao.plane.calls import AUTO, Call, CallRefused, actor_of
+from shuqiao.plane.keeper import Keeper
+from shuqiao.plane.state import HeldGrant, Resource, Snapshot
+from shuqiao.rules.errors import (
+    BY_CODE,
+    BulkBusy,
+    CallError,
+    ChannelNotGranted,
+    NotAvailable,
+    RequestMalformed,
+    SignatureReplayed,
+    Unavailable,
+)
+from shuqiao.rules.exchange import CallFacts, Mode, Refused, decide_call
+from shuqiao.rules.ids import ApplicationId, DepartmentCode, GrantId, ResourceId
+from shuqiao.security import keys
+from shuqiao.wire.messages import CallEntry
+from shuqiao.wire.receipt import encode_promise, make_promises
+
+MAX_TRIES = 4
+_encoder = msgspec.json.Encoder()
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """The request may be answered under this grant, decided on this snapshot."""
+
+    held: HeldGrant
+    resource: Resource
+    snapshot: Snapshot
+
+
+def decide(call: Call, snapshot: Snapshot, channel: str, case: str = "") -> Allowed:
+    """Decide over a request for a copy; raises `CallRefused`."""
+    application = snapshot.applications.get(call.application.id)
+    resource = snapshot.resources.get(call.resource_id)
+    if application is None or application.key_id != call.application.key_id or resource is None:
+        raise CallRefused(NotAvailable())
+    context = call.context
+    facts = CallFacts(
+        ApplicationId(application.id),
+        DepartmentCode(application.department),
+        ResourceId(call.resource_id),
+        Mode.BULK,
+        (),
+        None if context.grant == AUTO else GrantId(context.grant),
+        None if context.purpose == AUTO else context.purpose,
+    )
+    held = snapshot.grants_of.get((application.department, call.resource_id), ())
+    decision = decide_call(facts, held, call.at)
+    if isinstance(decision, Refused):
+        error = BY_CODE[decision.code](**dict(decision.details))
+        if not isinstance(error, CallError):
+            raise TypeError(f"{decision.code} is no refusal of a call")
+        raise CallRefused(error, decision.grant.id if decision.grant is not None else None)
+    chosen = snapshot.grants[decision.grant.id]
+    document = chosen.document
+    if channel not in document.channels:
+        refused = ChannelNotGranted(grant=document.id, channel=channel, channels=", ".join(document.channels))
+        raise CallRefused(refused, document.id)
+    if document.case_required and channel != "browse" and not case.strip():
+        raise CallRefused(RequestMalformed(part="case"), document.id)
+    return Allowed(chosen, resource, snapshot)
+
+
+def entry_of(call: Call, event: str, outcome: str, allowed: Allowed, case: str = "") -> str:
+    """Write the plane's line of an entry."""
+    document = allowed.held.document
+    proof = {} if call.proof is None else call.proof._asdict()
+    entry = CallEntry(
+        event=event,
+        id=call.entry,
+        at=call.at,
+        department=call.application.department,
+        actor=actor_of(call),
+        application=call.application.id,
+        key=call.application.key_id,
+        outcome=outcome,
+        end_user=call.context.end_user,
+        provider=document.provider,
+        resource=call.resource_id,
+        mode=Mode.BULK.value,
+        grant=document.id,
+        request_no=document.request_no,
+        regulation=document.regulation,
+        purpose=document.purpose,
+        case=case,
+        items=document.items,
+        **proof,
+    )
+    return _encoder.encode(entry).decode()
+
+
+async def recorded(
+    keeper: Keeper, decided: Callable[[Snapshot], Allowed], statement: Callable[[Allowed], Awaitable[Done]]
+) -> tuple[Allowed, Done]:
+    """Decide and record; where grants have changed meanwhile, once more on the new state."""
+    for _ in range(MAX_TRIES):
+        allowed = decided(keeper.current)
+        done = await statement(allowed)
+        match done.outcome:
+            case "done":
+                return allowed, done
+            case "stale":
+                await keeper.refresh(done.epoch)
+            case "replayed":
+                raise CallRefused(SignatureReplayed(), allowed.held.document.id)
+            case "busy":
+                raise CallRefused(BulkBusy(), allowed.held.document.id)
+            case _:
+                raise CallRefused(NotAvailable(), allowed.held.document.id)
+    raise CallRefused(Unavailable())
+
+
+class Promising:
+    """Signs the promise that goes with a recorded answer."""
+
+    def __init__(self, key: Ed25519PrivateKey) -> None:
+        """Keep the key."""
+        self._key = key
+        self._key_id = keys.key_id(key.public_key())
+
+    def reply(self, entry: UUID, digest: bytes | None, answer: msgspec.Struct, language: str) -> Reply:
+        """Give the answer with its promise."""
+        body = _encoder.encode(answer)
+        if digest is None:
+            return answer_reply(body)
+        at = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+        promised = [(entry, digest, hashlib.sha256(body).digest())]
+        promise = make_promises(promised, at, self._key_id, self._key.sign)[0]
+        return recorded_reply(200, body, language, encode_promise(promise))
+
+
+def plain_reply(answer: msgspec.Struct) -> Reply:
+    """Answer what gives out nothing of a record."""
+    return answer_reply(_encoder.encode(answer))

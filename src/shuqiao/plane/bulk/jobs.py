@@ -1,0 +1,114 @@
+"""The statements of the process that prepares copies; each may be repeated, and each knows its attempt."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+import asyncpg
+
+from shuqiao.plane.bulk.settings import BulkSettings
+from shuqiao.wire.bulk import Digest, Format
+
+LEASE_S = 15
+STATEMENT_TIMEOUT_S = 30.0
+TROUBLES = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError)
+"""What may go wrong on the way to the database."""
+
+Pool = asyncpg.Pool
+Connection = asyncpg.pool.PoolConnectionProxy
+_FIELDS = (
+    "id, grant_id, resource_id, department, provider, application, format, digest, subscription, number,"
+    " from_sequence, attempt"
+)
+
+
+class Job(NamedTuple):
+    """A copy to prepare; `subscription`, `number` and `from_sequence` are those of a feed's part."""
+
+    id: UUID
+    grant_id: str
+    resource_id: str
+    department: str
+    provider: str
+    application: str
+    format: Format
+    digest: Digest
+    subscription: UUID | None
+    number: int | None
+    from_sequence: int | None
+    attempt: int
+
+
+class Opened(NamedTuple):
+    """What `exchange.open_bulk` says: the rows of the view, the last batch in it, and the audit entry."""
+
+    outcome: str
+    rows: int
+    to_sequence: int
+    entry: UUID
+    at: datetime
+
+
+async def open_pool(settings: BulkSettings) -> Pool:
+    """Connect: for each slot one connection that reads and one that tells progress, and one more."""
+    return await asyncpg.create_pool(
+        settings.database_url,
+        min_size=1,
+        max_size=2 * settings.slots + 1,
+        timeout=STATEMENT_TIMEOUT_S,
+        command_timeout=None,
+        server_settings={
+            "application_name": "shuqiao-bulk",
+            "timezone": "UTC",
+            "datestyle": "ISO, YMD",
+            "jit": "off",
+            "idle_in_transaction_session_timeout": "600000",
+        },
+    )
+
+
+async def claim(pool: Pool) -> Job | None:
+    """Take the next job nobody is at work on."""
+    row = await pool.fetchrow(
+        f"SELECT {_FIELDS} FROM exchange.claim_bulk($1)", LEASE_S, timeout=STATEMENT_TIMEOUT_S
+    )
+    return Job(*row) if row is not None else None
+
+
+async def tell_progress(pool: Pool, job: Job, done: int, total: int | None) -> bool:
+    """Say how far the work is and that it goes on; false when somebody else has taken it over."""
+    kept: bool = await pool.fetchval(
+        "SELECT exchange.progress_bulk($1, $2, $3, $4, $5)",
+        job.id,
+        job.attempt,
+        done,
+        total,
+        LEASE_S,
+        timeout=STATEMENT_TIMEOUT_S,
+    )
+    return kept
+
+
+async def fail(pool: Pool, job: Job, code: str) -> None:
+    """Give a job up, with its reason in the log."""
+    await pool.execute(
+        "SELECT exchange.fail_bulk($1, $2, $3)", job.id, job.attempt, code, timeout=STATEMENT_TIMEOUT_S
+    )
+
+
+async def look_after(pool: Pool) -> int:
+    """Begin the next parts of feeds; returns how many."""
+    begun: int = await pool.fetchval("SELECT exchange.next_feeds()", timeout=STATEMENT_TIMEOUT_S)
+    return begun
+
+
+async def expire(pool: Pool) -> set[str]:
+    """End what is past its time; returns the ids of the jobs whose files are still wanted."""
+    await pool.execute("SELECT exchange.expire_bulk()", timeout=STATEMENT_TIMEOUT_S)
+    rows = await pool.fetch(
+        "SELECT id FROM exchange.bulk_job WHERE state IN ('waiting', 'preparing', 'ready')",
+        timeout=STATEMENT_TIMEOUT_S,
+    )
+    return {str(row["id"]) for row in rows}

@@ -1,0 +1,428 @@
+"""The plane's side of copies: ask for one, see how far it is, fetch its parts; subscribe, take; browse.
+
+Requests are signed with the application's own key. A part is fetched by a link that was made for whom asked,
+for that one part and for ten minutes; whether the grant still holds is looked at once more, and an entry is
+durable before the first byte leaves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import re
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from datetime import UTC, datetime
+from urllib.parse import parse_qs
+from uuid import UUID, uuid4
+
+import msgspec
+
+from shuqiao.plane.answers import Reply, Streamed
+from shuqiao.plane.body import decode_body
+from shuqiao.plane.bulk import asking
+from shuqiao.plane.bulk.asking import Allowed, Promising
+from shuqiao.plane.bulk.browsing import Browsing
+from shuqiao.plane.bulk.fetching import extent_of, part_reply
+from shuqiao.plane.bulk.settings import Spool
+from shuqiao.plane.bulk.statements import Done, FeedRow, JobRow, Statements
+from shuqiao.plane.calls import AUTO, Call, CallRefused, actor_of
+from shuqiao.plane.connection import Request
+from shuqiao.plane.database import DatabaseUnavailable
+from shuqiao.plane.keeper import Keeper
+from shuqiao.plane.settings import Settings
+from shuqiao.plane.state import Snapshot
+from shuqiao.rules.bulk import LINK_S
+from shuqiao.rules.errors import (
+    CallError,
+    DigestMismatch,
+    LinkExpired,
+    NotAvailable,
+    Overloaded,
+    RequestMalformed,
+    Unavailable,
+)
+from shuqiao.rules.exchange import Mode
+from shuqiao.security.at_rest import FileRefused
+from shuqiao.security.http_signatures import CallContext, is_digest_of
+from shuqiao.wire.bulk import (
+    BrowseRequest,
+    BulkAsked,
+    BulkRequest,
+    BulkState,
+    FeedAsked,
+    FeedPart,
+    FeedRequest,
+    FeedState,
+    FeedTaken,
+    Link,
+    ManifestUnreadable,
+    PartLink,
+    StateRequest,
+    TakenRequest,
+    link_token,
+    open_link,
+    read_manifest,
+)
+from shuqiao.wire.vault import VaultClient, VaultError
+
+MAX_STREAMS = 32
+MAX_STREAMS_EACH = 8
+_UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+ROUTES = {
+    "bulk": re.compile(r"/v1/bulk"),
+    "bulk-state": re.compile(rf"/v1/bulk/({_UUID})"),
+    "feed": re.compile(r"/v1/feeds"),
+    "feed-state": re.compile(rf"/v1/feeds/({_UUID})"),
+    "feed-taken": re.compile(rf"/v1/feeds/({_UUID})/taken"),
+    "browse": re.compile(r"/v1/resources/(r[0-9]{6}[a-z2-7]{10})/browse"),
+}
+PART_ROUTE = re.compile(rf"/v1/bulk/({_UUID})/parts/([1-9][0-9]{{0,4}})")
+PREFIXES = ("/v1/bulk", "/v1/feeds")
+
+Answer = Callable[[Reply], None]
+StreamAnswer = Callable[[Reply | Streamed], bool]
+Problem = Callable[[CallError], Reply]
+
+_decoders: dict[str, msgspec.json.Decoder[msgspec.Struct]] = {
+    name: msgspec.json.Decoder(form)
+    for name, form in (
+        ("bulk", BulkRequest),
+        ("bulk-state", StateRequest),
+        ("feed", FeedRequest),
+        ("feed-state", StateRequest),
+        ("feed-taken", TakenRequest),
+        ("browse", BrowseRequest),
+    )
+}
+
+
+def is_route(path: str) -> bool:
+    """Tell whether a path is one of copies, feeds or browsing."""
+    return path.startswith(PREFIXES) or ROUTES["browse"].fullmatch(path) is not None
+
+
+def route_of(path: str) -> tuple[str, str] | None:
+    """Give the name of a signed request and what its path names; None for any other path."""
+    for name, pattern in ROUTES.items():
+        found = pattern.fullmatch(path)
+        if found is not None:
+            return name, found.group(1) if found.groups() else ""
+    return None
+
+
+class CopyBody:
+    """Waits for the body of a signed request about copies."""
+
+    __slots__ = ("_call", "_copies", "_digest", "_problem", "_route")
+
+    def __init__(
+        self, copies: Copies, route: tuple[str, str], call: Call, digest: str, problem: Problem
+    ) -> None:
+        self._copies = copies
+        self._route = route
+        self._call = call
+        self._digest = digest
+        self._problem = problem
+
+    def arrived(self, body: bytes) -> None:
+        """Begin the work."""
+        if not is_digest_of(self._digest, body):
+            self.broken(DigestMismatch())
+            return
+        try:
+            request = decode_body(_decoders[self._route[0]], body)
+        except CallError as error:
+            self.broken(error)
+            return
+        self._copies.begin(*self._route, self._call, request, self._problem)
+
+    def broken(self, error: CallError) -> None:
+        """Refuse, with an entry."""
+        self._copies.refuse_unused(self._call, error)
+
+
+class Copies:
+    """A worker's part in copies; prepares none."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        spool: Spool,
+        keeper: Keeper,
+        vault: VaultClient,
+        refuse: Callable[[Call, CallRefused, UUID], None],
+        refuse_unused: Callable[[Call, CallError], None],
+    ) -> None:
+        """Keep the parts; nothing is connected yet."""
+        self._spool = spool
+        self._keeper = keeper
+        self._statements = Statements(settings.database_url)
+        self._promising = Promising(settings.promise_key)
+        self._browsing = Browsing(self._statements, keeper, vault, self._promising)
+        self._refuse = refuse
+        self.refuse_unused = refuse_unused
+        self._under_way: set[asyncio.Task[None]] = set()
+        self._streams: dict[str, int] = {}
+
+    async def close(self) -> None:
+        """End what is under way."""
+        for task in self._under_way:
+            task.cancel()
+        await self._statements.close()
+
+    def begin(self, name: str, named: str, call: Call, request: msgspec.Struct, problem: Problem) -> None:
+        """Work on a request whose body has come."""
+        self._start(self._work(name, named, call, request, problem))
+
+    def fetch(self, request: Request, language: str, problem: Problem) -> None:
+        """Answer the request for a part; raises a `CallError` where its form is wrong."""
+        found = PART_ROUTE.fullmatch(request.path)
+        if found is None:
+            raise NotAvailable()
+        if request.method != "GET":
+            raise RequestMalformed(part="method")
+        link = self._link(request.query)
+        if link is None or str(link.job) != found[1] or link.part != int(found[2]):
+            raise NotAvailable()
+        if link.expires <= time.time():
+            raise LinkExpired()
+        self._start(self._fetch(request, link, language, problem))
+
+    def _start(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+
+    def _link(self, query: str) -> Link | None:
+        given = parse_qs(query, max_num_fields=4).get("link", [""])
+        return open_link(self._spool.link_secret, given[0]) if len(given) == 1 else None
+
+    async def _work(
+        self, name: str, named: str, call: Call, request: msgspec.Struct, problem: Problem
+    ) -> None:
+        try:
+            call.answer(await self._reply(name, named, call, request))
+        except CallRefused as refused:
+            self._refuse(call, refused, call.entry)
+        except CallError as error:
+            call.answer(problem(error))
+        except (DatabaseUnavailable, VaultError):
+            call.answer(problem(Unavailable()))
+
+    async def _reply(self, name: str, named: str, call: Call, request: msgspec.Struct) -> Reply:
+        match request:
+            case BulkRequest():
+                return await self._ask(call, request)
+            case FeedRequest():
+                return await self._subscribe(call, request)
+            case TakenRequest():
+                return await self._taken(call, UUID(named), request)
+            case BrowseRequest():
+                return await self._browsing.page(call, named, request)
+            case _ if name == "bulk-state":
+                return await self._state(call, UUID(named))
+            case _:
+                return await self._feed_state(call, UUID(named))
+
+    async def _ask(self, call: Call, request: BulkRequest) -> Reply:
+        call.resource_id = request.resource
+        if not request.case.isprintable():
+            raise RequestMalformed(part="case")
+
+        async def record(allowed: Allowed) -> Done:
+            return await self._statements.ask(
+                allowed.snapshot.epoch,
+                call.entry,
+                call.at,
+                call.application.department,
+                actor_of(call),
+                call.application.id,
+                allowed.held.document.id,
+                call.resource_id,
+                request.format,
+                request.digest,
+                request.channel,
+                request.case,
+                asking.entry_of(call, "bulk_asked", "asked", allowed, request.case),
+            )
+
+        decided = _decided(call, request.channel, request.case)
+        _, done = await asking.recorded(self._keeper, decided, record)
+        answer = BulkAsked(call.entry, call.entry, call.at)
+        return self._promising.reply(call.entry, done.digest, answer, call.language)
+
+    async def _subscribe(self, call: Call, request: FeedRequest) -> Reply:
+        call.resource_id = request.resource
+        there: list[UUID | None] = [None]
+
+        async def record(allowed: Allowed) -> Done:
+            done, there[0] = await self._statements.subscribe(
+                allowed.snapshot.epoch,
+                call.entry,
+                call.at,
+                call.application.department,
+                actor_of(call),
+                call.application.id,
+                allowed.held.document.id,
+                call.resource_id,
+                request.format,
+                asking.entry_of(call, "feed_subscribed", "subscribed", allowed),
+            )
+            return done
+
+        _, done = await asking.recorded(self._keeper, _decided(call, "interface"), record)
+        answer = FeedAsked(there[0] or call.entry, call.entry, call.at)
+        return self._promising.reply(call.entry, done.digest, answer, call.language)
+
+    async def _taken(self, call: Call, feed: UUID, request: TakenRequest) -> Reply:
+        await self._own_feed(call, feed)
+
+        async def record(allowed: Allowed) -> Done:
+            return await self._statements.take(
+                allowed.snapshot.epoch,
+                call.entry,
+                call.at,
+                feed,
+                request.number,
+                call.application.department,
+                actor_of(call),
+                call.application.id,
+                asking.entry_of(call, "feed_taken", "taken", allowed),
+            )
+
+        _, done = await asking.recorded(self._keeper, _decided(call, "interface"), record)
+        answer = FeedTaken(request.number, call.entry, call.at)
+        return self._promising.reply(call.entry, done.digest, answer, call.language)
+
+    async def _state(self, call: Call, job_id: UUID) -> Reply:
+        job = await self._own_job(call, job_id)
+        expires = datetime.fromtimestamp(int(time.time()) + LINK_S, UTC)
+        links: tuple[PartLink, ...] = ()
+        if job.state == "ready" and job.manifest is not None:
+            # Whoever may no longer fetch is told so now, and not at the first part.
+            asking.decide(call, self._keeper.current, job.channel, "-")
+            links = tuple(
+                PartLink(part.number, self._path(call, job, part.number, expires), expires)
+                for part in read_manifest(job.manifest).parts
+            )
+        state = BulkState(
+            job=job.id,
+            state=job.state,  # type: ignore[arg-type]  # the table's check allows these words only
+            format=job.format,  # type: ignore[arg-type]  # as above
+            rows_done=job.rows_done,
+            rows_total=job.rows_total,
+            failure=job.failure or "",
+            expires_at=job.expires_at,
+            manifest=job.manifest or "",
+            signature=base64.b64encode(job.signature or b"").decode("ascii"),
+            key_id=job.key_id or "",
+            links=links,
+        )
+        return asking.plain_reply(state)
+
+    def _path(self, call: Call, job: JobRow, part: int, expires: datetime) -> str:
+        link = Link(job.id, part, call.application.id, job.grant_id, actor_of(call), int(expires.timestamp()))
+        return f"/v1/bulk/{job.id}/parts/{part}?link={link_token(self._spool.link_secret, link)}"
+
+    async def _feed_state(self, call: Call, feed_id: UUID) -> Reply:
+        feed = await self._own_feed(call, feed_id)
+        parts = await self._statements.feed_parts(feed)
+        state = FeedState(
+            feed.id,
+            feed.resource_id,
+            feed.last_number,
+            feed.taken_number,
+            tuple(
+                FeedPart(one.number, one.id, one.state, one.from_sequence, one.to_sequence) for one in parts
+            ),
+        )
+        return asking.plain_reply(state)
+
+    async def _own_job(self, call: Call, job_id: UUID) -> JobRow:
+        """Read a job of the calling application; another's is not there."""
+        job = await self._statements.job(job_id)
+        if job is None or job.application != call.application.id:
+            raise NotAvailable()
+        call.resource_id = job.resource_id
+        call.context = CallContext(AUTO, call.context.end_user, job.grant_id)
+        return job
+
+    async def _own_feed(self, call: Call, feed_id: UUID) -> FeedRow:
+        feed = await self._statements.feed(feed_id)
+        if feed is None or feed.application != call.application.id:
+            raise NotAvailable()
+        call.resource_id = feed.resource_id
+        call.context = CallContext(AUTO, call.context.end_user, feed.grant_id)
+        return feed
+
+    async def _fetch(self, request: Request, link: Link, language: str, problem: Problem) -> None:
+        """Hand out a part: decide anew, record, then let the first byte go."""
+
+        def answer(reply: Reply | Streamed) -> None:
+            request.answer(reply)
+
+        call: Call | None = None
+        try:
+            job = await self._statements.job(link.job)
+            application = self._keeper.current.applications.get(link.application)
+            if job is None or application is None or job.application != link.application:
+                raise NotAvailable()
+            if job.state != "ready" or job.grant_id != link.grant or job.manifest is None:
+                raise NotAvailable()
+            context = CallContext(AUTO, link.actor.partition("/")[2], job.grant_id)
+            entry, now = uuid4(), datetime.now(UTC)
+            call = Call(entry, now, application, context, job.resource_id, Mode.BULK, language, answer)
+            answer(await self._delivered(call, request, job, link))
+        except CallRefused as refused:
+            if call is not None:
+                self._refuse(call, refused, call.entry)
+        except CallError as error:
+            answer(problem(error))
+        except (DatabaseUnavailable, FileRefused, ManifestUnreadable, OSError):
+            answer(problem(Unavailable()))
+
+    async def _delivered(self, call: Call, request: Request, job: JobRow, link: Link) -> Streamed:
+        manifest = read_manifest(job.manifest or "")
+        part = next((part for part in manifest.parts if part.number == link.part), None)
+        if part is None:
+            raise NotAvailable()
+        headers = request.headers
+        extent = extent_of(part, headers.get("range"), headers.get("if-range"))
+        self._check_room(job.department)
+
+        async def record(allowed: Allowed) -> Done:
+            return await self._statements.deliver(
+                allowed.snapshot.epoch,
+                call.entry,
+                call.at,
+                job.id,
+                part.number,
+                extent.first,
+                job.department,
+                actor_of(call),
+                asking.entry_of(call, "bulk_delivered", "delivering", allowed),
+            )
+
+        await asking.recorded(self._keeper, _decided(call, job.channel, "-"), record)
+        reply = part_reply(self._spool, job, manifest, part, extent)
+        return reply._replace(pieces=self._counted(job.department, reply))
+
+    def _check_room(self, department: str) -> None:
+        if sum(self._streams.values()) >= MAX_STREAMS or self._streams.get(department, 0) >= MAX_STREAMS_EACH:
+            raise Overloaded()
+
+    async def _counted(self, department: str, reply: Streamed) -> AsyncIterator[bytes]:
+        self._streams[department] = self._streams.get(department, 0) + 1
+        try:
+            async for piece in reply.pieces:
+                yield piece
+        finally:
+            self._streams[department] -= 1
+
+
+def _decided(call: Call, channel: str, case: str = "") -> Callable[[Snapshot], Allowed]:
+    def decided(snapshot: Snapshot) -> Allowed:
+        return asking.decide(call, snapshot, channel, case)
+
+    return decided

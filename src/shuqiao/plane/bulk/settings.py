@@ -1,0 +1,96 @@
+"""Settings of the process that prepares copies, and what it shares with the workers that hand them out."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from shuqiao.security import keys
+
+
+class BulkSettingsFaulty(Exception):
+    """The environment can't be used; the message names every fault."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spool:
+    """Where prepared files lie, and the secrets under which their keys are wrapped and links made."""
+
+    folder: Path
+    wrapping_secret: bytes
+    link_secret: bytes
+
+    def __repr__(self) -> str:
+        """Leave the secrets out."""
+        return f"Spool({self.folder})"
+
+
+@dataclass(frozen=True, slots=True)
+class BulkSettings:
+    """What the process needs to know; `slots` is how many copies it prepares at once."""
+
+    database_url: str
+    vault_socket: Path
+    vault_key: bytes
+    signing_key: Ed25519PrivateKey
+    spool: Spool
+    slots: int = 2
+
+    def __repr__(self) -> str:
+        """Leave addresses and keys out: they hold passwords."""
+        return f"BulkSettings({self.spool!r})"
+
+
+def open_spool(folder: Path, secret_file: Path) -> Spool:
+    """Read the secret and derive one for each use; the folder is made if it is missing."""
+    secret = keys.load_secret_file(secret_file)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    wrapping, link = (hmac.digest(secret, use, hashlib.sha256) for use in (b"bulk keys", b"bulk links"))
+    return Spool(folder, wrapping, link)
+
+
+def read_spool(environment: Mapping[str, str]) -> Spool | None:
+    """Read BULK_SPOOL and BULK_SECRET_FILE; None where this plane hands out no copies."""
+    folder, secret = environment.get("BULK_SPOOL", ""), environment.get("BULK_SECRET_FILE", "")
+    if not folder and not secret:
+        return None
+    try:
+        if not folder or not secret:
+            raise ValueError("both or neither must be set")
+        return open_spool(Path(folder), Path(secret))
+    except (ValueError, OSError, keys.KeyRefusedError) as error:
+        raise BulkSettingsFaulty(f"BULK_SPOOL, BULK_SECRET_FILE: {error}") from error
+
+
+def read_settings(environment: Mapping[str, str]) -> BulkSettings:
+    """Read and check everything; raises `BulkSettingsFaulty` with all faults at once.
+
+    BULK_DATABASE_URL, VAULT_SOCKET, VAULT_CLIENT_KEY_FILE, BULK_SIGNING_KEY_FILE, BULK_SPOOL and
+    BULK_SECRET_FILE are required; BULK_SLOTS says how many copies are prepared at once.
+    """
+    names = (
+        "BULK_DATABASE_URL",
+        "VAULT_SOCKET",
+        "VAULT_CLIENT_KEY_FILE",
+        "BULK_SIGNING_KEY_FILE",
+        "BULK_SPOOL",
+    )
+    faults = [f"{name} is not set" for name in (*names, "BULK_SECRET_FILE") if not environment.get(name)]
+    if faults:
+        raise BulkSettingsFaulty("; ".join(faults))
+    try:
+        slots = int(environment.get("BULK_SLOTS", "2"))
+        signing_key = keys.load_signing_key(Path(environment["BULK_SIGNING_KEY_FILE"]))
+        vault_key = keys.load_secret_file(Path(environment["VAULT_CLIENT_KEY_FILE"]))
+        spool = read_spool(environment)
+    except (ValueError, OSError, keys.KeyRefusedError) as error:
+        raise BulkSettingsFaulty(str(error)) from error
+    if not isinstance(signing_key, Ed25519PrivateKey) or not 1 <= slots <= 8 or spool is None:
+        raise BulkSettingsFaulty("BULK_SIGNING_KEY_FILE must hold an Ed25519 key, BULK_SLOTS lie in 1 to 8")
+    socket = Path(environment["VAULT_SOCKET"])
+    return BulkSettings(environment["BULK_DATABASE_URL"], socket, vault_key, signing_key, spool, slots)

@@ -1,0 +1,180 @@
+"""The statements with which the plane's workers ask for copies, hand them out and browse.
+
+They have connections of their own: a page of a large list may take seconds, and calls must not wait for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+import asyncpg
+
+from shuqiao.plane.bulk.jobs import TROUBLES
+from shuqiao.plane.database import DatabaseUnavailable
+from shuqiao.plane.settings import STATEMENT_TIMEOUT_S
+
+CONNECTIONS = 3
+
+
+class Done(NamedTuple):
+    """What a function says: done, stale, replayed, busy or gone; the epoch; the digest of the entry."""
+
+    outcome: str
+    epoch: int
+    digest: bytes | None
+
+
+class JobRow(NamedTuple):
+    """A job as the workers see it."""
+
+    id: UUID
+    grant_id: str
+    resource_id: str
+    department: str
+    provider: str
+    application: str
+    channel: str
+    format: str
+    subscription: UUID | None
+    number: int | None
+    state: str
+    attempt: int
+    rows_done: int
+    rows_total: int | None
+    failure: str | None
+    wrapped_key: bytes | None
+    manifest: str | None
+    signature: bytes | None
+    key_id: str | None
+    expires_at: datetime | None
+
+
+class FeedRow(NamedTuple):
+    """A subscription."""
+
+    id: UUID
+    grant_id: str
+    resource_id: str
+    department: str
+    application: str
+    last_number: int
+    taken_number: int
+
+
+class FeedPartRow(NamedTuple):
+    """A part of a feed that waits to be taken."""
+
+    number: int
+    id: UUID
+    state: str
+    from_sequence: int
+    to_sequence: int | None
+
+
+_JOB = (
+    "SELECT j.id, j.grant_id, j.resource_id, j.department, j.provider, j.application, j.channel, j.format,"
+    " j.subscription, j.number, j.state, j.attempt, coalesce(p.rows_done, 0), p.rows_total, j.failure,"
+    " j.wrapped_key, j.manifest, j.signature, j.key_id, j.expires_at FROM exchange.bulk_job j"
+    " LEFT JOIN exchange.bulk_progress p ON p.job = j.id AND p.attempt = j.attempt WHERE j.id = $1"
+)
+_FEED = (
+    "SELECT id, grant_id, resource_id, department, application, last_number, taken_number"
+    " FROM exchange.subscription WHERE id = $1 AND ended_at IS NULL"
+)
+_FEED_PARTS = (
+    "SELECT number, id, state, from_sequence, to_sequence FROM exchange.bulk_job"
+    " WHERE subscription = $1 AND number > $2 ORDER BY number LIMIT 64"
+)
+
+
+class Statements:
+    """A worker's few connections for copies; made when first needed."""
+
+    def __init__(self, url: str) -> None:
+        """Keep the address."""
+        self._url = url
+        self._pool: asyncpg.Pool | None = None
+        self._opening = asyncio.Lock()
+
+    async def job(self, job: UUID) -> JobRow | None:
+        """Read a job."""
+        row = await self._row(_JOB, [job])
+        return JobRow(*row) if row is not None else None
+
+    async def feed(self, feed: UUID) -> FeedRow | None:
+        """Read a subscription."""
+        row = await self._row(_FEED, [feed])
+        return FeedRow(*row) if row is not None else None
+
+    async def feed_parts(self, feed: FeedRow) -> list[FeedPartRow]:
+        """Read the parts that wait, in order."""
+        rows = await self._rows(_FEED_PARTS, [feed.id, feed.taken_number])
+        return [FeedPartRow(*row) for row in rows]
+
+    async def ask(self, *values: object) -> Done:
+        """Ask for a copy, in the order of `exchange.ask_bulk`."""
+        return Done(*await self._call("ask_bulk", "outcome, epoch, digest", values))
+
+    async def deliver(self, *values: object) -> Done:
+        """Write the entry of a delivery, in the order of `exchange.deliver_bulk`."""
+        return Done(*await self._call("deliver_bulk", "outcome, epoch, digest", values))
+
+    async def take(self, *values: object) -> Done:
+        """Keep a consumer's position, in the order of `exchange.take_feed`."""
+        return Done(*await self._call("take_feed", "outcome, epoch, digest", values))
+
+    async def subscribe(self, *values: object) -> tuple[Done, UUID | None]:
+        """Subscribe, in the order of `exchange.subscribe`."""
+        row = await self._call("subscribe", "outcome, epoch, digest, subscription", values)
+        return Done(*row[:3]), row[3]
+
+    async def browse(self, *values: object) -> tuple[Done, int, str]:
+        """Read a page, in the order of `exchange.browse`; gives the matches counted and the page as JSON."""
+        row = await self._call("browse", "outcome, epoch, digest, total, records::text", values)
+        return Done(*row[:3]), row[3] or 0, row[4] or "[]"
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._pool is not None:
+            self._pool.terminate()
+
+    async def _call(self, name: str, columns: str, values: Sequence[object]) -> asyncpg.Record:
+        marks = ", ".join(f"${place}" for place in range(1, len(values) + 1))
+        row = await self._row(f"SELECT {columns} FROM exchange.{name}({marks})", values)
+        if row is None:
+            raise DatabaseUnavailable(f"{name} did not answer")
+        return row
+
+    async def _row(self, statement: str, values: Sequence[object]) -> asyncpg.Record | None:
+        rows = await self._rows(statement, values)
+        return rows[0] if rows else None
+
+    async def _rows(self, statement: str, values: Sequence[object]) -> list[asyncpg.Record]:
+        try:
+            pool = await self._ready()
+            async with pool.acquire(timeout=STATEMENT_TIMEOUT_S) as connection:
+                return await connection.fetch(statement, *values)
+        except TROUBLES as error:
+            raise DatabaseUnavailable(type(error).__name__) from error
+
+    async def _ready(self) -> asyncpg.Pool:
+        async with self._opening:
+            if self._pool is None:
+                self._pool = await asyncpg.create_pool(
+                    self._url,
+                    min_size=0,
+                    max_size=CONNECTIONS,
+                    timeout=STATEMENT_TIMEOUT_S,
+                    command_timeout=2 * STATEMENT_TIMEOUT_S,
+                    server_settings={
+                        "application_name": "shuqiao-plane-bulk",
+                        "timezone": "UTC",
+                        "jit": "off",
+                        "statement_timeout": str(int(2 * STATEMENT_TIMEOUT_S * 1000)),
+                    },
+                )
+            return self._pool

@@ -1,0 +1,161 @@
+"""Files that lie encrypted on a disk and can be read from any place.
+
+A file is a row of pieces of 256 KiB, each AES-256-GCM under the file's key; the nonce is the number of the
+file and of the piece, and what is bound to a piece says whether it is the last. The key of a set of files is
+random, used for one writing only, and kept wrapped under a secret of the platform, apart from the files.
+Source: our choice, decision 22; guangzhou-2016 art. 38(1).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+PIECE_BYTES = 256 * 1024
+TAG_BYTES = 16
+KEY_BYTES = 32
+_NONCE_BYTES = 12
+_LABEL = b"shuqiao file 1\x00"
+
+DIGESTS = {"sha-256": "sha256", "sm3": "sm3"}
+"""Names of digests on the wire, and what the library calls them."""
+
+
+class FileRefused(Exception):
+    """A file or wrapped key that was altered, cut, or belongs elsewhere."""
+
+
+def new_key() -> bytes:
+    """Make the key of one set of files."""
+    return secrets.token_bytes(KEY_BYTES)
+
+
+def wrap_key(secret: bytes, key: bytes, context: bytes) -> bytes:
+    """Encrypt a key under the platform's secret, for this context only."""
+    nonce = secrets.token_bytes(_NONCE_BYTES)
+    return nonce + AESGCM(secret).encrypt(nonce, key, _LABEL + context)
+
+
+def unwrap_key(secret: bytes, wrapped: bytes, context: bytes) -> bytes:
+    """Give back a key; raises `FileRefused`."""
+    try:
+        return AESGCM(secret).decrypt(wrapped[:_NONCE_BYTES], wrapped[_NONCE_BYTES:], _LABEL + context)
+    except (InvalidTag, ValueError) as error:
+        raise FileRefused("the key was wrapped under another secret or for something else") from error
+
+
+class EncryptedFile(io.RawIOBase):
+    """Writes one file; knows length and digest of what was written, and flushes it to the disk at its end.
+
+    The file appears under its name when it is closed, complete, or not at all.
+    """
+
+    def __init__(self, path: Path, key: bytes, number: int, context: bytes, digest: str = "sha-256") -> None:
+        """Begin the file beside its final name."""
+        super().__init__()
+        self._path = path
+        self._part = path.with_name(path.name + ".part")
+        descriptor = os.open(self._part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        self._file = os.fdopen(descriptor, "wb", buffering=0)
+        self._cipher, self._number, self._context = AESGCM(key), number, context
+        self._waiting = bytearray()
+        self._pieces = 0
+        self._digest = hashlib.new(DIGESTS[digest])
+        self.size_bytes = 0
+
+    @property
+    def digest(self) -> str:
+        """The digest of what was written, in hexadecimal."""
+        return self._digest.hexdigest()
+
+    def writable(self) -> bool:
+        """It is written only."""
+        return True
+
+    def tell(self) -> int:
+        """Say how much was written."""
+        return self.size_bytes
+
+    def write(self, data: bytes) -> int:  # type: ignore[override]  # a narrower promise than any buffer
+        """Take some of the content."""
+        view = memoryview(data).cast("B")
+        self._digest.update(view)
+        self.size_bytes += len(view)
+        self._waiting += view
+        if len(self._waiting) > PIECE_BYTES:
+            self._put_pieces()
+        return len(view)
+
+    def _put_pieces(self) -> None:
+        # The last piece is known as such only at the end, so one byte at least stays behind.
+        whole = (len(self._waiting) - 1) // PIECE_BYTES
+        with memoryview(self._waiting) as waiting:
+            for piece in range(whole):
+                self._put(waiting[piece * PIECE_BYTES : (piece + 1) * PIECE_BYTES], is_last=False)
+        del self._waiting[: whole * PIECE_BYTES]
+
+    def _put(self, data: bytes | memoryview, *, is_last: bool) -> None:
+        nonce, bound = _place(self._number, self._pieces, self._context, is_last=is_last)
+        self._file.write(self._cipher.encrypt(nonce, data, bound))
+        self._pieces += 1
+
+    def close(self) -> None:
+        """Write the last piece, flush, and give the file its name."""
+        if self.closed:
+            return
+        try:
+            self._put(bytes(self._waiting), is_last=True)
+            os.fsync(self._file.fileno())
+        finally:
+            self._file.close()
+            super().close()
+        self._part.rename(self._path)
+
+    def discard(self) -> None:
+        """Leave nothing behind."""
+        if not self.closed:
+            self._file.close()
+            super().close()
+        self._part.unlink(missing_ok=True)
+
+
+def read_pieces(
+    path: Path, key: bytes, number: int, context: bytes, size_bytes: int, first: int = 0
+) -> Iterator[bytes]:
+    """Give the content from byte `first`, piece by piece; raises `FileRefused` where it is not as written."""
+    cipher = AESGCM(key)
+    last = max(0, (size_bytes - 1) // PIECE_BYTES)
+    piece = first // PIECE_BYTES
+    with path.open("rb", buffering=0) as file:
+        file.seek(piece * (PIECE_BYTES + TAG_BYTES))
+        skip = first - piece * PIECE_BYTES
+        while piece <= last:
+            nonce, bound = _place(number, piece, context, is_last=piece == last)
+            try:
+                content = cipher.decrypt(nonce, file.read(PIECE_BYTES + TAG_BYTES), bound)
+            except (InvalidTag, ValueError) as error:
+                raise FileRefused(f"piece {piece} of {path.name} is not as written") from error
+            yield content[skip:] if skip else content
+            skip = 0
+            piece += 1
+
+
+def _place(number: int, piece: int, context: bytes, *, is_last: bool) -> tuple[bytes, bytes]:
+    nonce = number.to_bytes(4, "big") + piece.to_bytes(8, "big")
+    return nonce, _LABEL + (b"\x01" if is_last else b"\x00") + context
+
+
+def flush_folder(folder: Path) -> None:
+    """Make the names in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,1 @@
+"""Bulk copies, feeds and browsing."""
