@@ -33,6 +33,7 @@ INSTALLED_APPS = [
     "shuqiao.control.organisations",
     "shuqiao.control.accounts",
     "shuqiao.control.enrolments",
+    "shuqiao.control.othersystems",
     "shuqiao.control.documents",
     "shuqiao.control.clocks",
     "shuqiao.control.disputes",

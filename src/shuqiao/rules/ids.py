@@ -24,6 +24,7 @@ SessionNo = NewType("SessionNo", str)
 OutsideNo = NewType("OutsideNo", str)
 PublicationNo = NewType("PublicationNo", str)
 ProjectNo = NewType("ProjectNo", str)
+ExchangeSystemNo = NewType("ExchangeSystemNo", str)
 ClaimNo = NewType("ClaimNo", str)
 PlanNo = NewType("PlanNo", str)
 CheckNo = NewType("CheckNo", str)
@@ -177,6 +178,11 @@ def compilation_no(year: int, number: int) -> CompilationNo:
 def upkeep_no(year: int, number: int) -> UpkeepNo:
     """The number of a change that the catalogue must follow: counted within its year, four digits or more."""
     return UpkeepNo(_numbered("U", year, number))
+
+
+def exchange_system_no(year: int, number: int) -> ExchangeSystemNo:
+    """The number of another exchange system: counted within its year, at least four digits."""
+    return ExchangeSystemNo(_numbered("X", year, number))
 
 
 def _numbered(letter: str, year: int, number: int) -> str:

@@ -19,6 +19,7 @@ from shuqiao.control.compiling.pages import waiting_count as compilations_waitin
 from shuqiao.control.disputes.queries import sees_disputes, sees_reviews, waiting_count
 from shuqiao.control.enrolments.page import sees_systems
 from shuqiao.control.operations.audit import may_read_audit
+from shuqiao.control.othersystems.access import sees_other_systems
 from shuqiao.control.regulations.current import regulation
 from shuqiao.control.regulations.queries import regulation_name
 from shuqiao.control.regulations.wording import articles_of, worded
@@ -234,4 +235,7 @@ def _evidence(viewer: Viewer, path: str) -> tuple[Link, ...]:
         links.append(_link(path, Text("审计与存证", "Audit and proof"), "audit", "shield-check"))
     if sees_systems(viewer):
         links.append(_link(path, Text("系统与密钥", "Systems and keys"), "systems", "key"))
+    if sees_other_systems(viewer):
+        words = Text("其他交换系统", "Other exchange systems")
+        links.append(_link(path, words, "other_systems", "arrows-exchange"))
     return tuple(links)

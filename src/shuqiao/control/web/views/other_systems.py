@@ -1,0 +1,103 @@
+"""The register of other exchange systems, with the report of how far they have moved."""
+
+import csv
+from io import StringIO
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import redirect
+from django.views.decorators.http import require_http_methods, require_safe
+
+from shuqiao.control.accounts.access import FormRefused, Viewer
+from shuqiao.control.othersystems import pages
+from shuqiao.control.othersystems.actions import register_system, report_state
+from shuqiao.control.othersystems.inputs import ReportInput, SystemInput
+from shuqiao.control.texts import Text
+from shuqiao.control.web.reading import faults_of, read_day
+from shuqiao.control.web.shell import sees_proof, show, signed_in
+
+MAX_CHARS = 1000
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@signed_in
+def register(request: HttpRequest, viewer: Viewer) -> HttpResponse:
+    """Show the register and the report of state, and register a system."""
+    page, faults = pages.register(viewer), {}
+    if request.method == "POST":
+        try:
+            number = register_system(viewer, _given(request.POST, page))
+        except FormRefused as refused:
+            faults = dict(faults_of(refused))
+        else:
+            messages.success(request, str(Text(f"系统 {number} 已登记。", f"System {number} is registered.")))
+            return redirect("other_system", number=number)
+    context = {"page": page, "faults": faults, "values": request.POST}
+    return show(request, viewer, "pages/other_systems.html", context, status=422 if faults else 200)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@signed_in
+def system(request: HttpRequest, viewer: Viewer, number: str) -> HttpResponse:
+    """Show one system with its reports, and take the next one."""
+    page, faults = pages.system_page(viewer, number), {}
+    if request.method == "POST":
+        given = ReportInput(
+            state=request.POST.get("state", ""),
+            note=request.POST.get("note", "")[:MAX_CHARS],
+            planned_until=read_day(request.POST.get("planned_until", "")),
+        )
+        try:
+            report_state(viewer, number, given)
+        except FormRefused as refused:
+            faults = dict(faults_of(refused))
+        else:
+            messages.success(request, str(Text("迁移进展已登记。", "The state has been recorded.")))
+            return redirect("other_system", number=number)
+    proof = sees_proof(viewer, page.row.department.code)
+    context = {"page": page, "faults": faults, "values": request.POST, "proof": proof}
+    status = 422 if faults else 200
+    return show(request, viewer, "pages/other_system.html", context, status=status, section="other_systems")
+
+
+@require_safe
+@signed_in
+def report(request: HttpRequest, viewer: Viewer) -> HttpResponse:  # noqa: ARG001 - a view takes it
+    """Give the register as CSV, for spreadsheets; no cell can be taken for a formula."""
+    held = StringIO()
+    writer = csv.writer(held)
+    heads = (
+        Text("编号", "No."),
+        Text("部门", "Department"),
+        Text("系统", "System"),
+        Text("种类", "Kind"),
+        Text("交换内容", "What is exchanged"),
+        Text("对方", "With"),
+        Text("启用日期", "Running since"),
+        Text("状态", "State"),
+        Text("计划完成", "Planned until"),
+        Text("逾期", "Late"),
+    )
+    writer.writerow([str(head) for head in heads])
+    for row in pages.register(viewer).rows:
+        cells = [row.number, str(row.department), row.name, str(row.kind), row.purpose, row.partners]
+        cells += [str(row.running_since or ""), str(row.state_label), str(row.planned_until)]
+        cells.append(str(Text("是", "yes")) if row.late else "")
+        writer.writerow([f"'{cell}" if cell.startswith(_FORMULA) else cell for cell in cells])
+    response = HttpResponse("\ufeff" + held.getvalue(), content_type="text/csv; charset=utf-8")
+    response["Content-Disposition"] = 'attachment; filename="other-systems.csv"'
+    return response
+
+
+def _given(post: QueryDict, page: pages.Register) -> SystemInput:
+    return SystemInput(
+        department=post.get("department", page.own)[:60],
+        kind=post.get("kind", ""),
+        name=post.get("name", "")[:MAX_CHARS],
+        purpose=post.get("purpose", "")[:MAX_CHARS],
+        partners=post.get("partners", "")[:MAX_CHARS],
+        running_since=read_day(post.get("running_since", "")),
+        plan=post.get("plan", "")[:MAX_CHARS],
+        planned_until=read_day(post.get("planned_until", "")),
+    )
