@@ -112,6 +112,7 @@ class Answering:
         lanes: int,
         promises: PromiseKeeper,
         guess_delay_s: float,
+        max_waiting: int = MAX_WAITING,
     ) -> None:
         """Keep the parts; nothing runs until the first call."""
         self._slower = Slower(guess_delay_s)
@@ -123,14 +124,14 @@ class Answering:
         self._promise_key_id = keys.key_id(promise_key.public_key())
         self._metrics = metrics
         self._asked: Batcher[Asked] = Batcher(
-            self._answer, self._give_up, lanes=lanes, max_batch=MAX_BATCH, max_waiting=MAX_WAITING
+            self._answer, self._give_up, lanes=lanes, max_batch=MAX_BATCH, max_waiting=max_waiting
         )
         # A call about many subjects is a batch by itself, and never keeps more than one lane from the others.
         self._many: Batcher[Asked] = Batcher(
             self._answer, self._give_up, lanes=1, max_batch=1, max_waiting=MAX_WAITING_BATCHES
         )
         self._refusals: Batcher[Refusal] = Batcher(
-            self._refuse, self._give_up, lanes=1, max_batch=MAX_BATCH, max_waiting=MAX_WAITING
+            self._refuse, self._give_up, lanes=1, max_batch=MAX_BATCH, max_waiting=max_waiting
         )
 
     @property

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from shuqiao.rules.errors import CallError, Unavailable
+from shuqiao.rules.errors import CallError
 from shuqiao.wire.messages import Problem
 from shuqiao.wire.receipt import HEADER as PROMISE_HEADER
 
@@ -26,6 +26,7 @@ _TITLES_ZH = {
     408: "请求超时",
     413: "请求过大",
     422: "填写的内容有误",
+    429: "调用过于频繁",
     503: "服务暂不可用",
 }
 _TITLES_EN = {
@@ -36,8 +37,10 @@ _TITLES_EN = {
     408: "The request took too long",
     413: "The request is too large",
     422: "A value is wrong",
+    429: "Too many calls",
     503: "Not available for the moment",
 }
+_AGAIN_LATER = (429, 503)
 _ALWAYS = "cache-control: no-store\r\nx-content-type-options: nosniff\r\n"
 _encoder = msgspec.json.Encoder()
 
@@ -77,7 +80,7 @@ def recorded_reply(status: int, body: bytes, language: str, promise: str) -> Rep
 
 def problem_reply(error: CallError, language: str, citations: Mapping[str, str]) -> Reply:
     """Refuse without an entry; who meets a full or broken plane is told when to come again."""
-    again = f"retry-after: {RETRY_AFTER_S}\r\n" if error.status == Unavailable.status else ""
+    again = f"retry-after: {RETRY_AFTER_S}\r\n" if error.status in _AGAIN_LATER else ""
     headers = f"content-type: {PROBLEM_TYPE}\r\n{_ALWAYS}content-language: {language}\r\n{again}"
     return Reply(error.status, headers, problem_body(error, language, citations))
 

@@ -11,6 +11,7 @@ from functools import partial
 
 import msgspec
 
+from shuqiao.plane.allowance import Allowance
 from shuqiao.plane.answering import Answering
 from shuqiao.plane.answers import Reply, answer_reply, language_of, problem_reply
 from shuqiao.plane.body import check_announced, decode_body
@@ -134,6 +135,7 @@ class Gate:
         self._answering = answering
         self._is_ready = is_ready
         self._metrics = metrics
+        self._allowance = Allowance(settings.calls_per_s)
         self._asking: set[asyncio.Task[None]] = set()
 
     def opened(self, request: Request) -> BodyReader | None:
@@ -214,10 +216,12 @@ class Gate:
             raise SignatureInvalid()
         if signature.key_id.startswith(SESSION_PREFIX):
             owner = self._sessions.owner(signature, now)
+            self._allowance.take(owner.application.id)
             return headers, signature, owner.application, owner
         application = self._keeper.current.by_key.get(signature.key_id)
         if application is None or not application.verify(signature.signature, signature.base):
             raise SignatureInvalid()
+        self._allowance.take(application.id)
         return headers, signature, application, None
 
     def _session(self, request: Request, path: str, language: str, answer: Answer) -> BodyReader:

@@ -37,6 +37,7 @@ _SESSION_CODES = (
     "body_not_json",
     "body_too_large",
     "request_timeout",
+    "too_many_calls",
     "unavailable",
     "signature_replayed",
     "session_unsigned",

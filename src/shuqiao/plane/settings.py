@@ -24,6 +24,8 @@ MAX_WAITING_BATCHES = 32
 GUESS_LIMITS = (10, 50)
 MAX_GUESSES = 1_000_000
 MAX_GUESS_DELAY_S = 10.0
+CALLS_PER_S = 10_000
+MOST = 1_000_000
 
 
 class SettingsFaulty(Exception):
@@ -38,7 +40,8 @@ class Settings:
     `lanes` is the number of statements a worker has under way at once. `guess_limits` are the claims about
     one item of one subject that may disagree in a day, from one department and from all together, before a
     case number is demanded; calls beyond are answered `guess_delay_s` later. Without a `spool` no copies are
-    handed out.
+    handed out. `calls_per_s` is what one application may call of one worker, `max_waiting` the calls that may
+    wait in one for the database; what is beyond either is turned away at once.
     """
 
     database_url: str
@@ -51,6 +54,8 @@ class Settings:
     guess_limits: tuple[int, int] = GUESS_LIMITS
     guess_delay_s: float = 1.0
     spool: Spool | None = None
+    calls_per_s: int = CALLS_PER_S
+    max_waiting: int = MAX_WAITING
 
 
 def _promise_key(path: Path) -> Ed25519PrivateKey:
@@ -72,6 +77,13 @@ def _lanes(text: str) -> int:
     if not 1 <= lanes <= MAX_LANES:
         raise ValueError(f"must lie between 1 and {MAX_LANES}")
     return lanes
+
+
+def _number(text: str) -> int:
+    number = int(text)
+    if not 1 <= number <= MOST:
+        raise ValueError(f"must lie between 1 and {MOST}")
+    return number
 
 
 def _guess_limits(text: str) -> tuple[int, int]:
@@ -127,6 +139,8 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     lanes = reader.read("PLANE_LANES", _lanes, "2")
     guess_limits = reader.read("PLANE_GUESS_LIMITS", _guess_limits, ",".join(map(str, GUESS_LIMITS)))
     guess_delay_s = reader.read("PLANE_GUESS_DELAY_S", _guess_delay_s, "1.0")
+    calls_per_s = reader.read("PLANE_CALLS_PER_S", _number, str(CALLS_PER_S))
+    max_waiting = reader.read("PLANE_MAX_WAITING", _number, str(MAX_WAITING))
     spool = _spool(reader)
     if (
         database_url is None
@@ -138,6 +152,8 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         or lanes is None
         or guess_limits is None
         or guess_delay_s is None
+        or calls_per_s is None
+        or max_waiting is None
         or reader.faults
     ):
         raise SettingsFaulty("; ".join(reader.faults))
@@ -152,4 +168,6 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         guess_limits,
         guess_delay_s,
         spool,
+        calls_per_s,
+        max_waiting,
     )

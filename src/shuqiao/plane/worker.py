@@ -64,6 +64,7 @@ class Worker:
             settings.lanes,
             self._promises,
             settings.guess_delay_s,
+            settings.max_waiting,
         )
         sessions = Sessions(settings, self._keeper, self._database)
         self._copies = self._make_copies(settings)

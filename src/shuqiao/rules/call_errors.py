@@ -301,6 +301,21 @@ class ClaimInvalid(CallError):
     )
 
 
+class TooManyCalls(CallError):
+    """The application calls more often than each may; this call was turned away before any work."""
+
+    code = "too_many_calls"
+    status = 429
+    message_zh = (
+        "本应用的调用超过每秒 {calls_per_s} 次的上限，本次调用未作处理。"
+        "请稍候以新的签名重试；需要更高上限的，请联系平台管理机构。"
+    )
+    message_en = (
+        "The application calls more than {calls_per_s} times a second; this call was not processed. Wait and "
+        "retry with a new signature; for a higher limit ask the platform agency."
+    )
+
+
 class Overloaded(CallError):
     """Too many calls wait; this one was turned away before any work."""
 

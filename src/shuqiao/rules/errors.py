@@ -30,6 +30,7 @@ ShuqiaoError
 │   ├── LinkExpired               403 link_expired
 │   ├── RangeUnsatisfiable        416 range_unsatisfiable
 │   ├── BulkBusy                  429 bulk_busy
+│   ├── TooManyCalls              429 too_many_calls
 │   ├── Overloaded                503 overloaded
 │   └── Unavailable               503 unavailable
 ├── BatchError                    a node's batch is refused whole
@@ -125,6 +126,7 @@ from shuqiao.rules.call_errors import (
     SignatureMissing,
     SignatureReplayed,
     SignatureStale,
+    TooManyCalls,
     Unavailable,
 )
 from shuqiao.rules.error_base import ShuqiaoError
@@ -241,6 +243,7 @@ __all__ = [
     "SignatureReplayed",
     "SignatureStale",
     "SignedCallNeeded",
+    "TooManyCalls",
     "TransitionRefused",
     "Unavailable",
     "explain",
