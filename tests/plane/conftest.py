@@ -37,6 +37,7 @@ APP = "app-housing-rental"
 OTHER_APP = "app-education-enrol"
 PURPOSE = "公租房资格审核"
 PEOPLE = 20
+GUESS_DELAY_S = 0.4
 VERIFY_ITEMS = ("mother_name", "mother_citizen_id_number", "sex_code")
 QUERY_ITEMS = ("newborn_name", "sex_code")
 
@@ -69,6 +70,7 @@ class City:
             "VAULT_CLIENT_KEY_FILE": str(self.vault.folder / "secrets" / "vault-clients" / "plane"),
             "PLANE_PROMISE_KEY_FILE": str(self.folder / "promise.key"),
             "PLANE_SESSION_KEY_FILE": str(self.folder / "session.key"),
+            "PLANE_GUESS_DELAY_S": str(GUESS_DELAY_S),
         }
 
     def start(self, workers: int = 2) -> None:

@@ -17,7 +17,7 @@ CREATE INDEX guess_by_day ON exchange.guess (day);
 
 CREATE FUNCTION exchange.forget_guesses(p_before date) RETURNS bigint
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog AS $$
-    WITH gone AS (DELETE FROM exchange.guess WHERE day < least(p_before, current_date) RETURNING 1) SELECT count(*) FROM gone
+    WITH gone AS (DELETE FROM exchange.guess WHERE day < least(p_before, (now() AT TIME ZONE 'UTC' + interval '8 hours')::date) RETURNING 1) SELECT count(*) FROM gone
 $$;
 
 -- Whether a record fulfils the conditions of a grant, as `rules.rows.holds` says it: an unknown operator holds for nothing.
