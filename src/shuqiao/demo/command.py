@@ -38,6 +38,14 @@ def demo(arguments: argparse.Namespace) -> int:
         return 2
     if arguments.fresh:
         city.remove(home)
+    if home.locked_data:
+        print(
+            f"there are data of an earlier city in {', '.join(map(str, home.locked_data))}, and their\n"
+            f"passwords in {home.secrets} are gone, so nothing can open them.\n"
+            "Put the passwords back from a copy, or run  ./dev demo --fresh  to delete the data and begin anew.",
+            file=sys.stderr,
+        )
+        return 2
     options = city.Options(
         people=arguments.people,
         port=arguments.port,

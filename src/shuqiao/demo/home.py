@@ -107,6 +107,20 @@ class Home:
         """The password called `name`, made when first asked for."""
         return random_secret_file(self.secrets / "passwords" / name, 24).hex()
 
+    @property
+    def locked_data(self) -> list[Path]:
+        """Folders of data that are there while their password is not: nobody can open them any more."""
+        if self.external_database is None:
+            servers = {"hub": self.data / "hub" / "pg", "departments": self.data / "departments" / "pg"}
+        else:
+            servers = {"departments": self.data / "departments" / "pg"}
+        passwords = self.secrets / "passwords"
+        return [
+            place
+            for name, place in servers.items()
+            if (place / "PG_VERSION").exists() and not (passwords / name).exists()
+        ]
+
     def hub_superuser_url(self, database: str = "postgres") -> str:
         """The superuser's URL of one of the hub's databases."""
         if self.external_database is None:
