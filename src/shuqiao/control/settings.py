@@ -34,6 +34,7 @@ INSTALLED_APPS = [
     "shuqiao.control.accounts",
     "shuqiao.control.enrolments",
     "shuqiao.control.othersystems",
+    "shuqiao.control.alarms",
     "shuqiao.control.documents",
     "shuqiao.control.clocks",
     "shuqiao.control.disputes",

@@ -21,6 +21,7 @@ from shuqiao.plane.calls import Call, CallRefused, Granted, decide, refusal_entr
 from shuqiao.plane.database import Database, DatabaseUnavailable, ReadRow, RefusalRow, Seen
 from shuqiao.plane.keeper import Keeper
 from shuqiao.plane.metrics import Metrics
+from shuqiao.plane.neighbours import Neighbours
 from shuqiao.plane.operations import query, verify
 from shuqiao.plane.operations.questions import Question, is_batch
 from shuqiao.plane.proofs import PromiseKeeper
@@ -116,6 +117,7 @@ class Answering:
     ) -> None:
         """Keep the parts; nothing runs until the first call."""
         self._slower = Slower(guess_delay_s)
+        self._neighbours = Neighbours()
         self._promises = promises
         self._database = database
         self._vault = vault
@@ -154,14 +156,19 @@ class Answering:
         except QueueFull:
             self._reply_problem(call, Overloaded())
 
-    @staticmethod
-    def _prepared(call: Call, granted: Granted) -> Sequence[Question]:
+    def _prepared(self, call: Call, granted: Granted) -> Sequence[Question]:
+        prepare = verify.prepare if call.mode is Mode.VERIFY else query.prepare
         try:
-            if call.mode is Mode.VERIFY:
-                return verify.prepare(call, granted)
-            return query.prepare(call, granted)
+            questions = prepare(call, granted)
         except CallError as error:
             raise CallRefused(error, granted.grant.document.id) from None
+        kind = granted.resource.record_key.kind
+        return [
+            one._replace(near=True)
+            if self._neighbours.is_near(call.application.id, call.resource_id, kind, one.number)
+            else one
+            for one in questions
+        ]
 
     def refuse(self, call: Call, refused: CallRefused, entry: UUID, epoch: int | None = None) -> None:
         """Record a refusal and answer it; `epoch` where another one might decide otherwise."""

@@ -180,7 +180,9 @@ def _signed(call: Call, place: int = 0) -> dict[str, Any]:
     return call.proof._asdict() | ({"sealed": "", "call": call.entry} if place else {})
 
 
-def answer_entry(call: Call, granted: Granted, entry: UUID, place: int, identity_version: int) -> CallEntry:
+def answer_entry(
+    call: Call, granted: Granted, entry: UUID, place: int, identity_version: int, *, near: bool = False
+) -> CallEntry:
     """Write the plane's audit line about one subject of an answered call.
 
     The outcome is the database's to say: it counts wrong claims in the statement that answers.
@@ -209,6 +211,7 @@ def answer_entry(call: Call, granted: Granted, entry: UUID, place: int, identity
         pseudonyms=not_in_clear(granted, terms.tokens, call.mode),
         place=place,
         identity_version=identity_version,
+        near=near,
     )
 
 

@@ -30,6 +30,7 @@ PlanNo = NewType("PlanNo", str)
 CheckNo = NewType("CheckNo", str)
 CompilationNo = NewType("CompilationNo", str)
 UpkeepNo = NewType("UpkeepNo", str)
+AlarmNo = NewType("AlarmNo", str)
 ItemField = NewType("ItemField", str)
 
 _REGION = re.compile(r"[1-9][0-9]{5}", re.ASCII)
@@ -178,6 +179,11 @@ def compilation_no(year: int, number: int) -> CompilationNo:
 def upkeep_no(year: int, number: int) -> UpkeepNo:
     """The number of a change that the catalogue must follow: counted within its year, four digits or more."""
     return UpkeepNo(_numbered("U", year, number))
+
+
+def alarm_no(year: int, number: int) -> AlarmNo:
+    """The number of an alarm over unusual use: counted within its year, at least four digits."""
+    return AlarmNo(_numbered("W", year, number))
 
 
 def exchange_system_no(year: int, number: int) -> ExchangeSystemNo:

@@ -150,6 +150,7 @@ class CallEntry(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     pseudonyms: tuple[str, ...] = ()
     place: int = 0
     identity_version: int = 0
+    near: bool = False
     algorithm: str = ""
     session: UUID | None = None
     number: int | None = None

@@ -3,6 +3,22 @@
 from shuqiao.control.texts import Text
 
 NOTICES = {
+    "alarm_raised": (
+        Text("有使用情况待研判", "Unusual use to be judged"),
+        Text("{reference}：{name_zh}", "{reference}: {name_en}"),
+    ),
+    "alarm_asked": (
+        Text("请说明使用情况", "Explain your use"),
+        Text("{reference} 请说明用途和经办情况", "{reference}: say what it was used for"),
+    ),
+    "alarm_explained": (
+        Text("对方已说明使用情况", "A use was explained"),
+        Text("{reference} 可以研判", "{reference} can be judged"),
+    ),
+    "alarm_judged": (
+        Text("使用情况已研判", "An alarm was judged"),
+        Text("{reference} 已有结论", "{reference} has a result"),
+    ),
     "change_registered": (
         Text("登记了目录变更", "A change for your catalogue"),
         Text("{reference} 涉及本部门目录，请按期更新", "{reference}: bring your entries up to date in time"),

@@ -14,6 +14,7 @@ from django.urls import reverse
 from shuqiao.control.accounts.access import Viewer, viewer_of
 from shuqiao.control.accounts.capabilities import Capability
 from shuqiao.control.accounts.models import Account
+from shuqiao.control.alarms.access import sees_alarms
 from shuqiao.control.compiling.pages import may_see as sees_compiling
 from shuqiao.control.compiling.pages import waiting_count as compilations_waiting
 from shuqiao.control.disputes.queries import sees_disputes, sees_reviews, waiting_count
@@ -233,6 +234,8 @@ def _evidence(viewer: Viewer, path: str) -> tuple[Link, ...]:
     links = []
     if may_read_audit(viewer):
         links.append(_link(path, Text("审计与存证", "Audit and proof"), "audit", "shield-check"))
+    if sees_alarms(viewer):
+        links.append(_link(path, Text("使用告警", "Alarms over use"), "alarms", "bell-ringing"))
     if sees_systems(viewer):
         links.append(_link(path, Text("系统与密钥", "Systems and keys"), "systems", "key"))
     if sees_other_systems(viewer):

@@ -5,6 +5,7 @@ from django.views.i18n import set_language
 
 from shuqiao.control.web.views import (
     account,
+    alarms,
     audit,
     calendar,
     catalogue,
@@ -176,6 +177,9 @@ urlpatterns = [
     path("standards/codes/<str:key>.<str:form>", standards.codes_download, name="codes_download"),
     path("standards/<str:kind>/<str:key>/", standards.standard, name="standard"),
     path("standards/<str:kind>/<str:key>/edit/", standards.standard_edit, name="standard_edit"),
+    path("alarms/", alarms.alarms, name="alarms"),
+    path("alarms/<str:number>/", alarms.alarm, name="alarm"),
+    path("alarms/<str:number>/<str:step>", alarms.alarm_step, name="alarm_step"),
     path("systems/", systems.systems, name="systems"),
     path("systems/enrolments/<uuid:key>/decide", systems.enrolment_decide, name="enrolment_decide"),
     path("systems/enrolments/<uuid:key>/withdraw", systems.enrolment_withdraw, name="enrolment_withdraw"),

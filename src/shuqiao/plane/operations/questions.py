@@ -30,7 +30,7 @@ class Question(NamedTuple):
     `identity` (field -> claim, empty text where a value is asked for) goes to the vault, `plain` (JSON) to
     the read function. `entry` is the id of its audit entry, `place` its 0-based place in a batch. `proof`
     are the claims that must agree before those of `small` domain are looked at; `guarded` is `plain` without
-    the latter.
+    the latter. `near` says that the number lies beside another one asked for shortly before.
     """
 
     call: Call
@@ -43,6 +43,7 @@ class Question(NamedTuple):
     guarded: str | None = None
     proof: frozenset[str] = frozenset()
     small: frozenset[str] = frozenset()
+    near: bool = False
 
 
 class Compared(NamedTuple):
@@ -100,7 +101,7 @@ def claimed_value(item: ItemSpec, claim: str) -> str:
 def read_row(question: Question, record: UUID, version: int, compared: Compared) -> ReadRow:
     """Give the row of the one statement that reads, counts and records."""
     call = question.call
-    entry = answer_entry(call, question.granted, question.entry, question.place, version)
+    entry = answer_entry(call, question.granted, question.entry, question.place, version, near=question.near)
     return ReadRow(
         question.entry,
         call.at,

@@ -17,6 +17,7 @@ PAGES = {
     "Q": "claim",
     "K": "collection",
     "F": "form_check",
+    "W": "alarm",
 }
 """The first letter of a number tells the kind of case. Source: `rules.ids`."""
 

@@ -1,0 +1,1 @@
+"""What use of shared information stands out, and what those responsible make of it."""
