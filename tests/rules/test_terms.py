@@ -1,108 +1,128 @@
-"""Terms that are extended, paused, resumed and counted anew: tables and properties."""
-
-from datetime import date, timedelta
+"""Terms of a grant and channels of an entry: what may be asked for, how, and what needs a reviewer."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from shuqiao.control.regulations.files import load_calendar, load_regulation
-from shuqiao.rules.deadlines import Pause, Term, begin, extend, last_day, pause, resume
-from shuqiao.rules.regulation import Extension
-from shuqiao.rules.workdays import Calendar, is_working_day, working_days_between
+from shuqiao.control.regulations import files
+from shuqiao.rules.channels import CHANNELS, OF_MODE, channels_for, channels_of, usual
+from shuqiao.rules.rows import Row
+from shuqiao.rules.terms import Offer, Terms, covers, is_masked, needs_review, term_faults
 
-RULES = load_regulation("guangzhou-2016")
-CN = load_calendar("cn")
-FRIDAY = date(2026, 11, 20)
-REPLY = begin(RULES.deadline("reply"), FRIDAY)
+OFFER = Offer(
+    modes=frozenset({"verify", "query", "bulk"}),
+    channels=("interface", "download"),
+    types={"district": "code", "born_on": "date", "note": "text"},
+    masked=frozenset({"health"}),
+    codes={"district": frozenset({"440105", "440106"})},
+)
+FIELDS = ("name", "health", "district")
+MANNERS = {
+    "platform_database": ("interface", "download", "browse"),
+    "platform_service": ("interface",),
+    "disc": ("offline",),
+}
 
-days = st.dates(date(2016, 1, 1), date(2026, 9, 1))
-counts = st.integers(1, 40)
-terms = st.builds(Term, days, counts)
+
+def codes(terms: Terms, offer: Offer = OFFER) -> set[tuple[str, str]]:
+    """(field, code) of every fault."""
+    return {(one.field, one.code) for one in term_faults(terms, offer, FIELDS)}
 
 
-def end(term: Term, calendar: Calendar = CN) -> date:
-    return last_day(term, calendar, start_day_counts=False).day
+def test_what_is_offered_is_taken() -> None:
+    rows = (Row("district", "in", ("440105", "440106")), Row("born_on", "range", ("2020-01-01", "")))
+    assert codes(Terms("bulk", ("interface", "download"), rows, frozenset({"health"}))) == set()
+    assert codes(Terms("verify", ("interface",))) == set()
 
 
 @pytest.mark.parametrize(
-    ("term", "due_on"),
+    ("terms", "fault"),
     [
-        (REPLY, date(2026, 12, 4)),
-        (extend(REPLY, Extension("reply", 5, 1)), date(2026, 12, 11)),
-        # Paused on Wednesday, resumed on Friday: two working days stood still.
-        (resume(pause(REPLY, date(2026, 11, 25)), date(2026, 11, 27)), date(2026, 12, 8)),
-        # Paused and resumed over a weekend: nothing stood still.
-        (resume(pause(REPLY, date(2026, 11, 27)), date(2026, 11, 29)), date(2026, 12, 4)),
-        # Paused on its last day: the day of resumption is the last, or the next that is worked.
-        (resume(pause(REPLY, date(2026, 12, 4)), date(2026, 12, 8)), date(2026, 12, 8)),
-        (resume(pause(REPLY, date(2026, 12, 4)), date(2026, 12, 12)), date(2026, 12, 14)),
-        # Paused when it was over already: nothing is won.
-        (resume(pause(REPLY, date(2026, 12, 7)), date(2026, 12, 9)), date(2026, 12, 4)),
-        # A pause that lasts takes nothing away yet.
-        (pause(REPLY, date(2026, 11, 25)), date(2026, 12, 4)),
-        # A term paused before it began stands still from its start.
-        (resume(pause(REPLY, date(2026, 11, 1)), date(2026, 11, 23)), date(2026, 12, 7)),
+        (Terms("query"), ("channels", "field_required")),
+        (Terms("query", ("browse",)), ("channels", "channel_unknown")),
+        (Terms("query", ("download",)), ("channels", "channel_mode")),
+        (Terms("bulk", ("download",), (Row("name", "eq", ("甲",)),)), ("rows.0", "row_field_unknown")),
+        (Terms("bulk", ("download",), (Row("note", "like", ("甲",)),)), ("rows.0", "row_operator_unknown")),
+        (Terms("bulk", ("download",), (Row("note", "eq", ()),)), ("rows.0", "row_values_wrong")),
+        (
+            Terms("bulk", ("download",), (Row("note", "range", ("a", "b")),)),
+            ("rows.0", "row_range_impossible"),
+        ),
+        (Terms("bulk", ("download",), (Row("district", "eq", ("1",)),)), ("rows.0", "row_value_unknown")),
+        (Terms("bulk", ("download",), (Row("born_on", "eq", ("去年",)),)), ("rows.0", "row_value_unknown")),
+        (Terms("bulk", ("download",), (Row("note", "null"),) * 17), ("rows", "too_many")),
+        (Terms("query", ("interface",), (), frozenset({"name"})), ("unmasked", "unmasked_unknown")),
+        (
+            Terms("verify", ("interface",), (), frozenset({"health"})),
+            ("unmasked", "unmasked_in_verification"),
+        ),
     ],
 )
-def test_due_days_of_moved_terms(term: Term, due_on: date) -> None:
-    assert end(term) == due_on
+def test_each_thing_that_is_not_offered_is_named(terms: Terms, fault: tuple[str, str]) -> None:
+    assert fault in codes(terms)
 
 
-def test_pausing_or_resuming_twice_changes_nothing() -> None:
-    still = pause(REPLY, FRIDAY)
-    assert still.is_paused and pause(still, date(2026, 11, 24)) == still
-    running = resume(still, date(2026, 11, 24))
-    assert not running.is_paused and resume(running, date(2026, 11, 30)) == running
-    assert running.pauses == (Pause(FRIDAY, date(2026, 11, 24)),)
+def test_an_item_that_is_not_chosen_is_not_given_in_the_clear() -> None:
+    found = term_faults(Terms("query", ("interface",), (), frozenset({"health"})), OFFER, ("name",))
+    assert [one.code for one in found] == ["unmasked_unknown"]
 
 
-def test_a_term_knows_how_often_it_was_extended() -> None:
-    twice = extend(extend(REPLY, Extension("reply", 5, 2)), Extension("reply", 3, 2))
-    assert (twice.times_extended, twice.total_days) == (2, 18)
+@pytest.mark.requirement("SEC-18")
+def test_what_is_sensitive_or_a_business_secret_is_masked() -> None:
+    assert [is_masked(level, 2, business_secret=False) for level in range(5)] == [
+        False, False, True, True, True,
+    ]  # fmt: skip
+    assert is_masked(0, 2, business_secret=True)
 
 
-@given(terms, counts)
-def test_an_extension_is_a_longer_term(term: Term, more: int) -> None:
-    longer = extend(term, Extension("reply", more, 1))
-    assert end(longer) == end(Term(term.starts_on, term.working_days + more))
+@pytest.mark.requirement("SEC-18")
+def test_nothing_is_given_in_the_clear_or_told_by_a_condition_without_a_reviewer() -> None:
+    asked = ("name", "health", "district")
+    assert not needs_review(Terms("bulk", ("download",)), OFFER, asked)
+    assert not needs_review(Terms("bulk", ("download",), (Row("district", "null"),)), OFFER, asked)
+    assert needs_review(Terms("bulk", ("download",), (), frozenset({"health"})), OFFER, asked)
+    # A condition on an item that is not asked for, or is masked, tells its value all the same.
+    assert needs_review(Terms("bulk", ("download",), (Row("note", "null"),)), OFFER, asked)
+    assert needs_review(Terms("bulk", ("download",), (Row("health", "null"),)), OFFER, asked)
 
 
-@given(terms, st.integers(0, 30), st.integers(0, 60))
-def test_a_pause_moves_the_end_by_the_working_days_it_takes(term: Term, after: int, lasting: int) -> None:
-    first = term.starts_on + timedelta(days=after)
-    if first >= end(term):
-        return
-    last = first + timedelta(days=lasting)
-    moved = resume(pause(term, first), last)
-    stood_still = working_days_between(CN, first, last)
-    assert working_days_between(CN, term.starts_on, end(moved)) == term.working_days + stood_still
+def test_a_grant_covers_only_what_is_no_wider_than_it() -> None:
+    row, other = Row("district", "eq", ("440105",)), Row("note", "null")
+    held = Terms("bulk", ("interface", "download"), (row,), frozenset({"health"}))
+    assert covers(held, Terms("bulk", ("download",), (row, other)))
+    assert not covers(held, Terms("bulk", ("browse",), (row,)))
+    assert not covers(held, Terms("bulk", ("download",)))
+    assert not covers(held, Terms("query", ("interface",), (row,)))
+    assert not covers(Terms("bulk", ("download",)), Terms("bulk", ("download",), (), frozenset({"health"})))
 
 
-@given(terms, st.lists(st.integers(0, 20), max_size=6))
-def test_counting_anew_gives_the_same_day_and_never_an_earlier_one(term: Term, steps: list[int]) -> None:
-    day, moved = term.starts_on, term
-    for number, step in enumerate(steps):
-        day += timedelta(days=step)
-        moved = resume(moved, day) if number % 2 else pause(moved, day)
-    assert end(moved) == end(moved) >= end(term)
-    assert is_working_day(CN, end(moved))
+@pytest.mark.requirement("MOD-06", source="SY:21")
+def test_an_entry_has_the_channels_of_its_manner() -> None:
+    assert CHANNELS == ("interface", "download", "browse", "offline")
+    assert channels_of(["platform_database"], MANNERS) == ("interface", "download", "browse")
+    assert channels_of(["disc", "platform_service"], MANNERS) == ("interface", "offline")
+    # Online is the main way: where nothing is said it is the interface.
+    assert channels_of([], MANNERS) == ("interface",)
+    assert channels_of(["platform_database", "disc"], MANNERS, confined=True) == ("interface",)
 
 
-@given(terms, st.integers(1, 60))
-def test_a_day_off_more_never_brings_the_end_nearer(term: Term, after: int) -> None:
-    day = term.starts_on + timedelta(days=after)
-    flood = CN.with_days({day: False})
-    moved = day <= end(term) and is_working_day(CN, day)
-    assert (end(term, flood) > end(term)) is moved
-    # What the office takes back leaves no trace.
-    assert end(term, flood.with_days({day: is_working_day(CN, day)})) == end(term)
+def test_each_mode_has_channels_it_can_use() -> None:
+    assert set(OF_MODE) == {"verify", "query", "bulk"}
+    assert channels_for("verify", CHANNELS) == ("interface", "offline")
+    assert channels_for("bulk", ("browse", "offline")) == ("browse", "offline")
+    assert channels_for("else", CHANNELS) == ()
+    assert usual("bulk", CHANNELS) == ("interface",)
+    assert usual("bulk", ("download",)) == ("download",)
 
 
-@given(terms)
-def test_a_term_is_provisional_until_its_years_are_announced(term: Term) -> None:
-    unknown = Calendar(frozenset(), CN.days)
-    counted = last_day(term, unknown, start_day_counts=False)
-    years = range(term.starts_on.year, counted.day.year + 1)
-    assert counted.provisional
-    assert not last_day(term, unknown.with_years(years), start_day_counts=False).provisional
+@pytest.mark.requirement("MOD-08", source="SY:21")
+def test_shenyang_confines_what_changes_fast_or_serves_several_departments_at_once() -> None:
+    exchange = files.load_regulation("shenyang-2016").exchange
+    assert exchange.interface_only is not None and exchange.interface_only.article == "21"
+    assert exchange.confines(["parallel_approval"], "yearly")
+    assert exchange.confines(["office_work"], "")
+    assert exchange.confines([], "realtime")
+    assert not exchange.confines(["integrated_management"], "daily")
+
+
+@pytest.mark.parametrize("name", ["guangzhou-2016", "xiamen-2015"])
+def test_the_other_cities_confine_nothing(name: str) -> None:
+    assert not files.load_regulation(name).exchange.confines(["parallel_approval"], "realtime")

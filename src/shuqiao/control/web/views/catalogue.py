@@ -11,6 +11,7 @@ from shuqiao.control.catalogue.entry import entry_page
 from shuqiao.control.catalogue.period import prolong_entry
 from shuqiao.control.catalogue.search import Sort
 from shuqiao.control.catalogue.search_page import FACETS, Asked, SearchFilters, SearchPage, search, suggest
+from shuqiao.control.catalogue.supply_page import supply_of
 from shuqiao.control.compiling.versions_page import change_offer
 from shuqiao.control.finding.queries import follows
 from shuqiao.control.finding.related import related
@@ -96,6 +97,7 @@ def entry(request: HttpRequest, viewer: Viewer, resource: str) -> HttpResponse:
 def _entry_context(viewer: Viewer, resource: str) -> dict[str, object]:
     return {
         "page": entry_page(viewer, resource),
+        "supply": supply_of(viewer, resource),
         "change": change_offer(viewer, resource),
         "related": related(viewer, resource),
         "follows": follows(viewer, resource),
