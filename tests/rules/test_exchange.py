@@ -6,7 +6,16 @@ from datetime import UTC, date, datetime
 import pytest
 
 from shuqiao.rules import errors
-from shuqiao.rules.exchange import Allowed, CallFacts, GrantFacts, Match, Mode, Refused, decide_call
+from shuqiao.rules.exchange import (
+    Allowed,
+    CallFacts,
+    Channel,
+    GrantFacts,
+    Match,
+    Mode,
+    Refused,
+    decide_call,
+)
 from shuqiao.rules.ids import ApplicationId, DepartmentCode, GrantId, ResourceId
 
 NOON = datetime(2026, 11, 22, 4, 0, tzinfo=UTC)
@@ -150,3 +159,22 @@ def test_a_query_without_fields_asks_for_all_that_is_granted_and_a_verification_
     assert refused(replace(CALL, fields=()), GRANT).code == "request_malformed"
     assert refused(replace(CALL, mode=Mode.QUERY), GRANT).code == "not_available"
     assert refused(CALL, query).code == "not_available"
+
+
+@pytest.mark.requirement("MOD-05")
+def test_a_grant_for_another_way_is_named_in_the_refusal() -> None:
+    offline = replace(GRANT, channels=frozenset({Channel.OFFLINE, Channel.DOWNLOAD}))
+    refusal = refused(CALL, offline)
+    assert (refusal.code, refusal.grant) == ("channel_not_granted", offline)
+    assert dict(refusal.details)["channels"] == "download, offline"
+    # Beside one that covers the call it does no harm.
+    assert allowed(CALL, offline, replace(GRANT, id=GrantId("G-2026-0002"))).grant.id == "G-2026-0002"
+    assert allowed(replace(CALL, channel=Channel.DOWNLOAD), offline).grant is offline
+
+
+@pytest.mark.requirement("MOD-02")
+def test_what_a_comparison_would_read_out_needs_a_grant_to_query() -> None:
+    refusal = refused(replace(CALL, read_out=("mother_name",)), GRANT)
+    assert (refusal.code, refusal.fields) == ("query_grant_needed", ("mother_name",))
+    query = replace(GRANT, mode=Mode.QUERY)
+    assert allowed(replace(CALL, mode=Mode.QUERY, read_out=("mother_name",)), query).grant is query
