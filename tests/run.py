@@ -2,7 +2,7 @@
 
 `--database URL` (a superuser's) runs everything on that server instead. Other arguments go to pytest.
 
-The tests are run in parts, two at a time, since they mostly wait for databases and processes; never two on
+The tests are run in parts, three at a time, since they mostly wait for databases and processes; never two on
 one server, whose logins and their passwords are the same in all its databases. What failed beside other
 work is run once more by itself, and both outcomes are printed: a fault fails twice.
 """
@@ -50,7 +50,7 @@ def run(part: Part, kept: Path, *more: str) -> tuple[int, str]:
     return done.returncode, done.stdout
 
 
-def run_all(parts: list[Part], lanes: int = 2) -> int:
+def run_all(parts: list[Part], lanes: int = 3) -> int:
     """Run parts side by side, then what failed once more alone; return the first exit code that says so."""
     codes: dict[str, int] = {}
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(lanes) as pool:
@@ -147,6 +147,7 @@ def main(arguments: list[str]) -> int:
     with ExitStack() as servers:
         for part in parts:
             part.environment["SHUQIAO_TEST_DATABASE"] = servers.enter_context(debian_server(programs))
+            part.environment["SHUQIAO_TEST_PROGRAMS"] = str(programs)
         return run_all([*whole([]), *parts])
 
 

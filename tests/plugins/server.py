@@ -48,8 +48,10 @@ class TestServer:
 
     @property
     def programs(self) -> Path:
-        """The embedded server's programs, where its system user may run them."""
-        self.folder.chmod(0o755)
+        """The programs of a server of our own: the embedded ones unless others are named."""
+        named = os.environ.get("SHUQIAO_TEST_PROGRAMS")
+        if named:
+            return Path(named)
         return postgres.runtime(self.folder)
 
     def url(self, database: str, role: str | None = None) -> str:
@@ -70,6 +72,7 @@ class TestServer:
 
     def _start(self) -> None:
         if self.external is None:
+            self.folder.chmod(0o755)
             programs = self.programs
             kept = replace(self.embedded, password=CLUSTERS.copy(programs, self.embedded.data))
             # A killed process loses nothing the kernel already has; only a power cut needs the flushes.

@@ -34,6 +34,7 @@ def test_a_cluster_is_made_once_and_again_when_a_source_changes(
 ) -> None:
     filled: list[postgres.PostgresServer] = []
     made = clusters.Clusters(tmp_path / "kept", filled.append)
+    SERVER.folder.chmod(0o755)
     programs = SERVER.programs
     passwords = [made.copy(programs, tmp_path / name / "data") for name in ("one", "two")]
     assert (len(filled), len(set(passwords))) == (1, 1)

@@ -42,7 +42,7 @@ def demo(arguments: argparse.Namespace) -> int:
         print(
             f"there are data of an earlier city in {', '.join(map(str, home.locked_data))}, and their\n"
             f"passwords in {home.secrets} are gone, so nothing can open them.\n"
-            "Put the passwords back from a copy, or run  ./dev demo --fresh  to delete the data and begin anew.",
+            "Put the passwords back, or run  ./dev demo --fresh  to delete the data and begin anew.",
             file=sys.stderr,
         )
         return 2
