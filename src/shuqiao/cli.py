@@ -34,6 +34,10 @@ def _run(arguments: argparse.Namespace) -> int:
             from shuqiao.client import call
 
             return call.call_command(arguments)
+        case "evidence":
+            from shuqiao.client import evidence
+
+            return evidence.evidence_command(arguments)
         case "node":
             from shuqiao.edge import describe
 
@@ -55,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_call(commands)
     _add_node(commands)
     _add_audit(commands)
+    _add_evidence(commands)
     return parser
 
 
@@ -112,6 +117,16 @@ def _add_node(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     describe.add_argument("--entry-key", default="", help="your key of the entry (default: from the table)")
 
 
+def _add_evidence(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    evidence = commands.add_parser("evidence", help="check evidence without the platform")
+    verify = evidence.add_subparsers(dest="step", required=True).add_parser("verify", help="check one file")
+    verify.add_argument("file", help="the file of evidence")
+    verify.add_argument("--keys", required=True, metavar="FILE", help="public keys you trust (PEM, purposes)")
+    verify.add_argument("--request", metavar="FILE", help="body of the request, if you have it")
+    verify.add_argument("--answer", metavar="FILE", help="body of the answer, if you have it")
+    verify.add_argument("--regulation", metavar="FILE", help="the regulation's file, if you have it")
+
+
 def _add_audit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     audit = commands.add_parser("audit", help="prove and check the audit log")
     steps = audit.add_subparsers(dest="step", required=True)
@@ -120,6 +135,11 @@ def _add_audit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     prove = steps.add_parser("prove", help="prove that one entry is in the log")
     prove.add_argument("entry", help="entry id or position")
     prove.add_argument("--out", default=None, help="write the proof to this file")
+    evidence = steps.add_parser("evidence", help="write the evidence of one call for a third party")
+    evidence.add_argument("entry", help="entry id or position")
+    evidence.add_argument("--out", required=True, metavar="FILE", help="write it to this file")
+    public_keys = steps.add_parser("keys", help="write the platform's public keys for verifiers")
+    public_keys.add_argument("--out", required=True, metavar="FILE", help="write them to this file")
     promise = steps.add_parser("check-promise", help="hold a promise against the log")
     promise.add_argument("file", help="file with the promise that came with an answer")
 

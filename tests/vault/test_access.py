@@ -14,6 +14,7 @@ from shuqiao.wire.vault import (
     MAX_FRAME_BYTES,
     Challenge,
     Hello,
+    RevealCall,
     VaultClient,
     VaultRefused,
     VaultUnavailable,
@@ -30,7 +31,11 @@ ASK: dict[str, Callable[[VaultClient], Awaitable[object]]] = {
     "resolve": lambda client: client.resolve(RESOURCE, ["1"], [uuid4()]),
     "compare": lambda client: client.compare(RESOURCE, [], [uuid4()]),
     "reveal": lambda client: client.reveal(RESOURCE, [], [uuid4()]),
+    "reveal_records": lambda client: client.reveal_records(
+        RESOURCE, [uuid4()], RevealCall("", ("mother_name",), "G-1"), [uuid4()]
+    ),
     "find_by_name": lambda client: client.find_by_name(RESOURCE, "mother_name", "样例", "核查", [uuid4()]),
+    "open_sealed": lambda client: client.open_sealed(RESOURCE, "request", b"no seal", [uuid4()]),
     "assign": lambda client: client.assign(
         RESOURCE, BIRTH, department=DEPARTMENT, generation=1, sequence=1, sealed=b"no seal"
     ),
@@ -58,7 +63,7 @@ async def test_each_client_may_only_ask_its_own(vault: Vault) -> None:
                     await ask(client)
                 outcome = "batch_malformed" if operation in ALLOWED[name] else "vault_operation_not_allowed"
                 assert refused.value.code == outcome
-            count = 1 if outcome == "done" and operation in ("resolve", "find_by_name") else 0
+            count = 1 if outcome == "done" and operation in ("resolve", "reveal_records", "find_by_name") else 0
             expected.append((name, operation, RESOURCE, count, outcome))
         await client.close()
     assert operations(vault) == expected

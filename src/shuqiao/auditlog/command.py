@@ -1,4 +1,4 @@
-"""The commands `shuqiao audit verify`, `prove` and `check-promise`.
+"""The commands `shuqiao audit verify`, `prove`, `evidence`, `keys` and `check-promise`.
 
 Exit codes: 0 everything holds; 1 the question could not be answered; 2 the log or a promise is broken.
 """
@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from shuqiao.auditlog import proofs
 from shuqiao.auditlog.entries import StoredEntry, entry_fault
+from shuqiao.auditlog.evidence import EvidenceError, VaultPlace, make_evidence, public_keys_text
 from shuqiao.auditlog.promises import Verdict, judge_promise, read_promise
 from shuqiao.auditlog.settings import DEFAULT_ORIGIN
 from shuqiao.auditlog.verify import Report, verify_log
@@ -51,6 +52,7 @@ class Place:
     origin: str
     log_keys: Path | None
     promise_keys: Path | None
+    vault: VaultPlace | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ class _Audit:
     origin: str
     log_keys: Mapping[str, keys.PublicKey]
     promise_keys: Mapping[str, keys.PublicKey]
+    vault: VaultPlace | None = None
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -72,12 +75,12 @@ def run(arguments: argparse.Namespace) -> int:
         ) as connection:
             log_keys = _trusted(connection, "log", place.log_keys)
             promise_keys = _trusted(connection, "promise", place.promise_keys)
-            code = _run(_Audit(connection, place.origin, log_keys, promise_keys), arguments)
+            code = _run(_Audit(connection, place.origin, log_keys, promise_keys, place.vault), arguments)
             if place.log_keys is None or place.promise_keys is None:
                 # Whoever owns the database could have put keys of their own there, so the auditor is told.
                 print(f"NOTE    {KEYS_HINT}")
             return code
-    except CommandError as error:
+    except (CommandError, EvidenceError) as error:
         print(error, file=sys.stderr)
     except psycopg.OperationalError:
         print("The database can't be reached: is the city running?", file=sys.stderr)
@@ -93,6 +96,12 @@ def _run(audit: _Audit, arguments: argparse.Namespace) -> int:
             return _verify(audit, getattr(arguments, "since", None))
         case "prove":
             return _prove(audit, arguments.entry, arguments.out)
+        case "evidence":
+            return _write_evidence(audit, arguments.entry, Path(arguments.out))
+        case "keys":
+            Path(arguments.out).write_text(public_keys_text(audit.connection), encoding="ascii")
+            print(f"The platform's public keys are in {arguments.out}.")
+            return HOLDS
         case _:
             return _check_promise(audit, Path(arguments.file))
 
@@ -113,7 +122,13 @@ def find_place(environment: Mapping[str, str]) -> Place:
         environment.get("PROMISE_PUBLIC_KEYS") or state.get("promise_public_keys"),
     )
     log_keys, promise_keys = (Path(file) if file else None for file in files)
-    return Place(str(url), str(origin), log_keys, promise_keys)
+    return Place(str(url), str(origin), log_keys, promise_keys, _vault_place(environment, state))
+
+
+def _vault_place(environment: Mapping[str, str], state: Mapping[str, object]) -> VaultPlace | None:
+    socket = environment.get("VAULT_SOCKET") or state.get("vault_socket")
+    key_file = environment.get("AUDIT_VAULT_KEY_FILE") or state.get("audit_vault_key")
+    return VaultPlace(Path(str(socket)), Path(str(key_file))) if socket and key_file else None
 
 
 def _trusted(connection: proofs.Connection, purpose: str, file: Path | None) -> Mapping[str, keys.PublicKey]:
@@ -189,6 +204,21 @@ def _prove(audit: _Audit, wanted: str, out: str | None) -> int:
         Path(out).write_text(json.dumps(proof.document(), indent=2) + "\n", encoding="utf-8")
         print(f"The proof is in {out}.")
     return HOLDS if fault is None and proof.holds() and signed else BROKEN
+
+
+def _write_evidence(audit: _Audit, wanted: str, out: Path) -> int:
+    connection = audit.connection
+    entry = _find(connection, wanted)
+    position = proofs.read_position(connection, entry.id)
+    newest = proofs.read_newest(connection, audit.origin)
+    if position is None or newest is None or newest.checkpoint.size <= position:
+        print("WAITS   the entry is durable but not yet numbered; ask again in a second")
+        return UNANSWERED
+    proof = proofs.prove_inclusion(connection, entry, position, newest)
+    made = make_evidence(connection, entry, proof, audit.vault)
+    out.write_text(json.dumps(made, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    print(f"The evidence of entry {entry.id} is in {out}: {made['confirmed']}.")
+    return HOLDS
 
 
 def _find(connection: proofs.Connection, wanted: str) -> StoredEntry:

@@ -35,7 +35,7 @@ from shuqiao.security.keys import (
 
 VAULT_USER = "shuqiao-vault"
 LOG_ORIGIN = "shuqiao-demo"
-VAULT_CLIENTS = ("plane", "bulk", "loader", "control")
+VAULT_CLIENTS = ("plane", "bulk", "loader", "control", "auditor")
 SIGNING_PURPOSES = ("grants", "log", "promise", "receipts")
 
 Say = Callable[[str], None]
@@ -175,6 +175,8 @@ def control_environment(home: Home, options: Options) -> dict[str, str]:
         "SHUQIAO_REGULATION": "guangzhou-2016",
         "SHUQIAO_LOG_ORIGIN": LOG_ORIGIN,
         "SHUQIAO_SAMPLE": "1",
+        "VAULT_SOCKET": str(home.vault_socket),
+        "VAULT_CLIENT_KEY_FILE": str(home.secrets / "vault-clients" / "control"),
     }
 
 

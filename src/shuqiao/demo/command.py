@@ -215,6 +215,8 @@ class _City:
                 "plane_url": f"http://127.0.0.1:{options.plane_port}",
                 "audit_url": self._home.hub_url("shuqiao_auditor"),
                 "log_origin": city.LOG_ORIGIN,
+                "vault_socket": str(self._home.vault_socket),
+                "audit_vault_key": str(self._home.secrets / "vault-clients" / "auditor"),
                 "processes": self._supervisor.pids(),
             }
         )

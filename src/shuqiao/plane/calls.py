@@ -212,6 +212,7 @@ def answer_entry(
         place=place,
         identity_version=identity_version,
         near=near,
+        **_signed(call, place),
     )
 
 

@@ -230,9 +230,12 @@ class Database:
                 self._beside,
                 self._ready_pool().acquire(timeout=STATEMENT_TIMEOUT_S) as connection,
             ):
-                return await connection.fetchrow(statement, *values)
+                found = await connection.fetchrow(statement, *values)
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
             raise DatabaseUnavailable(type(error).__name__) from error
+        if found is None:
+            raise DatabaseUnavailable("the database did not answer")
+        return found
 
     async def load(self, known: Snapshot) -> Snapshot:
         """Load a snapshot."""

@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from shuqiao.rules.masking import TOKEN_KINDS, mask
 from shuqiao.rules.name_variants import Variants, fold
 from shuqiao.rules.normalise import normalise, normalise_value
+from shuqiao.security.sealing import SealRefusedError, open_sealed
 from shuqiao.vault import store
 from shuqiao.vault.assign import BatchOrigin, BlindRow, blind_row, place_in_line, store_batch
 from shuqiao.vault.batch import (
@@ -33,6 +34,7 @@ from shuqiao.vault.batch import (
     read_slices,
 )
 from shuqiao.vault.keys import VaultKeys, random_pieces
+from shuqiao.wire.call_proof import PROMISE_CONTEXT, REQUEST_CONTEXT
 from shuqiao.wire.package import sealing_context
 from shuqiao.wire.schemas import ResourceSpec
 from shuqiao.wire.vault import (
@@ -44,6 +46,8 @@ from shuqiao.wire.vault import (
     CompareResult,
     FindByName,
     Found,
+    Opened,
+    OpenSealed,
     RecordsRevealed,
     Resolve,
     Resolved,
@@ -174,6 +178,17 @@ class Operations:
         digest = entries_digest(request.entries, [request.reason])
         found = await store.find_name(self._pool, client, request.resource, blind, MAX_FOUND + 1, digest)
         return Found(request.id, tuple(found[:MAX_FOUND]), len(found) > MAX_FOUND)
+
+    async def open_sealed(self, client: str, request: OpenSealed) -> Opened:
+        """Open what the plane sealed with a call; recorded before it is given."""
+        context = REQUEST_CONTEXT if request.kind == "request" else PROMISE_CONTEXT
+        try:
+            plain = open_sealed(self._sealing_key, request.sealed, context)
+        except SealRefusedError:
+            plain = None
+        digest, count = entries_digest(request.entries), int(plain is not None)
+        await store.log_operation(self._pool, client, "open_sealed", request.resource, count, digest, "done")
+        return Opened(request.id, plain)
 
     async def assign(self, client: str, request: Assign) -> Assigned:
         """Store a batch; raises BatchUnreadable when it can't be opened or has a wrong form."""

@@ -31,6 +31,7 @@ from shuqiao.wire.vault import (
     FindByName,
     FrameRefused,
     Hello,
+    OpenSealed,
     Refused,
     Request,
     Resolve,
@@ -209,6 +210,8 @@ class VaultServer:
                 return await self._operations.reveal_records(client, request)
             case FindByName():
                 return await self._operations.find_by_name(client, request)
+            case OpenSealed():
+                return await self._operations.open_sealed(client, request)
             case Assign():
                 return await self._operations.assign(client, request)
 

@@ -1,6 +1,6 @@
 """The language of the vault, and the client that speaks it."""
 
-from shuqiao.wire.vault.client import VaultClient, find_by_name_sync, read_frame
+from shuqiao.wire.vault.client import VaultClient, find_by_name_sync, open_sealed_sync, read_frame
 from shuqiao.wire.vault.messages import (
     ALLOWED,
     MAX_CALLS,
@@ -24,6 +24,8 @@ from shuqiao.wire.vault.messages import (
     Found,
     FrameRefused,
     Hello,
+    Opened,
+    OpenSealed,
     RecordsRevealed,
     Refused,
     Request,
@@ -67,6 +69,8 @@ __all__ = [
     "Found",
     "FrameRefused",
     "Hello",
+    "OpenSealed",
+    "Opened",
     "RecordsRevealed",
     "Refused",
     "Request",
@@ -86,6 +90,7 @@ __all__ = [
     "client_proof",
     "encode_message",
     "find_by_name_sync",
+    "open_sealed_sync",
     "read_frame",
     "vault_proof",
 ]

@@ -8,7 +8,7 @@ import hmac
 import secrets
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -31,6 +31,8 @@ from shuqiao.wire.vault.messages import (
     Found,
     FrameRefused,
     Hello,
+    Opened,
+    OpenSealed,
     RecordsRevealed,
     Refused,
     Request,
@@ -53,7 +55,7 @@ if TYPE_CHECKING:
     # Only the loader hands over a specification; the others are spared loading Arrow.
     from shuqiao.wire.schemas import ResourceSpec
 
-AnswerT = TypeVar("AnswerT", Resolved, Compared, Revealed, RecordsRevealed, Found, Assigned)
+AnswerT = TypeVar("AnswerT", Resolved, Compared, Revealed, RecordsRevealed, Found, Assigned, Opened)
 
 _answer_decoder = msgspec.msgpack.Decoder(Answer)
 _challenge_decoder: msgspec.msgpack.Decoder[Challenge] = msgspec.msgpack.Decoder(Challenge)
@@ -201,6 +203,17 @@ class VaultClient:
             FindByName(self._next_id(), resource, field, name, reason, tuple(entries)), Found
         )
 
+    async def open_sealed(
+        self,
+        resource: str | None,
+        kind: Literal["request", "promises"],
+        sealed: bytes,
+        entries: Sequence[UUID],
+    ) -> bytes | None:
+        """Open what the plane sealed with a call; None where it is none of this vault's."""
+        request = OpenSealed(self._next_id(), kind, sealed, tuple(entries), resource)
+        return (await self._ask(request, Opened)).plain
+
     async def assign(
         self,
         resource: str,
@@ -332,3 +345,25 @@ def find_by_name_sync(
             await client.close()
 
     return asyncio.run(search())
+
+
+def open_sealed_sync(
+    path: Path,
+    client: str,
+    key: bytes,
+    *,
+    resource: str | None,
+    sealed: Sequence[tuple[Literal["request", "promises"], bytes]],
+    entries: Sequence[UUID],
+    timeout_s: float = 5.0,
+) -> list[bytes | None]:
+    """Open what was sealed with calls from synchronous code, over a connection of its own."""
+
+    async def opened() -> list[bytes | None]:
+        vault = VaultClient(path, client, key, timeout_s=timeout_s)
+        try:
+            return [await vault.open_sealed(resource, kind, text, entries) for kind, text in sealed]
+        finally:
+            await vault.close()
+
+    return asyncio.run(opened())

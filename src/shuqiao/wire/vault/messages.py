@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 import msgspec
@@ -36,7 +36,8 @@ ALLOWED: dict[str, frozenset[str]] = {
     "plane": frozenset({"resolve", "compare", "reveal", "reveal_records"}),
     "bulk": frozenset({"reveal_records"}),
     "loader": frozenset({"assign"}),
-    "control": frozenset({"find_by_name"}),
+    "control": frozenset({"find_by_name", "open_sealed"}),
+    "auditor": frozenset({"open_sealed"}),
 }
 
 
@@ -133,6 +134,26 @@ class FindByName(msgspec.Struct, frozen=True, tag="find_by_name"):
     entries: Entries
 
 
+class OpenSealed(msgspec.Struct, frozen=True, tag="open_sealed"):
+    """Asks to open what the plane sealed with calls: a signed request, or promises (`wire.call_proof`).
+
+    It opens nothing else: batches of nodes are sealed for another context.
+    """
+
+    id: RequestId
+    kind: Literal["request", "promises"]
+    sealed: Annotated[bytes, msgspec.Meta(max_length=64 * 1024)]
+    entries: Entries
+    resource: Resource | None = None
+
+
+class Opened(msgspec.Struct, frozen=True, tag="opened"):
+    """What was sealed; null where it was not sealed to this vault for this use, or was altered."""
+
+    id: RequestId
+    plain: bytes | None
+
+
 class Assign(msgspec.Struct, frozen=True, tag="assign"):
     """Hands over the identity columns of a batch, still sealed by the node, to be stored.
 
@@ -154,7 +175,7 @@ class Assign(msgspec.Struct, frozen=True, tag="assign"):
     rows: Annotated[int, msgspec.Meta(ge=0, le=MAX_ROWS)] | None = None
 
 
-Request = Resolve | Compare | Reveal | RevealRecords | FindByName | Assign
+Request = Resolve | Compare | Reveal | RevealRecords | FindByName | Assign | OpenSealed
 
 
 class Resolved(msgspec.Struct, frozen=True, tag="resolved"):
@@ -250,7 +271,7 @@ class Refused(msgspec.Struct, frozen=True, tag="refused"):
     code: str
 
 
-Answer = Resolved | Compared | Revealed | RecordsRevealed | Found | Assigned | Refused
+Answer = Opened | Resolved | Compared | Revealed | RecordsRevealed | Found | Assigned | Refused
 
 REFUSAL_CODES = frozenset(
     {

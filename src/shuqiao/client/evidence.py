@@ -1,0 +1,82 @@
+"""The command `shuqiao evidence verify`: checks a file of evidence with no platform and no database.
+
+The keys come from a file the reader got elsewhere: PEM public keys, each after a line `purpose: log`,
+`promise`, `grants` or `application`. Exit codes: 0 everything holds; 1 it could not be checked; 2 it does not
+hold.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from cryptography.hazmat.primitives import serialization
+
+from shuqiao.security import keys
+from shuqiao.wire.evidence import MAX_FILE_BYTES, EvidenceUnreadable, Given, read_evidence, verify_evidence
+
+HOLDS, UNANSWERED, BROKEN = 0, 1, 2
+PURPOSES = ("log", "promise", "grants", "application")
+_MARKS = {True: "HOLDS ", False: "BROKEN", None: "NOTE  "}
+_BLOCK = re.compile(
+    r"purpose: *([a-z]+)\s+(?:id: *[0-9a-f]+\s+)?(-----BEGIN PUBLIC KEY-----[^-]+-----END PUBLIC KEY-----)"
+)
+
+
+class KeysUnreadable(ValueError):
+    """A file that names no keys with their purposes."""
+
+
+def read_trusted_keys(text: str) -> dict[tuple[str, str], keys.PublicKey]:
+    """Read the keys a verifier trusts, by purpose and id; raises `KeysUnreadable`."""
+    found: dict[tuple[str, str], keys.PublicKey] = {}
+    blocks = _BLOCK.findall(text)
+    if not blocks or len(blocks) != text.count("-----BEGIN PUBLIC KEY-----"):
+        raise KeysUnreadable("each PEM public key needs a line `purpose: …` before it")
+    for purpose, pem in blocks:
+        if purpose not in PURPOSES:
+            raise KeysUnreadable(f"the purpose {purpose} is none of {', '.join(PURPOSES)}")
+        try:
+            loaded = serialization.load_pem_public_key(pem.encode("ascii"))
+            der = loaded.public_bytes(
+                serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+            )
+            found[purpose, keys.key_id(der)] = keys.load_public_der(der)
+        except (ValueError, keys.KeyRefusedError) as error:
+            raise KeysUnreadable("a public key can't be read") from error
+    return found
+
+
+def evidence_command(arguments: argparse.Namespace) -> int:
+    """Check a file and say what was found, line by line."""
+    try:
+        trusted = read_trusted_keys(Path(arguments.keys).read_text(encoding="utf-8"))
+        evidence = read_evidence(_read(Path(arguments.file)))
+        given = Given(trusted, **_brought(vars(arguments)))
+    except (OSError, KeysUnreadable, EvidenceUnreadable) as error:
+        print(f"The evidence can't be checked: {error}", file=sys.stderr)
+        return UNANSWERED
+    findings = verify_evidence(evidence, given)
+    for finding in findings:
+        print(f"{_MARKS[finding.holds]}  {finding.words}")
+    return BROKEN if any(finding.holds is False for finding in findings) else HOLDS
+
+
+def _brought(arguments: Mapping[str, str | None]) -> dict[str, bytes]:
+    """Read the files the reader has besides: bodies of request and answer, and the regulation."""
+    return {
+        name: _read(Path(path))
+        for name in ("request", "answer", "regulation")
+        if (path := arguments.get(name)) is not None
+    }
+
+
+def _read(file: Path) -> bytes:
+    with file.open("rb") as stream:
+        content = stream.read(MAX_FILE_BYTES + 1)
+    if len(content) > MAX_FILE_BYTES:
+        raise EvidenceUnreadable(f"{file} is too large")
+    return content

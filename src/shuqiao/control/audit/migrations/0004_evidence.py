@@ -1,0 +1,14 @@
+"""Puts evidence of a call together, and shows what was delivered."""
+
+from pathlib import Path
+
+from django.db import migrations
+
+SQL = Path(__file__).parent.parent / "sql" / "0004_evidence.sql"
+
+
+class Migration(migrations.Migration):
+    """What a third party and the two departments may be shown later."""
+
+    dependencies = [("audit", "0003_sessions")]
+    operations = [migrations.RunSQL(sql=[SQL.read_text(encoding="utf-8")])]
