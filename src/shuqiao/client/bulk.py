@@ -1,4 +1,4 @@
-"""Copies from the plane: ask, wait, check the manifest, fetch and check each part, go on where it broke off."""
+"""Copies from the plane: ask, wait, check the manifest, fetch each part and go on where it broke off."""
 
 from __future__ import annotations
 
@@ -39,6 +39,7 @@ class CopyRefused(Exception):
         """Keep both."""
         super().__init__(f"{code}: {detail}" if detail else code)
         self.code = code
+        self.detail = detail
 
 
 class CopyBroken(Exception):
@@ -164,6 +165,14 @@ class BulkClient:
             begun.unlink()
             raise CopyBroken(f"{part.name} is not what the manifest says")
         begun.rename(file)
+
+    def open_part(self, path: str, wanted: str | None) -> httpx.Response:
+        """Begin to fetch a part, or a range of it; the caller reads it piece by piece and closes it."""
+        headers = {"range": wanted} if wanted else {}
+        response = self._http.send(self._http.build_request("GET", path, headers=headers), stream=True)
+        if response.status_code not in (200, 206):
+            _check_status(response, is_rest=False)
+        return response
 
     def subscribe(self, resource: str, form: str = "arrow", *, context: CallContext) -> str:
         """Subscribe to the changes of a resource; said again, it gives the subscription there is."""

@@ -20,13 +20,12 @@ from shuqiao.rules.errors import (
     BY_CODE,
     BulkBusy,
     CallError,
-    ChannelNotGranted,
     NotAvailable,
     RequestMalformed,
     SignatureReplayed,
     Unavailable,
 )
-from shuqiao.rules.exchange import CallFacts, Mode, Refused, decide_call
+from shuqiao.rules.exchange import CallFacts, Channel, Mode, Refused, decide_call
 from shuqiao.rules.ids import ApplicationId, DepartmentCode, GrantId, ResourceId
 from shuqiao.security import keys
 from shuqiao.wire.messages import CallEntry
@@ -60,6 +59,7 @@ def decide(call: Call, snapshot: Snapshot, channel: str, case: str = "") -> Allo
         (),
         None if context.grant == AUTO else GrantId(context.grant),
         None if context.purpose == AUTO else context.purpose,
+        channel=Channel(channel),
     )
     held = snapshot.grants_of.get((application.department, call.resource_id), ())
     decision = decide_call(facts, held, call.at)
@@ -70,9 +70,6 @@ def decide(call: Call, snapshot: Snapshot, channel: str, case: str = "") -> Allo
         raise CallRefused(error, decision.grant.id if decision.grant is not None else None)
     chosen = snapshot.grants[decision.grant.id]
     document = chosen.document
-    if channel not in document.channels:
-        refused = ChannelNotGranted(grant=document.id, channel=channel, channels=", ".join(document.channels))
-        raise CallRefused(refused, document.id)
     if document.case_required and channel != "browse" and not case.strip():
         raise CallRefused(RequestMalformed(part="case"), document.id)
     return Allowed(chosen, resource, snapshot)

@@ -1,0 +1,1 @@
+"""Copies and browsing on the pages: a clerk's way to what a bulk grant gives."""

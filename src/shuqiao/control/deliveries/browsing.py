@@ -1,0 +1,157 @@
+"""Online browse: a page of records with a watermark; nothing can be taken along, and each view is recorded.
+
+Filters are posted, not put in the address: an address is kept by browsers and servers.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from shuqiao.control import clock
+from shuqiao.control.accounts.access import Viewer
+from shuqiao.control.catalogue.models import Item
+from shuqiao.control.catalogue.offering import masked
+from shuqiao.control.deliveries.access import BROWSE, access_to_use
+from shuqiao.control.deliveries.portal import check, through_plane
+from shuqiao.control.regulations.current import regulation
+from shuqiao.control.texts import Text
+
+PAGE_ROWS = 25
+MAX_PAGES = 400
+MAX_VALUE = 200
+MAX_FILTERS = 8
+COUNTED = 10_000
+MARKS = 40
+"""How often the watermark is repeated over a page."""
+
+
+@dataclass(frozen=True)
+class BrowseColumn:
+    """A column: whether it can be filtered and sorted by, and what is filtered by now."""
+
+    field: str
+    name: Text
+    type: str
+    is_open: bool
+    value: str
+    low: str
+    high: str
+
+    @property
+    def is_range(self) -> bool:
+        """Tell whether it is filtered from and to."""
+        return self.type in ("date", "datetime")
+
+
+@dataclass(frozen=True)
+class BrowsePage:
+    """One page of records, and the watermark that stands over it."""
+
+    number: str
+    resource_name: Text
+    columns: tuple[BrowseColumn, ...]
+    records: tuple[tuple[str | None, ...], ...]
+    total: int
+    more: bool
+    page: int
+    pages: int
+    sort: str
+    descending: bool
+    entry: str
+    watermark: str
+    marks: range
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the reader asks to see."""
+
+    values: Mapping[str, str]
+    sort: str
+    descending: bool
+    page: int
+
+
+def browse_page(viewer: Viewer, number: str, wanted: Wanted) -> BrowsePage:
+    """Read one page through the plane; raises `NotFound` and `PlaneRefused`."""
+    found = access_to_use(viewer, number, BROWSE)
+    grant = found.grant
+    items = {item.field: item for item in Item.objects.filter(resource_id=grant.resource_id)}
+    page = max(1, min(wanted.page, MAX_PAGES))
+    filters = _filters(wanted.values, items)
+    body: dict[str, object] = {"filters": filters, "offset": (page - 1) * PAGE_ROWS, "limit": PAGE_ROWS}
+    if wanted.sort in items:
+        body |= {"sort": wanted.sort, "descending": wanted.descending}
+    with through_plane(viewer, found) as (bulk, context):
+        answer = check(bulk.browse(grant.resource_id, body, context)).body
+    open_fields = _open_fields(grant.document, items)
+    now = clock.now()
+    return BrowsePage(
+        number=number,
+        resource_name=Text(grant.resource.name_zh, grant.resource.name_en),
+        columns=tuple(
+            _column(items[field], wanted.values, is_open=field in open_fields)
+            for field in answer["fields"]
+            if field in items
+        ),
+        records=tuple(tuple(record) for record in answer["records"]),
+        total=min(int(answer["total"]), COUNTED),
+        more=int(answer["total"]) > COUNTED,
+        page=page,
+        pages=max(1, min(MAX_PAGES, -(-int(answer["total"]) // PAGE_ROWS))),
+        sort=wanted.sort,
+        descending=wanted.descending,
+        entry=str(answer["entry"]),
+        watermark=f"{viewer.display_name} {viewer.department} {_minute(now)}",
+        marks=range(MARKS),
+        at=now,
+    )
+
+
+def _minute(moment: datetime) -> str:
+    return f"{moment.astimezone(clock.LEGAL_ZONE):%Y-%m-%d %H:%M}"
+
+
+def _filters(values: Mapping[str, str], items: Mapping[str, Item]) -> list[dict[str, object]]:
+    filters: list[dict[str, object]] = []
+    for field, item in items.items():
+        if item.type in ("date", "datetime"):
+            low, high = _value(values, f"from.{field}"), _value(values, f"to.{field}")
+            if low or high:
+                # The last day counts to its end, whatever follows the day in the written form.
+                end = f"{high}~" if high and item.type == "datetime" else high
+                filters.append({"field": field, "op": "range", "values": [low, end]})
+        elif value := _value(values, f"is.{field}"):
+            filters.append({"field": field, "op": "eq", "values": [value]})
+    return filters[:MAX_FILTERS]
+
+
+def _value(values: Mapping[str, str], name: str) -> str:
+    return values.get(name, "").strip()[:MAX_VALUE]
+
+
+def _open_fields(document: str, items: Mapping[str, Item]) -> frozenset[str]:
+    """The items that are given as they are, by which one may filter and sort; the plane checks it again."""
+    unmasked = frozenset(json.loads(document).get("unmasked", ()))
+    rules = regulation()
+    return frozenset(
+        field
+        for field, item in items.items()
+        if not item.identity and (not masked(item, rules) or field in unmasked)
+    )
+
+
+def _column(item: Item, values: Mapping[str, str], *, is_open: bool) -> BrowseColumn:
+    return BrowseColumn(
+        item.field,
+        Text(item.zh, item.en),
+        item.type,
+        is_open,
+        _value(values, f"is.{item.field}"),
+        _value(values, f"from.{item.field}"),
+        _value(values, f"to.{item.field}"),
+    )
