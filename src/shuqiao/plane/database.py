@@ -15,6 +15,7 @@ from uuid import UUID
 
 import asyncpg
 
+from shuqiao.plane.pooler import connection_options
 from shuqiao.plane.settings import GUESS_LIMITS, STATEMENT_TIMEOUT_S
 from shuqiao.plane.state import Snapshot, load_snapshot
 
@@ -134,10 +135,18 @@ _READ_PARAMETERS = ",".join(f"${number}" for number in range(1, 18))
 class Database:
     """A worker's connections, one for each statement that may be under way, and one more for loading."""
 
-    def __init__(self, url: str, lanes: int, guess_limits: tuple[int, int] = GUESS_LIMITS) -> None:
+    def __init__(
+        self,
+        url: str,
+        lanes: int,
+        guess_limits: tuple[int, int] = GUESS_LIMITS,
+        *,
+        is_pooled: bool = False,
+    ) -> None:
         """Keep the settings; `open` connects. The limits are of one department and of all together."""
         self._url = url
         self._lanes = lanes
+        self._is_pooled = is_pooled
         self._guess_limits = list(guess_limits)
         self._pool: asyncpg.Pool | None = None
         self._beside = asyncio.Lock()
@@ -154,17 +163,7 @@ class Database:
                 timeout=STATEMENT_TIMEOUT_S,
                 command_timeout=STATEMENT_TIMEOUT_S,
                 reset=_keep_as_it_is,
-                server_settings={
-                    "application_name": "shuqiao-plane",
-                    "timezone": "UTC",
-                    "jit": "off",
-                    # A small batch would be planned anew each time, for more than its rows cost; and a plan
-                    # made while a list was still empty would scan it for ever.
-                    "plan_cache_mode": "force_generic_plan",
-                    "enable_seqscan": "off",
-                    "statement_timeout": str(int(STATEMENT_TIMEOUT_S * 1000)),
-                    "idle_in_transaction_session_timeout": "10000",
-                },
+                **connection_options(is_pooled=self._is_pooled),
             )
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
             raise DatabaseUnavailable(type(error).__name__) from error

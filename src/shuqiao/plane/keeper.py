@@ -17,6 +17,7 @@ log = logging.getLogger("shuqiao.plane")
 CHANNEL = "exchange_epoch"
 RECONNECT_S = 1.0
 CHECK_EVERY_S = 10.0
+POLL_EVERY_S = 1.0
 
 
 class Keeper:
@@ -26,11 +27,12 @@ class Keeper:
     every statement names the epoch it was decided on.
     """
 
-    def __init__(self, database: Database, url: str, metrics: Metrics) -> None:
+    def __init__(self, database: Database, url: str, metrics: Metrics, *, is_pooled: bool = False) -> None:
         """Start with an empty snapshot, under which every call is refused."""
         self.current = Snapshot()
         self._database = database
         self._url = url
+        self._is_pooled = is_pooled
         self._metrics = metrics
         self._loading = asyncio.Lock()
         self._changed = asyncio.Event()
@@ -48,7 +50,7 @@ class Keeper:
         """Reload on the notice and every few seconds, until cancelled; restores its own connection."""
         while True:
             try:
-                await self._listen()
+                await (self._poll() if self._is_pooled else self._listen())
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
                 log.warning("epoch_notice_lost error=%s", type(error).__name__)
             except DatabaseUnavailable as error:
@@ -57,6 +59,12 @@ class Keeper:
                 # A row nobody foresaw must not leave the worker deaf for good.
                 log.exception("snapshot_faulty")
             await asyncio.sleep(RECONNECT_S)
+
+    async def _poll(self) -> None:
+        """Ask often: behind a pooler nobody can listen for the notice."""
+        while True:
+            await self.refresh(await self._database.current_epoch())
+            await asyncio.sleep(POLL_EVERY_S)
 
     async def _listen(self) -> None:
         connection = await asyncpg.connect(

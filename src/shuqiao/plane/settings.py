@@ -41,7 +41,8 @@ class Settings:
     one item of one subject that may disagree in a day, from one department and from all together, before a
     case number is demanded; calls beyond are answered `guess_delay_s` later. Without a `spool` no copies are
     handed out. `calls_per_s` is what one application may call of one worker, `max_waiting` the calls that may
-    wait in one for the database; what is beyond either is turned away at once.
+    wait in one for the database; what is beyond either is turned away at once. `is_pooled` says that the
+    database's address is a pooler's in transaction mode.
     """
 
     database_url: str
@@ -56,6 +57,7 @@ class Settings:
     spool: Spool | None = None
     calls_per_s: int = CALLS_PER_S
     max_waiting: int = MAX_WAITING
+    is_pooled: bool = False
 
 
 def _promise_key(path: Path) -> Ed25519PrivateKey:
@@ -84,6 +86,12 @@ def _number(text: str) -> int:
     if not 1 <= number <= MOST:
         raise ValueError(f"must lie between 1 and {MOST}")
     return number
+
+
+def _pooler(text: str) -> bool:
+    if text not in ("none", "transaction"):
+        raise ValueError("must be none or transaction")
+    return text == "transaction"
 
 
 def _guess_limits(text: str) -> tuple[int, int]:
@@ -141,6 +149,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     guess_delay_s = reader.read("PLANE_GUESS_DELAY_S", _guess_delay_s, "1.0")
     calls_per_s = reader.read("PLANE_CALLS_PER_S", _number, str(CALLS_PER_S))
     max_waiting = reader.read("PLANE_MAX_WAITING", _number, str(MAX_WAITING))
+    is_pooled = reader.read("PLANE_DATABASE_POOLER", _pooler, "none")
     spool = _spool(reader)
     if (
         database_url is None
@@ -154,6 +163,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         or guess_delay_s is None
         or calls_per_s is None
         or max_waiting is None
+        or is_pooled is None
         or reader.faults
     ):
         raise SettingsFaulty("; ".join(reader.faults))
@@ -170,4 +180,5 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         spool,
         calls_per_s,
         max_waiting,
+        is_pooled,
     )

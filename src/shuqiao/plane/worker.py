@@ -50,9 +50,11 @@ class Worker:
     def __init__(self, settings: Settings) -> None:
         """Make the parts; connections are made when the worker serves."""
         metrics = Metrics()
-        self._database = Database(settings.database_url, settings.lanes, settings.guess_limits)
+        self._database = Database(
+            settings.database_url, settings.lanes, settings.guess_limits, is_pooled=settings.is_pooled
+        )
         self._vault = VaultClient(settings.vault_socket, "plane", settings.vault_key)
-        self._keeper = Keeper(self._database, settings.database_url, metrics)
+        self._keeper = Keeper(self._database, settings.database_url, metrics, is_pooled=settings.is_pooled)
         sealing = Sealing(self._keeper)
         self._promises = PromiseKeeper(self._database, sealing)
         self._answering = Answering(
