@@ -132,6 +132,12 @@ def test_the_downloaded_evidence_is_taken_by_the_command(
     proved = city.run("audit", "prove", str(proof.entry))
     assert proved.returncode == 0, proved.stdout + proved.stderr
     assert proof.digest.hex() in proved.stdout
+    # The call itself is shown to somebody who has no more than the file and the platform's public keys.
+    keys = tmp_path / "keys.pem"
+    assert city.run("audit", "keys", "--out", str(keys)).returncode == 0
+    shown = city.run("evidence", "verify", str(file), "--keys", str(keys))
+    assert shown.returncode == 0, shown.stdout + shown.stderr
+    assert "HOLDS   the call is signed" in shown.stdout
 
 
 def test_the_list_is_narrowed_by_its_form(visits: Visits, grant: str) -> None:

@@ -51,6 +51,9 @@ class Config:
     log_origin: str
     smtp: Smtp | None
     configured: bool
+    # Where signed requests are opened for evidence; without it, files hold the proof alone.
+    vault_socket: Path | None = None
+    vault_key_file: Path | None = None
 
 
 def unconfigured() -> Config:
@@ -98,6 +101,8 @@ def read_config(environ: Mapping[str, str]) -> Config:
         log_origin=_origin(environ, faults),
         smtp=read_smtp(environ, faults),
         configured=True,
+        vault_socket=_optional_path(environ, "VAULT_SOCKET"),
+        vault_key_file=_optional_path(environ, "VAULT_CLIENT_KEY_FILE"),
     )
     if faults:
         raise ConfigError(tuple(faults))
@@ -115,6 +120,10 @@ def _database(environ: Mapping[str, str], faults: list[str]) -> Mapping[str, str
         # The driver's message would repeat the address, and with it the password.
         faults.append("SHUQIAO_DATABASE_URL cannot be parsed")
         return {}
+
+
+def _optional_path(environ: Mapping[str, str], name: str) -> Path | None:
+    return Path(environ[name]) if environ.get(name) else None
 
 
 def _secret(environ: Mapping[str, str], faults: list[str]) -> str:

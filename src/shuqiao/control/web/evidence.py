@@ -1,23 +1,37 @@
 """The evidence of one entry as a file: what was recorded and its proof, to be checked without the platform.
 
 The proof part is the document that `shuqiao audit prove --out` writes, so `shuqiao audit verify --since FILE`
-reads the downloaded file as well; `body` and `salt` are there for recomputing the digest.
+reads the downloaded file as well; `body` and `salt` are there for recomputing the digest. Of a call, the file
+also holds the signed request, the promise, the grant and what confirmed it (`wire.evidence`); the vault opens
+the request, and it is recorded who was given it.
 """
 
 import base64
+import hashlib
+import json
+from typing import Any, Literal
+from uuid import UUID
 
 from django.conf import settings
-from django.db import connection
+from django.db import connection, transaction
 
+from shuqiao.control import clock
+from shuqiao.control.accounts.access import Viewer
+from shuqiao.control.audit.actions import append_entry
 from shuqiao.control.operations.queries import AuditProof
+from shuqiao.control.regulations.files import regulation_ids, regulations_dir
 from shuqiao.rules.checkpoint import time_text
+from shuqiao.rules.errors import Unavailable
+from shuqiao.security import keys
+from shuqiao.wire.evidence import PROOF_FORMAT, RegulationPart
+from shuqiao.wire.evidence_making import assemble
+from shuqiao.wire.vault import VaultError, open_sealed_sync
 
-PROOF_FORMAT = "shuqiao/audit-proof/v1"
 # An entry that waits for its number has no proof yet; its file says what was recorded and no more.
 ENTRY_FORMAT = "shuqiao/audit-entry/v1"
 
 
-def evidence_of(proof: AuditProof) -> dict[str, object]:
+def evidence_of(proof: AuditProof, viewer: Viewer) -> dict[str, object]:
     """Return the evidence as JSON values; `body` and `salt` are empty where the viewer may not see them."""
     recorded: dict[str, object] = {
         "entry": proof.row.id,
@@ -28,14 +42,73 @@ def evidence_of(proof: AuditProof) -> dict[str, object]:
     checkpoint = _checkpoint(proof)
     if checkpoint is None:
         return {"format": ENTRY_FORMAT, **recorded}
-    return {
+    shown: dict[str, object] = {
         "format": PROOF_FORMAT,
-        **recorded,
+        "entry": proof.row.id,
+        "digest": proof.digest,
         "position": proof.row.position,
         "path": [sibling.hash for sibling in proof.path],
         "checkpoint": checkpoint,
-        "public_key": _public_key(proof.key_id),
     }
+    kept = _kept(proof.row.id)
+    if not kept.get("sealed") or settings.CONFIG.vault_socket is None:
+        return shown | recorded | {"public_key": _public_key(proof.key_id)}
+    opened = _opened(proof, kept)
+    _record(viewer, proof)
+    return assemble(shown, (proof.body, proof.salt), kept, opened, _regulation(kept.get("regulation")))
+
+
+def _kept(entry: str) -> dict[str, Any]:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT exchange.evidence(%s)", [UUID(entry)])
+        found = (cursor.fetchone() or (None,))[0]
+    kept = json.loads(found) if isinstance(found, str) else found
+    return kept if isinstance(kept, dict) else {}
+
+
+def _opened(proof: AuditProof, kept: dict[str, Any]) -> tuple[bytes | None, bytes | None]:
+    """Let the vault open the signed request and the promise; raises `Unavailable`."""
+    config = settings.CONFIG
+    asked: list[tuple[Literal["request", "promises"], bytes]] = [
+        ("request", base64.b64decode(kept["sealed"]))
+    ]
+    if kept.get("promise"):
+        asked.append(("promises", base64.b64decode(kept["promise"]["sealed"])))
+    try:
+        plain = open_sealed_sync(
+            config.vault_socket,
+            "control",
+            keys.load_secret_file(config.vault_key_file),
+            resource=proof.row.resource or None,
+            sealed=asked,
+            entries=[UUID(proof.row.id)],
+        )
+    except (keys.KeyRefusedError, VaultError) as error:
+        raise Unavailable() from error
+    return plain[0], plain[1] if len(plain) > 1 else None
+
+
+@transaction.atomic
+def _record(viewer: Viewer, proof: AuditProof) -> None:
+    """Write to the log who was given the signed request."""
+    append_entry(
+        "evidence_given",
+        actor=f"account:{viewer.username}",
+        at=clock.now(),
+        outcome="given",
+        department=viewer.department.code,
+        resource_id=proof.row.resource or None,
+        grant_id=proof.row.grant or None,
+        facts={"delivery": proof.row.id},
+    )
+
+
+def _regulation(citation: object) -> RegulationPart | None:
+    name = str(citation or "").partition(" ")[0]
+    if name not in regulation_ids():
+        return None
+    content = (regulations_dir() / f"{name}.yaml").read_bytes()
+    return RegulationPart(name, hashlib.sha256(content).hexdigest())
 
 
 def _checkpoint(proof: AuditProof) -> dict[str, object] | None:

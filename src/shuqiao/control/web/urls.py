@@ -169,6 +169,7 @@ urlpatterns = [
     path("audit/", audit.audit, name="audit"),
     path("audit/<uuid:entry>/", audit.audit_entry, name="audit_entry"),
     path("audit/<uuid:entry>/evidence.json", audit.evidence, name="audit_evidence"),
+    path("audit/<uuid:entry>/delivered", audit.delivered, name="audit_delivered"),
     path("libraries/", standards.library_list, name="libraries"),
     path("libraries/<str:kind>/<str:key>/", standards.library, name="library"),
     path("upkeep/", upkeep.changes, name="upkeep"),

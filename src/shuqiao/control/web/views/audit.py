@@ -4,13 +4,14 @@ from itertools import groupby
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
 from shuqiao.control import clock
-from shuqiao.control.accounts.access import Viewer
+from shuqiao.control.accounts.access import FormRefused, Viewer
 from shuqiao.control.accounts.capabilities import Capability
 from shuqiao.control.catalogue.models import Resource
 from shuqiao.control.operations.audit import audit_page, audit_proof
+from shuqiao.control.operations.delivered import DELIVERIES, delivery_row, is_party, show_delivery
 from shuqiao.control.operations.queries import AuditFilters
 from shuqiao.control.texts import Text
 from shuqiao.control.web.evidence import evidence_of
@@ -45,7 +46,10 @@ def audit(request: HttpRequest, viewer: Viewer) -> HttpResponse:
 def audit_entry(request: HttpRequest, viewer: Viewer, entry: UUID) -> HttpResponse:
     """Show one entry with its proof, computed now."""
     proof = audit_proof(viewer, str(entry))
-    context = {"proof": proof, "picture": draw(proof)}
+    may_look = (
+        proof.row.event in DELIVERIES and proof.row.outcome == "answered" and is_party(viewer, proof.row.id)
+    )
+    context = {"proof": proof, "picture": draw(proof), "may_look": may_look}
     return show(request, viewer, "pages/audit_entry.html", context, section="audit")
 
 
@@ -54,8 +58,23 @@ def audit_entry(request: HttpRequest, viewer: Viewer, entry: UUID) -> HttpRespon
 def evidence(request: HttpRequest, viewer: Viewer, entry: UUID) -> HttpResponse:  # noqa: ARG001
     """Give the evidence as one file that anybody can check without the platform."""
     proof = audit_proof(viewer, str(entry))
-    answer = JsonResponse(evidence_of(proof), json_dumps_params={"ensure_ascii": False, "indent": 1})
+    answer = JsonResponse(evidence_of(proof, viewer), json_dumps_params={"ensure_ascii": False, "indent": 1})
     answer["Content-Disposition"] = f'attachment; filename="shuqiao-evidence-{proof.row.id}.json"'
+    return answer
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@signed_in
+def delivered(request: HttpRequest, viewer: Viewer, entry: UUID) -> HttpResponse:
+    """Show what was delivered with a call, to its two departments, for a reason."""
+    context: dict[str, object] = {"row": delivery_row(viewer, str(entry))}
+    if request.method == "POST":
+        try:
+            context["delivery"] = show_delivery(viewer, str(entry), request.POST.get("reason", "")[:1000])
+        except FormRefused as refused:
+            context["fault"] = refused.faults[0].message
+    answer = show(request, viewer, "pages/delivered.html", context, section="audit")
+    answer["Cache-Control"] = "no-store"
     return answer
 
 
