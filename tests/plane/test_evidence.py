@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,12 +23,23 @@ from shuqiao.client.evidence import read_trusted_keys
 from shuqiao.security import keys
 from shuqiao.security.http_signatures import CallContext, key_signer
 from shuqiao.wire.evidence import EvidenceUnreadable, Given, read_evidence, verify_evidence
-from tests.plane.conftest import APP, OTHER_APP, PURPOSE, QUERY_ITEMS, RESOURCE, City, entry_of, register_key
+from tests.plane.conftest import (
+    APP,
+    OTHER_APP,
+    PURPOSE,
+    QUERY_ITEMS,
+    RESOURCE,
+    City,
+    enrol,
+    entry_of,
+    register_key,
+)
 from tests.vault import births
 
 AUTO = CallContext()
 CLAIMS = {"mother_name": "样例母亲3", "sex_code": "2"}
 ORIGIN = "shuqiao-test"
+SM2_APP = "app-housing-national"
 
 
 @dataclass
@@ -119,6 +131,12 @@ def signed_call(city: City, application: str = APP) -> tuple[uuid.UUID, bytes]:
         answer = client.query(RESOURCE, births.certificate(3), [], case="GZF-7", context=context)
     assert answer.status == 200
     return entry_of(answer.body), json.dumps(answer.body, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def enrol_once(city: City, application: str, department: str, algorithm: str) -> None:
+    """Register an application with a fresh key, and wait until both workers know of it."""
+    enrol(city, application, department, algorithm)
+    time.sleep(0.5)
 
 
 def session_call(city: City) -> uuid.UUID:
@@ -220,14 +238,18 @@ def test_an_unsigned_session_is_evidence_of_nothing_by_the_application(archive: 
     assert broken(document | {"confirmed": "confirmed-by-chain"}, Given(archive.trusted()))
 
 
-@pytest.mark.parametrize("kind", ["signed", "session", "p256"])
+@pytest.mark.parametrize("kind", ["signed", "session", "p256", "sm2"])
 def test_no_field_can_be_altered(archive: Archive, kind: str) -> None:
     city = archive.city
     if kind == "session":
         city.issue()
         document, _ = archive.evidence(session_call(city))
     else:
-        department = {"p256": ("440100-education", OTHER_APP)}.get(kind, ("440100-housing", APP))
+        if kind == "sm2":
+            enrol_once(city, SM2_APP, "440100-housing", "sm2-sm3")
+        department = {"p256": ("440100-education", OTHER_APP), "sm2": ("440100-housing", SM2_APP)}.get(
+            kind, ("440100-housing", APP)
+        )
         city.issue(mode="query", items=QUERY_ITEMS, department=department[0], applications=(department[1],))
         document, _ = archive.evidence(signed_call(city, department[1])[0])
     regulation = Path("regulations/guangzhou-2016.yaml").read_bytes()

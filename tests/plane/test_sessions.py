@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import signal
 import time
 import uuid
 
@@ -162,6 +163,31 @@ def test_the_suspension_holds_on_every_worker_and_after_a_restart(own_city: City
     city.stop()
     city.start()
     assert {refusal_of_agreement(city).status_code for _ in range(6)} == {403}
+
+
+@pytest.mark.parametrize("with_session", [False, True])
+def test_a_captured_call_is_used_up_on_every_worker_and_after_a_restart(
+    own_city: City, with_session: bool
+) -> None:
+    """Nonces live in the database, so neither another worker nor a new process answers one again."""
+    city = own_city
+    city.issue()
+    body = json.dumps({"subject": births.certificate(3), "claims": CLAIM}).encode()
+    path = f"/v1/resources/{RESOURCE}/verify"
+    signer = agree(city) if with_session else city.signer()
+    headers = sign_request(signer, ("POST", f"127.0.0.1:{city.port}", path), body, AUTO, int(time.time()))
+    headers["content-type"] = "application/json"
+
+    def sent() -> int:
+        return httpx.post(city.url + path, content=body, headers=headers, trust_env=False).status_code
+
+    assert sent() == 200
+    assert {sent() for _ in range(8)} == {401}
+    city.stop(signal.SIGKILL)
+    city.start(workers=3)
+    assert {sent() for _ in range(8)} == {401}
+    answered = [row for row in city.entries() if row["event"] == "verify"]
+    assert len(answered) == 1
 
 
 def test_who_lost_the_record_says_so_and_the_calls_stay_unconfirmed(city: City) -> None:

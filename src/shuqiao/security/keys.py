@@ -15,14 +15,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, x25519
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
-Algorithm = Literal["ed25519", "ecdsa-p256-sha256"]
-SigningKey = ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey
-VerifyingKey = ed25519.Ed25519PublicKey | ec.EllipticCurvePublicKey
+from shuqiao.security import sm2
+from shuqiao.security.sm2 import Sm2PrivateKey, Sm2PublicKey
+
+Algorithm = Literal["ed25519", "ecdsa-p256-sha256", "sm2-sm3"]
+SigningKey = ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey | Sm2PrivateKey
+VerifyingKey = ed25519.Ed25519PublicKey | ec.EllipticCurvePublicKey | Sm2PublicKey
 SealingKey = x25519.X25519PrivateKey
 PrivateKey = SigningKey | SealingKey
 PublicKey = VerifyingKey | x25519.X25519PublicKey
@@ -38,20 +41,23 @@ class KeyRefusedError(Exception):
 
 
 def load_private_key(path: Path) -> PrivateKey:
-    """Read a private key (PKCS #8 PEM) of one of the three kinds this project uses."""
+    """Read a private key (PKCS #8 PEM) of one of the four kinds this project uses."""
+    content = read_secret_file(path)
+    with contextlib.suppress(sm2.Sm2Unusable):
+        return sm2.load_private_pem(content)
     try:
-        key = serialization.load_pem_private_key(read_secret_file(path), password=None)
+        key = serialization.load_pem_private_key(content, password=None)
     except ValueError as error:
         raise KeyRefusedError(f"{path} is not an unencrypted PKCS #8 PEM private key") from error
     if isinstance(key, ed25519.Ed25519PrivateKey | x25519.X25519PrivateKey):
         return key
     if isinstance(key, ec.EllipticCurvePrivateKey) and isinstance(key.curve, ec.SECP256R1):
         return key
-    raise KeyRefusedError(f"{path} holds a key that is neither Ed25519, P-256 nor X25519")
+    raise KeyRefusedError(f"{path} holds a key that is neither Ed25519, P-256, SM2 nor X25519")
 
 
 def load_signing_key(path: Path) -> SigningKey:
-    """Read an Ed25519 or P-256 private key."""
+    """Read an Ed25519, P-256 or SM2 private key."""
     key = load_private_key(path)
     if isinstance(key, x25519.X25519PrivateKey):
         raise KeyRefusedError(f"{path} holds an X25519 key, which cannot sign")
@@ -99,11 +105,15 @@ def generate_signing_key(algorithm: Algorithm = "ed25519") -> SigningKey:
     """Make a new signing key in memory."""
     if algorithm == "ed25519":
         return ed25519.Ed25519PrivateKey.generate()
+    if algorithm == "sm2-sm3":
+        return sm2.generate()
     return ec.generate_private_key(ec.SECP256R1())
 
 
 def private_pem(key: PrivateKey) -> bytes:
     """PKCS #8 PEM of a private key."""
+    if isinstance(key, Sm2PrivateKey):
+        return key.pem()
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
@@ -111,20 +121,24 @@ def private_pem(key: PrivateKey) -> bytes:
 
 def public_der(key: PublicKey) -> bytes:
     """SubjectPublicKeyInfo DER of a public key: the form that is stored, sent and hashed."""
+    if isinstance(key, Sm2PublicKey):
+        return key.der()
     return key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
 def load_public_der(der: bytes) -> PublicKey:
-    """Parse SubjectPublicKeyInfo DER into one of the three kinds this project uses."""
+    """Parse SubjectPublicKeyInfo DER into one of the four kinds this project uses."""
     try:
+        if sm2.is_sm2_der(der):
+            return sm2.load_public_der(der)
         key = serialization.load_der_public_key(der)
-    except ValueError as error:
+    except (ValueError, UnsupportedAlgorithm) as error:
         raise KeyRefusedError("not a SubjectPublicKeyInfo DER public key") from error
     if isinstance(key, ed25519.Ed25519PublicKey | x25519.X25519PublicKey):
         return key
     if isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1):
         return key
-    raise KeyRefusedError("the public key is neither Ed25519, P-256 nor X25519")
+    raise KeyRefusedError("the public key is neither Ed25519, P-256, SM2 nor X25519")
 
 
 def key_id(public: PublicKey | bytes) -> str:
@@ -137,12 +151,16 @@ def algorithm_of(key: SigningKey | VerifyingKey) -> Algorithm:
     """The algorithm name a key signs or verifies with."""
     if isinstance(key, ed25519.Ed25519PrivateKey | ed25519.Ed25519PublicKey):
         return "ed25519"
+    if isinstance(key, Sm2PrivateKey | Sm2PublicKey):
+        return "sm2-sm3"
     return "ecdsa-p256-sha256"
 
 
 def sign(algorithm: str, key: SigningKey, message: bytes) -> bytes:
     """Sign `message`; P-256 signatures are the 64 bytes r || s of RFC 9421, section 3.3.4."""
     if algorithm == "ed25519" and isinstance(key, ed25519.Ed25519PrivateKey):
+        return key.sign(message)
+    if algorithm == "sm2-sm3" and isinstance(key, Sm2PrivateKey):
         return key.sign(message)
     if algorithm == "ecdsa-p256-sha256" and isinstance(key, ec.EllipticCurvePrivateKey):
         r, s = decode_dss_signature(key.sign(message, ec.ECDSA(hashes.SHA256())))
@@ -156,6 +174,8 @@ def verify(algorithm: str, key: PublicKey, signature: bytes, message: bytes) -> 
         if algorithm == "ed25519" and isinstance(key, ed25519.Ed25519PublicKey):
             key.verify(signature, message)
             return True
+        if algorithm == "sm2-sm3" and isinstance(key, Sm2PublicKey):
+            return key.verify(signature, message)
         if algorithm == "ecdsa-p256-sha256" and isinstance(key, ec.EllipticCurvePublicKey):
             if len(signature) != 2 * _P256_COORDINATE_BYTES:
                 return False
