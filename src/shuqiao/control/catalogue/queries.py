@@ -1,8 +1,11 @@
 """What pages show of one entry, and who may see it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
+
+from django.db import connection
 
 from shuqiao.control.accounts.access import NotFound, Viewer
 from shuqiao.control.accounts.capabilities import Capability
@@ -171,18 +174,30 @@ def item_row(
 
 def held_grants(department: str, ids: Iterable[str]) -> dict[str, date]:
     """Return until when a department holds a grant of each entry."""
-    rows = Resource.objects.filter(
-        id__in=list(ids), grants__consumer_id=department, grants__phase=Phase.GRANTED.value
-    ).values_list("id", "grants__valid_until")
-    # In order of the last day, so that the longest one stays.
-    return dict(rows.order_by("grants__valid_until"))
+    return dict(
+        _rows(
+            "SELECT resource_id, max(valid_until) FROM grants_grant"
+            " WHERE resource_id = ANY(%s) AND consumer_id = %s AND phase = %s GROUP BY resource_id",
+            [list(ids), department, Phase.GRANTED.value],
+        )
+    )
 
 
 def open_requests(department: str, ids: Iterable[str]) -> dict[str, str]:
     """Return the number of a department's unanswered request for each entry."""
-    rows = Resource.objects.filter(
-        id__in=list(ids),
-        requests__requester_id=department,
-        requests__phase__in=[Phase.WAITING.value, Phase.DISPUTED.value],
-    ).values_list("id", "requests__number")
-    return {rid: number for rid, number in rows if number}
+    return dict(
+        _rows(
+            "SELECT resource_id, max(number) FROM requests_request"
+            " WHERE resource_id = ANY(%s) AND requester_id = %s AND phase = ANY(%s) AND number <> ''"
+            " GROUP BY resource_id",
+            [list(ids), department, [Phase.WAITING.value, Phase.DISPUTED.value]],
+        )
+    )
+
+
+def _rows(sql: str, values: Sequence[str | list[str]]) -> list[tuple[str, Any]]:
+    """Rows of tables that stand above the catalogue, without the models' own cost on every search."""
+    with connection.cursor() as cursor:
+        cursor.execute(sql, values)
+        found: list[tuple[str, Any]] = cursor.fetchall()
+        return found

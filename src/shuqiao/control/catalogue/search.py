@@ -5,11 +5,11 @@ a word, the fewer of them it costs. A row names its facet values by one characte
 candidates come as one text, in which values are counted by looking for their characters. Decision 16.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from itertools import compress
 from typing import Any
 
 from django.db import connection, transaction
@@ -65,6 +65,9 @@ class Found:
 FACETS = ("department", "share_type", "format", "update_cycle", "theme", "library", "open", "mode")
 """The facets in the order of their places in the marks of a row."""
 
+_FEWER = 4
+"""By how much fewer candidates tell what other choices would give, where all counts are lower bounds."""
+
 _PLANNING = {
     "enable_indexscan": "off",
     "enable_nestloop": "off",
@@ -105,17 +108,20 @@ def find(wanted: Wanted) -> Found:
         marks = _marks(cursor)
         query = _Query(wanted, marks)
         ids, rows = _one_row(cursor, query, query.page_and_marks)
+        total = len(rows) // len(FACETS)
         wider = ""
         if chosen:
-            # What another choice of a filter would give is counted among candidates that no filter narrows.
-            query = _Query(replace(wanted, filters={}), marks)
+            # What another choice of a filter would give is counted among candidates that no filter narrows:
+            # fewer will do where there are too many of them for any but lower bounds.
+            cap = wanted.cap if total <= wanted.cap else max(1, wanted.cap // _FEWER)
+            query = _Query(replace(wanted, filters={}, cap=cap), marks)
             (wider,) = _one_row(cursor, query, query.marks_only)
-    facets = {key: _counts(key, _column(rows, key), marks) for key in FACETS}
+    facets = {key: _counts(key, _counted(rows, key, marks), marks) for key in FACETS}
+    otherwise = _passing(wider, chosen, marks)
     for key, values in chosen.items():
-        counts = _counts(key, _passing(wider, key, chosen, marks), marks)
+        counts = _counts(key, otherwise[key], marks)
         # What was chosen keeps the count it has in the result, even where the candidates do not show it.
         facets[key] = counts | {value: facets[key][value] for value in values if value in facets[key]}
-    total = len(rows) // len(FACETS)
     capped, more = total > wanted.cap, len(wider) // len(FACETS) > wanted.cap
     return Found(
         ids=tuple(ids),
@@ -196,24 +202,33 @@ def _column(rows: str, key: str) -> str:
     return rows[FACETS.index(key) :: len(FACETS)]
 
 
-def _passing(rows: str, key: str, filters: Filters, marks: Marks) -> str:
-    """The marks of one facet of those rows that pass every filter but its own."""
+def _passing(rows: str, filters: Filters, marks: Marks) -> dict[str, dict[str, int]]:
+    """For each facet with a filter, how many rows that pass all other filters have each of its marks."""
+    held = [_held(key, chosen, marks) for key, chosen in filters.items()]
+    found: dict[str, dict[str, int]] = {key: {} for key in filters}
+    together = Counter(zip(*(_column(rows, key) for key in filters), strict=True))
+    for combination, count in together.items():
+        fails = [at for at, mark in enumerate(combination) if mark not in held[at]]
+        for at, key in enumerate(filters):
+            if fails in ([], [at]):
+                counts = found[key]
+                counts[combination[at]] = counts.get(combination[at], 0) + count
+    return found
+
+
+def _counted(rows: str, key: str, marks: Marks) -> dict[str, int]:
+    """How many rows have each mark of a facet."""
     column = _column(rows, key)
-    tests = [
-        map(_held(other, chosen, marks).__contains__, _column(rows, other))
-        for other, chosen in filters.items()
-        if other != key
-    ]
-    return "".join(compress(column, map(all, zip(*tests, strict=True)))) if tests else column
+    return {mark: column.count(mark) for mark in marks[key].values()}
 
 
-def _counts(key: str, column: str, marks: Marks) -> dict[str, int]:
-    """How many rows have each value of a facet; an entry with several modes counts for each of them."""
+def _counts(key: str, found: Mapping[str, int], marks: Marks) -> dict[str, int]:
+    """The counts of values from those of marks; an entry with several modes counts for each of them."""
     counts: dict[str, int] = {}
     for value, mark in marks[key].items():
-        found = column.count(mark)
-        for one in _values_of(key, value) if found else ():
-            counts[one] = counts.get(one, 0) + found
+        count = found.get(mark, 0)
+        for one in _values_of(key, value) if count else ():
+            counts[one] = counts.get(one, 0) + count
     return counts
 
 
@@ -244,7 +259,7 @@ class _Query:
     @property
     def page_and_marks(self) -> str:
         """The ids of the page in order, and the marks of all candidates, in one row."""
-        all_marks = "concat((SELECT string_agg(marks, '') FROM t), (SELECT string_agg(marks, '') FROM u))"
+        all_marks = "concat((SELECT marks FROM n), (SELECT string_agg(marks, '') FROM u))"
         return f"{self.candidates} SELECT ARRAY({self.page}), {all_marks}"
 
     @property
@@ -259,12 +274,14 @@ class _Query:
 
         The second list leaves the first out in the index, so no row is looked at twice.
         """
-        terms, own = tsquery(self.wanted.terms), tsquery(self.wanted.terms, "^")
-        others = self._words(f"({terms}) & !({own})") if terms else ""
         columns = ", ".join(("resource_id, name, code, marks", *self._ranked_columns))
-        named = self._matching(columns, self._words(own) or "false", "%(cap)s")
-        rest = self._matching(columns, others, "(SELECT %(cap)s - count(*) FROM t)")
-        return f"WITH t AS MATERIALIZED ({named}), u AS MATERIALIZED ({rest})"
+        named = self._matching(columns, self._words(tsquery(self.wanted.terms, "^")) or "false", "%(cap)s")
+        rest = self._matching(columns, self._words_elsewhere(), "(SELECT %(cap)s - named FROM n)")
+        return (
+            f"WITH t AS MATERIALIZED ({named}),"
+            " n AS MATERIALIZED (SELECT count(*) AS named, string_agg(marks, '') AS marks FROM t),"
+            f" u AS MATERIALIZED ({rest})"
+        )
 
     @property
     def condition(self) -> str:
@@ -275,7 +292,7 @@ class _Query:
     def page(self) -> str:
         """The ids of the page in order; by relevance, names that match fill it before others are ranked."""
         by_name = self.wanted.sort == Sort.RELEVANCE
-        enough = " WHERE (SELECT count(*) FROM t) < %(ranked)s" if by_name else ""
+        enough = " WHERE (SELECT named FROM n) < %(ranked)s" if by_name else ""
         both = f"SELECT *, true AS own FROM t UNION ALL SELECT *, false FROM u{enough}"
         return (
             f"SELECT c.resource_id FROM ({both}) c"
@@ -286,6 +303,15 @@ class _Query:
     def _words(self, query: str) -> str:
         """The condition that the terms fulfil a tsquery; none for an empty one."""
         return f"terms @@ {self._value('terms', query)}::tsquery" if query else ""
+
+    def _words_elsewhere(self) -> str:
+        """The condition that the words stand anywhere but in the name, where any name has them."""
+        terms, own = tsquery(self.wanted.terms), tsquery(self.wanted.terms, "^")
+        if not terms:
+            return ""
+        # Leaving out what isn't there would cost the index a fifth more.
+        others, whole = self._value("terms", f"({terms}) & !({own})"), self._value("terms", terms)
+        return f"terms @@ (SELECT CASE WHEN named > 0 THEN {others} ELSE {whole} END FROM n)::tsquery"
 
     def _matching(self, columns: str, condition: str, limit: str) -> str:
         """Rows of the catalogue wanted that fulfil a condition; each partial index answers for its part."""

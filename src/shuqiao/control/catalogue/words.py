@@ -246,10 +246,11 @@ def _known_syllables() -> tuple[frozenset[str], frozenset[str]]:
     return known, frozenset(s[:end] for s in known for end in range(1, len(s) + 1))
 
 
-def pinyin_cuts(run: str) -> list[tuple[str, ...]]:
+@lru_cache(maxsize=1_000)
+def pinyin_cuts(run: str) -> tuple[tuple[str, ...], ...]:
     """Cut a Latin run into syllables in at most four ways; the last syllable may be unfinished."""
     if not run.isalpha() or len(run) < 2 or len(run) > 40:
-        return []
+        return ()
     known, beginnings = _known_syllables()
     found: list[tuple[str, ...]] = []
     waiting: list[tuple[tuple[str, ...], str]] = [((), run)]
@@ -261,7 +262,7 @@ def pinyin_cuts(run: str) -> list[tuple[str, ...]]:
         waiting += [
             ((*done, rest[:n]), rest[n:]) for n in range(1, min(6, len(rest) - 1) + 1) if rest[:n] in known
         ]
-    return found
+    return tuple(found)
 
 
 def pinyin_of(text: str) -> list[str]:
