@@ -8,8 +8,9 @@ import pytest
 from django.test import Client
 from django.urls import get_resolver
 
+from shuqiao.control.accounts.access import FormRefused
 from shuqiao.control.accounts.models import Account
-from shuqiao.control.catalogue.models import Resource, Sharing
+from shuqiao.control.catalogue.models import Item, Resource, Sharing
 from shuqiao.control.compiling.checking import check
 from shuqiao.control.grants.models import Grant
 from shuqiao.control.organisations.models import Duty
@@ -18,10 +19,12 @@ from shuqiao.control.regulations.current import regulation
 from shuqiao.control.requests.actions import submit_request, take_step
 from shuqiao.control.requests.answering import AnswerInput, answer_request
 from shuqiao.control.requests.inputs import RequestInput, StepInput
+from shuqiao.control.requests.models import Request
 from shuqiao.rules.capabilities import Capability
 from shuqiao.rules.entries import Entry
 from shuqiao.rules.exchange import Allowed, CallFacts, Channel, GrantFacts, Match, Mode, decide_call
 from shuqiao.rules.ids import ApplicationId, DepartmentCode, GrantId, ResourceId, resource_id
+from shuqiao.rules.rows import Row
 from shuqiao.wire.grant import decode_grant
 
 from .conftest import NOW, rows
@@ -236,21 +239,11 @@ def confined(installed) -> Confined:
 @pytest.mark.requirement("MOD-08", source="SY:21")
 @pytest.mark.parametrize("installed", ["shenyang-2016"], indirect=True)
 def test_what_serves_parallel_approval_is_asked_for_by_interface_only(confined) -> None:
-    given = RequestInput(
-        resource=confined.resource,
-        mode="query",
-        channels=("download",),
-        duty=Duty.objects.get(department_id=f"{confined.region}-housing", number=1).pk,
-        purpose="核对",
-        items={"newborn_name": "核对"},
-        applications=("app-housing",),
-        accepted_conditions=tuple(one.key for one in regulation().conditions),
-        wanted_until=date(2027, 11, 11),
-    )
-    with pytest.raises(Exception) as error:
+    given = wanted(confined.region, channels=("download",), items={"newborn_name": "核对"}, unmask={})
+    with pytest.raises(FormRefused) as error:
         submit_request(viewer("lin"), given)
     [fault] = [one for one in error.value.faults if one.field == "channels"]
-    assert fault.code == "interface_only" and "shenyang-2016 art. 21" in fault.message.zh
+    assert fault.code == "interface_only" and "第二十一条" in fault.message.zh
     assert submit_request(viewer("lin"), replace(given, channels=("interface",)))
     shown = page("lin", f"/catalogue/{confined.resource}/", "zh-hans")
     supply = shown.split('id="supply"')[1].split("</section>")[0]
@@ -270,3 +263,89 @@ def test_an_entry_of_such_work_cannot_be_compiled_with_another_way(installed) ->
         assert not [one for one in check(viewer("chen"), changed) if one.path == "manner"]
     realtime = replace(entry, relations=(), update_cycle="realtime")
     assert [one.code for one in check(viewer("chen"), realtime) if one.path == "manner"] == ["interface_only"]
+
+
+# ------------------------------------------------------------------- what a leader confirms, what is at once
+
+
+def wanted(region: str, **changes) -> RequestInput:
+    """A query of housing for the health status of a newborn, as it is."""
+    given = {
+        "resource": resource_id(region, "birth"),
+        "mode": "query",
+        "channels": ("interface",),
+        "duty": Duty.objects.get(department_id=f"{region}-housing", number=1).pk,
+        "purpose": "新生儿补助核发",
+        "items": {"newborn_name": "核对", "health_status_code": "补助标准"},
+        "unmask": {"health_status_code": "按健康状况确定补助标准"},
+        "applications": ("app-housing",),
+        "accepted_conditions": tuple(one.key for one in regulation().conditions),
+        "wanted_until": date(2027, 11, 11),
+    }
+    return RequestInput(**(given | changes))
+
+
+@pytest.mark.requirement("SEC-18", source="SY:28")
+@pytest.mark.parametrize("installed", ["shenyang-2016"], indirect=True)
+def test_the_leader_confirms_the_terms_that_were_proposed_and_no_others(installed) -> None:
+    _, expected = installed
+    number = submit_request(viewer("lin"), wanted(expected.region))
+    take_step(viewer("chen"), number, "receive_form", StepInput(received_on=NOW.date()))
+    given = AnswerInput(
+        decisions={"newborn_name": True, "health_status_code": True},
+        mode="query",
+        valid_until=date(2027, 11, 11),
+        rows=(Row("birth_date", "range", ("2026-01-01", "")),),
+        unmasked=frozenset({"health_status_code"}),
+        pseudonyms=True,
+        signed_calls=True,
+    )
+    assert answer_request(viewer("chen"), number, given) is None
+    shown = page("gong", f"/requests/{number}/", "zh-hans")
+    for words in ("以假名标识代替", "每次调用单独签名", "自 2026-01-01 起", "给原值的敏感项"):
+        assert words in shown, words
+    granted_as = take_step(viewer("gong"), number, "confirm", StepInput())
+    document = decode_grant(Grant.objects.get(number=granted_as).document)
+    assert (document.mode, document.unmasked) == ("query", ("health_status_code",))
+    assert document.pseudonyms and document.signed_calls
+    assert [(row.field, row.values) for row in document.rows] == [("birth_date", ("2026-01-01", ""))]
+
+
+@pytest.fixture
+def opened(installed) -> str:
+    """The birth list of a city, open to all departments; its region."""
+    _, expected = installed
+    rules = regulation()
+    free = next(one for one in rules.share_types.types if one.openness == 2)
+    resource = Resource.objects.get(pk=resource_id(expected.region, "birth"))
+    Sharing.objects.filter(resource=resource).delete()
+    Sharing.objects.create(
+        resource=resource, regulation=rules.id, share_type=free.key, openness=2, origin="initial",
+        version=1, set_at=NOW,
+    )  # fmt: skip
+    return expected.region
+
+
+@pytest.mark.requirement("SEC-18", source="XM:4¶3")
+@pytest.mark.parametrize("installed", ["xiamen-2015", "shenyang-2016"], indirect=True)
+def test_what_is_granted_at_once_is_masked_and_never_wider_than_published(opened) -> None:
+    open_items = {"newborn_name": "核对", "birth_date": "核对"}
+    narrow = (Row("birth_date", "range", ("2026-01-01", "")),)
+    number = submit_request(viewer("lin"), wanted(opened, items=open_items, unmask={}, rows=narrow))
+    document = decode_grant(Grant.objects.get(request_number=number).document)
+    assert (document.issued_by, document.mode, document.channels) == ("platform", "query", ("interface",))
+    assert document.unmasked == () and [row.field for row in document.rows] == ["birth_date"]
+    Grant.objects.all().delete()
+    # A business secret in the clear, or a condition that tells what is not given, needs a reviewer.
+    Item.objects.filter(resource_id=resource_id(opened, "birth"), field="newborn_name").update(
+        business_secret=True
+    )
+    for changes in (
+        {"unmask": {"newborn_name": "需要全名"}, "rows": ()},
+        {"unmask": {}, "rows": (Row("certificate_issuing_unit", "null"),)},
+        {"unmask": {}, "items": open_items, "rows": (Row("health_status_code", "null"),)},
+    ):
+        asked_for = wanted(opened, **({"items": open_items} | changes))
+        waiting = submit_request(viewer("lin"), asked_for)
+        assert Request.objects.get(number=waiting).phase == "waiting", changes
+    assert not Grant.objects.exists()

@@ -42,12 +42,13 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class TermFault:
-    """One thing that can't be asked for or given: the field of the form, a stable code, what to do."""
+    """One thing that can't be asked for or given: the form's field, a code, what to do, the article."""
 
     field: str
     code: str
     zh: str
     en: str
+    article: str = ""
 
 
 def is_masked(sensitivity: int, limit: int, *, business_secret: bool) -> bool:
@@ -76,9 +77,8 @@ def _channel_faults(terms: Terms, offer: Offer) -> list[TermFault]:
         return [TermFault("channels", "field_required", zh, en)]
     if not set(terms.channels) <= set(offer.channels):
         if offer.channel_article:
-            zh = f"此条目只能以接口交换提供（依据：{offer.channel_article}）"
-            en = f"This entry is given by interface exchange only (rule: {offer.channel_article})"
-            return [TermFault("channels", "interface_only", zh, en)]
+            zh, en = "此条目只能以接口交换提供", "This entry is given by interface exchange only"
+            return [TermFault("channels", "interface_only", zh, en, offer.channel_article)]
         zh, en = "此条目不以所选途径提供", "The entry isn't given in this way"
         return [TermFault("channels", "channel_unknown", zh, en)]
     if not set(terms.channels) <= set(OF_MODE.get(terms.mode, ())):

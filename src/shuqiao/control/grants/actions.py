@@ -21,6 +21,7 @@ from shuqiao.control.catalogue.offering import offer_of
 from shuqiao.control.catalogue.period import check_within_entry
 from shuqiao.control.grants.access import access_grant_to_change
 from shuqiao.control.grants.models import ENDED, IN_USE, KIND, Grant
+from shuqiao.control.grants.terms import fault_of_term
 from shuqiao.control.organisations.models import Application
 from shuqiao.control.organisations.numbers import next_number
 from shuqiao.control.regulations.current import named
@@ -121,9 +122,7 @@ def _check_offered(given: GrantInput) -> None:
         raise RuntimeError("a grant is given by the department that provides the entry")
     offer = offer_of(resource, named(given.regulation))
     terms = Terms(given.mode, given.channels, given.rows, frozenset(given.unmasked))
-    faults = [
-        Fault(one.field, one.code, Text(one.zh, one.en)) for one in term_faults(terms, offer, given.fields)
-    ]
+    faults = [fault_of_term(one) for one in term_faults(terms, offer, given.fields)]
     modes = {item.field: item.modes for item in resource.items.all()}
     if given.mode not in offer.modes or any(given.mode not in modes.get(one, ()) for one in given.fields):
         words = Text("所给内容不以此方式提供", "What is given isn't offered in this mode")

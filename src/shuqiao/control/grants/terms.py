@@ -3,12 +3,15 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from shuqiao.control.accounts.access import Fault
 from shuqiao.control.catalogue.labels import CHANNELS, label
 from shuqiao.control.catalogue.models import Item
 from shuqiao.control.catalogue.offering import masked
+from shuqiao.control.regulations.queries import article_ref
 from shuqiao.control.texts import Text
 from shuqiao.rules.regulation import Regulation
 from shuqiao.rules.rows import Row
+from shuqiao.rules.terms import TermFault
 from shuqiao.wire import grant as wire
 
 MAX_SHOWN = 10
@@ -44,6 +47,15 @@ def terms_of_grant(document: wire.Grant, items: Iterable[Item], regulation: Regu
         pseudonyms=document.pseudonyms,
         signed_calls=document.signed_calls,
     )
+
+
+def fault_of_term(fault: TermFault, name: str = "") -> Fault:
+    """Word what the rules find wrong with terms as a fault of a form, with the rule by its name."""
+    words = Text(fault.zh, fault.en)
+    if fault.article:
+        cite = article_ref(fault.article).cite
+        words = Text(f"{fault.zh}（依据：{cite.zh}）", f"{fault.en} (rule: {cite.en})")
+    return Fault(name or fault.field, fault.code, words)
 
 
 def channel_words(channels: Iterable[str]) -> tuple[Text, ...]:

@@ -17,6 +17,7 @@ from shuqiao.control.accounts.capabilities import Capability
 from shuqiao.control.accounts.notices import notify
 from shuqiao.control.catalogue.offering import offer_of
 from shuqiao.control.catalogue.period import period_fault
+from shuqiao.control.grants.terms import fault_of_term
 from shuqiao.control.regulations.current import named
 from shuqiao.control.regulations.queries import due
 from shuqiao.control.requests.access import access_request_locked, sides_of
@@ -286,6 +287,7 @@ def _faults(given: AnswerInput, request: Request, answer: _Answer, rules: Regula
         faults.append(_fault("refusal_reason", "reason_required", zh, en))
     if answer.granted:
         faults += _grant_faults(request, answer, rules) + _late_faults(request, answer, rules)
+        faults += _term_faults(given, request, answer, rules)
     return tuple(faults)
 
 
@@ -300,7 +302,6 @@ def _grant_faults(request: Request, answer: _Answer, rules: Regulation) -> list[
         if answer.mode not in row.item.modes:
             zh, en = f"“{row.item.zh}”只供核验", f"{row.item.en} can only be verified"
             faults.append(_fault("mode", "item_mode", zh, en))
-    faults += _term_faults(request, answer, rules)
     if answer.match not in ("all", "each"):
         faults.append(_fault("match", "match_unknown", "请选择应答方式", "Choose how results are answered"))
     latest = wanted_or_latest(request, latest_until(answer.valid_from, rules.period.maximum_months))
@@ -320,11 +321,14 @@ def _grant_faults(request: Request, answer: _Answer, rules: Regulation) -> list[
     return faults
 
 
-def _term_faults(request: Request, answer: _Answer, rules: Regulation) -> list[Fault]:
+def _term_faults(given: AnswerInput, request: Request, answer: _Answer, rules: Regulation) -> list[Fault]:
     """Neither wider than the entry offers nor than was asked for."""
     offer = offer_of(request.resource, rules)
     fields = [row.item.field for row in answer.granted]
-    found = [_fault(one.field, one.code, one.zh, one.en) for one in term_faults(answer.terms, offer, fields)]
+    found = [
+        fault_of_term(one, _at_form(one.field, given, answer.terms))
+        for one in term_faults(answer.terms, offer, fields)
+    ]
     if not set(answer.terms.channels) <= set(possible_channels(request, answer.mode)):
         zh = "只能从申请的途径中选择"
         found.append(_fault("channels", "channel_wider", zh, "Choose among the channels asked for"))
@@ -333,6 +337,13 @@ def _term_faults(request: Request, answer: _Answer, rules: Regulation) -> list[F
         en = "Only items asked for in the clear can be given in the clear"
         found.append(_fault("unmasked", "unmasked_wider", zh, en))
     return found
+
+
+def _at_form(name: str, given: AnswerInput, terms: Terms) -> str:
+    """The place of a fault in the form, which lists only the conditions that the answer adds."""
+    _, _, place = name.partition("rows.")
+    row = terms.rows[int(place)] if place else None
+    return f"rows.{given.rows.index(row)}" if row in given.rows else name
 
 
 def wanted_or_latest(request: Request, latest: date) -> date:

@@ -10,7 +10,7 @@ from shuqiao.control.catalogue.models import Item, Resource
 from shuqiao.control.catalogue.offering import offer_of
 from shuqiao.control.catalogue.period import period_fault
 from shuqiao.control.grants.models import ENDED, IN_USE, Grant
-from shuqiao.control.grants.terms import rows_of
+from shuqiao.control.grants.terms import fault_of_term, rows_of
 from shuqiao.control.organisations.models import Application, Duty
 from shuqiao.control.regulations.current import regulation
 from shuqiao.control.texts import Text
@@ -157,9 +157,7 @@ def check_input(viewer: Viewer, given: RequestInput, resource: Resource) -> Chec
         faults.append(_fault("renews", "grant_ended", zh, en))
     offer = offer_of(resource, regulation())
     terms = _asked_terms(given, resource, offer)
-    faults += [
-        _fault(one.field, one.code, one.zh, one.en) for one in term_faults(terms, offer, list(given.items))
-    ]
+    faults += [fault_of_term(one) for one in term_faults(terms, offer, list(given.items))]
     return Checked(tuple(items), duty, applications, tuple(faults), renews, terms)
 
 
