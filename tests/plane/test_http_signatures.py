@@ -172,8 +172,28 @@ RFC_MAC_BASE = b"""\
 RFC_MAC = "pxcQw6G3AjtMBQjwo8XzkZf/bws5LelbaMk5rGIGtE8="
 
 
+RFC_P256 = (
+    "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEqIVYZVLCrPZHGHjP17CTW0/+D9Lfw0EkjqF7xB4FivAxzic30tMM4GF+hR6Dxh71"
+    "Z50VGGdldkkDXZCnTNnoXQ=="
+)
+RFC_P256_BASE = b"""\
+"@status": 200
+"content-type": application/json
+"content-digest": sha-512=:mEWXIS7MaLRuGgxOBdODa3xqM1XdEvxoYhvlCFJ41QJgJc4GTsPp29l5oGX69wWdXymyU0rjJ\
+uahq4l5aGgfLQ==:
+"content-length": 23
+"@signature-params": ("@status" "content-type" "content-digest" "content-length")\
+;created=1618884473;keyid="test-key-ecc-p256\""""
+RFC_P256_SIGNATURE = (
+    "wNmSUAhwb5LxtOtOpNa6W5xj067m5hFrj0XQ4fvpaCLx0NKocgPquLgyahnzDnDAUy5eCdlYUEkLIj+32oiasw=="
+)
+
+
 def test_vectors_of_the_rfc_hold_for_the_algorithms() -> None:
-    """RFC 9421 B.2.6 and B.2.5; their components lie outside the profile, their mathematics do not."""
+    """RFC 9421 B.2.6, B.2.4 and B.2.5; their components lie outside the profile, their mathematics do not."""
+    verify_p256 = request_verifier("ecdsa-p256-sha256", base64.b64decode(RFC_P256))
+    assert verify_p256(base64.b64decode(RFC_P256_SIGNATURE), RFC_P256_BASE)
+    assert not verify_p256(base64.b64decode(RFC_P256_SIGNATURE), RFC_P256_BASE + b" ")
     verify = request_verifier("ed25519", base64.b64decode(RFC_ED25519))
     assert verify(base64.b64decode(RFC_ED25519_SIGNATURE), RFC_ED25519_BASE)
     assert not verify(base64.b64decode(RFC_ED25519_SIGNATURE), RFC_ED25519_BASE + b" ")

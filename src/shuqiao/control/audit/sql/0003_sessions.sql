@@ -74,9 +74,9 @@ $$;
 -- Calls of a session that are in the log and in no head.
 CREATE FUNCTION exchange.unsigned_calls(p_session uuid) RETURNS int[]
 LANGUAGE sql STABLE SET search_path = pg_catalog AS $$
-    SELECT coalesce(array_agg(n ORDER BY n), '{}') FROM generate_series(0, 999) n
-    WHERE EXISTS (SELECT FROM audit.entry e WHERE e.id = exchange.session_entry(p_session, n))
-      AND NOT EXISTS (SELECT FROM exchange.session_head h WHERE h.session = p_session AND (n = ANY (h.confirmed) OR n = ANY (h.lost)))
+    SELECT coalesce(array_agg(o.n ORDER BY o.n), '{}') FROM (
+        SELECT n FROM generate_series(0, 999) n JOIN audit.entry e ON e.id = exchange.session_entry(p_session, n)
+        EXCEPT SELECT unnest(h.confirmed || h.lost) FROM exchange.session_head h WHERE h.session = p_session) o
 $$;
 
 -- Enters a new session, or says which sessions stand in its way: those that ended longer ago than the limit and have calls
