@@ -19,6 +19,7 @@ from shuqiao.control.clocks.queries import clocks_of, next_clock, overdue
 from shuqiao.control.disputes.actions import withdraw_with_case
 from shuqiao.control.organisations.numbers import next_number
 from shuqiao.control.regulations.current import named, regulation
+from shuqiao.control.regulations.queries import article_ref
 from shuqiao.control.requests.access import access_request_locked, sides_of
 from shuqiao.control.requests.answering import confirm_answer
 from shuqiao.control.requests.drafts import condition_keys, save_draft, start_renewal, write_draft
@@ -294,7 +295,8 @@ def _closed_faults(way: Way, checked: Checked) -> list[Fault]:
     why = _CLOSED[way.because]
     zh = "、".join(f"“{names[one].zh}”" for one in way.fields if one in names)
     en = ", ".join(names[one].en for one in way.fields if one in names)
-    words = Text(f"{zh}{why.zh}（依据：{way.article}）", f"{en}: {why.en} (rule: {way.article})")
+    cite = article_ref(way.article).cite
+    words = Text(f"{zh}{why.zh}（依据：{cite.zh}）", f"{en}: {why.en} (rule: {cite.en})")
     return [Fault("items", "not_shared", words)]
 
 
