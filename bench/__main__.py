@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 
-from bench import catalogue, first_load, pages, publishing, query, workbook
+from bench import audit, bulk, catalogue, first_load, pages, publishing, query, workbook
 
 BENCHMARKS = {
+    "audit": audit.main,
+    "bulk": bulk.main,
     "query": query.main,
     "load": first_load.main,
     "pages": pages.main,

@@ -142,10 +142,10 @@ class CopyCity(plane.City):
 
     def empty_permits(self) -> None:
         """Take permits, batches, copies and feeds away."""
-        self.admin.execute(
-            f"TRUNCATE base.{PERMITS}, base_history.{PERMITS}, exchange.batch, exchange.bulk_job,"
-            " exchange.bulk_progress, exchange.subscription"
-        )
+        for table in ("bulk_job", "bulk_progress", "subscription", "batch"):
+            self.admin.execute(f"DELETE FROM exchange.{table}".encode())
+        self.admin.execute(f"DELETE FROM base.{PERMITS}".encode())
+        self.admin.execute(f"DELETE FROM base_history.{PERMITS}".encode())
 
     def logged(self, *events: str) -> list[dict[str, Any]]:
         """The entries of these events since the test began: columns, and both lines of the body."""

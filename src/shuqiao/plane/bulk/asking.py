@@ -137,10 +137,13 @@ class Promising:
         body = _encoder.encode(answer)
         if digest is None:
             return answer_reply(body)
+        return recorded_reply(200, body, language, self.header(entry, digest, hashlib.sha256(body).digest()))
+
+    def header(self, entry: UUID, digest: bytes, answer: bytes) -> str:
+        """Give the promise about an entry and the SHA-256 of the answer, as its header has it."""
         at = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-        promised = [(entry, digest, hashlib.sha256(body).digest())]
-        promise = make_promises(promised, at, self._key_id, self._key.sign)[0]
-        return recorded_reply(200, body, language, encode_promise(promise))
+        promise = make_promises([(entry, digest, answer)], at, self._key_id, self._key.sign)[0]
+        return encode_promise(promise)
 
 
 def plain_reply(answer: msgspec.Struct) -> Reply:

@@ -14,7 +14,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from datetime import UTC, datetime
 from urllib.parse import parse_qs
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import msgspec
 
@@ -64,6 +64,7 @@ from shuqiao.wire.bulk import (
     open_link,
     read_manifest,
 )
+from shuqiao.wire.messages import new_entry_id
 from shuqiao.wire.vault import VaultClient, VaultError
 
 MAX_STREAMS = 32
@@ -206,7 +207,7 @@ class Copies:
         except CallRefused as refused:
             self._refuse(call, refused, call.entry)
         except CallError as error:
-            call.answer(problem(error))
+            self._refuse(call, CallRefused(error), call.entry)
         except (DatabaseUnavailable, VaultError):
             call.answer(problem(Unavailable()))
 
@@ -371,8 +372,10 @@ class Copies:
             if job.state != "ready" or job.grant_id != link.grant or job.manifest is None:
                 raise NotAvailable()
             context = CallContext(AUTO, link.actor.partition("/")[2], job.grant_id)
-            entry, now = uuid4(), datetime.now(UTC)
-            call = Call(entry, now, application, context, job.resource_id, Mode.BULK, language, answer)
+            now = datetime.now(UTC)
+            call = Call(
+                new_entry_id(now), now, application, context, job.resource_id, Mode.BULK, language, answer
+            )
             answer(await self._delivered(call, request, job, link))
         except CallRefused as refused:
             if call is not None:

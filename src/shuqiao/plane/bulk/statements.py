@@ -137,6 +137,14 @@ class Statements:
         row = await self._call("browse", "outcome, epoch, digest, total, records::text", values)
         return Done(*row[:3]), row[3] or 0, row[4] or "[]"
 
+    async def call_interface(self, *values: object) -> Done:
+        """Write the entry before a call is passed on, in the order of `exchange.call_interface`."""
+        return Done(*await self._call("call_interface", "outcome, epoch, digest", values))
+
+    async def end_interface_call(self, *values: object) -> Done:
+        """Write how it ended, in the order of `exchange.end_interface_call`."""
+        return Done(*await self._call("end_interface_call", "outcome, epoch, digest", values))
+
     async def close(self) -> None:
         """Close the connections."""
         if self._pool is not None:

@@ -299,7 +299,9 @@ BEGIN
     WHERE j.state = 'waiting' OR (j.state = 'preparing' AND NOT EXISTS (
         SELECT FROM exchange.bulk_progress p WHERE p.job = j.id AND p.attempt = j.attempt AND p.lease_until > clock_timestamp()))
     ORDER BY j.asked_at LIMIT 1 FOR UPDATE SKIP LOCKED;
-    IF NOT FOUND THEN
+    -- Somebody may have taken it between the snapshot of that statement and its lock: this one sees it.
+    IF NOT FOUND OR EXISTS (SELECT FROM exchange.bulk_progress p
+        WHERE p.job = v_job.id AND p.attempt = v_job.attempt AND p.lease_until > clock_timestamp()) THEN
         RETURN;
     END IF;
     UPDATE exchange.bulk_job SET state = 'preparing', attempt = attempt + 1 WHERE id = v_job.id RETURNING * INTO v_job;
@@ -324,7 +326,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
 #variable_conflict use_column
 DECLARE
     v_job exchange.bulk_job; v_document jsonb; v_spec jsonb; v_where text; v_columns text; v_nulls text; v_sql text;
-    v_rows bigint; v_to bigint; v_id uuid := gen_random_uuid(); v_at timestamptz := clock_timestamp(); v_key text := '';
+    v_rows bigint; v_to bigint; v_id uuid := audit.new_id(); v_at timestamptz := clock_timestamp(); v_key text := '';
     v_identity boolean; v_salt bytea; v_before text;
 BEGIN
     IF current_setting('transaction_isolation') <> 'repeatable read' THEN
@@ -403,7 +405,7 @@ END $$;
 CREATE FUNCTION exchange.fail_bulk(p_job uuid, p_attempt int, p_code text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
 DECLARE
-    v_job exchange.bulk_job; v_id uuid := gen_random_uuid(); v_at timestamptz := clock_timestamp();
+    v_job exchange.bulk_job; v_id uuid := audit.new_id(); v_at timestamptz := clock_timestamp();
 BEGIN
     UPDATE exchange.bulk_job SET state = 'failed', failure = p_code WHERE id = p_job AND attempt = p_attempt AND state = 'preparing'
     RETURNING * INTO v_job;

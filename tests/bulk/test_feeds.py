@@ -1,0 +1,128 @@
+"""Feeds: each batch makes the next part, no gaps; what leaves the grant is told; the position is kept."""
+
+import time
+import uuid
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from pyarrow import ipc
+
+from shuqiao.client.bulk import BulkClient, CopyRefused
+from shuqiao.wire.bulk import FeedState
+from shuqiao.wire.grant import Row
+from tests.bulk.conftest import ITEMS, NO_CONTEXT, PERMITS, PROVIDER, CopyCity
+
+
+def merge(city: CopyCity, sequence: int, rows: list[tuple[uuid.UUID, str, str]]) -> None:
+    """Stage and merge a batch (record, permit number, kind) as the loader does."""
+    with city.admin.transaction():
+        for record, permit, kind in rows:
+            city.admin.execute(
+                f"INSERT INTO staging.{PERMITS} (record_id, subject_id, identity_version, permit_no,"
+                " kind_code) VALUES (%s, %s, 1, %s, %s)",
+                [record, record, permit, kind],
+            )
+        city.admin.execute(
+            f"SELECT * FROM exchange.merge_{PERMITS}"
+            "(%s, %s, '{}', decode(repeat('00', 32), 'hex'), '[]', 's')",
+            [PROVIDER, sequence],
+        )
+
+
+def waiting_part(bulk: BulkClient, feed: str, number: int) -> FeedState:
+    """Wait until a part is ready."""
+    until = time.monotonic() + 30
+    while True:
+        state = bulk.feed(feed, NO_CONTEXT)
+        if any(part.number == number and part.state == "ready" for part in state.parts):
+            return state
+        assert time.monotonic() < until, state
+        time.sleep(0.1)
+
+
+def fetched(bulk: BulkClient, state: FeedState, number: int, folder: Path) -> list[dict[str, str]]:
+    """The rows of a part."""
+    part = next(part for part in state.parts if part.number == number)
+    copy = bulk.fetch(str(part.job), folder / str(number), NO_CONTEXT)
+    assert (copy.manifest.number, copy.manifest.after) == (number, part.after)
+    tables = [ipc.open_stream(file.read_bytes()).read_all() for file in copy.files]
+    return pa.concat_tables(tables).to_pylist()
+
+
+@pytest.mark.requirement("MOD-14")
+def test_each_batch_reaches_a_subscriber_in_order(city: CopyCity, tmp_path: Path) -> None:
+    city.bulk_grant(rows=(Row(field="kind_code", op="in", values=("1", "2")),))
+    one, two, three = (uuid.uuid4() for _ in range(3))
+    merge(city, 1, [(one, "P1", "1"), (two, "P2", "3")])
+    with city.bulk() as bulk:
+        feed = bulk.subscribe(PERMITS, context=NO_CONTEXT)
+        assert bulk.subscribe(PERMITS, context=NO_CONTEXT) == feed
+        first = fetched(bulk, waiting_part(bulk, feed, 1), 1, tmp_path)
+        assert [(row["_op"], row["permit_no"]) for row in first] == [("upsert", "P1")]
+        # One record leaves the grant, one enters it, one is new; a batch without a change of ours is one too.
+        merge(city, 2, [(one, "P1", "3"), (two, "P2", "2"), (three, "P3", "1")])
+        second = fetched(bulk, waiting_part(bulk, feed, 2), 2, tmp_path)
+        keys = {row["_key"]: (row["_op"], row["permit_no"]) for row in second}
+        assert keys.pop(first[0]["_key"]) == ("gone", None)
+        assert sorted(keys.values()) == [("upsert", "P2"), ("upsert", "P3")]
+        bulk.take(feed, 2, NO_CONTEXT)
+        bulk.take(feed, 1, NO_CONTEXT)
+        merge(city, 3, [(three, "P3b", "1")])
+        state = waiting_part(bulk, feed, 3)
+        assert (state.taken_number, [part.number for part in state.parts]) == (2, [3])
+        third = fetched(bulk, state, 3, tmp_path)
+        assert [(row["_op"], row["permit_no"]) for row in third] == [("upsert", "P3b")]
+        assert third[0]["_key"] in keys
+        with pytest.raises(CopyRefused, match="not_available"):
+            bulk.take(feed, 9, NO_CONTEXT)
+    events = [row["event"] for row in city.logged("feed_subscribed", "feed_taken")]
+    assert events == ["feed_subscribed", "feed_subscribed", "feed_taken", "feed_taken"]
+
+
+@pytest.mark.requirement("MOD-14")
+def test_a_feed_ends_with_its_grant(city: CopyCity) -> None:
+    grant = city.bulk_grant()
+    merge(city, 1, [(uuid.uuid4(), "P1", "1")])
+    with city.bulk() as bulk:
+        feed = bulk.subscribe(PERMITS, context=NO_CONTEXT)
+        state = waiting_part(bulk, feed, 1)
+        city.revoke(grant)
+        merge(city, 2, [(uuid.uuid4(), "P2", "1")])
+        with pytest.raises(CopyRefused, match="grant_revoked"):
+            bulk.state(str(state.parts[0].job), NO_CONTEXT)
+        time.sleep(2)
+        made = city.admin.execute("SELECT count(*) FROM exchange.bulk_job WHERE number > 1").fetchone()
+        assert made == (0,)
+
+
+def test_browsing_shows_filtered_pages_and_records_each(city: CopyCity) -> None:
+    city.fill_permits(120)
+    city.bulk_grant(items=(*ITEMS, "phone"))
+    body = {
+        "filters": [{"field": "kind_code", "op": "eq", "values": ["2"]}],
+        "sort": "permit_no",
+        "descending": True,
+        "limit": 10,
+    }
+    with city.bulk() as bulk:
+        answer = bulk.browse(PERMITS, body, NO_CONTEXT)
+        assert answer.status == 200, answer.body
+        fields = answer.body["fields"]
+        assert answer.body["total"] == 30
+        numbers = [row[fields.index("permit_no")] for row in answer.body["records"]]
+        assert numbers == [f"P{serial:08d}" for serial in range(117, 77, -4)]
+        assert all("****" in row[fields.index("phone")] for row in answer.body["records"])
+        for wrong in ({"sort": "phone"}, {"filters": [{"field": "phone", "op": "eq", "values": ["1"]}]}):
+            refused = bulk.browse(PERMITS, wrong, NO_CONTEXT)
+            assert (refused.status, refused.code) == (403, "item_not_granted")
+    (seen,) = city.logged("browse_viewed")
+    assert seen["seen"] == {"count": 10, "offset": 0, "filters": ["kind_code"], "sort": "permit_no"}
+    assert '"2"' not in seen["body"]
+
+
+def test_browsing_needs_its_channel(city: CopyCity) -> None:
+    city.fill_permits(3)
+    city.bulk_grant(channels=("download",))
+    with city.bulk() as bulk:
+        assert bulk.browse(PERMITS, {}, NO_CONTEXT).code == "channel_not_granted"
