@@ -1,16 +1,19 @@
 """Two people act on the same thing at the same moment, on two connections: one of them is told so."""
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 
 from django.conf import settings as configured
-from django.db import connection
+from django.db import connection, transaction
 
 from shuqiao.control import clock
 from shuqiao.control.accounts.models import Account
 from shuqiao.control.catalogue.classifying import ChoiceInput, choose_share_type
 from shuqiao.control.catalogue.models import Resource, Sharing
+from shuqiao.control.catalogue.search import Wanted, find
+from shuqiao.control.catalogue.words import query_terms
 from shuqiao.control.grants.models import Grant
 from shuqiao.control.organisations.models import Duty
 from shuqiao.control.outside.actions import submit_outside, take_step
@@ -26,7 +29,7 @@ from shuqiao.control.requests.inputs import AnswerInput
 from shuqiao.control.requests.models import Request
 from shuqiao.rules.sharing import Choice
 
-from .conftest import BIRTH, NOW, audit_entries
+from .conftest import BIRTH, HOUSEHOLD, NOW, audit_entries
 
 
 def at_once(*acts: Callable[[], object]) -> list[str]:
@@ -128,3 +131,16 @@ def test_no_grant_outlasts_a_project_that_ends_while_it_is_given(committed_city)
     assert "done" in results
     assert not Grant.objects.filter(request_number=request).exclude(phase="closed").exists()
     assert Request.objects.get(number=request).phase in ("closed", "granted")
+
+
+def test_two_entries_that_bring_the_same_new_values_are_both_found_by_them(committed_city):
+    def bring(key: str) -> None:
+        with transaction.atomic():
+            Resource.objects.filter(pk=key).update(update_cycle="decade", format="hologram")
+            # The other one has begun before this one is written for good.
+            time.sleep(0.2)
+
+    assert at_once(lambda: bring(BIRTH), lambda: bring(HOUSEHOLD)) == ["done", "done"]
+    found = find(Wanted(query_terms(""), {"update_cycle": ("decade",), "format": ("hologram",)}))
+    assert set(found.ids) == {BIRTH, HOUSEHOLD}
+    assert dict(found.facets["format"])["hologram"] == 2

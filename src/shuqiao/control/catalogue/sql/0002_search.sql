@@ -51,13 +51,15 @@ CREATE FUNCTION facet_values(r catalogue_resource) RETURNS text[] LANGUAGE sql I
         r.open_to_public::text, array_to_string(r.modes, ',')]
 $$;
 
--- Gives values that no entry had before their characters.
+-- Gives values that no entry had before their characters; in order, so that two that publish the same new
+-- values wait for each other and do not lock each other out.
 CREATE FUNCTION keep_facet_values(p_id text[]) RETURNS void LANGUAGE sql SET search_path FROM CURRENT AS $$
     INSERT INTO catalogue_facetvalue (facet, value)
     SELECT DISTINCT v.facet, v.value
     FROM catalogue_resource r, unnest(facet_values(r)) WITH ORDINALITY AS v(value, facet)
     WHERE r.id = ANY(p_id)
         AND NOT EXISTS (SELECT FROM catalogue_facetvalue k WHERE (k.facet, k.value) = (v.facet, v.value))
+    ORDER BY v.facet, v.value
     ON CONFLICT DO NOTHING
 $$;
 
