@@ -67,6 +67,8 @@ def test_beyond_the_budget_neither_a_right_nor_a_wrong_claim_is_answered(city: C
         assert entry["seen"].keys() == {"record", "provider", "outcome"}
     [alarm] = suspicions(city)
     assert (alarm["item"], alarm["scope"], alarm["limit"]) == ("mother_name", "department", LIMIT)
+    # The caller sees the alarm too, and an id of a record that stays would tell that there is one.
+    assert "record" not in alarm and alarm["call"] in {str(entry["id"]) for entry in city.entries()}
     assert (alarm["department"], alarm["provider"]) == ("440100-housing", births.DEPARTMENT)
 
 

@@ -22,6 +22,7 @@ from shuqiao.control.organisations.queries import application_ref, department_re
 from shuqiao.control.regulations.current import named, regulation
 from shuqiao.control.regulations.queries import article_ref, article_text, cited_text
 from shuqiao.control.texts import Text
+from shuqiao.rules.errors import CaseNumberDemanded
 from shuqiao.rules.procedures import possible_actions
 from shuqiao.rules.regulation import PROVIDER, SETTING
 from shuqiao.wire.grant import decode_grant
@@ -219,6 +220,9 @@ def _matches(body: str, names: dict[str, Text], *, together: bool) -> tuple[tupl
     found = True
     for line in body.splitlines()[:2]:
         content = json.loads(line)
+        if content.get("outcome") == CaseNumberDemanded.code:
+            # Nothing was answered: the budget against guessing was used up.
+            return ()
         if content.get("event") == "verify":
             # What was asked and has no comparison agrees with nothing, as the plane answers it.
             matched = dict.fromkeys(content.get("items") or (), False)

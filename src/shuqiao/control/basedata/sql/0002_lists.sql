@@ -117,20 +117,21 @@ BEGIN
                        'identity', CASE WHEN j.found THEN j.identity
                            ELSE (SELECT json_object_agg(k.key, false) FROM json_each_text(j.identity) k) END, 'matches', j.matches) END::text AS whole
         FROM judged j),
+    -- The alarm names the call and not the record: an id that came back another day would tell that somebody is there.
     alarm AS MATERIALIZED (
-        SELECT gen_random_uuid() AS id, c.at, c.department, c.provider, c.actor, c.record, c."grant", b.field, v.scope, v.most,
+        SELECT gen_random_uuid() AS id, c.id AS call, c.at, c.department, c.provider, c.actor, c."grant", b.field, v.scope, v.most,
                uuid_send(gen_random_uuid()) AS salt
         FROM before b
         CROSS JOIN LATERAL (VALUES ('department', b.own, p_limits[1]), ('city', b.everywhere, p_limits[2])) v(scope, had, most)
         JOIN call c ON c.n = b.last
         WHERE v.had < v.most AND v.had + b.misses >= v.most),
     alarmed AS (
-        INSERT INTO audit.entry (id, occurred_at, event, department, provider, actor, resource_id, record_id, grant_id, outcome,
-                                 body, salt, digest)
-        SELECT a.id, a.at, 'guessing_suspected', a.department, a.provider, a.actor, '{rid}', a.record, a."grant", 'suspected', w.body,
-               a.salt, sha256(a.salt || convert_to(w.body, 'UTF8'))
+        INSERT INTO audit.entry (id, occurred_at, event, department, provider, actor, resource_id, grant_id, outcome, body, salt,
+                                 digest)
+        SELECT a.id, a.at, 'guessing_suspected', a.department, a.provider, a.actor, '{rid}', a."grant", 'suspected', w.body, a.salt,
+               sha256(a.salt || convert_to(w.body, 'UTF8'))
         FROM alarm a CROSS JOIN LATERAL (SELECT json_build_object('event', 'guessing_suspected', 'id', a.id, 'at', a.at,
-            'department', a.department, 'provider', a.provider, 'actor', a.actor, 'resource', '{rid}', 'record', a.record,
+            'department', a.department, 'provider', a.provider, 'actor', a.actor, 'resource', '{rid}', 'call', a.call,
             'grant', a."grant", 'outcome', 'suspected', 'item', a.field, 'scope', a.scope, 'limit', a.most)::text AS body) w
         RETURNING id, digest),
     entry AS (
