@@ -20,6 +20,8 @@ from shuqiao.edge.capture import Capture, Pace
 from shuqiao.edge.connectors.postgresql import PostgresqlSource
 from shuqiao.edge.cover import Cover
 from shuqiao.edge.hub import Hub
+from shuqiao.edge.interface import InterfaceLine
+from shuqiao.edge.interface_files import load_interfaces
 from shuqiao.edge.mapping import MappingError, load_mappings
 from shuqiao.edge.publish import Delivery
 from shuqiao.edge.settings import NodeSettings, SettingsError, load_settings
@@ -39,7 +41,9 @@ class Node:
     def __init__(self, settings: NodeSettings) -> None:
         """Read keys, admission and mappings, and open the spool; raises what `main` reports."""
         admission = _admission(settings)
-        mappings = load_mappings(settings.mapping_folder, admission.resources)
+        interfaces = load_interfaces(settings.interface_folder)
+        # A department may share by its interface alone.
+        mappings = load_mappings(settings.mapping_folder, admission.resources, is_needed=not interfaces)
         sender = _sender(settings, admission)
         self._settings = settings
         self._files = node_home.NodeFiles(settings.home)
@@ -49,6 +53,7 @@ class Node:
         cover = Cover(self._files.cover_key)
         keys = {key.id: load_public_der(key.public_key) for key in admission.receipt_keys}
         pace = Pace(settings.batch_rows, settings.poll_s, settings.overlap_s, settings.spool_max_bytes)
+        self._interfaces = InterfaceLine(settings.department, interfaces, self._connect)
         self._lines = []
         for mapping in mappings:
             spec = admission.resources[mapping.resource]
@@ -58,7 +63,7 @@ class Node:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set; a fault nobody foresaw ends the process, which may then start anew."""
-        work: list[Awaitable[None]] = [self._watch()]
+        work: list[Awaitable[None]] = [self._watch(), self._interfaces.run()]
         work += [part.run() for line in self._lines for part in line]
         tasks = [asyncio.ensure_future(part) for part in work]
         ended = asyncio.ensure_future(stop.wait())

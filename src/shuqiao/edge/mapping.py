@@ -62,12 +62,14 @@ class TableMapping:
         return tuple(dict.fromkeys(named))
 
 
-def load_mappings(folder: Path, resources: Mapping[str, ResourceSpec]) -> list[TableMapping]:
+def load_mappings(
+    folder: Path, resources: Mapping[str, ResourceSpec], *, is_needed: bool = True
+) -> list[TableMapping]:
     """Read every `*.yaml` of a folder; raise MappingError with the faults of all files together."""
     mappings: list[TableMapping] = []
     faults: list[str] = []
     paths = sorted(folder.glob("*.yaml"))
-    if not paths:
+    if not paths and is_needed:
         faults.append(f"{folder}: holds no mapping file (*.yaml)")
     for path in paths:
         try:

@@ -15,7 +15,10 @@ class SettingsError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class NodeSettings:
-    """What a node needs. `home` holds keys, spool and status; times are in seconds, sizes in bytes."""
+    """What a node needs. `home` holds keys, spool and status; times are in seconds, sizes in bytes.
+
+    `interface_folder` says which interfaces of the department calls are passed to; None for none.
+    """
 
     home: Path
     department: str
@@ -29,6 +32,7 @@ class NodeSettings:
     resend_s: float
     batch_rows: int
     spool_max_bytes: int
+    interface_folder: Path | None = None
 
 
 _REQUIRED = (
@@ -78,6 +82,7 @@ def load_settings(environment: Mapping[str, str]) -> NodeSettings:
         resend_s=resend_s,
         batch_rows=int(batch_rows),
         spool_max_bytes=int(spool_max_bytes),
+        interface_folder=Path(folder) if (folder := environment.get("NODE_INTERFACES", "")) else None,
     )
 
 

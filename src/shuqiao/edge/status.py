@@ -64,7 +64,9 @@ def describe(department: str, hub: Hub, spool: Spool, lines: list[tuple[Capture,
     resources = {capture.mapping.resource: _resource(spool, capture, delivery) for capture, delivery in lines}
     states = [status.state for status in resources.values()]
     contact = None if hub.last_contact is None else datetime.fromtimestamp(hub.last_contact, UTC)
-    return NodeStatus(department, min(states, key=_ORDER.index), datetime.now(UTC), contact, resources)
+    return NodeStatus(
+        department, min(states, key=_ORDER.index, default=_ORDER[-1]), datetime.now(UTC), contact, resources
+    )
 
 
 def write_status(path: Path, status: NodeStatus) -> None:

@@ -18,6 +18,7 @@ from shuqiao.security.nats_secrets import (
     load_certificates,
     replace_file,
     write_hub_credentials,
+    write_plane_credentials,
 )
 
 MAX_PAYLOAD_BYTES = 1024 * 1024
@@ -42,6 +43,7 @@ def nats_command(
     authority = load_authority(secrets)
     load_certificates(secrets)
     write_hub_credentials(secrets)
+    write_plane_credentials(secrets)
     for folder in (data, data / "accounts", data / "jetstream"):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     config = data / "nats.conf"

@@ -27,6 +27,7 @@ _TITLES_ZH = {
     413: "请求过大",
     422: "填写的内容有误",
     429: "调用过于频繁",
+    502: "责任部门的接口未应答",
     503: "服务暂不可用",
 }
 _TITLES_EN = {
@@ -38,6 +39,7 @@ _TITLES_EN = {
     413: "The request is too large",
     422: "A value is wrong",
     429: "Too many calls",
+    502: "The department's interface did not answer",
     503: "Not available for the moment",
 }
 _AGAIN_LATER = (429, 503)

@@ -19,6 +19,8 @@ from shuqiao.plane.bulk import serving as copies
 from shuqiao.plane.bulk.serving import Copies
 from shuqiao.plane.calls import Call, CallRefused, CallRequest
 from shuqiao.plane.connection import BodyReader, Request
+from shuqiao.plane.interface.serving import ROUTE as INTERFACE_ROUTE
+from shuqiao.plane.interface.serving import InterfaceBody, Interfaces
 from shuqiao.plane.keeper import Keeper
 from shuqiao.plane.metrics import CONTENT_TYPE, Metrics
 from shuqiao.plane.openapi import DOCUMENT
@@ -125,8 +127,10 @@ class Gate:
         sessions: Sessions,
         sealing: Sealing,
         copies: Copies | None = None,
+        interfaces: Interfaces | None = None,
     ) -> None:
-        """Keep the parts; without `copies` this plane hands out none."""
+        """Keep the parts; what is None this plane does not offer."""
+        self._interfaces = interfaces
         self._copies = copies
         self._sessions = sessions
         self._sealing = sealing
@@ -243,6 +247,9 @@ class Gate:
             return self._session(request, path, language, answer)
         if self._copies is not None and copies.is_route(path):
             return self._copy(self._copies, request, language, answer)
+        called = INTERFACE_ROUTE.fullmatch(path) if self._interfaces is not None else None
+        if self._interfaces is not None and called is not None:
+            return self._interface(self._interfaces, request, called, language, answer)
         if path not in _OPEN_ROUTES:
             raise NotAvailable()
         if request.method != "GET":
@@ -262,17 +269,31 @@ class Gate:
         if found is None:
             work.fetch(request, language, problem)
             return None
+        call, digest = self._own_call(request, "", Mode.BULK, language, answer)
+        return copies.CopyBody(work, found, call, digest, problem)
+
+    def _interface(
+        self, work: Interfaces, request: Request, called: re.Match[str], language: str, answer: Answer
+    ) -> BodyReader:
+        """Take a call of a department's own interface, signed with the application's own key."""
+        call, digest = self._own_call(request, called.group(1), Mode.QUERY, language, answer)
+        return InterfaceBody(work, called.group(2), call, digest, partial(self._problem, language))
+
+    def _own_call(
+        self, request: Request, resource: str, mode: Mode, language: str, answer: Answer
+    ) -> tuple[Call, str]:
+        """Authenticate what an application signs with its own key; the call, and the digest of its body."""
         now = datetime.now(UTC)
         headers, signature, application, owner = self._authenticated(request, now)
         if owner is not None:
             raise SignatureInvalid()
         entry = call_entry_id(signature.key_id, signature.created, signature.nonce)
         proof = self._sealing.proof(signature, application.algorithm)
-        call = Call(entry, now, application, _context(headers), "", Mode.BULK, language, answer, proof=proof)
+        call = Call(entry, now, application, _context(headers), resource, mode, language, answer, proof=proof)
         if not is_within_window(signature.created, now.timestamp()):
             raise SignatureStale(window_s=WINDOW_S)
         check_announced(headers)
-        return copies.CopyBody(work, found, call, signature.content_digest, problem)
+        return call, signature.content_digest
 
     def _open_reply(self, path: str) -> Reply:
         if path == "/v1/promise-keys":

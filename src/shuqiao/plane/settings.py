@@ -10,6 +10,7 @@ from typing import TypeVar
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from shuqiao.plane.bulk.settings import BulkSettingsFaulty, Spool, read_spool
+from shuqiao.plane.interface.settings import RelaySettings, RelaySettingsFaulty, read_relay
 from shuqiao.security import keys
 
 T = TypeVar("T")
@@ -40,9 +41,10 @@ class Settings:
     `lanes` is the number of statements a worker has under way at once. `guess_limits` are the claims about
     one item of one subject that may disagree in a day, from one department and from all together, before a
     case number is demanded; calls beyond are answered `guess_delay_s` later. Without a `spool` no copies are
-    handed out. `calls_per_s` is what one application may call of one worker, `max_waiting` the calls that may
-    wait in one for the database; what is beyond either is turned away at once. `is_pooled` says that the
-    database's address is a pooler's in transaction mode.
+    handed out; without a `relay` no calls are passed on to interfaces. `calls_per_s` is what one application
+    may call of one worker, `max_waiting` the calls that may wait in one for the database; what is beyond
+    either is turned away at once. `is_pooled` says that the database's address is a pooler's in transaction
+    mode.
     """
 
     database_url: str
@@ -58,6 +60,7 @@ class Settings:
     calls_per_s: int = CALLS_PER_S
     max_waiting: int = MAX_WAITING
     is_pooled: bool = False
+    relay: RelaySettings | None = None
 
 
 def _promise_key(path: Path) -> Ed25519PrivateKey:
@@ -135,6 +138,14 @@ def _spool(reader: _Reader) -> Spool | None:
         return None
 
 
+def _relay(reader: _Reader) -> RelaySettings | None:
+    try:
+        return read_relay(reader.environment)
+    except (RelaySettingsFaulty, OSError) as error:
+        reader.faults.append(str(error))
+        return None
+
+
 def read_settings(environment: Mapping[str, str]) -> Settings:
     """Read and check everything; raises `SettingsFaulty` with all faults at once."""
     reader = _Reader(environment)
@@ -150,7 +161,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     calls_per_s = reader.read("PLANE_CALLS_PER_S", _number, str(CALLS_PER_S))
     max_waiting = reader.read("PLANE_MAX_WAITING", _number, str(MAX_WAITING))
     is_pooled = reader.read("PLANE_DATABASE_POOLER", _pooler, "none")
-    spool = _spool(reader)
+    spool, relay = _spool(reader), _relay(reader)
     if (
         database_url is None
         or vault_socket is None
@@ -181,4 +192,5 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         calls_per_s,
         max_waiting,
         is_pooled,
+        relay,
     )

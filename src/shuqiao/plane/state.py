@@ -24,6 +24,7 @@ from shuqiao.rules.small_domain import Trait, small_fields
 from shuqiao.security import keys
 from shuqiao.security.http_signatures import Verify, request_verifier
 from shuqiao.wire.grant import Grant, GrantUnreadable, verify_grant
+from shuqiao.wire.interface import InterfaceSpec
 from shuqiao.wire.messages import PromiseKey
 from shuqiao.wire.schemas import ItemSpec, ResourceSpec
 
@@ -76,7 +77,8 @@ class HeldGrant:
 class Snapshot:
     """Everything a decision needs, as of `epoch`; `faults` counts rows that could not be trusted.
 
-    `vault_key` is the X25519 key that signed requests are sealed to, 32 bytes.
+    `vault_key` is the X25519 key that signed requests are sealed to, 32 bytes. A grant that names operations
+    is for the department's interface alone: it stands in `operation_grants` and not in `grants_of`.
     """
 
     epoch: int = -1
@@ -89,9 +91,12 @@ class Snapshot:
     faults: int = 0
     citations: Mapping[str, str] = field(default_factory=dict)
     vault_key: bytes | None = None
+    operation_grants: Mapping[tuple[str, str], tuple[GrantFacts, ...]] = field(default_factory=dict)
+    interfaces: Mapping[str, InterfaceSpec] = field(default_factory=dict)
 
 
 _spec_decoder = msgspec.json.Decoder(ResourceSpec)
+_interface_decoder = msgspec.json.Decoder(InterfaceSpec)
 
 
 async def load_snapshot(connection: Connection, known: Snapshot) -> Snapshot:
@@ -114,6 +119,9 @@ async def load_snapshot(connection: Connection, known: Snapshot) -> Snapshot:
             "SELECT id, purpose, algorithm, public_key FROM exchange.signing_key WHERE active",
             timeout=LOAD_TIMEOUT_S,
         )
+        interfaces = await connection.fetch(
+            "SELECT resource_id, spec::text FROM exchange.interface WHERE active", timeout=LOAD_TIMEOUT_S
+        )
         citations = await connection.fetch(
             "SELECT matter, citation FROM exchange.citation", timeout=LOAD_TIMEOUT_S
         )
@@ -124,6 +132,7 @@ async def load_snapshot(connection: Connection, known: Snapshot) -> Snapshot:
         snapshot,
         citations={row["matter"]: row["citation"] for row in citations},
         vault_key=_vault_key(signing_keys),
+        interfaces=_interfaces(interfaces),
     )
 
 
@@ -138,8 +147,10 @@ def _assemble(
     known_resources, resource_faults = _resources(resources)
     held, faults = _enforceable(grants, known_resources)
     grants_of: dict[tuple[str, str], list[GrantFacts]] = {}
+    of_operations: dict[tuple[str, str], list[GrantFacts]] = {}
     for grant in held.values():
-        grants_of.setdefault((grant.facts.department, grant.facts.resource_id), []).append(grant.facts)
+        places = of_operations if grant.document.operations else grants_of
+        places.setdefault((grant.facts.department, grant.facts.resource_id), []).append(grant.facts)
     return Snapshot(
         epoch,
         known_applications,
@@ -149,6 +160,7 @@ def _assemble(
         {place: tuple(facts) for place, facts in grants_of.items()},
         tuple(_promise_key(row) for row in signing_keys if row["purpose"] == "promise"),
         faults + application_faults + resource_faults,
+        operation_grants={place: tuple(facts) for place, facts in of_operations.items()},
     )
 
 
@@ -212,6 +224,16 @@ def _resources(rows: Iterable[asyncpg.Record]) -> tuple[dict[str, Resource], int
             small_fields(traits),
         )
     return made, faults
+
+
+def _interfaces(rows: Iterable[asyncpg.Record]) -> dict[str, InterfaceSpec]:
+    made: dict[str, InterfaceSpec] = {}
+    for row in rows:
+        try:
+            made[row["resource_id"]] = _interface_decoder.decode(row["spec"])
+        except msgspec.MsgspecError:
+            log.error("interface_spec_unusable resource=%s", row["resource_id"])
+    return made
 
 
 def _number_of(codes: tuple[str, ...] | None) -> int | None:

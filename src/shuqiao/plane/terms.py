@@ -40,7 +40,7 @@ def terms_of(grant: Grant, items: Mapping[str, ItemSpec]) -> Terms:
     if grant.mode == "bulk":
         return NO_TERMS
     if grant.operations:
-        raise TermsUnenforceable("operations")
+        return _of_interface(grant)
     types = {field: item.type for field, item in items.items() if not item.identity}
     for row in grant.rows:
         fault = fault_of(Row(row.field, row.op, row.values), types)
@@ -53,3 +53,12 @@ def terms_of(grant: Grant, items: Mapping[str, ItemSpec]) -> Terms:
     masked = frozenset(item.field for item in given if item.masked and item.field not in grant.unmasked)
     rows = _encoder.encode(grant.rows).decode("utf-8") if grant.rows else None
     return Terms(rows, masked - tokens, tokens)
+
+
+def _of_interface(grant: Grant) -> Terms:
+    """A department's own interface can't be told which records it may answer about, and gives no tokens."""
+    if grant.mode != "query" or "interface" not in grant.channels:
+        raise TermsUnenforceable("operations")
+    if grant.rows or grant.pseudonyms:
+        raise TermsUnenforceable("rows" if grant.rows else "pseudonyms")
+    return NO_TERMS

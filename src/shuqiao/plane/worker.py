@@ -13,9 +13,13 @@ from datetime import UTC, datetime
 import uvloop
 
 from shuqiao.plane.answering import Answering
+from shuqiao.plane.bulk.asking import Promising
 from shuqiao.plane.bulk.serving import Copies
+from shuqiao.plane.bulk.statements import Statements
 from shuqiao.plane.database import Database, DatabaseUnavailable
 from shuqiao.plane.gate import Gate
+from shuqiao.plane.interface.relay import Relay
+from shuqiao.plane.interface.serving import Interfaces
 from shuqiao.plane.keeper import Keeper
 from shuqiao.plane.metrics import Metrics
 from shuqiao.plane.proofs import PromiseKeeper, Sealing
@@ -70,8 +74,17 @@ class Worker:
         )
         sessions = Sessions(settings, self._keeper, self._database)
         self._copies = self._make_copies(settings)
+        self._interfaces = self._make_interfaces(settings)
         self._gate = Gate(
-            settings, self._keeper, self._answering, self.is_ready, metrics, sessions, sealing, self._copies
+            settings,
+            self._keeper,
+            self._answering,
+            self.is_ready,
+            metrics,
+            sessions,
+            sealing,
+            self._copies,
+            self._interfaces,
         )
 
     def _make_copies(self, settings: Settings) -> Copies | None:
@@ -80,6 +93,19 @@ class Worker:
         answering = self._answering
         return Copies(
             settings, settings.spool, self._keeper, self._vault, answering.refuse, answering.refuse_unused
+        )
+
+    def _make_interfaces(self, settings: Settings) -> Interfaces | None:
+        if settings.relay is None:
+            return None
+        answering = self._answering
+        return Interfaces(
+            Relay(settings.relay),
+            Statements(settings.database_url),
+            self._keeper,
+            Promising(settings.promise_key),
+            answering.refuse,
+            answering.refuse_unused,
         )
 
     async def serve(self, listening: socket.socket) -> None:
@@ -108,6 +134,8 @@ class Worker:
         await self._promises.flush()
         if self._copies is not None:
             await self._copies.close()
+        if self._interfaces is not None:
+            await self._interfaces.close()
         await self._vault.close()
         await self._database.close()
 

@@ -30,6 +30,10 @@ ShuqiaoError
 │   ├── LinkExpired               403 link_expired
 │   ├── RangeUnsatisfiable        416 range_unsatisfiable
 │   ├── BulkBusy                  429 bulk_busy
+│   ├── OperationNotGranted       403 operation_not_granted
+│   ├── ParameterRefused          422 parameter_refused
+│   ├── InterfaceFailed           502 interface_failed
+│   ├── InterfaceResting          503 interface_resting
 │   ├── TooManyCalls              429 too_many_calls
 │   ├── Overloaded                503 overloaded
 │   └── Unavailable               503 unavailable
@@ -161,6 +165,12 @@ from shuqiao.rules.office_errors import (
     ShareTypeForced,
     TransitionRefused,
 )
+from shuqiao.rules.proxy_errors import (
+    InterfaceFailed,
+    InterfaceResting,
+    OperationNotGranted,
+    ParameterRefused,
+)
 from shuqiao.rules.session_errors import (
     HeadContradicted,
     SessionOver,
@@ -207,6 +217,8 @@ __all__ = [
     "IdentifierCheckDigit",
     "IdentifierInvalid",
     "InterfaceError",
+    "InterfaceFailed",
+    "InterfaceResting",
     "ItemCodeUnknown",
     "ItemNotAllowed",
     "ItemNotGranted",
@@ -219,7 +231,9 @@ __all__ = [
     "NotAvailable",
     "NotShared",
     "OfficeError",
+    "OperationNotGranted",
     "Overloaded",
+    "ParameterRefused",
     "PassingOnRefused",
     "PeriodEndsEarly",
     "PeriodTooLong",

@@ -31,7 +31,7 @@ _UNLIMITED = -1
 class NatsAuthority:
     """The seeds from which the hub's NATS rights are made: who holds them can admit departments.
 
-    `system_user` and `hub_user` are the users with which the hub itself connects.
+    `system_user`, `hub_user` and `plane_user` are the users with which the hub itself connects.
     """
 
     operator: bytes
@@ -39,6 +39,7 @@ class NatsAuthority:
     system_user: bytes
     hub: bytes
     hub_user: bytes
+    plane_user: bytes
 
 
 def create_seed(prefix: int) -> bytes:
@@ -54,6 +55,7 @@ def create_authority() -> NatsAuthority:
         system_user=create_seed(USER),
         hub=create_seed(ACCOUNT),
         hub_user=create_seed(USER),
+        plane_user=create_seed(USER),
     )
 
 
@@ -78,10 +80,15 @@ def system_account_jwt(authority: NatsAuthority) -> str:
 
 
 def hub_account_jwt(authority: NatsAuthority, max_bytes: int = HUB_MAX_BYTES) -> str:
-    """Return the claims of the hub's account: streams on disk, and two services private to departments."""
+    """Return the claims of the hub's account: streams on disk, and what is private to departments.
+
+    A department hears of calls for its interfaces on `ask` and brings their answers to `answer`.
+    """
     exports = [
         _export("ingest", "ingest.*.*", "service", token_required=True),
         _export("receipts", "receipts.*.*", "service", token_required=True),
+        _export("answer", "answer.*.*", "service", token_required=True),
+        _export("ask", "ask.*", "stream", token_required=True),
     ]
     return _account(authority, authority.hub, "HUB", exports=exports, max_disk_bytes=max_bytes)
 
@@ -91,6 +98,8 @@ def department_account_jwt(authority: NatsAuthority, account: bytes, department:
     imports = [
         _import(authority, public_key(account), "ingest", f"ingest.{department}.*"),
         _import(authority, public_key(account), "receipts", f"receipts.{department}.*"),
+        _import(authority, public_key(account), "answer", f"answer.{department}.*"),
+        _import(authority, public_key(account), "ask", f"ask.{department}", kind="stream"),
     ]
     return _account(authority, account, department, imports=imports)
 
@@ -101,8 +110,8 @@ def department_user_jwt(account: bytes, user: str, department: str) -> str:
     `account` is the seed of the department's account, `user` the public key the node made.
     """
     permissions = {
-        "pub": {"allow": [f"ingest.{department}.*", f"receipts.{department}.*"]},
-        "sub": {"allow": [f"_INBOX_{department}.>"]},
+        "pub": {"allow": [f"ingest.{department}.*", f"receipts.{department}.*", f"answer.{department}.*"]},
+        "sub": {"allow": [f"_INBOX_{department}.>", f"ask.{department}"]},
     }
     return _user(account, user, f"node-{department}", permissions)
 
@@ -115,6 +124,16 @@ def hub_user_jwt(authority: NatsAuthority) -> str:
         "resp": {"max": 1, "ttl": 10_000_000_000},
     }
     return _user(authority.hub, public_key(authority.hub_user), "loader", permissions)
+
+
+def plane_user_jwt(authority: NatsAuthority) -> str:
+    """Return the claims of the user with which the plane asks nodes and takes their answers."""
+    permissions = {
+        "pub": {"allow": ["ask.*"]},
+        "sub": {"allow": ["answer.*.*", "_INBOX.>"]},
+        "resp": {"max": 1, "ttl": 60_000_000_000},
+    }
+    return _user(authority.hub, public_key(authority.plane_user), "plane", permissions)
 
 
 def system_user_jwt(authority: NatsAuthority) -> str:
@@ -147,13 +166,15 @@ def _export(
     return export
 
 
-def _import(authority: NatsAuthority, account: str, name: str, subject: str) -> dict[str, Any]:
-    activation = {"type": "activation", "subject": subject, "kind": "service"}
+def _import(
+    authority: NatsAuthority, account: str, name: str, subject: str, *, kind: str = "service"
+) -> dict[str, Any]:
+    activation = {"type": "activation", "subject": subject, "kind": kind}
     return {
         "name": name,
         "subject": subject,
         "account": public_key(authority.hub),
-        "type": "service",
+        "type": kind,
         "token": _sign(authority.hub, account, subject, activation),
     }
 

@@ -62,6 +62,13 @@ def write_hub_credentials(secrets: Path) -> Path:
     return _credentials(secrets / "nats-hub.creds", text)
 
 
+def write_plane_credentials(secrets: Path) -> Path:
+    """Write the credentials with which the plane asks nodes and return their path."""
+    authority = load_authority(secrets)
+    text = nats_accounts.credentials(nats_accounts.plane_user_jwt(authority), authority.plane_user)
+    return _credentials(secrets / "nats-plane.creds", text)
+
+
 def write_system_credentials(secrets: Path) -> Path:
     """Write the credentials with which accounts are pushed to the server and return their path."""
     authority = load_authority(secrets)

@@ -1,0 +1,1 @@
+"""Calls of a department's own interface, passed on through the department's node."""

@@ -1,0 +1,391 @@
+"""Calls of a department's own interface: decide, record, pass on, filter, record, answer.
+
+Nothing is asked of the department before the call's entry is durable, and nothing of the answer leaves before
+the entry about it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from uuid import UUID
+
+import msgspec
+
+from shuqiao.plane.answers import Reply, Streamed, problem_body, recorded_reply
+from shuqiao.plane.body import decode_body
+from shuqiao.plane.bulk.asking import Allowed, Promising, entry_of, recorded
+from shuqiao.plane.bulk.statements import Done, Statements
+from shuqiao.plane.calls import AUTO, Call, CallRefused, actor_of
+from shuqiao.plane.database import DatabaseUnavailable
+from shuqiao.plane.interface.breaker import Breaker
+from shuqiao.plane.interface.filtering import MAX_JSON_BYTES, AnswerRefused, Filter
+from shuqiao.plane.interface.relay import Held, Relay, RelayFailed, body_digest
+from shuqiao.plane.keeper import Keeper
+from shuqiao.plane.state import Snapshot
+from shuqiao.rules.errors import (
+    BY_CODE,
+    CallError,
+    DigestMismatch,
+    InterfaceFailed,
+    InterfaceResting,
+    NotAvailable,
+    OperationNotGranted,
+    Overloaded,
+    ParameterRefused,
+    RequestMalformed,
+    SignedCallNeeded,
+    Unavailable,
+)
+from shuqiao.rules.exchange import CallFacts, Mode, Refused, decide_call
+from shuqiao.rules.ids import ApplicationId, DepartmentCode, GrantId, ResourceId
+from shuqiao.security.at_rest import FileRefused
+from shuqiao.security.http_signatures import is_digest_of
+from shuqiao.wire.interface import InterfaceSpec, Operation, parameter_fault
+from shuqiao.wire.interface_messages import Ask
+from shuqiao.wire.messages import CaseNumber, refusal_entry_id
+from shuqiao.wire.receipt import HEADER as PROMISE_HEADER
+
+ROUTE = re.compile(r"/v1/resources/(r[0-9]{6}[a-z2-7]{10})/interface/([A-Za-z][A-Za-z0-9_-]{0,62})", re.ASCII)
+MAX_UNDER_WAY = 64
+MAX_EACH = 16
+"""Calls that may wait for nodes in one worker, of all departments and of the one asked."""
+
+# Faults that tell that the interface or its node is unwell; the others are the caller's or the description's.
+_UNWELL = frozenset({"unreachable", "too_slow", "busy", "unknown", "digest"})
+_SERVER_FAULT = 500
+
+
+class InterfaceRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of a call: the parameters by name, the body in JSON where the operation takes one."""
+
+    parameters: dict[str, str] = {}
+    body: msgspec.Raw = msgspec.Raw(b"")
+    case: CaseNumber = ""
+
+
+_decoder = msgspec.json.Decoder(InterfaceRequest)
+Problem = Callable[[CallError], Reply]
+
+
+@dataclass(frozen=True, slots=True)
+class _Decided:
+    """A call that may be passed on."""
+
+    allowed: Allowed
+    spec: InterfaceSpec
+    operation: Operation
+
+
+class InterfaceBody:
+    """Waits for the body of a signed call."""
+
+    __slots__ = ("_call", "_digest", "_interfaces", "_operation", "_problem")
+
+    def __init__(
+        self, interfaces: Interfaces, operation: str, call: Call, digest: str, problem: Problem
+    ) -> None:
+        self._interfaces = interfaces
+        self._operation = operation
+        self._call = call
+        self._digest = digest
+        self._problem = problem
+
+    def arrived(self, body: bytes) -> None:
+        """Begin the work."""
+        if not is_digest_of(self._digest, body):
+            self.broken(DigestMismatch())
+            return
+        try:
+            request = decode_body(_decoder, body)
+            if not request.case.isprintable():
+                raise RequestMalformed(part="case")
+        except CallError as error:
+            self.broken(error)
+            return
+        self._interfaces.begin(self._call, self._operation, request, self._problem)
+
+    def broken(self, error: CallError) -> None:
+        """Refuse, with an entry."""
+        self._interfaces.refuse_unused(self._call, error)
+
+
+def decide(call: Call, operation: str, request: InterfaceRequest, snapshot: Snapshot) -> _Decided:
+    """Decide over a call; raises `CallRefused`."""
+    application = snapshot.applications.get(call.application.id)
+    resource = snapshot.resources.get(call.resource_id)
+    spec = snapshot.interfaces.get(call.resource_id)
+    if application is None or application.key_id != call.application.key_id or resource is None:
+        raise CallRefused(NotAvailable())
+    context = call.context
+    facts = CallFacts(
+        ApplicationId(application.id),
+        DepartmentCode(application.department),
+        ResourceId(call.resource_id),
+        Mode.QUERY,
+        (),
+        None if context.grant == AUTO else GrantId(context.grant),
+        None if context.purpose == AUTO else context.purpose,
+    )
+    held = snapshot.operation_grants.get((application.department, call.resource_id), ())
+    naming = [one for one in held if operation in snapshot.grants[one.id].document.operations]
+    decision = decide_call(facts, naming or held, call.at)
+    if isinstance(decision, Refused):
+        error = BY_CODE[decision.code](**dict(decision.details))
+        if not isinstance(error, CallError):
+            raise TypeError(f"{decision.code} is no refusal of a call")
+        raise CallRefused(error, decision.grant.id if decision.grant is not None else None)
+    chosen = snapshot.grants[decision.grant.id]
+    document = chosen.document
+    if operation not in document.operations:
+        named = ", ".join(document.operations)
+        refused = OperationNotGranted(grant=document.id, operation=operation, operations=named)
+        raise CallRefused(refused, document.id)
+    if document.signed_calls and (call.proof is None or call.proof.session is not None):
+        raise CallRefused(SignedCallNeeded(grant=document.id), document.id)
+    if document.case_required and not request.case.strip():
+        raise CallRefused(RequestMalformed(part="case"), document.id)
+    known = spec.description.operation(operation) if spec is not None else None
+    if spec is None or known is None:
+        raise CallRefused(NotAvailable(), document.id)
+    fault = parameter_fault(known, request.parameters, has_body=bool(bytes(request.body)))
+    if fault is not None:
+        raise CallRefused(ParameterRefused(parameter=fault), document.id)
+    return _Decided(Allowed(chosen, resource, snapshot), spec, known)
+
+
+class Interfaces:
+    """A worker's part in calls of interfaces."""
+
+    def __init__(
+        self,
+        relay: Relay,
+        statements: Statements,
+        keeper: Keeper,
+        promising: Promising,
+        refuse: Callable[[Call, CallRefused, UUID], None],
+        refuse_unused: Callable[[Call, CallError], None],
+    ) -> None:
+        """Keep the parts; nothing is connected yet."""
+        self._relay = relay
+        self._statements = statements
+        self._keeper = keeper
+        self._promising = promising
+        self._refuse = refuse
+        self.refuse_unused = refuse_unused
+        self._breakers: dict[str, Breaker] = {}
+        self._waiting: dict[str, int] = {}
+        self._under_way: set[asyncio.Task[None]] = set()
+
+    async def close(self) -> None:
+        """End what is under way."""
+        for task in self._under_way:
+            task.cancel()
+        await asyncio.gather(*self._under_way, return_exceptions=True)
+        await self._relay.close()
+        await self._statements.close()
+
+    def begin(self, call: Call, operation: str, request: InterfaceRequest, problem: Problem) -> None:
+        """Work on a call whose body has come."""
+        task = asyncio.get_running_loop().create_task(self._work(call, operation, request, problem))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+
+    async def _work(self, call: Call, operation: str, request: InterfaceRequest, problem: Problem) -> None:
+        try:
+            call.answer(await self._answered(call, operation, request))  # type: ignore[arg-type]  # or streamed
+        except CallRefused as refused:
+            self._refuse(call, refused, call.entry)
+        except CallError as error:
+            call.answer(problem(error))
+        except (DatabaseUnavailable, FileRefused, OSError):
+            call.answer(problem(Unavailable()))
+
+    async def _answered(self, call: Call, operation: str, request: InterfaceRequest) -> Reply | Streamed:
+        provider = decide(call, operation, request, self._keeper.current).allowed.resource.department
+        self._check_room(provider)
+        self._waiting[provider] = self._waiting.get(provider, 0) + 1
+        try:
+            decided = await self._recorded(call, operation, request)
+            return await self._asked(call, decided, request)
+        finally:
+            self._waiting[provider] -= 1
+
+    def _check_room(self, provider: str) -> None:
+        # One department whose interface is slow must not take the places of all others.
+        if sum(self._waiting.values()) >= MAX_UNDER_WAY or self._waiting.get(provider, 0) >= MAX_EACH:
+            raise Overloaded()
+
+    async def _recorded(self, call: Call, operation: str, request: InterfaceRequest) -> _Decided:
+        """Write the entry that goes before the call; of another epoch, decide again."""
+        decided: list[_Decided] = []
+
+        def decide_now(snapshot: Snapshot) -> Allowed:
+            decided.append(decide(call, operation, request, snapshot))
+            return decided[-1].allowed
+
+        async def record(allowed: Allowed) -> Done:
+            line = entry_of(call, "interface_called", "asked", allowed, request.case)
+            return await self._statements.call_interface(
+                allowed.snapshot.epoch,
+                call.entry,
+                call.at,
+                call.application.department,
+                actor_of(call),
+                allowed.held.document.id,
+                call.resource_id,
+                operation,
+                request.case or None,
+                line,
+            )
+
+        await recorded(self._keeper, decide_now, record)
+        return decided[-1]
+
+    async def _asked(self, call: Call, decided: _Decided, request: InterfaceRequest) -> Reply | Streamed:
+        limits = decided.spec.limits
+        known = self._breakers.get(call.resource_id)
+        if known is None or (known.failures, known.rest_s) != (limits.failures, limits.rest_s):
+            known = self._breakers[call.resource_id] = Breaker(limits.failures, limits.rest_s)
+        rest_s = known.enter(time.monotonic())
+        if rest_s is not None:
+            return await self._failed(
+                call, decided, InterfaceResting(rest_s=max(1, round(rest_s))), "resting"
+            )
+        try:
+            held = await self._passed_on(call, decided, request)
+        except RelayFailed as failed:
+            if failed.fault in _UNWELL or failed.status >= _SERVER_FAULT:
+                known.failed(time.monotonic())
+            else:
+                known.succeeded()
+            reason = f"{failed.fault} {failed.status}" if failed.status else failed.fault
+            return await self._failed(
+                call, decided, InterfaceFailed(reason=reason), failed.fault, failed.status
+            )
+        except BaseException:
+            known.given_up()
+            raise
+        known.succeeded()
+        return await self._given(call, decided, held)
+
+    async def _passed_on(self, call: Call, decided: _Decided, request: InterfaceRequest) -> Held:
+        limits, body = decided.spec.limits, bytes(request.body)
+        document = decided.allowed.held.document
+        is_json = decided.operation.answer is not None
+        ask = Ask(
+            call.entry.hex,
+            self._relay.worker,
+            call.resource_id,
+            decided.operation.id,
+            request.parameters,
+            decided.allowed.resource.department,
+            call.application.id,
+            document.id,
+            bool(body),
+            len(body),
+            body_digest(body),
+            limits.timeout_s,
+            min(limits.max_answer_bytes, MAX_JSON_BYTES) if is_json else limits.max_answer_bytes,
+        )
+        held = await self._relay.pass_on(ask, body)
+        if held.media_type.partition(";")[0].strip().lower() != decided.operation.answer_type:
+            held.remove()
+            raise RelayFailed("wrong_type")
+        return held
+
+    async def _given(self, call: Call, decided: _Decided, held: Held) -> Reply | Streamed:
+        if decided.operation.answer is not None:
+            return await self._filtered(call, decided, held)
+        seen = {"bytes": held.size_bytes, "answer": held.digest, "file": True}
+        try:
+            promise = await self._end(call, decided, "answered", seen, bytes.fromhex(held.digest))
+        except BaseException:
+            held.remove()
+            raise
+        headers = (
+            f"content-type: {decided.operation.answer_type}\r\ncache-control: no-store\r\n"
+            "x-content-type-options: nosniff\r\ncontent-disposition: attachment\r\n"
+            f"{PROMISE_HEADER}: {promise}\r\n"
+        )
+        return Streamed(200, headers, held.size_bytes, _sent(held))
+
+    async def _filtered(self, call: Call, decided: _Decided, held: Held) -> Reply:
+        document, shape = decided.allowed.held.document, decided.operation.answer
+        kept = Filter(frozenset(document.items), frozenset(document.unmasked), decided.allowed.resource.items)
+        try:
+            if shape is None:
+                raise AnswerRefused("no shape")
+            content = await asyncio.to_thread(lambda: kept.apply(shape, b"".join(held.pieces())))
+        except AnswerRefused:
+            return await self._failed(call, decided, InterfaceFailed(reason="wrong_shape"), "wrong_shape")
+        finally:
+            held.remove()
+        digest = hashlib.sha256(content).digest()
+        seen = {
+            "bytes": len(content),
+            "answer": digest.hex(),
+            "given": sorted(kept.given),
+            "masked": sorted(kept.masked),
+        }
+        promise = await self._end(call, decided, "answered", seen, digest)
+        return recorded_reply(200, content, call.language, promise)
+
+    async def _failed(
+        self, call: Call, decided: _Decided, error: CallError, fault: str, status: int = 0
+    ) -> Reply:
+        citations = decided.allowed.snapshot.citations
+        body = problem_body(error, call.language, citations)
+        seen = {"fault": fault, "status": status}
+        promise = await self._end(call, decided, error.code, seen, hashlib.sha256(body).digest())
+        reply = recorded_reply(error.status, body, call.language, promise)
+        if isinstance(error, InterfaceResting):
+            return _with_headers(reply, f"retry-after: {error.fields['rest_s']}\r\n")
+        return reply
+
+    async def _end(
+        self, call: Call, decided: _Decided, outcome: str, seen: dict[str, object], answer: bytes
+    ) -> str:
+        """Record how the call ended and promise it; raises where that can't be recorded."""
+        at = datetime.now(UTC)
+        # A call ends once: the id of its end follows from its own.
+        entry = refusal_entry_id(call.entry, "interface_answered")
+        ended = replace(call, entry=entry, at=at, proof=None)
+        line = entry_of(ended, "interface_answered", outcome, decided.allowed)
+        line = msgspec.json.encode(msgspec.json.decode(line) | {"call": str(call.entry)}).decode()
+        done = await self._statements.end_interface_call(
+            entry,
+            at,
+            call.entry,
+            outcome,
+            call.application.id,
+            decided.operation.id,
+            line,
+            msgspec.json.encode(seen).decode(),
+        )
+        if done.outcome != "done" or done.digest is None:
+            raise DatabaseUnavailable("the end of a call was not recorded")
+        return self._promising.header(entry, done.digest, answer)
+
+
+def _with_headers(reply: Reply, more: str) -> Reply:
+    """Add header lines to a reply."""
+    return reply._replace(headers=reply.headers + more)
+
+
+async def _sent(held: Held) -> AsyncIterator[bytes]:
+    """Give a file piece by piece as it is taken, and remove it whatever happens."""
+    pieces = held.pieces()
+    try:
+        while True:
+            piece = await asyncio.to_thread(next, pieces, None)
+            if piece is None:
+                return
+            yield piece
+    finally:
+        held.remove()

@@ -1,0 +1,40 @@
+"""What a worker needs to pass calls on to nodes, read from the environment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+
+class RelaySettingsFaulty(Exception):
+    """The environment can't be used; the message names every fault."""
+
+
+@dataclass(frozen=True, slots=True)
+class RelaySettings:
+    """Where NATS is, the credentials for it, and the folder that holds answers on their way."""
+
+    nats_url: str
+    credentials_file: Path
+    authority_file: Path
+    folder: Path
+
+
+def read_relay(environment: Mapping[str, str]) -> RelaySettings | None:
+    """Read PLANE_NATS_URL, PLANE_NATS_CREDS, PLANE_NATS_CA and PLANE_SPOOL.
+
+    None where none is set: this plane then passes no calls on.
+    """
+    names = ("PLANE_NATS_URL", "PLANE_NATS_CREDS", "PLANE_NATS_CA", "PLANE_SPOOL")
+    values = [environment.get(name, "") for name in names]
+    if not any(values):
+        return None
+    missing = [name for name, value in zip(names, values, strict=True) if not value]
+    if missing:
+        raise RelaySettingsFaulty("; ".join(f"{name} is not set" for name in missing))
+    if not values[0].startswith(("tls://", "wss://")):
+        raise RelaySettingsFaulty("PLANE_NATS_URL must begin with tls:// or wss://")
+    folder = Path(values[3])
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return RelaySettings(values[0], Path(values[1]), Path(values[2]), folder)

@@ -1,0 +1,323 @@
+"""A plane, a NATS server, a department's node and the department's own little HTTP interface, all real."""
+
+import asyncio
+import contextlib
+import dataclasses
+import json
+import signal
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import msgspec
+import psycopg
+import pytest
+
+from shuqiao.client.plane import PlaneAnswer
+from shuqiao.embedded.nats import nats_command
+from shuqiao.loader.enrol import enrol_department
+from shuqiao.security import keys
+from shuqiao.security.http_signatures import CallContext
+from shuqiao.wire.grant import Grant
+from shuqiao.wire.interface import InterfaceSpec, Limits
+from shuqiao.wire.interface_reading import read_description
+from shuqiao.wire.schemas import ItemSpec, ResourceSpec
+from tests.loader.line import Child, wait_for
+from tests.plane import conftest as plane
+from tests.plugins.server import TestServer
+from tests.vault.conftest import Vault
+
+PERMITS = "r440100permitab23"
+PROVIDER = "440100-health"
+SECRET = "Bearer sample-secret"
+DOCUMENT = Path(__file__).with_name("permits.yaml")
+LIMITS = Limits(timeout_s=3.0, max_answer_bytes=8 * 1024 * 1024, failures=3, rest_s=1.0)
+SPEC = ResourceSpec(
+    record_key="holder_number",
+    modes=("query",),
+    items=(
+        ItemSpec(
+            "holder_number", "持证人号码", "Number of the holder", "string", True, "citizen_id", 3, True
+        ),
+        ItemSpec("permit_no", "许可证号", "Permit number", "string"),
+        ItemSpec("kind_code", "类别", "Kind", "code"),
+        ItemSpec("issued_on", "发证日期", "Issued on", "date"),
+        ItemSpec("phone", "电话", "Phone", "string", False, "contact", 2, masked=True),
+    ),
+)
+
+
+def permit(number: str) -> dict[str, Any]:
+    """An invented permit as the department's interface gives it: more than anybody is granted."""
+    return {
+        "permit_no": number,
+        "kind_code": "2",
+        "issued": "2024-05-01",
+        "phone": "13900001234",
+        "inspector_note": "内部备注",
+        "undeclared": {"secret": 1},
+    }
+
+
+class Api(BaseHTTPRequestHandler):
+    """The department's own interface; what it should do wrong stands in `server.fault`."""
+
+    protocol_version = "HTTP/1.1"
+    server: "ApiServer"
+
+    def do_GET(self) -> None:
+        """Answer a permit or its scan."""
+        self.server.seen.append((self.command, self.path, dict(self.headers), b""))
+        parts = self.path.partition("?")[0].split("/")
+        if parts[-1] == "scan":
+            self._send("application/pdf", self.server.scan)
+        else:
+            self._send("application/json", json.dumps(permit(unquote(parts[-1]))).encode())
+
+    def do_POST(self) -> None:
+        """Answer a page of permits, as many as the body asks for."""
+        body = self.rfile.read(int(self.headers["content-length"]))
+        self.server.seen.append((self.command, self.path, dict(self.headers), body))
+        rows = [permit(f"P{number:08d}") for number in range(json.loads(body).get("rows", 2))]
+        self._send("application/json", json.dumps({"total": len(rows), "rows": rows}).encode())
+
+    def _send(self, kind: str, body: bytes) -> None:
+        fault = self.server.fault
+        if fault == "slow":
+            time.sleep(4)
+        if fault == "hangs_up":
+            self.close_connection = True
+            return
+        if fault == "wrong_type":
+            kind = "text/html"
+        if fault == "not_json":
+            body = b"<oops>"
+        self.send_response(500 if fault == "broken" else 404 if fault == "missing" else 200)
+        self.send_header("content-type", kind)
+        self.send_header("content-length", str(len(body) + (10 if fault == "cut" else 0)))
+        self.end_headers()
+        with contextlib.suppress(OSError):
+            self.wfile.write(body)
+        if fault == "cut":
+            self.close_connection = True
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+class ApiServer(ThreadingHTTPServer):
+    """Keeps what it was asked."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Api)
+        self.seen: list[tuple[str, str, dict[str, str], bytes]] = []
+        self.fault = ""
+        self.scan = b"%PDF-1.4 sample"
+
+
+@dataclass
+class InterfaceCity(plane.City):
+    """The plane's city with NATS, a node, and the interface behind it."""
+
+    api: ApiServer | None = None
+    nats_port: int = 0
+    children: dict[str, Child] = field(default_factory=dict)
+
+    @property
+    def home(self) -> Path:
+        """The node's folder."""
+        return self.folder / "node"
+
+    @property
+    def nats_url(self) -> str:
+        """Where NATS listens."""
+        return f"tls://127.0.0.1:{self.nats_port}"
+
+    def environment(self) -> dict[str, str]:
+        """Settings of the plane."""
+        return super().environment() | {
+            "PLANE_NATS_URL": self.nats_url,
+            "PLANE_NATS_CREDS": str(self.folder / "hub" / "nats-plane.creds"),
+            "PLANE_NATS_CA": str(self.folder / "hub" / "ca.pem"),
+            "PLANE_SPOOL": str(self.folder / "answers"),
+        }
+
+    def node_environment(self) -> dict[str, str]:
+        """Settings of the node: nothing but an interface."""
+        return {
+            "NODE_HOME": str(self.home),
+            "NODE_DEPARTMENT": PROVIDER,
+            "NATS_URL": self.nats_url,
+            "NODE_CREDS": str(self.home / "node.creds"),
+            "NODE_CA": str(self.home / "ca.pem"),
+            "NODE_MAPPING": str(self.home / "mappings"),
+            "NODE_INTERFACES": str(self.home / "interfaces"),
+            "NODE_SOURCE_URL": "postgresql://nobody@127.0.0.1:1/none",
+        }
+
+    def start_node(self) -> None:
+        """Start the node and wait until it hears calls."""
+        node = self.children["node"]
+        before = len(node.written())
+        node.start()
+        try:
+            wait_for(lambda: "interfaces_ready" in node.written()[before:], 30, "the node")
+        except AssertionError:
+            raise AssertionError(node.written()) from None
+
+    def interface_grant(self, **changes: Any) -> Grant:
+        """Issue a grant of the interface's operations."""
+        words: dict[str, Any] = {
+            "resource": PERMITS,
+            "provider": PROVIDER,
+            "mode": "query",
+            "items": ("permit_no", "issued_on", "phone"),
+            "operations": ("getPermit", "searchPermits", "getScan"),
+        }
+        return self.issue(**(words | changes))
+
+    def call(
+        self,
+        operation: str,
+        parameters: dict[str, str] | None = None,
+        application: str = plane.APP,
+        **more: Any,
+    ) -> PlaneAnswer:
+        """Call an operation with the project's own client, which checks the promise."""
+        body = {"parameters": parameters or {}, **more}
+        with self.client(application) as client:
+            path = f"/v1/resources/{PERMITS}/interface/{operation}"
+            return client.post(path, body, CallContext())
+
+    def logged(self, *events: str) -> list[dict[str, Any]]:
+        """The entries of these events since the test began."""
+        rows = self.admin.execute(
+            "SELECT id, event, outcome, grant_id, body FROM audit.entry WHERE event = ANY(%s)"
+            " ORDER BY occurred_at",
+            [list(events)],
+        ).fetchall()
+        found = []
+        for number, event, outcome, grant, body in rows:
+            if number not in self.seen_before:
+                said, _, seen = body.partition("\n")
+                found.append(
+                    {
+                        "id": number,
+                        "event": event,
+                        "outcome": outcome,
+                        "grant": grant,
+                        "said": json.loads(said),
+                        "seen": json.loads(seen) if seen else None,
+                        "body": body,
+                    }
+                )
+        return found
+
+
+def publish(city: InterfaceCity) -> None:
+    """Publish the permits and their interface, as control does."""
+    city.admin.execute(
+        "INSERT INTO exchange.resource (id, code, name_zh, name_en, department, spec)"
+        " VALUES (%s, '样例/2', '许可证', 'Permits', %s, %s)",
+        [PERMITS, PROVIDER, msgspec.json.encode(SPEC).decode()],
+    )
+    spec = InterfaceSpec(description=read_description(DOCUMENT.read_bytes()), limits=LIMITS)
+    city.admin.execute(
+        "INSERT INTO exchange.interface (resource_id, spec) VALUES (%s, %s)",
+        [PERMITS, msgspec.json.encode(spec).decode()],
+    )
+
+
+def set_up_node(city: InterfaceCity) -> None:
+    """Start NATS, admit the node and tell it of the interface."""
+    secrets = city.folder / "hub"
+    nats = Child(
+        "nats",
+        nats_command(secrets, city.folder / "nats", port=city.nats_port),
+        {},
+        city.folder / "nats.log",
+    )
+    city.children["nats"] = nats
+    nats.start()
+    wait_for(lambda: "Server is ready" in nats.written(), 20, "NATS")
+    plane.register_key(city, "receipts", keys.generate_signing_key())
+    asyncio.run(
+        enrol_department(
+            department=PROVIDER,
+            node_home=city.home,
+            secrets=secrets,
+            database_url=city.hub.role("shuqiao_owner"),
+            nats_url=city.nats_url,
+        )
+    )
+    folder = city.home / "interfaces"
+    folder.mkdir()
+    (city.home / "mappings").mkdir(exist_ok=True)
+    (folder / "permits.openapi").write_bytes(DOCUMENT.read_bytes())
+    (folder / "secret").write_text(SECRET)
+    assert city.api is not None
+    (folder / "permits.yaml").write_text(
+        f"resource: {PERMITS}\ndescription: permits.openapi\n"
+        f"base_url: http://127.0.0.1:{city.api.server_port}/api/\nheaders: {{authorization: secret}}\n"
+    )
+    city.children["node"] = Child(
+        "node", [sys.executable, "-m", "shuqiao.edge.main"], city.node_environment(), city.folder / "node.log"
+    )
+
+
+@contextlib.contextmanager
+def running_interface_city(server: TestServer, template: str) -> Iterator[InterfaceCity]:
+    """A city with everything between an application and a department's interface."""
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sq-face-")))
+        hub, vault_url = stack.enter_context(plane.fresh_hub(server, template))
+        (folder / "run").mkdir(mode=0o755)
+        vault = Vault(folder, vault_url)
+        vault.start()
+        stack.callback(lambda: vault.kill() if vault.process and vault.process.poll() is None else None)
+        admin = stack.enter_context(psycopg.connect(hub.superuser, autocommit=True))
+        api = ApiServer()
+        threading.Thread(target=api.serve_forever, daemon=True).start()
+        stack.callback(api.server_close)
+        stack.callback(api.shutdown)
+        city = InterfaceCity(
+            hub, vault, admin, folder, plane.free_port(), api=api, nats_port=plane.free_port()
+        )
+        plane.prepare(city)
+        publish(city)
+        stack.callback(lambda: [child.end(signal.SIGKILL) for child in city.children.values()])
+        set_up_node(city)
+        stack.callback(city.stop)
+        city.start(workers=1)
+        city.start_node()
+        yield city
+
+
+@pytest.fixture(scope="session")
+def shared_interface_city(pg_server: TestServer, hub_template: str) -> Iterator[InterfaceCity]:
+    """One city for all tests of interfaces."""
+    with running_interface_city(pg_server, hub_template) as city:
+        yield city
+
+
+@pytest.fixture
+def city(shared_interface_city: InterfaceCity) -> Iterator[InterfaceCity]:
+    """The shared city without grants, faults and, to the eyes of the test, entries."""
+    city = shared_interface_city
+    assert city.api is not None
+    city.admin.execute('DELETE FROM exchange."grant"')
+    city.admin.execute("DELETE FROM exchange.interface_outcome")
+    city.api.seen.clear()
+    city.api.fault = ""
+    seen = {entry for (entry,) in city.admin.execute("SELECT id FROM audit.entry").fetchall()}
+    yield dataclasses.replace(city, application_keys=dict(city.application_keys), seen_before=seen)
+    city.api.fault = ""
