@@ -30,6 +30,10 @@ def _run(arguments: argparse.Namespace) -> int:
             from shuqiao.demo import command as demo
 
             return demo.simulate(arguments)
+        case "bulk":
+            from shuqiao.client import bulk_command
+
+            return bulk_command.bulk_command(arguments)
         case "call":
             from shuqiao.client import call
 
@@ -57,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("stop", help="end a city that runs in the background")
     _add_simulate(commands)
     _add_call(commands)
+    _add_bulk(commands)
     _add_node(commands)
     _add_audit(commands)
     _add_evidence(commands)
@@ -104,6 +109,12 @@ def _add_call(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     call.add_argument("--url", default=None, help="address of the plane")
 
 
+def _add_bulk(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    from shuqiao.client.bulk_command import add_parser
+
+    add_parser(commands)
+
+
 def _add_node(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     node = commands.add_parser("node", help="tools of a department's front-end node")
     steps = node.add_subparsers(dest="step", required=True)
@@ -135,6 +146,11 @@ def _add_audit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     prove = steps.add_parser("prove", help="prove that one entry is in the log")
     prove.add_argument("entry", help="entry id or position")
     prove.add_argument("--out", default=None, help="write the proof to this file")
+    consistency = steps.add_parser("consistency", help="prove that one checkpoint's log begins another's")
+    consistency.add_argument("older", help="size of the older checkpoint, or a file with a proof")
+    consistency.add_argument("newer", nargs="?", default=None, help="the newer one likewise; else the newest")
+    consistency.add_argument("--out", default=None, help="write the proof to this file")
+    steps.add_parser("prune", help="remove the text of entries whose retention is over")
     evidence = steps.add_parser("evidence", help="write the evidence of one call for a third party")
     evidence.add_argument("entry", help="entry id or position")
     evidence.add_argument("--out", required=True, metavar="FILE", help="write it to this file")

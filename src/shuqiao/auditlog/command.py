@@ -1,4 +1,4 @@
-"""The commands `shuqiao audit verify`, `prove`, `evidence`, `keys` and `check-promise`.
+"""The commands `shuqiao audit verify`, `prove`, `consistency`, `prune`, `evidence`, `keys`, `check-promise`.
 
 Exit codes: 0 everything holds; 1 the question could not be answered; 2 the log or a promise is broken.
 """
@@ -21,9 +21,11 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from shuqiao.auditlog import proofs
+from shuqiao.auditlog.consistency import prove_consistency
 from shuqiao.auditlog.entries import StoredEntry, entry_fault
 from shuqiao.auditlog.evidence import EvidenceError, VaultPlace, make_evidence, public_keys_text
 from shuqiao.auditlog.promises import Verdict, judge_promise, read_promise
+from shuqiao.auditlog.pruning import prune
 from shuqiao.auditlog.settings import DEFAULT_ORIGIN
 from shuqiao.auditlog.verify import Report, verify_log
 from shuqiao.rules.checkpoint import time_text
@@ -96,6 +98,10 @@ def _run(audit: _Audit, arguments: argparse.Namespace) -> int:
             return _verify(audit, getattr(arguments, "since", None))
         case "prove":
             return _prove(audit, arguments.entry, arguments.out)
+        case "consistency":
+            return prove_consistency(audit.connection, audit.origin, audit.log_keys, arguments)
+        case "prune":
+            return prune(audit.connection)
         case "evidence":
             return _write_evidence(audit, arguments.entry, Path(arguments.out))
         case "keys":

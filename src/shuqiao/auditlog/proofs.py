@@ -23,6 +23,7 @@ from shuqiao.security import keys
 
 Connection = psycopg.Connection[tuple[object, ...]]
 PROOF_FORMAT: Final = "shuqiao/audit-proof/v1"
+CONSISTENCY_FORMAT: Final = "shuqiao/audit-consistency/v1"
 
 _READ_NODES: Final = """
 SELECT 0::smallint, l.position, l.hash FROM unnest(%b::bigint[]) w (position)
@@ -63,36 +64,57 @@ class InclusionProof:
 
     def document(self) -> dict[str, object]:
         """The proof as JSON values, complete enough to be checked by anybody who has the log's public key."""
-        checkpoint = self.signed.checkpoint
         return {
             "format": PROOF_FORMAT,
             "entry": str(self.entry),
             "digest": self.digest.hex(),
             "position": self.position,
             "path": [node.hex() for node in self.path],
-            "checkpoint": {
-                "origin": checkpoint.origin,
-                "size": checkpoint.size,
-                "root": base64.b64encode(checkpoint.root).decode("ascii"),
-                "signed_at": time_text(checkpoint.signed_at),
-                "key_id": self.signed.key_id,
-                "signature": base64.b64encode(self.signed.signature).decode("ascii"),
-            },
+            "checkpoint": signed_document(self.signed),
         }
 
 
 def parse_document(content: bytes) -> InclusionProof:
     """Read what `InclusionProof.document` wrote; ValueError for anything else."""
     document = msgspec.json.decode(content, type=_Document)
-    checkpoint = document.checkpoint
-    signed_at = dt.datetime.fromisoformat(checkpoint.signed_at)
-    if document.format != PROOF_FORMAT or signed_at.tzinfo is None or not is_origin(checkpoint.origin):
+    if document.format != PROOF_FORMAT:
         raise ValueError("not a proof of the audit log")
+    path, signed = _path(document.path), _signed(document.checkpoint)
+    return InclusionProof(document.entry, bytes.fromhex(document.digest), document.position, path, signed)
+
+
+def parse_consistency(content: bytes) -> ConsistencyProof:
+    """Read what `ConsistencyProof.document` wrote; ValueError for anything else."""
+    document = msgspec.json.decode(content, type=_ConsistencyDocument)
+    if document.format != CONSISTENCY_FORMAT:
+        raise ValueError("not a proof of consistency")
+    return ConsistencyProof(_signed(document.older), _signed(document.newer), _path(document.path))
+
+
+def signed_document(signed: SignedCheckpoint) -> dict[str, object]:
+    """Give a signed checkpoint as JSON values."""
+    checkpoint = signed.checkpoint
+    return {
+        "origin": checkpoint.origin,
+        "size": checkpoint.size,
+        "root": base64.b64encode(checkpoint.root).decode("ascii"),
+        "signed_at": time_text(checkpoint.signed_at),
+        "key_id": signed.key_id,
+        "signature": base64.b64encode(signed.signature).decode("ascii"),
+    }
+
+
+def _signed(checkpoint: _DocumentCheckpoint) -> SignedCheckpoint:
+    signed_at = dt.datetime.fromisoformat(checkpoint.signed_at)
+    if signed_at.tzinfo is None or not is_origin(checkpoint.origin):
+        raise ValueError("not a checkpoint of the audit log")
     root, signature = base64.b64decode(checkpoint.root), base64.b64decode(checkpoint.signature)
     said = Checkpoint(checkpoint.origin, checkpoint.size, root, signed_at)
-    path = tuple(bytes.fromhex(node) for node in document.path)
-    signed = SignedCheckpoint(said, checkpoint.key_id, signature)
-    return InclusionProof(document.entry, bytes.fromhex(document.digest), document.position, path, signed)
+    return SignedCheckpoint(said, checkpoint.key_id, signature)
+
+
+def _path(nodes: tuple[str, ...]) -> tuple[bytes, ...]:
+    return tuple(bytes.fromhex(node) for node in nodes)
 
 
 class _DocumentCheckpoint(msgspec.Struct, frozen=True):
@@ -113,6 +135,13 @@ class _Document(msgspec.Struct, frozen=True):
     checkpoint: _DocumentCheckpoint
 
 
+class _ConsistencyDocument(msgspec.Struct, frozen=True):
+    format: str
+    older: _DocumentCheckpoint
+    newer: _DocumentCheckpoint
+    path: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class ConsistencyProof:
     """That the log of an older checkpoint begins a newer one's: nothing was changed or removed."""
@@ -125,6 +154,15 @@ class ConsistencyProof:
         """Whether the path joins both roots; no signature is looked at."""
         older, newer = self.older.checkpoint, self.newer.checkpoint
         return merkle.verify_consistency(older.size, newer.size, (older.root, newer.root), self.path)
+
+    def document(self) -> dict[str, object]:
+        """The proof as JSON values; RFC 9162, 2.1.4.2 says how to check it without this program."""
+        return {
+            "format": CONSISTENCY_FORMAT,
+            "older": signed_document(self.older),
+            "newer": signed_document(self.newer),
+            "path": [node.hex() for node in self.path],
+        }
 
 
 def is_signed(signed: SignedCheckpoint, trusted: Mapping[str, keys.PublicKey]) -> bool:

@@ -6,6 +6,8 @@ gained by one long snapshot, and a long one would keep the integrator's queue fr
 
 from __future__ import annotations
 
+import datetime as dt
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -18,6 +20,8 @@ from shuqiao.rules.checkpoint import Checkpoint, SignedCheckpoint
 from shuqiao.security import keys
 
 CHUNK: Final = 4096
+LEAST_KEPT: Final = dt.timedelta(days=729)
+"""Nothing younger may have lost its text, whatever a regulation says: 24 months, as in the database."""
 _LEVELS: Final = tuple(range(merkle.STEP, 64, merkle.STEP))
 
 _BOUNDS: Final = """
@@ -96,6 +100,8 @@ class _Run:
     checkpoints: int = 0
     waiting: int = 0
     _grown: dict[merkle.Place, bytes] = field(default_factory=dict)
+    _textless: deque[int] = field(default_factory=deque)
+    _now: dt.datetime = field(default_factory=lambda: dt.datetime.now(dt.UTC))
 
     def faults(self) -> Iterator[Fault]:
         """Yield faults in the order of the log, then those of what is outside of it."""
@@ -132,7 +138,9 @@ class _Run:
             yield Fault("entry_missing", "the leaf is there, its entry is gone", expected, _uuid(entry_id))
             return
         entry = StoredEntry(*row[3:])  # type: ignore[arg-type]
-        self.pruned += entry.body is None
+        if entry.body is None:
+            self.pruned += 1
+            self._textless.append(expected)
         if merkle.leaf_hash(entry.digest) != leaf:
             yield Fault("leaf_hash", "the leaf is not the hash of its entry's digest", expected, entry.id)
         words = entry_fault(entry)
@@ -154,8 +162,16 @@ class _Run:
             if not is_signed(signed, self.trusted):
                 words = f"the checkpoint over {done} entries is not signed by a key of the log {self.origin}"
                 yield Fault("checkpoint_signature", words, done - 1)
+            yield from self._pruned_early(done, signed_at)  # type: ignore[arg-type]
             self.checkpoints += 1
         self._grow(hashes[done - start :])
+
+    def _pruned_early(self, done: int, signed_at: dt.datetime) -> Iterator[Fault]:
+        """Hold what has no text against its checkpoint's signed time: an entry's own could be altered."""
+        while self._textless and self._textless[0] < done:
+            position = self._textless.popleft()
+            if signed_at > self._now - LEAST_KEPT:
+                yield Fault("pruned_early", "its text is gone and its retention can't be over", position)
 
     def _grow(self, hashes: list[bytes]) -> merkle.Growth:
         growth = merkle.append(self.frontier, hashes)

@@ -6,7 +6,6 @@ May be repeated: the account stays the same, user and key are replaced by those 
 from __future__ import annotations
 
 import json
-import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +23,7 @@ from shuqiao.security.nats_secrets import (
 )
 from shuqiao.wire import nats_client
 from shuqiao.wire.enrolment import Admission, HubKey, NodeRequest
+from shuqiao.wire.messages import new_entry_id
 from shuqiao.wire.node_home import accept, create_request
 from shuqiao.wire.schemas import ResourceSpec
 from shuqiao.wire.subjects import check_department
@@ -118,7 +118,8 @@ async def _register(connection: asyncpg.Connection, request: NodeRequest, name: 
         request.signing_key,
         request.nats_user,
     )
-    entry, at = uuid.uuid4(), datetime.now(UTC)
+    at = datetime.now(UTC)
+    entry = new_entry_id(at)
     body = {
         "event": "department_enrolled",
         "id": str(entry),

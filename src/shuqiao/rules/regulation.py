@@ -425,6 +425,8 @@ class Regulation:
     validity: Validity
     open_cases: OpenCases
     open_cases_article: str
+    body_months: int
+    body_article: str
     roles: tuple[Role, ...]
     body_roles: tuple[BodyRole, ...]
     collection: Collection

@@ -28,6 +28,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from shuqiao.rules.entry_ids import timed_id
 from shuqiao.security.http_signatures import SESSION_PREFIX, Verify, session_verifier
 
 LIFETIME_S = 60
@@ -38,6 +39,7 @@ SEALING_KEY_BYTES = 32
 _SEAL_LABEL = b"shuqiao-session-v1"
 _ANSWER_LABEL = b"shuqiao-session-answer-v1\n"
 _CACHED_SESSIONS = 4096
+_TIME_BYTES = 4
 _NUMBER = re.compile(r"0{13}([0-9]{3})")
 _REQUEST_LABEL = b"shuqiao-request-v1\n"
 _DELIVERED_LABEL = b"shuqiao-delivered-v1\n"
@@ -67,8 +69,13 @@ class OpenSession(NamedTuple):
 
 
 def session_id(key_id: str) -> UUID:
-    """Give the id of a session: the first 16 bytes of SHA-256 of its key id."""
-    return UUID(bytes=hashlib.sha256(key_id.encode("ascii")).digest()[:16])
+    """Give the id of a session: when it was agreed, as its key id says, and SHA-256 of the key id."""
+    try:
+        agreed_s = int.from_bytes(decode_key(key_id[len(SESSION_PREFIX) :])[:_TIME_BYTES], "big")
+    except SessionRefused:
+        # No platform made it, so there is no time that it could name.
+        agreed_s = 0
+    return timed_id(1000 * agreed_s, hashlib.sha256(key_id.encode("ascii")).digest())
 
 
 def call_nonce(number: int) -> str:
@@ -185,7 +192,8 @@ class SessionSealer:
         server = own.public_key().public_bytes_raw()
         secret = derive_secret(own, client, client, server, agreed_by)
         session = Session(application, agreed_by, now + LIFETIME_S, secret)
-        nonce = secrets.token_bytes(12)
+        # Of the nonce's twelve bytes eight are chance: enough for a second, and the time never comes again.
+        nonce = now.to_bytes(_TIME_BYTES, "big") + secrets.token_bytes(12 - _TIME_BYTES)
         sealed = nonce + self._cipher.encrypt(nonce, msgspec.msgpack.encode(session), _SEAL_LABEL)
         return SESSION_PREFIX + encode_key(sealed), server, session.expires_at
 

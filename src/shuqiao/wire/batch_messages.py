@@ -9,6 +9,7 @@ from uuid import UUID
 
 import msgspec
 
+from shuqiao.rules.entry_ids import id_beside
 from shuqiao.wire.messages import CaseNumber, Field, Subject, Value
 
 MAX_SUBJECTS = 1000
@@ -77,4 +78,4 @@ def subject_entry_id(call: UUID, place: int) -> UUID:
     """Derive the id of the entry of the subject at a 0-based place; the first has the call's own."""
     if place == 0:
         return call
-    return UUID(bytes=hashlib.sha256(b"subject" + call.bytes + place.to_bytes(4, "big")).digest()[:16])
+    return id_beside(call, hashlib.sha256(b"subject" + call.bytes + place.to_bytes(4, "big")).digest())

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
 from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
 import msgspec
+
+from shuqiao.rules.entry_ids import TAIL_BYTES, id_beside, timed_id
 
 Subject = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 Field = Annotated[str, msgspec.Meta(min_length=1, max_length=63)]
@@ -178,15 +181,15 @@ def call_entry_id(key_id: str, created: int, nonce: str) -> UUID:
     """Derive the audit entry's id from a signature, so that a replay meets the primary key.
 
     Neither a key id nor a nonce can hold a line feed in the signature profile, so the three parts are
-    told apart without lengths.
+    told apart without lengths. Its time is the one the signature names.
     """
     text = f"{key_id}\n{created}\n{nonce}"
-    return UUID(bytes=hashlib.sha256(text.encode("ascii")).digest()[:16])
+    return timed_id(1000 * created, hashlib.sha256(text.encode("ascii")).digest())
 
 
 def session_entry_id(session: UUID, number: int) -> UUID:
     """Derive the audit entry's id of a session's call: a number serves once, whatever time it names."""
-    return UUID(bytes=hashlib.sha256(session.bytes + number.to_bytes(4, "big")).digest()[:16])
+    return id_beside(session, hashlib.sha256(session.bytes + number.to_bytes(4, "big")).digest())
 
 
 def refusal_entry_id(call: UUID, code: str) -> UUID:
@@ -194,4 +197,9 @@ def refusal_entry_id(call: UUID, code: str) -> UUID:
 
     A captured call that is sent again and again is so recorded once for each reason.
     """
-    return UUID(bytes=hashlib.sha256(call.bytes + code.encode("ascii")).digest()[:16])
+    return id_beside(call, hashlib.sha256(call.bytes + code.encode("ascii")).digest())
+
+
+def new_entry_id(at: datetime) -> UUID:
+    """Make an id for an entry that nothing else names."""
+    return timed_id(int(at.timestamp() * 1000), secrets.token_bytes(TAIL_BYTES))

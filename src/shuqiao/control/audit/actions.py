@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 from django.db import connection
 
+from shuqiao.wire.messages import new_entry_id
+
 
 def append_entry(
     event: str,
@@ -33,7 +35,7 @@ def append_entry(
     entry = Entry(
         event, actor, at, outcome, department, provider, resource_id, grant_id, case_no, dict(facts or {})
     )
-    entry_id = uuid.uuid4()
+    entry_id = new_entry_id(at)
     with connection.cursor() as cursor:
         cursor.execute(_APPEND, _arguments(entry_id, entry))
     return entry_id
@@ -60,7 +62,7 @@ def append_entries(entries: Sequence[Entry]) -> list[uuid.UUID]:
 
     The ids stand in the order of the entries.
     """
-    ids = [uuid.uuid4() for _ in entries]
+    ids = [new_entry_id(entry.at) for entry in entries]
     if entries:
         with connection.cursor() as cursor:
             cursor.executemany(

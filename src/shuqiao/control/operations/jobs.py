@@ -7,6 +7,7 @@ from procrastinate.contrib.django import app
 from shuqiao.control.accounts.actions import forget_old_attempts
 from shuqiao.control.compiling.interface.signed import forget_used_signatures
 from shuqiao.control.operations.daily import CLOCK_JOBS, ClockJob
+from shuqiao.control.operations.keeping import keep_log
 from shuqiao.control.operations.mail import address_notices, send_mails
 
 
@@ -29,6 +30,13 @@ def mail_notices(timestamp: int) -> int:  # noqa: ARG001 - procrastinate passes 
     """Send by mail what the pages tell; what could not be sent is tried again."""
     address_notices()
     return send_mails()
+
+
+@app.periodic(cron="10 3 * * *")
+@app.task(name="keep_log", queueing_lock="keep_log", pass_context=False)
+def keep_audit_log(timestamp: int) -> int:  # noqa: ARG001 - procrastinate passes it
+    """Make room in the audit log for the months to come; remove what its retention no longer keeps."""
+    return keep_log()
 
 
 @app.periodic(cron="20 3 * * *")

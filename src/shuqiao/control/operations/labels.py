@@ -11,6 +11,8 @@ EVENTS = {
     "standard_published": Text("发布标准", "Standard published"),
     "entry_prolonged": Text("延长目录条目", "Entry prolonged"),
     "entry_ended": Text("目录条目期满", "Entry ended"),
+    "retention_set": Text("审计保存期限设定", "Retention of the log set"),
+    "bodies_pruned": Text("到期审计内容清除", "Text of old entries removed"),
     "case_passed": Text("转用新规则", "Passed to the new rules"),
     "verify": Text("核验", "Verification"),
     "query": Text("查询", "Query"),

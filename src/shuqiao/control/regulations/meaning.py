@@ -85,6 +85,9 @@ def check_regulation(document: Document, articles: Mapping[int, Article]) -> Non
         raise document.invalid(("validity", "until"), "the last day lies before the first")
     if "grants" in it and it["grants"]["period"]["default_months"] > it["grants"]["period"]["maximum_months"]:
         raise document.invalid(("grants", "period", "default_months"), "the default exceeds the maximum")
+    if "grants" in it and it["records"]["body_months"] <= it["grants"]["period"]["maximum_months"]:
+        reason = "what a call said would be gone before its grant ends"
+        raise document.invalid(("records", "body_months"), reason)
 
 
 def check_whole(document: Document, content: Mapping[str, Any]) -> None:

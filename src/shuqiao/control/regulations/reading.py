@@ -164,6 +164,9 @@ def _settings(rules: Regulation) -> Iterator[Row]:
     yield _row(rules, "entry_period", label, entry, rules.entry_months_article)
     yield from _maintenance(rules)
     yield _row(rules, "period", Text("授权期限", "Period of a grant"), words, rules.period.article)
+    body = Text(f"{rules.body_months} 个月，摘要长期保留", f"{rules.body_months} months; digests for ever")
+    label = Text("审计条目内容保存", "What audit entries say is kept")
+    yield _row(rules, "records", label, body, rules.body_article)
 
 
 def _maintenance(rules: Regulation) -> Iterator[Row]:

@@ -41,6 +41,8 @@ def regulation_of(document: Document, content: Values) -> reg.Regulation:
         validity=_validity(document, it["validity"]),
         open_cases=reg.OpenCases(it["transition"]["open_cases"]),
         open_cases_article=it["transition"]["article"],
+        body_months=it["records"]["body_months"],
+        body_article=it["records"]["article"],
         roles=tuple(_role(role) for role in it["roles"]),
         body_roles=_fields(it["body_roles"]),
         collection=_collection(it["collection"]),

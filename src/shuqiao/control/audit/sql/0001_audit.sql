@@ -18,11 +18,23 @@ CREATE TABLE audit.entry (
     body        text,
     salt        bytea NOT NULL CHECK (length(salt) = 16),
     digest      bytea NOT NULL CHECK (length(digest) = 32)
-);
+) PARTITION BY RANGE (id);
 COMMENT ON TABLE audit.entry IS
     'One row per use or decision; digest = sha256(salt || utf8(body)); the other columns repeat fields of the body for searching.';
 CREATE INDEX entry_by_department ON audit.entry (department, occurred_at DESC);
 CREATE INDEX entry_by_provider ON audit.entry (provider, occurred_at DESC);
+-- Whatever has no part of its own: a missing one stops no call.
+CREATE TABLE audit.entry_other PARTITION OF audit.entry DEFAULT;
+
+-- The first id of a moment; `rules.entry_ids` says the same.
+CREATE FUNCTION audit.first_id(p_at timestamptz) RETURNS uuid LANGUAGE sql IMMUTABLE SET search_path = pg_catalog AS $$
+    SELECT encode(substr(int8send(floor(extract(epoch FROM p_at) * 1000)::bigint), 3) || '\x00000000000000000000'::bytea, 'hex')::uuid
+$$;
+-- An id that nothing determines: its time, then chance.
+CREATE FUNCTION audit.new_id() RETURNS uuid LANGUAGE sql VOLATILE SET search_path = pg_catalog AS $$
+    SELECT encode(substr(int8send(floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint), 3)
+        || substr(uuid_send(gen_random_uuid()), 7), 'hex')::uuid
+$$;
 
 -- Entries not yet in the tree. A queue, not a watermark: a late commit is simply numbered later.
 CREATE TABLE audit.pending (
@@ -69,12 +81,47 @@ CREATE FUNCTION audit.append(
     SELECT digest FROM entry
 $$;
 
+-- Makes the parts of this month (UTC) and the next ones; returns how many were made. A part is attached, not created in
+-- place, and waits for no lock longer than two seconds: calls go on meanwhile. A month of which entries have already come
+-- to stand in the part for everything else stays there.
+CREATE FUNCTION audit.add_parts(p_months int) RETURNS int
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog SET timezone = 'UTC' SET lock_timeout = '2s' AS $$
+DECLARE
+    v_month timestamptz;
+    v_name text;
+    v_made int := 0;
+BEGIN
+    FOR v_month IN SELECT date_trunc('month', clock_timestamp()) + make_interval(months => n)
+                   FROM generate_series(0, least(p_months, 60)) n LOOP
+        v_name := 'entry_' || to_char(v_month, 'YYYY_MM');
+        CONTINUE WHEN to_regclass('audit.' || v_name) IS NOT NULL;
+        BEGIN
+            EXECUTE format('CREATE TABLE audit.%I (LIKE audit.entry INCLUDING ALL)', v_name);
+            EXECUTE format('REVOKE ALL ON audit.%I FROM PUBLIC', v_name);
+            EXECUTE format('CREATE TRIGGER whole_table BEFORE TRUNCATE ON audit.%I FOR EACH STATEMENT '
+                'EXECUTE FUNCTION audit.refuse_change()', v_name);
+            EXECUTE format('ALTER TABLE audit.entry ATTACH PARTITION audit.%I FOR VALUES FROM (%L) TO (%L)', v_name,
+                audit.first_id(v_month), audit.first_id(v_month + interval '1 month'));
+            v_made := v_made + 1;
+        EXCEPTION WHEN check_violation OR lock_not_available THEN
+            -- What this block made is undone with it; the next run tries again.
+            NULL;
+        END;
+    END LOOP;
+    RETURN v_made;
+END $$;
+
 -- Nobody changes or removes an entry, a leaf, a node or a checkpoint: not by mistake, and not by the owner's own code.
 CREATE FUNCTION audit.refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     RAISE EXCEPTION 'audit.% takes new rows only', TG_TABLE_NAME USING ERRCODE = 'insufficient_privilege';
 END $$;
-CREATE TRIGGER insert_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit.entry
+-- For each row, because such a trigger holds in every part, also for whoever names the part and not the whole.
+CREATE TRIGGER insert_only BEFORE UPDATE OR DELETE ON audit.entry
+    FOR EACH ROW EXECUTE FUNCTION audit.refuse_change();
+CREATE TRIGGER whole_table BEFORE TRUNCATE ON audit.entry
+    FOR EACH STATEMENT EXECUTE FUNCTION audit.refuse_change();
+CREATE TRIGGER whole_table BEFORE TRUNCATE ON audit.entry_other
     FOR EACH STATEMENT EXECUTE FUNCTION audit.refuse_change();
 CREATE TRIGGER insert_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit.leaf
     FOR EACH STATEMENT EXECUTE FUNCTION audit.refuse_change();
@@ -90,3 +137,5 @@ GRANT SELECT (id, digest) ON audit.entry TO shuqiao_integrator;
 GRANT SELECT, DELETE ON audit.pending TO shuqiao_integrator;
 GRANT SELECT, INSERT ON audit.leaf, audit.node, audit.checkpoint TO shuqiao_integrator;
 GRANT SELECT ON ALL TABLES IN SCHEMA audit TO shuqiao_auditor;
+
+SELECT audit.add_parts(15);

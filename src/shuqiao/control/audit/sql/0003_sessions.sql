@@ -39,8 +39,10 @@ CREATE TABLE exchange.application_key (
     algorithm   text NOT NULL,
     public_key  bytea NOT NULL,
     since       timestamptz NOT NULL DEFAULT clock_timestamp(),
+    certificate bytea,
     PRIMARY KEY (id, application)
 );
+ALTER TABLE exchange.signing_key ADD COLUMN certificate bytea;
 CREATE FUNCTION exchange.keep_application_key() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
 BEGIN
@@ -67,8 +69,8 @@ CREATE INDEX promise_by_time ON exchange.promise (at);
 
 -- The entry of a session's call with this number; `wire.messages.session_entry_id` says the same.
 CREATE FUNCTION exchange.session_entry(p_session uuid, p_number int) RETURNS uuid LANGUAGE sql IMMUTABLE AS $$
-    SELECT pg_catalog.encode(pg_catalog.substr(pg_catalog.sha256(
-        pg_catalog.uuid_send(p_session) || pg_catalog.int4send(p_number)), 1, 16), 'hex')::uuid
+    SELECT pg_catalog.encode(pg_catalog.substr(pg_catalog.uuid_send(p_session), 1, 6) || pg_catalog.substr(pg_catalog.sha256(
+        pg_catalog.uuid_send(p_session) || pg_catalog.int4send(p_number)), 1, 10), 'hex')::uuid
 $$;
 
 -- Calls of a session that are in the log and in no head.
@@ -124,7 +126,7 @@ CREATE FUNCTION exchange.keep_head(
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
 DECLARE
     v_at timestamptz := clock_timestamp();
-    v_id uuid := gen_random_uuid();
+    v_id uuid := audit.new_id();
     v_department text;
     v_false int[];
     v_confirmed int[];

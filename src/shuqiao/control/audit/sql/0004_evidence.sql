@@ -12,7 +12,8 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog AS $$
         'sealed', coalesce(nullif(e.said ->> 'sealed', ''), (
             SELECT split_part(c.body, E'\n', 1)::jsonb ->> 'sealed' FROM audit.entry c WHERE c.id = (e.said ->> 'call')::uuid)),
         'key', (SELECT jsonb_build_object('id', k.id, 'application', k.application, 'department', k.department,
-                    'algorithm', k.algorithm, 'public_key', translate(encode(k.public_key, 'base64'), E'\n', ''))
+                    'algorithm', k.algorithm, 'public_key', translate(encode(k.public_key, 'base64'), E'\n', ''),
+                    'certificate', coalesce(translate(encode(k.certificate, 'base64'), E'\n', ''), ''))
                 FROM exchange.application_key k WHERE k.id = e.said ->> 'key' AND k.application = e.said ->> 'application'),
         'head', (SELECT jsonb_build_object('body', h.body, 'covered', h.covered, 'algorithm', h.algorithm,
                     'signature', translate(encode(h.signature, 'base64'), E'\n', ''), 'key_id', h.key_id)
@@ -29,7 +30,8 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog AS $$
                       'signature', translate(encode(g.signature, 'base64'), E'\n', ''))
                   FROM exchange."grant" g WHERE g.id = e.grant_id),
         'keys', (SELECT jsonb_agg(jsonb_build_object('id', k.id, 'purpose', k.purpose, 'algorithm', k.algorithm,
-                     'public_key', translate(encode(k.public_key, 'base64'), E'\n', '')) ORDER BY k.id)
+                     'public_key', translate(encode(k.public_key, 'base64'), E'\n', ''),
+                     'certificate', coalesce(translate(encode(k.certificate, 'base64'), E'\n', ''), '')) ORDER BY k.id)
                  FROM exchange.signing_key k WHERE k.purpose IN ('grants', 'log', 'promise')))
     FROM entry e
 $$;
@@ -41,7 +43,7 @@ CREATE FUNCTION exchange.delivered(p_entry uuid, p_reader text, p_actor text, p_
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog SET timezone = 'UTC' AS $$
 DECLARE
     v_at timestamptz := clock_timestamp();
-    v_id uuid := gen_random_uuid();
+    v_id uuid := audit.new_id();
     v_entry audit.entry;
     v_said jsonb;
     v_seen jsonb;

@@ -164,7 +164,7 @@ END $$;
 CREATE FUNCTION exchange.refuse_batch(p_department text, p_resource text, p_reason text, p_digest bytea)
 RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
 DECLARE
-    v_id uuid := gen_random_uuid();
+    v_id uuid := audit.new_id();
     v_at timestamptz := clock_timestamp();
 BEGIN
     INSERT INTO exchange.batch_refusal (id, department, resource_id, reason, digest, refused_at)

@@ -119,7 +119,7 @@ BEGIN
         FROM judged j),
     -- The alarm names the call and not the record: an id that came back another day would tell that somebody is there.
     alarm AS MATERIALIZED (
-        SELECT gen_random_uuid() AS id, c.id AS call, c.at, c.department, c.provider, c.actor, c."grant", b.field, v.scope, v.most,
+        SELECT audit.new_id() AS id, c.id AS call, c.at, c.department, c.provider, c.actor, c."grant", b.field, v.scope, v.most,
                uuid_send(gen_random_uuid()) AS salt
         FROM before b
         CROSS JOIN LATERAL (VALUES ('department', b.own, p_limits[1]), ('city', b.everywhere, p_limits[2])) v(scope, had, most)
@@ -160,7 +160,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
 #variable_conflict use_column
 DECLARE
     v_now timestamptz := clock_timestamp();
-    v_id uuid := gen_random_uuid();
+    v_id uuid := audit.new_id();
     v_accepted int; v_inserted int; v_updated int;
 BEGIN
     IF p_department IS DISTINCT FROM (SELECT r.department FROM exchange.resource r WHERE r.id = '{rid}' AND r.active) THEN

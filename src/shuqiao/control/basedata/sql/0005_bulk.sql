@@ -326,7 +326,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
 #variable_conflict use_column
 DECLARE
     v_job exchange.bulk_job; v_document jsonb; v_spec jsonb; v_where text; v_columns text; v_nulls text; v_sql text;
-    v_rows bigint; v_to bigint; v_id uuid := gen_random_uuid(); v_at timestamptz := clock_timestamp(); v_key text := '';
+    v_rows bigint; v_to bigint; v_id uuid := audit.new_id(); v_at timestamptz := clock_timestamp(); v_key text := '';
     v_identity boolean; v_salt bytea; v_before text;
 BEGIN
     IF current_setting('transaction_isolation') <> 'repeatable read' THEN
@@ -405,7 +405,7 @@ END $$;
 CREATE FUNCTION exchange.fail_bulk(p_job uuid, p_attempt int, p_code text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
 DECLARE
-    v_job exchange.bulk_job; v_id uuid := gen_random_uuid(); v_at timestamptz := clock_timestamp();
+    v_job exchange.bulk_job; v_id uuid := audit.new_id(); v_at timestamptz := clock_timestamp();
 BEGIN
     UPDATE exchange.bulk_job SET state = 'failed', failure = p_code WHERE id = p_job AND attempt = p_attempt AND state = 'preparing'
     RETURNING * INTO v_job;
