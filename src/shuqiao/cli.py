@@ -110,7 +110,7 @@ def _add_call(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
 
 
 def _add_bulk(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    from shuqiao.client.bulk_command import add_parser
+    from shuqiao.client.bulk_arguments import add_parser
 
     add_parser(commands)
 

@@ -1,14 +1,17 @@
 """Feeds: each batch makes the next part, no gaps; what leaves the grant is told; the position is kept."""
 
+import re
 import time
 import uuid
 from pathlib import Path
 
+import httpx
 import pyarrow as pa
 import pytest
 from pyarrow import ipc
 
 from shuqiao.client.bulk import BulkClient, CopyRefused
+from shuqiao.plane.bulk import serving
 from shuqiao.wire.bulk import FeedState
 from shuqiao.wire.grant import Row
 from tests.bulk.conftest import ITEMS, NO_CONTEXT, PERMITS, PROVIDER, CopyCity
@@ -126,3 +129,13 @@ def test_browsing_needs_its_channel(city: CopyCity) -> None:
     city.bulk_grant(channels=("download",))
     with city.bulk() as bulk:
         assert bulk.browse(PERMITS, {}, NO_CONTEXT).code == "channel_not_granted"
+
+
+def test_every_route_of_copies_is_described(city: CopyCity) -> None:
+    described = httpx.get(city.url + "/openapi.json", trust_env=False).json()
+    marks = {"job": str(uuid.uuid4()), "feed": str(uuid.uuid4()), "resource": PERMITS, "part": "1"}
+    paths = {path.format(**marks) for path in described["paths"]}
+    for pattern in (*serving.ROUTES.values(), serving.PART_ROUTE):
+        assert any(pattern.fullmatch(path) for path in paths), pattern.pattern
+    references = set(re.findall(r"#/components/schemas/(\w+)", str(described)))
+    assert references <= set(described["components"]["schemas"])

@@ -16,6 +16,7 @@ from shuqiao.plane.answering import Answering
 from shuqiao.plane.answers import Reply, answer_reply, language_of, problem_reply
 from shuqiao.plane.body import check_announced, decode_body
 from shuqiao.plane.bulk import serving as copies
+from shuqiao.plane.bulk.openapi import DOCUMENT
 from shuqiao.plane.bulk.serving import Copies
 from shuqiao.plane.calls import Call, CallRefused, CallRequest
 from shuqiao.plane.connection import BodyReader, Request
@@ -23,7 +24,6 @@ from shuqiao.plane.interface.serving import ROUTE as INTERFACE_ROUTE
 from shuqiao.plane.interface.serving import InterfaceBody, Interfaces
 from shuqiao.plane.keeper import Keeper
 from shuqiao.plane.metrics import CONTENT_TYPE, Metrics
-from shuqiao.plane.openapi import DOCUMENT
 from shuqiao.plane.proofs import Sealing
 from shuqiao.plane.sessions import SessionOwner, Sessions, Signed
 from shuqiao.plane.settings import Settings

@@ -1,0 +1,29 @@
+"""What the command `shuqiao bulk` takes; apart from its work, so that no other command loads that."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from shuqiao.rules.bulk import FEED_FORMATS, FORMATS
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Describe the command."""
+    bulk = commands.add_parser("bulk", help="fetch a copy of a whole list, or follow its changes")
+    steps = bulk.add_subparsers(dest="step", required=True)
+    copy = steps.add_parser("copy", help="ask for a copy, wait for it, fetch and check it")
+    copy.add_argument("--format", choices=FORMATS, default="arrow")
+    copy.add_argument("--digest", choices=("sha-256", "sm3"), default="sha-256")
+    copy.add_argument("--case", default="", help="number of the case the copy is for")
+    copy.add_argument("--job", default="", help="go on with this job instead of asking for a new one")
+    feed = steps.add_parser("feed", help="subscribe, and fetch each part of the changes as it comes")
+    feed.add_argument("--format", choices=FEED_FORMATS, default="arrow")
+    feed.add_argument("--once", action="store_true", help="fetch what waits, then end")
+    for step in (copy, feed):
+        step.add_argument("--app", required=True, help="application id, such as app-housing-rental")
+        step.add_argument("--resource", required=True, help="resource id")
+        step.add_argument("--out", required=True, type=Path, metavar="FOLDER", help="where files are kept")
+        step.add_argument("--purpose", default="auto", help="purpose (default: the grant's)")
+        step.add_argument("--grant", default="auto", help="grant number (default: the one that fits)")
+        step.add_argument("--url", default=None, help="address of the plane")
