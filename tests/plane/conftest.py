@@ -292,7 +292,8 @@ def prepare(city: City) -> None:
     register_key(city, "grants", city.grant_key)
     sealing = keys.public_der(city.vault.sealing_key())
     city.admin.execute(
-        "INSERT INTO exchange.signing_key (id, purpose, algorithm, public_key) VALUES (%s, 'vault', 'x25519', %s)",
+        "INSERT INTO exchange.signing_key (id, purpose, algorithm, public_key)"
+        " VALUES (%s, 'vault', 'x25519', %s)",
         [keys.key_id(sealing), sealing],
     )
     enrol(city, APP, "440100-housing", "ed25519")

@@ -130,6 +130,13 @@ class _Reader:
             return None
 
 
+def _there(value: T | None) -> T:
+    """Give a value that was read; what wasn't is among the faults, which are told before this."""
+    if value is None:
+        raise SettingsFaulty("a setting was not read")
+    return value
+
+
 def _spool(reader: _Reader) -> Spool | None:
     try:
         return read_spool(reader.environment)
@@ -162,35 +169,21 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     max_waiting = reader.read("PLANE_MAX_WAITING", _number, str(MAX_WAITING))
     is_pooled = reader.read("PLANE_DATABASE_POOLER", _pooler, "none")
     spool, relay = _spool(reader), _relay(reader)
-    if (
-        database_url is None
-        or vault_socket is None
-        or vault_key is None
-        or promise_key is None
-        or session_key is None
-        or authorities is None
-        or lanes is None
-        or guess_limits is None
-        or guess_delay_s is None
-        or calls_per_s is None
-        or max_waiting is None
-        or is_pooled is None
-        or reader.faults
-    ):
+    if reader.faults:
         raise SettingsFaulty("; ".join(reader.faults))
     return Settings(
-        database_url,
-        vault_socket,
-        vault_key,
-        promise_key,
-        session_key,
-        authorities,
-        lanes,
-        guess_limits,
-        guess_delay_s,
+        _there(database_url),
+        _there(vault_socket),
+        _there(vault_key),
+        _there(promise_key),
+        _there(session_key),
+        _there(authorities),
+        _there(lanes),
+        _there(guess_limits),
+        _there(guess_delay_s),
         spool,
-        calls_per_s,
-        max_waiting,
-        is_pooled,
+        _there(calls_per_s),
+        _there(max_waiting),
+        _there(is_pooled),
         relay,
     )
