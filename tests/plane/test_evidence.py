@@ -11,6 +11,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,10 @@ import psycopg
 import pytest
 
 from shuqiao.auditlog.integrator import Integrator, LogKey, load_frontier
-from shuqiao.client.evidence import read_trusted_keys
+from shuqiao.client.evidence import read_authorities, read_trusted_keys
+from shuqiao.loader.certify import certify_keys
 from shuqiao.security import keys
+from shuqiao.security.certificates import create_authority_certificate
 from shuqiao.security.http_signatures import CallContext, key_signer
 from shuqiao.wire.evidence import EvidenceUnreadable, Given, read_evidence, verify_evidence
 from tests.plane.conftest import (
@@ -260,6 +263,37 @@ def test_no_field_can_be_altered(archive: Archive, kind: str) -> None:
     assert [place for place in places if not broken(changed(document, place), given)] == []
     parts = [name for name in document if document[name] is not None and name != "regulation"]
     assert [name for name in parts if not broken(document | {name: ""}, given)] == []
+
+
+@pytest.mark.requirement("SEC-02")
+def test_both_sides_are_known_by_certificates_of_one_authority(archive: Archive) -> None:
+    """Who trusts the city's authority needs no list of keys: it certified those of both sides."""
+    city = archive.city
+    secrets = archive.folder / "secrets"
+    secrets.mkdir(mode=0o700)
+    issued = certify_keys(secrets, city.hub.role("shuqiao_owner"))
+    assert issued >= 5
+    assert certify_keys(secrets, city.hub.role("shuqiao_owner")) == 0
+    city.issue(mode="query", items=QUERY_ITEMS)
+    document, file = archive.evidence(signed_call(city)[0])
+    city.admin.execute("UPDATE exchange.application_key SET certificate = NULL")
+    city.admin.execute("UPDATE exchange.signing_key SET certificate = NULL")
+    authority = secrets / "ca.pem"
+    done = archive.command("evidence", "verify", str(file), "--keys", str(authority))
+    assert done.returncode == 0, done.stdout + done.stderr
+    application = document["application"]
+    assert f"key {application['id']} is certified for {APP} of 440100-housing" in done.stdout
+    assert "platform's word" not in done.stdout
+    given = Given({}, read_authorities(authority.read_text()))
+    assert not broken(document, given)
+    certified = [place for place in leaves(document) if place[-1] == "certificate"]
+    assert len(certified) == 4
+    assert [place for place in certified if not broken(changed(document, place), given)] == []
+    # A certificate of one application or purpose is none of another.
+    assert broken(document | {"application": application | {"application": OTHER_APP}}, given)
+    assert broken(document | {"application": application | {"certificate": ""}}, Given({}))
+    other = create_authority_certificate("样例机构", datetime.now(UTC))
+    assert broken(document, Given({}, read_authorities(other.certificate.decode())))
 
 
 def test_keys_of_another_purpose_or_stranger_count_for_nothing(archive: Archive) -> None:

@@ -1,8 +1,8 @@
 """The command `shuqiao evidence verify`: checks a file of evidence with no platform and no database.
 
 The keys come from a file the reader got elsewhere: PEM public keys, each after a line `purpose: log`,
-`promise`, `grants` or `application`. Exit codes: 0 everything holds; 1 it could not be checked; 2 it does not
-hold.
+`promise`, `grants` or `application`, or the certificate of an authority that certified them. Exit codes: 0
+everything holds; 1 it could not be checked; 2 it does not hold.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from shuqiao.security import keys
@@ -24,6 +25,9 @@ _MARKS = {True: "HOLDS ", False: "BROKEN", None: "NOTE  "}
 _BLOCK = re.compile(
     r"purpose: *([a-z]+)\s+(?:id: *[0-9a-f]+\s+)?(-----BEGIN PUBLIC KEY-----[^-]+-----END PUBLIC KEY-----)"
 )
+
+
+_CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----")
 
 
 class KeysUnreadable(ValueError):
@@ -50,12 +54,24 @@ def read_trusted_keys(text: str) -> dict[tuple[str, str], keys.PublicKey]:
     return found
 
 
+def read_authorities(text: str) -> tuple[x509.Certificate, ...]:
+    """Read the certificates of authorities that stand among the keys; raises `KeysUnreadable`."""
+    try:
+        return tuple(
+            x509.load_pem_x509_certificate(pem.encode("ascii")) for pem in _CERTIFICATE.findall(text)
+        )
+    except ValueError as error:
+        raise KeysUnreadable("an authority's certificate can't be read") from error
+
+
 def evidence_command(arguments: argparse.Namespace) -> int:
     """Check a file and say what was found, line by line."""
     try:
-        trusted = read_trusted_keys(Path(arguments.keys).read_text(encoding="utf-8"))
+        text = Path(arguments.keys).read_text(encoding="utf-8")
+        authorities = read_authorities(text)
+        trusted = read_trusted_keys(text) if "-----BEGIN PUBLIC KEY-----" in text or not authorities else {}
         evidence = read_evidence(_read(Path(arguments.file)))
-        given = Given(trusted, **_brought(vars(arguments)))
+        given = Given(trusted, authorities, **_brought(vars(arguments)))
     except (OSError, KeysUnreadable, EvidenceUnreadable) as error:
         print(f"The evidence can't be checked: {error}", file=sys.stderr)
         return UNANSWERED

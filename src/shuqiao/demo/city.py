@@ -23,6 +23,7 @@ from shuqiao.demo.home import Home
 from shuqiao.embedded import hub, nats, postgres
 from shuqiao.embedded.processes import is_root, system_user
 from shuqiao.embedded.supervisor import Program, Supervisor, python
+from shuqiao.loader.certify import certify_keys
 from shuqiao.loader.enrol import enrol_department
 from shuqiao.security.keys import (
     key_id,
@@ -217,6 +218,11 @@ def _run_control(environment: dict[str, str], *arguments: str) -> None:
 
 def _inherited() -> dict[str, str]:
     return {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+
+
+def certify(home: Home) -> None:
+    """Give every key that signs a certificate of the hub's authority."""
+    certify_keys(home.secrets, home.hub_url("shuqiao_owner"))
 
 
 def enrol_nodes(home: Home, options: Options) -> None:

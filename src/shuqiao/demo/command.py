@@ -201,6 +201,7 @@ class _City:
         for program in city.hub_programs(home, options):
             self._supervisor.start(program)
         city.enrol_nodes(home, options)
+        city.certify(home)
         for program in city.node_programs(home, options):
             self._supervisor.start(program)
         self._note_state()

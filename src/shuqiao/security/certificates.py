@@ -1,6 +1,7 @@
 """A small private certificate authority and the server certificates it issues.
 
 For one hub on its own: where the city has an authority of its own, its certificates are used instead.
+Besides servers the authority certifies keys that sign: the applications' and the platform's own.
 """
 
 from __future__ import annotations
@@ -11,13 +12,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 AUTHORITY_DAYS = 3650
 SERVER_DAYS = 825
 _BACKDATE = timedelta(hours=1)
+_ORGANIZATION = NameOID.ORGANIZATION_NAME
+CertifiedKey = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
 
 
 @dataclass(frozen=True)
@@ -62,8 +66,69 @@ def issue_server_certificate(
     return KeyedCertificate(_pem(builder.sign(signer, hashes.SHA256())), _key_pem(key))
 
 
+@dataclass(frozen=True)
+class Signer:
+    """Who a certificate says a signing key belongs to: a name, and the body or purpose it signs for."""
+
+    name: str
+    body: str
+
+
+def issue_signer_certificate(
+    authority: KeyedCertificate, signer: Signer, public_key: CertifiedKey, now: datetime
+) -> bytes:
+    """Certify that a key signs for somebody; DER. The key's holder proved possession when it was enrolled."""
+    own = serialization.load_pem_private_key(authority.key, password=None)
+    if not isinstance(own, ec.EllipticCurvePrivateKey):
+        raise ValueError("the authority's key is not an elliptic-curve key")
+    issuer = x509.load_pem_x509_certificate(authority.certificate)
+    name = x509.Name(
+        [
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, signer.body),
+            x509.NameAttribute(NameOID.COMMON_NAME, signer.name),
+        ]
+    )
+    builder = (
+        _builder(name, issuer.subject, public_key, now, SERVER_DAYS)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_key_usage(signs_certificates=False), critical=True)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(own.public_key()), critical=False)
+    )
+    return builder.sign(own, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
+
+
+def certified_signer(
+    certificate: bytes, public_der: bytes, authorities: Sequence[x509.Certificate], at: datetime
+) -> Signer | None:
+    """Say whose key an authority certified, or None: another key, authority, time or kind of certificate."""
+    try:
+        read = x509.load_der_x509_certificate(certificate)
+        own = read.public_key().public_bytes(
+            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+        usage = read.extensions.get_extension_for_class(x509.KeyUsage).value
+        names = [read.subject.get_attributes_for_oid(oid) for oid in (_ORGANIZATION, NameOID.COMMON_NAME)]
+    except (ValueError, UnsupportedAlgorithm, x509.ExtensionNotFound):
+        return None
+    in_time = read.not_valid_before_utc <= at <= read.not_valid_after_utc
+    if own != public_der or not in_time or not usage.digital_signature or [len(n) for n in names] != [1, 1]:
+        return None
+    if not any(_issued(read, authority) for authority in authorities):
+        return None
+    return Signer(str(names[1][0].value), str(names[0][0].value))
+
+
+def _issued(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
+    try:
+        certificate.verify_directly_issued_by(authority)
+        constraints = authority.extensions.get_extension_for_class(x509.BasicConstraints).value
+    except (ValueError, TypeError, InvalidSignature, x509.ExtensionNotFound):
+        return False
+    return constraints.ca
+
+
 def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, now: datetime, days: int
+    subject: x509.Name, issuer: x509.Name, key: CertifiedKey, now: datetime, days: int
 ) -> x509.CertificateBuilder:
     start = now.astimezone(UTC) - _BACKDATE
     return (

@@ -20,12 +20,14 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
+from cryptography import x509
 
 from shuqiao.rules import merkle
 from shuqiao.rules.checkpoint import Checkpoint, is_origin
 from shuqiao.rules.errors import RequestMalformed
 from shuqiao.rules.exchange import legal_day
 from shuqiao.security import keys
+from shuqiao.security.certificates import Signer, certified_signer
 from shuqiao.security.http_signatures import (
     SESSION_PREFIX,
     Covered,
@@ -46,6 +48,7 @@ EVIDENCE = "shuqiao/evidence/v1"
 SIGNED = "signed"
 BY_CHAIN = "confirmed-by-chain"
 UNCONFIRMED = "unconfirmed"
+PLATFORM = "platform"
 MAX_FILE_BYTES = 4 * 1024 * 1024
 
 Base64 = Annotated[str, msgspec.Meta(max_length=8192)]
@@ -70,6 +73,7 @@ class KeyPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     purpose: Name
     algorithm: Name
     public_key: Base64
+    certificate: Base64 = ""
 
 
 class ApplicationPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -80,6 +84,7 @@ class ApplicationPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     department: Name
     algorithm: Name
     public_key: Base64
+    certificate: Base64 = ""
 
 
 class RequestPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -155,10 +160,12 @@ class Finding:
 class Given:
     """What the reader brings: public keys trusted for a purpose, and where at hand bodies and regulation.
 
-    The purposes are `log`, `promise`, `grants` and `application`; a key counts for its own purpose only.
+    The purposes are `log`, `promise`, `grants` and `application`; a key counts for its own purpose only. Keys
+    that one of `authorities` certified for their purpose, or for their application, count too.
     """
 
     keys: Mapping[tuple[str, str], keys.PublicKey]
+    authorities: tuple[x509.Certificate, ...] = ()
     request: bytes | None = None
     answer: bytes | None = None
     regulation: bytes | None = None
@@ -216,8 +223,10 @@ class _Check:
     covered: Covered | None = None
     base: bytes = b""
     signature: bytes = b""
+    trusted: dict[tuple[str, str], keys.PublicKey] = field(default_factory=dict)
 
     def findings(self) -> Iterator[Finding]:
+        yield from self._certificates()
         yield from self._log()
         yield from self._keys()
         yield from self._request()
@@ -227,6 +236,27 @@ class _Check:
         yield from self._regulation()
         same = self.evidence.confirmed == confirmation(self.evidence)
         yield Finding(same, f"the call is {self.evidence.confirmed}")
+
+    def _certificates(self) -> Iterator[Finding]:
+        """Take in the keys that an authority of the reader's certified."""
+        self.trusted = dict(self.given.keys)
+        parts = [(key, key.purpose, Signer(key.purpose, PLATFORM)) for key in self.evidence.keys]
+        named = self.evidence.application
+        certified: list[tuple[KeyPart | ApplicationPart, str, Signer]] = list(parts)
+        if named is not None:
+            certified.append((named, "application", Signer(named.application, named.department)))
+        at = dt.datetime.fromisoformat(self.evidence.checkpoint.signed_at)
+        for part, purpose, signer in certified:
+            if not part.certificate:
+                continue
+            if not self.given.authorities:
+                yield Finding(None, f"key {part.id} has a certificate; give its authority to check it")
+                continue
+            der = _bytes(part.public_key)
+            found = certified_signer(_bytes(part.certificate), der, self.given.authorities, at)
+            yield Finding(found == signer, f"key {part.id} is certified for {signer.name} of {signer.body}")
+            if found == signer:
+                self.trusted[purpose, keys.key_id(der)] = keys.load_public_der(der)
 
     def _log(self) -> Iterator[Finding]:
         evidence, part = self.evidence, self.evidence.checkpoint
@@ -256,7 +286,7 @@ class _Check:
     def _keys(self) -> Iterator[Finding]:
         """Hold the keys the file names against those the reader trusts; the file's own prove nothing."""
         for part in self.evidence.keys:
-            key = self.given.keys.get((part.purpose, part.id))
+            key = self.trusted.get((part.purpose, part.id))
             named = key is not None and keys.public_der(key) == _bytes(part.public_key)
             known = named and part.algorithm == "ed25519" and part.purpose != "application"
             yield Finding(known, f"key {part.id} for {part.purpose} is one of the keys you trust")
@@ -293,7 +323,7 @@ class _Check:
             said = (self.said.get("key"), self.said.get("application"), self.said.get("department"))
             named = named and said == (application.id, application.application, application.department)
         yield Finding(named, f"the key {application.id} is the one recorded for {application.application}")
-        trusted = self.given.keys.get(("application", application.id))
+        trusted = self.trusted.get(("application", application.id))
         if trusted is None:
             yield Finding(None, f"that it is {application.department}'s key is the platform's word")
         if part.algorithm == MAC:
@@ -343,7 +373,7 @@ class _Check:
             return
         about = (promise.entry, promise.digest) == (self.evidence.entry, self.evidence.digest)
         yield Finding(about, "the promise is about this entry")
-        key = self.given.keys.get(("promise", promise.key_id))
+        key = self.trusted.get(("promise", promise.key_id))
         signed = key is not None and promise_is_signed(promise, key)
         yield Finding(signed, f"the promise is signed by key {promise.key_id}: the answer has this digest")
         if self.given.answer is not None:
@@ -400,7 +430,7 @@ class _Check:
         if part is None:
             yield Finding(None, "no grant covered the call")
             return
-        key = self.given.keys.get(("grants", part.key_id))
+        key = self.trusted.get(("grants", part.key_id))
         try:
             if key is None:
                 raise GrantUnreadable("not a key for grants")
@@ -452,7 +482,7 @@ class _Check:
             yield Finding(right, f"your file of {part.id} is the version named")
 
     def _signed_by(self, key_id: str, purpose: str, algorithm: str, signature: bytes, text: bytes) -> bool:
-        key = self.given.keys.get((purpose, key_id))
+        key = self.trusted.get((purpose, key_id))
         return key is not None and keys.verify(algorithm, key, signature, text)
 
 
