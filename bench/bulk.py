@@ -44,12 +44,6 @@ ITEMS = (
     ItemSpec("moment", "样例时刻", "Sample moment", "datetime"),
 )
 _PEERS = {
-    "connectorx, Arrow": (
-        "connectorx",
-        "import sys, connectorx as c, pyarrow.ipc as i\n"
-        "t = c.read_sql(sys.argv[1], sys.argv[2], return_type='arrow')\n"
-        "i.new_file(sys.argv[3], t.schema).write_table(t)",
-    ),
     "ADBC, Arrow": (
         "adbc_driver_postgresql",
         "import sys, adbc_driver_postgresql.dbapi as d, pyarrow.ipc as i\n"
@@ -208,11 +202,35 @@ def report(found: dict[str, list[float]], rows: int) -> bool:
     return ratio <= TARGET
 
 
+def plot(found: dict[str, list[float]], rows: int) -> str:
+    """Draw the medians as bars, with a line at the target."""
+    limit = statistics.median(found[LIMIT])
+    middles = {name: statistics.median(seconds) for name, seconds in found.items()}
+    scale = 380 / max(*middles.values(), TARGET * limit)
+    bars = []
+    for place, (name, seconds) in enumerate(middles.items()):
+        y, width = 34 + 30 * place, seconds * scale
+        said = f"{seconds:.2f} s, {seconds / limit:.2f}x"
+        bars.append(
+            f'<text x="230" y="{y + 14}" text-anchor="end">{name.replace("|", "to")}</text>'
+            f'<rect x="240" y="{y}" width="{width:.0f}" height="20" fill="#2f6f9f"/>'
+            f'<text x="{246 + width:.0f}" y="{y + 14}">{said}</text>'
+        )
+    goal, height = 240 + TARGET * limit * scale, 44 + 30 * len(middles)
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 760 {height}" font-family="sans-serif"'
+        f' font-size="12"><text x="240" y="18">{rows:,} rows of 12 items: seconds, and times the limit</text>'
+        f'{"".join(bars)}<line x1="{goal:.0f}" x2="{goal:.0f}" y1="26" y2="{height - 8}" stroke="#b03030"'
+        f' stroke-dasharray="4 3"/><text x="{goal + 4:.0f}" y="{height - 8}">target {TARGET}x</text></svg>\n'
+    )
+
+
 def main(arguments: list[str]) -> int:
     """Run the benchmark; the exit code says whether the target is met."""
     parser = argparse.ArgumentParser(prog="bench bulk", description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--plot", type=Path, help="write a drawing (SVG) to this file")
     parser.add_argument("--peers", type=Path, help="folder into which the peers' packages were installed")
     options = parser.parse_args(arguments)
     folder = Path(tempfile.mkdtemp(prefix="sq-bulk-"))
@@ -229,6 +247,8 @@ def main(arguments: list[str]) -> int:
                 )
                 found = measure(city, programs, options.rows, options.rounds, options.peers)
                 is_met = report(found, options.rows)
+                if options.plot is not None:
+                    options.plot.write_text(plot(found, options.rows), encoding="utf-8")
                 if city.copier is not None and city.process is not None:
                     print(f"highest memory: process for copies {highest_mb(city.copier.pid):.0f} MB")
     finally:
