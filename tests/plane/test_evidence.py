@@ -227,6 +227,28 @@ def test_a_call_of_a_session_is_confirmed_by_the_signed_list(archive: Archive) -
     assert not broken(document | {"head": None, "confirmed": "unconfirmed"}, Given(archive.trusted()))
 
 
+@pytest.mark.parametrize("place", [0, 2])
+def test_each_subject_of_a_call_about_many_has_evidence(archive: Archive, place: int) -> None:
+    city = archive.city
+    city.issue()
+    people = [(births.certificate(n), {"mother_name": f"样例母亲{n}"}) for n in (3, 4, 5)]
+    with city.client() as client:
+        answer = client.verify_batch(RESOURCE, people, context=AUTO)
+    results = answer.body["results"]
+    archive.wait_for_promise(uuid.UUID(results[0]["entry"]))
+    archive.integrate()
+    file = archive.folder / "subject.json"
+    done = archive.command("audit", "evidence", results[place]["entry"], "--out", str(file))
+    assert done.returncode == 0, done.stderr + done.stdout
+    document = json.loads(file.read_text(encoding="utf-8"))
+    assert document["confirmed"] == "signed"
+    assert not broken(document, Given(archive.trusted()))
+    assert json.loads(document["body"].partition("\n")[0]).get("place", 0) == place
+    # The signature over all subjects shows each of them in its own place only.
+    other = document["body"].replace(f'"place":{place}', '"place":1') if place else document["body"]
+    assert broken(document | {"body": other + " "}, Given(archive.trusted()))
+
+
 def test_an_unsigned_session_is_evidence_of_nothing_by_the_application(archive: Archive) -> None:
     city = archive.city
     city.issue()
