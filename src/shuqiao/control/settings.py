@@ -40,6 +40,7 @@ INSTALLED_APPS = [
     "shuqiao.control.disputes",
     "shuqiao.control.standards",
     "shuqiao.control.catalogue",
+    "shuqiao.control.interfaces",
     "shuqiao.control.exports",
     "shuqiao.control.finding",
     "shuqiao.control.onesource",

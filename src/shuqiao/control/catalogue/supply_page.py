@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from django.conf import settings
 
 from shuqiao.control.accounts.access import Viewer
+from shuqiao.control.accounts.capabilities import Capability
 from shuqiao.control.catalogue import labels
 from shuqiao.control.catalogue.models import Item, Resource, Service, ServiceKind
 from shuqiao.control.catalogue.offering import is_confined, masked, offer_of
@@ -49,7 +50,8 @@ class Supply:
     """The channels of an entry; `calls` describe its interface where the platform serves it.
 
     `is_marked` tells that it is an interface service; `interface_only` is the article that leaves no other
-    way.
+    way. `has_own_interface` tells that the provider's own interface answers, whose description has a page of
+    its own; `may_register` that this viewer may register one.
     """
 
     channels: tuple[Text, ...]
@@ -59,6 +61,8 @@ class Supply:
     headers: tuple[str, ...]
     document: str
     masked: tuple[Text, ...]
+    has_own_interface: bool
+    may_register: bool
 
 
 def supply_of(viewer: Viewer, resource_id: str) -> Supply:
@@ -66,8 +70,9 @@ def supply_of(viewer: Viewer, resource_id: str) -> Supply:
     resource = access_resource(viewer, resource_id)
     rules = regulation()
     offer, only = offer_of(resource, rules), rules.exchange.interface_only
-    tables = Service.objects.filter(resource=resource, kind=ServiceKind.TABLE, ended_at=None)
-    served = INTERFACE in offer.channels and tables.exists()
+    services = Service.objects.filter(resource=resource, ended_at=None)
+    served = INTERFACE in offer.channels and services.filter(kind=ServiceKind.TABLE).exists()
+    is_own = resource.department_id == viewer.department.code
     items = list(resource.items.all())
     return Supply(
         channels=tuple(labels.label(labels.CHANNELS, one) for one in offer.channels),
@@ -77,6 +82,8 @@ def supply_of(viewer: Viewer, resource_id: str) -> Supply:
         headers=HEADERS,
         document=f"{settings.CONFIG.plane_url}/openapi.json",
         masked=tuple(Text(one.zh, one.en) for one in items if masked(one, rules)),
+        has_own_interface=services.filter(kind=ServiceKind.INTERFACE).exists(),
+        may_register=is_own and "query" in resource.modes and viewer.can(Capability.CATALOGUE_EDIT),
     )
 
 

@@ -22,6 +22,7 @@ from shuqiao.control.catalogue.period import check_within_entry
 from shuqiao.control.grants.access import access_grant_to_change
 from shuqiao.control.grants.models import ENDED, IN_USE, KIND, Grant
 from shuqiao.control.grants.terms import fault_of_term
+from shuqiao.control.interfaces.granting import operations_granted
 from shuqiao.control.organisations.models import Application
 from shuqiao.control.organisations.numbers import next_number
 from shuqiao.control.regulations.current import named
@@ -101,6 +102,7 @@ def issue_grant(given: GrantInput, issuer: Viewer | None) -> Grant:
         unmasked=given.unmasked,
         pseudonyms=given.pseudonyms,
         signed_calls=given.signed_calls,
+        operations=operations_granted(given.resource, given.mode, given.fields),
         issued_at=now,
         issued_by=issuer.username if issuer else PLATFORM,
     )

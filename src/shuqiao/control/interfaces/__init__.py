@@ -1,0 +1,1 @@
+"""Departments' own interfaces: their descriptions, a console to try them with samples, and how calls end."""

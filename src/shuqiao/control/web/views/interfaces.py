@@ -1,0 +1,50 @@
+"""The interface of an entry: its description, the console, and taking in a description."""
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.views.decorators.http import require_http_methods
+
+from shuqiao.control.accounts.access import FormRefused, Viewer
+from shuqiao.control.interfaces import pages
+from shuqiao.control.interfaces.actions import offer_interface
+from shuqiao.control.texts import Text
+from shuqiao.control.web.reading import faults_of
+from shuqiao.control.web.shell import show, signed_in
+from shuqiao.control.web.uploads import read_file
+
+MAX_CHARS = 600
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@signed_in
+def interface(request: HttpRequest, viewer: Viewer, resource: str) -> HttpResponse:
+    """Show the interface of an entry; answer a trial with samples, or take in a new description."""
+    page, faults, trial = pages.interface_page(viewer, resource), {}, None
+    given = {
+        name.removeprefix("p-"): value[:MAX_CHARS]
+        for name, value in request.POST.items()
+        if name.startswith("p-") and isinstance(value, str)
+    }
+    if request.method == "POST" and "operation" in request.POST:
+        trial = pages.try_call(viewer, resource, request.POST["operation"][:MAX_CHARS], given)
+    elif request.method == "POST":
+        file = read_file(request, "document")
+        timeout = request.POST.get("timeout_s", "")
+        try:
+            offer_interface(
+                viewer,
+                resource,
+                file.content if file else b"",
+                int(timeout) if timeout.isascii() and timeout.isdigit() and len(timeout) < 4 else 0,
+            )
+        except FormRefused as refused:
+            faults = dict(faults_of(refused))
+        else:
+            messages.success(request, str(Text("接口描述已登记。", "The description is registered.")))
+            return redirect("interface", resource=resource)
+    context = {"page": page, "faults": faults, "trial": trial, "given": given, "values": request.POST}
+    wrong = bool(faults) or bool(trial and trial.fault)
+    return show(
+        request, viewer, "pages/interface.html", context, status=422 if wrong else 200, section="catalogue"
+    )
