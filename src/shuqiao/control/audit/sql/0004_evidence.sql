@@ -6,7 +6,9 @@ CREATE FUNCTION exchange.evidence(p_entry uuid) RETURNS jsonb
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog AS $$
     WITH entry AS (
         SELECT e.id, e.occurred_at, e.grant_id, e.resource_id, e.body, split_part(e.body, E'\n', 1)::jsonb AS said
-        FROM audit.entry e WHERE e.id = p_entry AND e.event IN ('verify', 'query', 'call_refused', 'bulk'))
+        FROM audit.entry e
+        -- Only what the plane recorded of a signed request says how it was signed.
+        WHERE e.id = p_entry AND split_part(e.body, E'\n', 1)::jsonb ?& ARRAY['application', 'algorithm', 'request'])
     SELECT jsonb_build_object(
         'resource', e.resource_id, 'algorithm', e.said ->> 'algorithm', 'regulation', e.said ->> 'regulation',
         'sealed', coalesce(nullif(e.said ->> 'sealed', ''), (
