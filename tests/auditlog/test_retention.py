@@ -45,6 +45,7 @@ def aged(log: Log) -> Log:
         " FOR VALUES FROM (%L) TO (%L)', audit.first_id('2023-01-01+00'), audit.first_id('2023-02-01+00'));"
         " END $$"
     )
+    log.admin.execute("ALTER TABLE audit.entry_2023_01 OWNER TO shuqiao_owner")
     append_at(log, OLD, 12)
     for at in (OLD, SPARED):
         entry = uuid.UUID(int=at.year + at.month)

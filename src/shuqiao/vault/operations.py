@@ -172,10 +172,16 @@ class Operations:
         return RecordsRevealed(request.id, tuple([tuple(column) for column in columns]))
 
     async def find_by_name(self, client: str, request: FindByName) -> Found:
-        """Give the records that bear a name; the reason is bound into the operation's digest."""
-        name = normalise("name", request.name)
-        blind = self._keys.name_blind(request.resource, request.field, name)
+        """Give the records that bear a name, or the list's key; the reason is bound into the digest."""
         digest = entries_digest(request.entries, [request.reason])
+        known = await self._known_of(request.resource)
+        if known is not None and request.field == known.form.key.field:
+            blinds = self._blinds(known, request.resource, [request.name])
+            kept = await store.read_record_ids(
+                self._pool, client, "find_by_name", request.resource, blinds, digest
+            )
+            return Found(request.id, tuple(kept.values()), False)
+        blind = self._keys.name_blind(request.resource, request.field, normalise("name", request.name))
         found = await store.find_name(self._pool, client, request.resource, blind, MAX_FOUND + 1, digest)
         return Found(request.id, tuple(found[:MAX_FOUND]), len(found) > MAX_FOUND)
 

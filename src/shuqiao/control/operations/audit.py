@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from datetime import date, datetime, time, timedelta
 from typing import Any
@@ -32,6 +33,9 @@ from shuqiao.rules.errors import RequestMalformed
 from shuqiao.security import keys
 
 PAGE_SIZE = 50
+_SHOWN = (
+    "id, occurred_at, event, department, provider, actor, resource_id, record_id, grant_id, case_no, outcome"
+)
 _COLUMNS = (
     "e.id, l.position, e.occurred_at, e.event, e.department, e.actor, e.resource_id, e.record_id,"
     " e.grant_id, e.case_no, e.outcome"
@@ -60,22 +64,12 @@ def audit_page(viewer: Viewer, filters: AuditFilters, before: str = "") -> Audit
         raise NotFound
     if filters != AuditFilters():
         _record_search(viewer, filters)
-    where, values = _conditions(viewer, filters, before)
+    found = _find(viewer, filters, before)
     with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT {_COLUMNS}, e.provider FROM audit.entry e LEFT JOIN audit.leaf l ON l.entry_id = e.id"
-            f" WHERE {where} ORDER BY e.occurred_at DESC, e.id DESC LIMIT {PAGE_SIZE + 1}",
-            values,
-        )
-        found = cursor.fetchall()
         cursor.execute("SELECT coalesce(max(size), 0) FROM audit.checkpoint")
         total = cursor.fetchone()
     departments = department_refs()
-    shown = _rows([row[:11] for row in found[:PAGE_SIZE]], departments)
-    rows = tuple(
-        row if _sees_record(viewer, stored[11]) else replace(row, record="")
-        for row, stored in zip(shown, found, strict=False)
-    )
+    rows = _seen_rows(viewer, found[:PAGE_SIZE], departments)
     more = len(found) > PAGE_SIZE
     return AuditPage(
         rows=rows,
@@ -84,6 +78,58 @@ def audit_page(viewer: Viewer, filters: AuditFilters, before: str = "") -> Audit
         events=tuple(labels.EVENTS.items()),
         departments=tuple(departments.values()),
         next_before=f"{rows[-1].at.isoformat()}_{rows[-1].id}" if more else "",
+    )
+
+
+def entries_about(viewer: Viewer, records: Sequence[UUID], filters: AuditFilters) -> tuple[AuditRow, ...]:
+    """Return the newest entries about some records, as the viewer may see them.
+
+    Only entries in which the viewer may know the record: those about information of the own department, and
+    for supervision all. The caller has recorded the search.
+    """
+    if not may_read_audit(viewer):
+        raise NotFound
+    owned = [] if viewer.can(Capability.AUDIT_VIEW_ALL) else ["e.provider = %(own)s"]
+    conditions, values = _conditions(filters, "")
+    where = ["e.record_id = ANY(%(records)s)", *owned, *conditions]
+    found = _select([where], values | {"records": list(records), "own": viewer.department.code})
+    return _seen_rows(viewer, found[:PAGE_SIZE], department_refs())
+
+
+def _find(viewer: Viewer, filters: AuditFilters, before: str) -> list[tuple[object, ...]]:
+    """Find one row more than a page: what a department did, and what was done with its own."""
+    conditions, values = _conditions(filters, before)
+    sees_all = viewer.can(Capability.AUDIT_VIEW_ALL)
+    if sees_all and not filters.department:
+        return _select([conditions], values)
+    if not sees_all and filters.department:
+        conditions.append("(e.department = %(department)s OR e.provider = %(department)s)")
+    side = filters.department if sees_all else viewer.department.code
+    sides = [[f"e.{column} = %(side)s", *conditions] for column in ("department", "provider")]
+    return _select(sides, values | {"side": side, "department": filters.department})
+
+
+def _select(sides: list[list[str]], values: dict[str, Any]) -> list[tuple[object, ...]]:
+    order = f"ORDER BY occurred_at DESC, id DESC LIMIT {PAGE_SIZE + 1}"
+    parts = [
+        f"(SELECT {_SHOWN} FROM audit.entry e WHERE {' AND '.join(side) or 'true'} {order})" for side in sides
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {_COLUMNS}, e.provider FROM (SELECT * FROM ({' UNION '.join(parts)}) u {order}) e"
+            " LEFT JOIN audit.leaf l ON l.entry_id = e.id ORDER BY e.occurred_at DESC, e.id DESC",
+            values,
+        )
+        return list(cursor.fetchall())
+
+
+def _seen_rows(
+    viewer: Viewer, found: list[tuple[object, ...]], departments: dict[str, DepartmentRef]
+) -> tuple[AuditRow, ...]:
+    shown = _rows([row[:11] for row in found], departments)
+    return tuple(
+        row if _sees_record(viewer, stored[11]) else replace(row, record="")
+        for row, stored in zip(shown, found, strict=True)
     )
 
 
@@ -101,17 +147,19 @@ def _record_search(viewer: Viewer, filters: AuditFilters) -> None:
     )
 
 
-def _conditions(viewer: Viewer, filters: AuditFilters, before: str) -> tuple[str, dict[str, Any]]:
-    conditions, values = _visible(viewer)
+def _conditions(filters: AuditFilters, before: str) -> tuple[list[str], dict[str, Any]]:
+    conditions: list[str] = []
+    values: dict[str, Any] = {}
     if filters.since:
         conditions.append("e.occurred_at >= %(since)s")
         values["since"] = datetime.combine(filters.since, time(), clock.LEGAL_ZONE)
     if filters.until and filters.until < date.max:
         conditions.append("e.occurred_at < %(until)s")
         values["until"] = datetime.combine(filters.until + timedelta(days=1), time(), clock.LEGAL_ZONE)
-    if filters.department:
-        conditions.append("(e.department = %(department)s OR e.provider = %(department)s)")
-        values["department"] = filters.department
+    if filters.actor:
+        # An application alone stands for all its end users.
+        conditions.append("(e.actor = %(actor)s OR starts_with(e.actor, %(actor)s || '/'))")
+        values["actor"] = filters.actor
     for name, column in (("resource", "resource_id"), ("event", "event"), ("case", "case_no")):
         if getattr(filters, name):
             conditions.append(f"e.{column} = %({name})s")
@@ -122,7 +170,7 @@ def _conditions(viewer: Viewer, filters: AuditFilters, before: str) -> tuple[str
     if before:
         conditions.append("(e.occurred_at, e.id) < (%(before_at)s, %(before_id)s)")
         values["before_at"], values["before_id"] = _position(before)
-    return " AND ".join(conditions) or "true", values
+    return conditions, values
 
 
 def _visible(viewer: Viewer) -> tuple[list[str], dict[str, Any]]:

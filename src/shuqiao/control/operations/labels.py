@@ -87,7 +87,7 @@ EVENTS = {
     "project_step": Text("专项", "Special project"),
     "cross_application_registered": Text("登记跨部门应用", "Cross-department application registered"),
     "cross_application_ended": Text("跨部门应用停用", "Cross-department application ended"),
-    "vault_searched": Text("按姓名查找", "Searched by name"),
+    "vault_searched": Text("按姓名或编号查找", "Searched by name or number"),
     "claim_made": Text("答复来源冲突", "Conflict of sources answered"),
     "claim_settled": Text("来源冲突办结", "Conflict of sources settled"),
     "lead_source_recorded": Text("记录来源决定", "Source of a datum recorded"),

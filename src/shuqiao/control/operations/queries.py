@@ -90,6 +90,7 @@ class AuditFilters:
     event: str = ""
     entry: str = ""
     case: str = ""
+    actor: str = ""
 
 
 @dataclass(frozen=True)

@@ -124,7 +124,10 @@ class RevealRecords(msgspec.Struct, frozen=True, tag="reveal_records"):
 
 
 class FindByName(msgspec.Struct, frozen=True, tag="find_by_name"):
-    """Asks which records bear exactly this name in a field; an official states the reason."""
+    """Asks which records bear exactly this name in a field, or have this number in the list's record key.
+
+    An official states the reason.
+    """
 
     id: RequestId
     resource: Resource

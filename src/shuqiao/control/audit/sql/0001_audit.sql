@@ -23,6 +23,8 @@ COMMENT ON TABLE audit.entry IS
     'One row per use or decision; digest = sha256(salt || utf8(body)); the other columns repeat fields of the body for searching.';
 CREATE INDEX entry_by_department ON audit.entry (department, occurred_at DESC);
 CREATE INDEX entry_by_provider ON audit.entry (provider, occurred_at DESC);
+CREATE INDEX entry_by_time ON audit.entry (occurred_at DESC);
+CREATE INDEX entry_by_record ON audit.entry (record_id) WHERE record_id IS NOT NULL;
 -- Whatever has no part of its own: a missing one stops no call.
 CREATE TABLE audit.entry_other PARTITION OF audit.entry DEFAULT;
 

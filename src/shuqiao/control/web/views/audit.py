@@ -13,6 +13,7 @@ from shuqiao.control.catalogue.models import Resource
 from shuqiao.control.operations.audit import audit_page, audit_proof
 from shuqiao.control.operations.delivered import DELIVERIES, delivery_row, is_party, show_delivery
 from shuqiao.control.operations.queries import AuditFilters
+from shuqiao.control.operations.subjects import SubjectSearch, search_subject, subject_fields
 from shuqiao.control.texts import Text
 from shuqiao.control.web.evidence import evidence_of
 from shuqiao.control.web.proof_picture import draw
@@ -78,6 +79,35 @@ def delivered(request: HttpRequest, viewer: Viewer, entry: UUID) -> HttpResponse
     return answer
 
 
+@require_http_methods(["GET", "HEAD", "POST"])
+@signed_in
+def subject(request: HttpRequest, viewer: Viewer) -> HttpResponse:
+    """Find the uses of the information about one person or body; its name is never in an address."""
+    context: dict[str, object] = {"fields": subject_fields(viewer), "search": SubjectSearch(), "faults": {}}
+    if request.method == "POST":
+        asked = request.POST
+        search = SubjectSearch(
+            _words(asked.get("field", ""), 90),
+            _words(asked.get("name", ""), 128),
+            _words(asked.get("reason", ""), 300),
+            read_day(asked.get("since", "")),
+            read_day(asked.get("until", "")),
+        )
+        context["search"] = search
+        try:
+            uses = search_subject(viewer, search)
+        except FormRefused as refused:
+            context["faults"] = {fault.field: fault.message for fault in refused.faults}
+        else:
+            context["uses"] = uses
+            context["days"] = [
+                (day, list(rows)) for day, rows in groupby(uses.rows, lambda row: clock.legal_day(row.at))
+            ]
+    answer = show(request, viewer, "pages/audit_subject.html", context, section="audit")
+    answer["Cache-Control"] = "no-store"
+    return answer
+
+
 def _address(request: HttpRequest, before: str) -> str:
     query = request.GET.copy()
     query.pop("before", None)
@@ -96,6 +126,7 @@ def _filters(request: HttpRequest) -> AuditFilters:
         event=_words(asked.get("event", ""), 40),
         entry=_words(asked.get("entry", ""), 40),
         case=_words(asked.get("case", ""), 60),
+        actor=_words(asked.get("actor", ""), 200),
     )
 
 
