@@ -131,6 +131,12 @@ class CopyPage:
     manifest: Manifest | None
     may_fetch: bool
 
+    @property
+    def items(self) -> tuple[tuple[Text, bool], ...]:
+        """The items it holds, and whether each is masked."""
+        found = self.manifest.items if self.manifest is not None else ()
+        return tuple((Text(item.zh, item.en), item.masked) for item in found)
+
 
 def copies_page(viewer: Viewer, number: str) -> CopiesPage:
     """Return the copies under a grant; raises `NotFound` for what this viewer may not see."""
