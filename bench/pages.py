@@ -138,8 +138,8 @@ def _fill(server: postgres.PostgresServer, rows: int) -> None:
 
 
 def _serve(folder: Path, environment: dict[str, str], port: int) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1"]
-    command += ["--port", str(port), "--blocking-threads", "4", "--no-ws", "shuqiao.control.wsgi:application"]
+    command = [sys.executable, "-m", "granian", "--interface", "asginl", "--host", "127.0.0.1"]
+    command += ["--port", str(port), "--no-ws", "shuqiao.control.front:application"]
     with (folder / "pages.log").open("ab") as log:
         return subprocess.Popen(
             command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT

@@ -59,8 +59,8 @@ def office(committed_city, tmp_path: Path) -> Iterator[Office]:
     """Serve the city's database as the demonstration does."""
     key = enrolled("app-health-catalogue", HEALTH)
     port = free_port()
-    program = [sys.executable, "-W", "ignore", "-m", "granian", "--interface", "wsgi", "--workers", "2"]
-    place = ["--host", "127.0.0.1", "--port", str(port), "--no-ws", "shuqiao.control.wsgi:application"]
+    program = [sys.executable, "-W", "ignore", "-m", "granian", "--interface", "asginl", "--workers", "2"]
+    place = ["--host", "127.0.0.1", "--port", str(port), "--no-ws", "shuqiao.control.front:application"]
     log = (tmp_path / "granian.log").open("wb")
     served = subprocess.Popen([*program, *place], stdout=log, stderr=log)
     try:
@@ -142,7 +142,7 @@ def _framing(office: Office) -> None:
     doubled = [*again.items(), ("content-length", str(len(body))), ("shuqiao-end-user", "gong")]
     assert _raw(office.port, path, doubled, body)[9:12] in (b"400", b"401")
     large = {**base, "content-length": str(1024 * 1024 + 1)}
-    assert _raw(office.port, path, large, b"")[9:12] == b"413"
+    assert _raw(office.port, path, large, b" " * (1024 * 1024 + 1))[9:12] == b"413"
     assert Compilation.objects.filter(key="other").count() == 0
 
 
