@@ -25,6 +25,7 @@ from shuqiao.control.operations.queries import (
     Check,
     Sibling,
 )
+from shuqiao.control.operations.tree import stored_hashes
 from shuqiao.control.organisations.queries import DepartmentRef, department_refs
 from shuqiao.control.regulations.queries import ArticleRef, matter_ref
 from shuqiao.control.texts import Text
@@ -313,20 +314,7 @@ def _rests_on(event: str) -> tuple[ArticleRef, ...]:
 
 
 def _path(position: int, size: int) -> list[bytes]:
-    places = merkle.nodes_for_inclusion(position, size)
-    hashes: dict[tuple[int, int], bytes] = {}
-    with connection.cursor() as cursor:
-        leaves = [at for level, at in places if level == 0]
-        cursor.execute("SELECT 0, position, hash FROM audit.leaf WHERE position = ANY(%s)", [leaves])
-        rows = cursor.fetchall()
-        inner = [(level, at) for level, at in places if level > 0]
-        cursor.execute(
-            "SELECT n.level, n.position, n.hash FROM audit.node n"
-            " JOIN unnest(%s::smallint[], %s::bigint[]) AS w(level, position) USING (level, position)",
-            [[level for level, _ in inner], [at for _, at in inner]],
-        )
-        rows += cursor.fetchall()
-    hashes = {(int(level), int(at)): bytes(value) for level, at, value in rows}
+    hashes = stored_hashes(merkle.nodes_for_inclusion(position, size))
     # A hash that is gone makes a proof that fails; it must not make a page that fails.
     return merkle.inclusion_proof(lambda level, at: hashes.get((level, at), bytes(32)), position, size)
 

@@ -154,9 +154,7 @@ NOTICES = {
     ),
     "offline_handed_over": (
         Text("离线交付已登记", "Handed over offline"),
-        Text(
-            "{reference} 登记了一次离线交付，请核对", "{reference}: a handover was recorded; check it"
-        ),
+        Text("{reference} 登记了一次离线交付，请核对", "{reference}: a handover was recorded; check it"),
     ),
     "grant_revoked": (
         Text("授权已停用", "Grant revoked"),

@@ -169,6 +169,7 @@ urlpatterns = [
     path("projects/<str:number>/widen", projects.project_widen, name="project_widen"),
     path("projects/<str:number>/end", projects.project_end, name="project_end"),
     path("audit/", audit.audit, name="audit"),
+    path("audit/consistency/<int:older>.json", audit.consistency, name="audit_consistency"),
     path("audit/subject", audit.subject, name="audit_subject"),
     path("audit/<uuid:entry>/", audit.audit_entry, name="audit_entry"),
     path("audit/<uuid:entry>/evidence.json", audit.evidence, name="audit_evidence"),

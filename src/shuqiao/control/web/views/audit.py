@@ -7,10 +7,11 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_http_methods, require_safe
 
 from shuqiao.control import clock
-from shuqiao.control.accounts.access import FormRefused, Viewer
+from shuqiao.control.accounts.access import FormRefused, NotFound, Viewer
 from shuqiao.control.accounts.capabilities import Capability
 from shuqiao.control.catalogue.models import Resource
 from shuqiao.control.operations.audit import audit_page, audit_proof
+from shuqiao.control.operations.consistency import consistency_proof
 from shuqiao.control.operations.delivered import DELIVERIES, delivery_row, is_party, show_delivery
 from shuqiao.control.operations.queries import AuditFilters
 from shuqiao.control.operations.subjects import SubjectSearch, search_subject, subject_fields
@@ -76,6 +77,19 @@ def delivered(request: HttpRequest, viewer: Viewer, entry: UUID) -> HttpResponse
             context["fault"] = refused.faults[0].message
     answer = show(request, viewer, "pages/delivered.html", context, section="audit")
     answer["Cache-Control"] = "no-store"
+    return answer
+
+
+@require_safe
+@signed_in
+def consistency(request: HttpRequest, viewer: Viewer, older: int) -> HttpResponse:
+    """Give the proof that the log of so many entries begins today's, or that of `newer` entries."""
+    newer = request.GET.get("newer", "")
+    if newer and not (newer.isascii() and newer.isdigit() and len(newer) < 19):
+        raise NotFound
+    document = consistency_proof(viewer, min(older, 2**62), int(newer) if newer else None)
+    answer = JsonResponse(document, json_dumps_params={"indent": 1})
+    answer["Content-Disposition"] = f'attachment; filename="shuqiao-consistency-{older}.json"'
     return answer
 
 
