@@ -172,7 +172,12 @@ async def test_an_account_without_the_hubs_activation_reaches_nothing(server: Se
     stranger = nats_accounts.create_authority()
     # The operator's signature is right, but the activation comes from another key than the hub's.
     forged = nats_accounts.NatsAuthority(
-        authority.operator, authority.system, authority.system_user, stranger.hub, stranger.hub_user
+        authority.operator,
+        authority.system,
+        authority.system_user,
+        stranger.hub,
+        stranger.hub_user,
+        stranger.plane_user,
     )
     account = nats_accounts.create_seed(nats_accounts.ACCOUNT)
     claims = department_account_jwt(forged, account, HEALTH).encode()

@@ -25,6 +25,8 @@ from shuqiao.plane.interface.serving import InterfaceBody, Interfaces
 from shuqiao.plane.keeper import Keeper
 from shuqiao.plane.metrics import CONTENT_TYPE, Metrics
 from shuqiao.plane.proofs import Sealing
+from shuqiao.plane.sandbox import ROUTE as SANDBOX_ROUTE
+from shuqiao.plane.sandbox import SandboxBody
 from shuqiao.plane.sessions import SessionOwner, Sessions, Signed
 from shuqiao.plane.settings import Settings
 from shuqiao.plane.state import Application
@@ -250,6 +252,9 @@ class Gate:
         called = INTERFACE_ROUTE.fullmatch(path) if self._interfaces is not None else None
         if self._interfaces is not None and called is not None:
             return self._interface(self._interfaces, request, called, language, answer)
+        tested = SANDBOX_ROUTE.fullmatch(path)
+        if tested is not None:
+            return self._sandbox(request, tested, language, answer)
         if path not in _OPEN_ROUTES:
             raise NotAvailable()
         if request.method != "GET":
@@ -278,6 +283,14 @@ class Gate:
         """Take a call of a department's own interface, signed with the application's own key."""
         call, digest = self._own_call(request, called.group(1), Mode.QUERY, language, answer)
         return InterfaceBody(work, called.group(2), call, digest, partial(self._problem, language))
+
+    def _sandbox(self, request: Request, tested: re.Match[str], language: str, answer: Answer) -> BodyReader:
+        """Take a test call, signed with the application's own key."""
+        mode = Mode.VERIFY if tested.group(2) == "verify" else Mode.QUERY
+        call, digest = self._own_call(request, tested.group(1), mode, language, answer)
+        return SandboxBody(
+            self._keeper, call, tested.group(3) or "", digest, partial(self._problem, language)
+        )
 
     def _own_call(
         self, request: Request, resource: str, mode: Mode, language: str, answer: Answer

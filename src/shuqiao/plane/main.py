@@ -12,6 +12,7 @@ import os
 import sys
 from functools import partial
 
+from shuqiao.plane.interface.settings import forget_answers
 from shuqiao.plane.processes import listen, supervise
 from shuqiao.plane.settings import SettingsFaulty, read_settings
 from shuqiao.plane.worker import run_worker
@@ -29,6 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     try:
         settings = read_settings(os.environ)
+        forget_answers(settings.relay)
         sockets = listen(options.host, options.port, max(1, options.workers))
     except (SettingsFaulty, OSError) as error:
         print(f"the plane can't start: {error}", file=sys.stderr)

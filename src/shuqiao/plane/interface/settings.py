@@ -21,6 +21,13 @@ class RelaySettings:
     folder: Path
 
 
+def forget_answers(settings: RelaySettings | None) -> None:
+    """Remove what a killed plane left behind; the keys of those files went with its memory."""
+    if settings is not None:
+        for path in settings.folder.iterdir():
+            path.unlink(missing_ok=True)
+
+
 def read_relay(environment: Mapping[str, str]) -> RelaySettings | None:
     """Read PLANE_NATS_URL, PLANE_NATS_CREDS, PLANE_NATS_CA and PLANE_SPOOL.
 
