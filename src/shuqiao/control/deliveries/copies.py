@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -196,6 +197,31 @@ def ask_copy(viewer: Viewer, number: str, form: str, case: str) -> str:
         return bulk.ask(found.grant.resource_id, form, case=case, context=context, channel=DOWNLOAD)
 
 
+class HeldPieces:
+    """Pieces of a part, with what is held for them until they end or the reader goes, read or not."""
+
+    def __init__(self, pieces: Iterator[bytes], held: ExitStack) -> None:
+        """Keep both."""
+        self._pieces = pieces
+        self._held = held
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Be read once."""
+        return self
+
+    def __next__(self) -> bytes:
+        """Give the next piece."""
+        try:
+            return next(self._pieces)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Let go; the server calls it however the answer ends."""
+        self._held.close()
+
+
 @dataclass(frozen=True)
 class PartStream:
     """A part on its way from the plane to a reader."""
@@ -203,7 +229,7 @@ class PartStream:
     status: int
     headers: dict[str, str]
     name: str
-    pieces: Iterator[bytes]
+    pieces: HeldPieces
 
 
 def fetch_part(viewer: Viewer, number: str, job: str, part: int, wanted: str | None) -> PartStream:
@@ -217,31 +243,24 @@ def fetch_part(viewer: Viewer, number: str, job: str, part: int, wanted: str | N
         raise NotFound
     if not _places.acquire(blocking=False):
         raise Overloaded
-    try:
-        with through_plane(viewer, found) as (bulk, context):
-            path = next((one.path for one in bulk.state(job, context).links if one.number == part), None)
-            if path is None:
-                raise NotFound
-            response = bulk.open_part(path, wanted)
-        return _stream(response, row, part)
-    except BaseException:
-        _places.release()
-        raise
+    with ExitStack() as held:
+        held.callback(_places.release)
+        bulk, context = held.enter_context(through_plane(viewer, found))
+        path = next((one.path for one in bulk.state(job, context).links if one.number == part), None)
+        if path is None:
+            raise NotFound
+        response = bulk.open_part(path, wanted)
+        held.callback(response.close)
+        # Place and connection are held until the reader has all of it, or goes.
+        return _stream(response, row, part, held.pop_all())
 
 
-def _stream(response: httpx.Response, row: CopyRow, part: int) -> PartStream:
+def _stream(response: httpx.Response, row: CopyRow, part: int, held: ExitStack) -> PartStream:
     kept = ("content-length", "content-range", "etag", "accept-ranges", "content-type")
     headers = {name: response.headers[name] for name in kept if name in response.headers}
 
-    def pieces() -> Iterator[bytes]:
-        try:
-            yield from response.iter_raw(_PIECE_BYTES)
-        finally:
-            response.close()
-            _places.release()
-
     name = f"copy-{row.id[:8]}-{part}.{suffix(row.format)}"
-    return PartStream(response.status_code, headers, name, pieces())
+    return PartStream(response.status_code, headers, name, HeldPieces(response.iter_raw(_PIECE_BYTES), held))
 
 
 def _row(found: BulkGrant, job: str) -> CopyRow:
