@@ -9,6 +9,7 @@ the request, and it is recorded who was given it.
 import base64
 import hashlib
 import json
+from pathlib import Path
 from typing import Any, Literal
 from uuid import UUID
 
@@ -51,9 +52,10 @@ def evidence_of(proof: AuditProof, viewer: Viewer) -> dict[str, object]:
         "checkpoint": checkpoint,
     }
     kept = _kept(proof.row.id)
-    if not kept.get("sealed") or settings.CONFIG.vault_socket is None:
+    vault = _vault()
+    if not kept.get("sealed") or vault is None:
         return shown | recorded | {"public_key": _public_key(proof.key_id)}
-    opened = _opened(proof, kept)
+    opened = _opened(proof, kept, vault)
     _record(viewer, proof)
     return assemble(shown, (proof.body, proof.salt), kept, opened, _regulation(kept.get("regulation")))
 
@@ -66,9 +68,18 @@ def _kept(entry: str) -> dict[str, Any]:
     return kept if isinstance(kept, dict) else {}
 
 
-def _opened(proof: AuditProof, kept: dict[str, Any]) -> tuple[bytes | None, bytes | None]:
-    """Let the vault open the signed request and the promise; raises `Unavailable`."""
+def _vault() -> tuple[Path, Path] | None:
+    """Where the vault listens, and the file with control's secret; None where this control has none."""
     config = settings.CONFIG
+    if config.vault_socket is None or config.vault_key_file is None:
+        return None
+    return config.vault_socket, config.vault_key_file
+
+
+def _opened(
+    proof: AuditProof, kept: dict[str, Any], vault: tuple[Path, Path]
+) -> tuple[bytes | None, bytes | None]:
+    """Let the vault open the signed request and the promise; raises `Unavailable`."""
     asked: list[tuple[Literal["request", "promises"], bytes]] = [
         ("request", base64.b64decode(kept["sealed"]))
     ]
@@ -76,9 +87,9 @@ def _opened(proof: AuditProof, kept: dict[str, Any]) -> tuple[bytes | None, byte
         asked.append(("promises", base64.b64decode(kept["promise"]["sealed"])))
     try:
         plain = open_sealed_sync(
-            config.vault_socket,
+            vault[0],
             "control",
-            keys.load_secret_file(config.vault_key_file),
+            keys.load_secret_file(vault[1]),
             resource=proof.row.resource or None,
             sealed=asked,
             entries=[UUID(proof.row.id)],
