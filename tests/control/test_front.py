@@ -13,7 +13,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from django.conf import settings
+from django.test import Client
 
+from shuqiao.control.accounts.models import Account
 from tests.control.conftest import seed_city
 from tests.plugins.city import free_port
 from tests.plugins.stages import Stage
@@ -227,4 +230,18 @@ def test_pages_files_and_paths_are_as_they_were(port: int) -> None:
         connection.request("GET", path, headers={"host": "localhost"})
         answer = connection.getresponse()
         assert (answer.status, answer.read()[:0]) == (expected, b"")
+    connection.close()
+
+
+def test_a_file_of_the_whole_catalogue_comes_piece_by_piece(port: int) -> None:
+    client = Client()
+    client.force_login(Account.objects.get(username="lin"))
+    cookie = f"{settings.SESSION_COOKIE_NAME}={client.cookies[settings.SESSION_COOKIE_NAME].value}"
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    for _ in range(4):
+        connection.request("GET", "/catalogue/export.csv", headers={"host": "localhost", "cookie": cookie})
+        answer = connection.getresponse()
+        table = answer.read().decode("utf-8-sig")
+        assert answer.status == 200 and answer.headers["transfer-encoding"] == "chunked"
+        assert len(table.splitlines()) > 20
     connection.close()
