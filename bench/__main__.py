@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 
-from bench import audit, bulk, catalogue, first_load, pages, publishing, query, workbook
+from bench import audit, bulk, catalogue, first_load, growth, pages, publishing, query, soak, workbook
 
 BENCHMARKS = {
     "audit": audit.main,
     "bulk": bulk.main,
     "query": query.main,
+    "growth": growth.main,
+    "soak": soak.main,
     "load": first_load.main,
     "pages": pages.main,
     "catalogue": catalogue.main,
