@@ -63,7 +63,8 @@ async def test_each_client_may_only_ask_its_own(vault: Vault) -> None:
                     await ask(client)
                 outcome = "batch_malformed" if operation in ALLOWED[name] else "vault_operation_not_allowed"
                 assert refused.value.code == outcome
-            count = 1 if outcome == "done" and operation in ("resolve", "reveal_records", "find_by_name") else 0
+            counted = operation in ("resolve", "reveal_records", "find_by_name")
+            count = 1 if outcome == "done" and counted else 0
             expected.append((name, operation, RESOURCE, count, outcome))
         await client.close()
     assert operations(vault) == expected
