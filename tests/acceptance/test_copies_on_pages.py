@@ -25,6 +25,7 @@ import datetime, django
 django.setup()
 from django.conf import settings
 from django.db import transaction
+from shuqiao.control import clock
 from shuqiao.control.catalogue.models import Resource
 from shuqiao.control.grants import actions
 from shuqiao.security import keys
@@ -32,7 +33,7 @@ from shuqiao.wire import grant as wire
 birth = next(one for one in Resource.objects.filter(department_id="440100-health") if one.items.filter(
     field="birth_certificate_number").exists() or "出生" in one.name_zh)
 plain = tuple(item.field for item in birth.items.filter(identity=False).order_by("number")[:4])
-today = datetime.date.today()
+today = clock.today()
 words = dict(request_number="R-2026-0900", round=1, resource=birth.id, consumer="440100-housing",
     provider="440100-health", mode="bulk", match="all", fields=plain, applications=("app-housing-portal",),
     purpose="样例批量核对", case_required=False, valid_from=today, valid_until=today, conditions=(),

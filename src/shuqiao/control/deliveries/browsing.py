@@ -6,7 +6,7 @@ Filters are posted, not put in the address: an address is kept by browsers and s
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -30,12 +30,16 @@ MARKS = 40
 
 @dataclass(frozen=True)
 class BrowseColumn:
-    """A column: whether it can be filtered and sorted by, and what is filtered by now."""
+    """A column: whether it can be filtered and sorted by, and what is filtered by now.
+
+    `choices` are the codes of an item with their meanings.
+    """
 
     field: str
     name: Text
     type: str
     is_open: bool
+    choices: tuple[tuple[str, str], ...]
     value: str
     low: str
     high: str
@@ -80,7 +84,7 @@ def browse_page(viewer: Viewer, number: str, wanted: Wanted) -> BrowsePage:
     """Read one page through the plane; raises `NotFound` and `PlaneRefused`."""
     found = access_to_use(viewer, number, BROWSE)
     grant = found.grant
-    items = {item.field: item for item in Item.objects.filter(resource_id=grant.resource_id)}
+    items = {item.field: item for item in Item.every.filter(resource_id=grant.resource_id)}
     page = max(1, min(wanted.page, MAX_PAGES))
     filters = _filters(wanted.values, items)
     body: dict[str, object] = {"filters": filters, "offset": (page - 1) * PAGE_ROWS, "limit": PAGE_ROWS}
@@ -89,16 +93,15 @@ def browse_page(viewer: Viewer, number: str, wanted: Wanted) -> BrowsePage:
     with through_plane(viewer, found) as (bulk, context):
         answer = check(bulk.browse(grant.resource_id, body, context)).body
     open_fields = _open_fields(grant.document, items)
+    columns = tuple(
+        _column(items[field], wanted.values, is_open=field in open_fields) for field in answer["fields"]
+    )
     now = clock.now()
     return BrowsePage(
         number=number,
         resource_name=Text(grant.resource.name_zh, grant.resource.name_en),
-        columns=tuple(
-            _column(items[field], wanted.values, is_open=field in open_fields)
-            for field in answer["fields"]
-            if field in items
-        ),
-        records=tuple(tuple(record) for record in answer["records"]),
+        columns=columns,
+        records=_records(columns, answer["records"]),
         total=min(int(answer["total"]), COUNTED),
         more=int(answer["total"]) > COUNTED,
         page=page,
@@ -109,6 +112,20 @@ def browse_page(viewer: Viewer, number: str, wanted: Wanted) -> BrowsePage:
         watermark=f"{viewer.display_name} {viewer.department} {_minute(now)}",
         marks=range(MARKS),
         at=now,
+    )
+
+
+def _records(
+    columns: tuple[BrowseColumn, ...], records: Sequence[Sequence[str | None]]
+) -> tuple[tuple[str | None, ...], ...]:
+    """The values to read: codes by their meanings, all else as it is."""
+    meanings = [dict(column.choices) for column in columns]
+    return tuple(
+        tuple(
+            meaning.get(value, value) if value is not None else None
+            for meaning, value in zip(meanings, record, strict=True)
+        )
+        for record in records
     )
 
 
@@ -151,6 +168,7 @@ def _column(item: Item, values: Mapping[str, str], *, is_open: bool) -> BrowseCo
         Text(item.zh, item.en),
         item.type,
         is_open,
+        tuple((item.codes or {}).items()) if is_open else (),
         _value(values, f"is.{item.field}"),
         _value(values, f"from.{item.field}"),
         _value(values, f"to.{item.field}"),
