@@ -30,19 +30,19 @@ from shuqiao.control.catalogue.models import Resource
 from shuqiao.control.grants import actions
 from shuqiao.security import keys
 from shuqiao.wire import grant as wire
-birth = next(one for one in Resource.objects.filter(department_id="440100-health") if one.items.filter(
-    field="birth_certificate_number").exists() or "出生" in one.name_zh)
-plain = tuple(item.field for item in birth.items.filter(identity=False).order_by("number")[:4])
+held = Resource.objects.filter(department_id="440100-police")
+people = next(one for one in held if "bulk" in one.content["modes"])
+plain = tuple(item.field for item in people.items.filter(identity=False).order_by("number")[:4])
 today = clock.today()
-words = dict(request_number="R-2026-0900", round=1, resource=birth.id, consumer="440100-housing",
-    provider="440100-health", mode="bulk", match="all", fields=plain, applications=("app-housing-portal",),
+words = dict(request_number="R-2026-0900", round=1, resource=people.id, consumer="440100-housing",
+    provider="440100-police", mode="bulk", match="all", fields=plain, applications=("app-housing-portal",),
     purpose="样例批量核对", case_required=False, valid_from=today, valid_until=today, conditions=(),
     regulation="guangzhou-2016", channels=("download", "browse"))
 given = actions.GrantInput(**words)
-document = wire.Grant(id="G-2026-0900", resource=birth.id, department=given.consumer, provider=given.provider,
-    mode="bulk", items=plain, match="all", applications=given.applications, purpose=given.purpose,
+document = wire.Grant(id="G-2026-0900", resource=people.id, department=given.consumer,
+    provider=given.provider, mode="bulk", items=plain, match="all", applications=given.applications, purpose=given.purpose,
     valid_from=today, valid_until=today, regulation=given.regulation, request_no=given.request_number,
-    channels=given.channels, issued_at=datetime.datetime.now(datetime.UTC), issued_by="chen")
+    channels=given.channels, issued_at=datetime.datetime.now(datetime.UTC), issued_by="zhao")
 signed = wire.sign_grant(document, keys.load_signing_key(settings.CONFIG.grant_key_file))
 with transaction.atomic():
     actions._store(document, signed, given)
@@ -70,7 +70,7 @@ def token_of(page: str) -> str:
 
 @pytest.fixture(scope="module")
 def granted(city: City) -> City:
-    """The city with a grant of mode bulk on the births for the housing department's pages."""
+    """The city with a grant of mode bulk on the residents for the housing department's pages."""
     options = Options(plane_port=city.plane_port, port=city.port, nats_port=city.nats_port)
     done = subprocess.run(
         [sys.executable, "-c", ISSUE],
@@ -105,7 +105,7 @@ def test_a_clerk_prepares_and_fetches_a_copy(granted: City) -> None:
         manifest = browser.get(found[1].rpartition("/")[0] + "/manifest")
         assert manifest.json()["rows"] == len(rows) - 1
         assert "app-housing-portal/lin" in browser.get(PLACE + "copies/").text
-    with signed_in(granted, "chen") as provider:
+    with signed_in(granted, "zhao") as provider:
         # The provider sees what was delivered, and fetches nothing.
         seen = provider.get(PLACE + "copies/")
         assert "app-housing-portal/lin" in seen.text

@@ -34,7 +34,6 @@ def months(log: Log) -> list[str]:
     return [name for (name,) in rows if name != "audit.entry_other"]
 
 
-@pytest.mark.requirement("SEC-13")
 def test_replay_across_the_turn_of_a_month_is_refused(log: Log) -> None:
     """Signed in the last second of a month, sent again in the first of the next one."""
     next_month = (datetime.now(UTC).replace(day=1) + timedelta(days=32)).replace(

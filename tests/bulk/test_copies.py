@@ -117,6 +117,10 @@ def test_a_sensitive_item_leaves_masked_unless_the_grant_names_it(city: CopyCity
 def births_grant(city: CopyCity, **changes: object) -> None:
     """A grant of mode bulk on the births, whose persons live in the vault."""
     items = ("birth_certificate_number", "mother_name", "mother_citizen_id_number", "sex_code")
+    city.admin.execute(
+        "UPDATE exchange.resource SET spec = jsonb_set(spec, '{modes}', %s) WHERE id = %s",
+        ['["verify", "query", "bulk"]', births.RESOURCE],
+    )
     city.bulk_grant(resource=births.RESOURCE, items=items, **changes)
 
 
@@ -306,3 +310,34 @@ def test_a_slow_reader_costs_no_memory_and_is_cut(city: CopyCity, tmp_path: Path
             while piece := peer.recv(65536):
                 received += len(piece)
     assert received < copy.manifest.parts[0].size_bytes
+
+
+@pytest.mark.requirement("MOD-01")
+def test_a_mode_the_provider_took_back_gives_no_copy_and_no_page(city: CopyCity, tmp_path: Path) -> None:
+    city.fill_permits(10)
+    city.bulk_grant()
+    job = str(copy_of(city, tmp_path, "csv").manifest.job)
+    change = "UPDATE exchange.resource SET spec = jsonb_set(spec, '{modes}', %s) WHERE id = %s"
+    with city.bulk() as bulk:
+        path = bulk.state(job, NO_CONTEXT).links[0].path
+        city.admin.execute(change, ['["verify", "query"]', PERMITS])
+        try:
+            assert httpx.get(city.url + path, trust_env=False).json()["code"] == "not_available"
+            assert bulk.browse(PERMITS, {}, NO_CONTEXT).code == "not_available"
+            with pytest.raises(CopyRefused, match="not_available"):
+                bulk.ask(PERMITS, "csv", context=NO_CONTEXT)
+        finally:
+            city.admin.execute(change, ['["verify", "query", "bulk"]', PERMITS])
+
+
+@pytest.mark.requirement("MOD-05")
+def test_where_each_use_names_its_case_so_do_browsing_and_feeds(city: CopyCity) -> None:
+    city.fill_permits(10)
+    city.bulk_grant(case_required=True)
+    with city.bulk() as bulk:
+        assert bulk.browse(PERMITS, {}, NO_CONTEXT).code == "request_malformed"
+        assert bulk.browse(PERMITS, {"case": "GZF-7"}, NO_CONTEXT).status == 200
+        assert city.logged("browse_viewed")[-1]["said"]["case"] == "GZF-7"
+        with pytest.raises(CopyRefused, match="request_malformed"):
+            bulk.subscribe(PERMITS, context=NO_CONTEXT)
+        assert bulk.subscribe(PERMITS, case="GZF-7", context=NO_CONTEXT)

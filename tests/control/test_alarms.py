@@ -112,6 +112,22 @@ def test_numbers_tried_out_raise_one_alarm_a_day(city, kind, said) -> None:
 
 
 @pytest.mark.requirement("SEC-19")
+def test_a_budget_against_guessing_that_was_used_up_raises_one(city) -> None:
+    log(1, event="guessing_suspected")
+    assert watch_usage() == 1
+    assert raised("guessing").measured == 1
+    assert UsageDay.objects.get().calls == 0
+
+
+@pytest.mark.requirement("SEC-19")
+@pytest.mark.parametrize("event", ["interface_called", "bulk_delivered", "browse_viewed"])
+def test_every_way_of_use_counts_to_the_volume(city, event) -> None:
+    log(3, event=event)
+    watch_usage()
+    assert UsageDay.objects.get().calls == 3
+
+
+@pytest.mark.requirement("SEC-19")
 def test_volume_is_measured_against_the_days_before(city) -> None:
     for days in range(1, 7):
         log(10, at=NOW - timedelta(days=days))

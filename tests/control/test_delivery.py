@@ -201,13 +201,12 @@ def test_no_role_has_a_word_for_giving_on() -> None:
 
 @cities("SEC-17")
 def test_the_page_of_a_grant_says_who_answers_from_delivery_on(installed) -> None:
-    name, expected = installed
+    _, expected = installed
     grant = granted(expected.region)
     shown = page("lin", f"/grants/{grant.number}/", "zh-hans")
     assert "每次交付的时间和内容由留痕固定" in shown
     cited = regulation().citations["after_delivery"]
     boundary = shown.split('id="boundary"')[1].split("</section>")[0]
-    assert f"/regulations/{name}/articles/" in boundary or f"{name}" in boundary
     assert cited.split("(")[0].split("¶")[0] in boundary
     assert "没有转授功能" in boundary
     assert "The log fixes the moment and content" in page("lin", f"/grants/{grant.number}/", "en")

@@ -111,12 +111,14 @@ def test_a_description_that_cannot_be_carried_is_refused_with_its_place(city, ch
 
 def test_a_grant_opens_the_operations_whose_answer_holds_a_granted_item(offered):
     every = set(offered_fields())
-    assert operations_granted(BIRTH, "query", ("mother_name",)) == ("getBirth",)
-    assert operations_granted(BIRTH, "query", ("sex_code",)) == ()
-    assert operations_granted(BIRTH, "query", every) == ("getBirth", "getPaper")
-    assert operations_granted(BIRTH, "verify", every) == ()
+    assert operations_granted(BIRTH, "query", ("mother_name",), ()) == ("getBirth",)
+    assert operations_granted(BIRTH, "query", ("sex_code",), ()) == ()
+    assert operations_granted(BIRTH, "query", every, every) == ("getBirth", "getPaper")
+    # A file can't be masked: where one item is, it is not given.
+    assert operations_granted(BIRTH, "query", every, every - {"mother_citizen_id_number"}) == ("getBirth",)
+    assert operations_granted(BIRTH, "verify", every, every) == ()
     Service.objects.filter(resource=BIRTH, kind=ServiceKind.TABLE).update(ended_at=None)
-    assert operations_granted(BIRTH, "query", every) == ()
+    assert operations_granted(BIRTH, "query", every, every) == ()
 
 
 def offered_fields() -> list[str]:

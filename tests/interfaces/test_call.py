@@ -11,11 +11,13 @@ import pytest
 from shuqiao.client.plane import PlaneAnswer
 from shuqiao.security.http_signatures import CallContext, sign_request
 from shuqiao.wire.receipt import HEADER, decode_promise, verify_promise
-from tests.interfaces.conftest import PERMITS, SECRET, InterfaceCity
+from tests.interfaces.conftest import PERMITS, SECRET, SPEC, InterfaceCity
 from tests.loader.line import wait_for
 from tests.plane import conftest as plane
 
 PERMIT = {"permit_no": "P00000007"}
+
+ALL_ITEMS = tuple(item.field for item in SPEC.items)
 
 
 def refusals(city: InterfaceCity) -> list[str]:
@@ -173,8 +175,18 @@ def fetch_scan(city: InterfaceCity) -> httpx.Response:
     return httpx.post(city.url + path, content=body, headers=headers, timeout=30, trust_env=False)
 
 
+@pytest.mark.requirement("SEC-18")
+@pytest.mark.parametrize("changes", [{}, {"items": ("permit_no", "phone"), "unmasked": ("phone",)}])
+def test_a_file_is_given_only_where_nothing_of_the_entry_is_withheld(
+    city: InterfaceCity, changes: dict[str, Any]
+) -> None:
+    city.interface_grant(**({"items": ALL_ITEMS} | changes))
+    assert fetch_scan(city).json()["code"] == "not_available"
+    assert city.api.seen == []
+
+
 def test_a_file_is_streamed_whole_with_a_promise_and_nothing_stays_behind(city: InterfaceCity) -> None:
-    city.interface_grant()
+    city.interface_grant(items=ALL_ITEMS, unmasked=("phone",))
     city.api.scan = bytes(range(256)) * 20_000
     answer = fetch_scan(city)
     assert answer.status_code == 200 and answer.content == city.api.scan
@@ -217,7 +229,7 @@ def test_a_failing_interface_gives_nothing_and_is_counted(
 
 
 def test_an_answer_beyond_the_cap_is_not_passed_on(city: InterfaceCity) -> None:
-    city.interface_grant()
+    city.interface_grant(items=ALL_ITEMS, unmasked=("phone",))
     city.api.scan = b"x" * (8 * 1024 * 1024 + 1)
     answer = fetch_scan(city)
     assert answer.status_code == 502 and "too_large" in answer.json()["detail"]

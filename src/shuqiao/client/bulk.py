@@ -174,9 +174,9 @@ class BulkClient:
             _check_status(response, is_rest=False)
         return response
 
-    def subscribe(self, resource: str, form: str = "arrow", *, context: CallContext) -> str:
+    def subscribe(self, resource: str, form: str = "arrow", *, case: str = "", context: CallContext) -> str:
         """Subscribe to the changes of a resource; said again, it gives the subscription there is."""
-        body = {"resource": resource, "format": form}
+        body = {"resource": resource, "format": form, "case": case}
         return str(_answered(self._plane.post("/v1/feeds", body, context)).body["feed"])
 
     def feed(self, feed: str, context: CallContext) -> FeedState:

@@ -20,7 +20,7 @@ from shuqiao.rules.errors import (
     SignatureInvalid,
     SignedCallNeeded,
 )
-from shuqiao.rules.exchange import CallFacts, Mode, Refused, decide_call
+from shuqiao.rules.exchange import CallFacts, Channel, Mode, Refused, decide_call
 from shuqiao.rules.ids import ApplicationId, DepartmentCode, GrantId, ResourceId
 from shuqiao.rules.small_domain import read_out
 from shuqiao.security.http_signatures import CallContext
@@ -78,12 +78,11 @@ def decide(call: Call, snapshot: Snapshot) -> Granted:
     resource = snapshot.resources.get(call.resource_id)
     if resource is None or call.mode.value not in resource.modes or call.request is None:
         raise CallRefused(NotAvailable())
-    facts = _facts_of(call, application, call.request, resource)
+    facts = _asked(call, application, call.request, resource)
     held = snapshot.grants_of.get((application.department, call.resource_id), ())
     decision = decide_call(facts, held, call.at)
     if isinstance(decision, Refused):
-        grant = decision.grant.id if decision.grant is not None else None
-        raise CallRefused(_error_of(decision), grant)
+        raise refused_by(decision)
     chosen = snapshot.grants[decision.grant.id]
     if chosen.document.signed_calls and (call.proof is None or call.proof.session is not None):
         raise CallRefused(SignedCallNeeded(grant=chosen.document.id), chosen.document.id)
@@ -121,27 +120,46 @@ def subjects_of(call: Call) -> tuple[str, ...]:
     return request.subjects if isinstance(request, QueryBatchRequest) else (request.subject,)
 
 
-def _facts_of(call: Call, application: Application, request: CallRequest, resource: Resource) -> CallFacts:
+def _asked(call: Call, application: Application, request: CallRequest, resource: Resource) -> CallFacts:
     fields = fields_of(request)
     known = [field for field in fields if field in resource.items] if call.mode is Mode.VERIFY else []
+    small = read_out(resource.traits, resource.small, resource.record_key.field, known)
+    return facts_of(call, application, call.mode, fields=fields, read=small)
+
+
+def facts_of(
+    call: Call,
+    application: Application,
+    mode: Mode,
+    channel: Channel = Channel.INTERFACE,
+    *,
+    fields: tuple[str, ...] = (),
+    read: tuple[str, ...] = (),
+) -> CallFacts:
+    """What every decision over a call rests on; only keyed calls ask for items by name (`fields`).
+
+    `read` are those of them that a comparison would read out.
+    """
     context = call.context
     return CallFacts(
         ApplicationId(application.id),
         DepartmentCode(application.department),
         ResourceId(call.resource_id),
-        call.mode,
+        mode,
         fields,
         None if context.grant == AUTO else GrantId(context.grant),
         None if context.purpose == AUTO else context.purpose,
-        read_out(resource.traits, resource.small, resource.record_key.field, known),
+        read,
+        channel,
     )
 
 
-def _error_of(decision: Refused) -> CallError:
+def refused_by(decision: Refused) -> CallRefused:
+    """The refusal that answers a call, with the grant that fitted once."""
     error = BY_CODE[decision.code](**dict(decision.details))
     if not isinstance(error, CallError):
         raise TypeError(f"{decision.code} is no refusal of a call")
-    return error
+    return CallRefused(error, decision.grant.id if decision.grant is not None else None)
 
 
 def actor_of(call: Call) -> str:

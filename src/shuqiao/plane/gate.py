@@ -272,7 +272,7 @@ class Gate:
         problem = partial(self._problem, language)
         found = copies.route_of(request.path)
         if found is None:
-            work.fetch(request, language, problem)
+            work.fetch(request, language, problem, self._allowance.take)
             return None
         call, digest = self._own_call(request, "", Mode.BULK, language, answer)
         return copies.CopyBody(work, found, call, digest, problem)

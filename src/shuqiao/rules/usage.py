@@ -20,11 +20,12 @@ class Kind(StrEnum):
     SUBJECT = "subject"
     UNKNOWN = "unknown"
     SEQUENCE = "sequence"
+    GUESSING = "guessing"
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """From when a figure stands out. Settings of the platform; the defaults are ours.
+    """From when a figure stands out. Figures of ours, not of any law.
 
     A day's volume stands out at `volume_times` the median of earlier days, but not below `volume_least`;
     without `volume_days` earlier days nothing is usual yet and only `volume_first` counts. Purposes that are
@@ -51,12 +52,14 @@ class Day:
     """A day's calls of one application under one grant. `near` lie beside a number asked for before.
 
     `off_purpose` are refused calls that named a purpose which no grant of theirs has.
+    `guessing` counts budgets against guessing that were used up: each of them stands out.
     """
 
     calls: int
     unknown: int = 0
     near: int = 0
     off_purpose: int = 0
+    guessing: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,8 @@ def findings(today: Day, earlier: Sequence[int], limits: Limits) -> tuple[Findin
     found = [Finding(Kind.VOLUME, today.calls, limit)] if today.calls > limit else []
     if today.off_purpose >= limits.purpose_calls:
         found.append(Finding(Kind.PURPOSE, today.off_purpose, limits.purpose_calls))
+    if today.guessing:
+        found.append(Finding(Kind.GUESSING, today.guessing, 1))
     if today.calls >= limits.trial_calls:
         for kind, count, percent in (
             (Kind.UNKNOWN, today.unknown, limits.unknown_percent),

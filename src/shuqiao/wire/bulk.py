@@ -75,6 +75,7 @@ class FeedRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     resource: ResourceName
     format: FeedFormat = "arrow"
+    case: CaseNumber = ""
 
 
 class FeedAsked(msgspec.Struct, frozen=True):
@@ -127,6 +128,7 @@ class BrowseRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     descending: bool = False
     offset: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 0
     limit: Annotated[int, msgspec.Meta(ge=1, le=100)] = 50
+    case: CaseNumber = ""
 
 
 class BrowseAnswer(msgspec.Struct, frozen=True):

@@ -18,6 +18,9 @@ JSON_TYPE = "application/json"
 
 OperationId = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,62}$")]
 Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,62}$")]
+_MEDIA_WORD = "[a-z0-9][a-z0-9!#$&^_.+-]{0,62}"
+MEDIA_TYPE = re.compile(f"{_MEDIA_WORD}/{_MEDIA_WORD}", re.ASCII)
+MediaType = Annotated[str, msgspec.Meta(pattern=rf"^{_MEDIA_WORD}/{_MEDIA_WORD}\Z")]
 Line = Annotated[str, msgspec.Meta(max_length=500)]
 
 _INTEGER = re.compile(r"-?[0-9]{1,18}", re.ASCII)
@@ -64,7 +67,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     said: Line = ""
     parameters: Annotated[tuple[Parameter, ...], msgspec.Meta(max_length=MAX_PARAMETERS)] = ()
     takes_body: bool = False
-    answer_type: Line = JSON_TYPE
+    answer_type: MediaType = JSON_TYPE
     answer: Shape | None = None
 
 

@@ -17,6 +17,7 @@ from shuqiao.wire.interface import (
     MAX_OPERATIONS,
     MAX_PARAMETERS,
     MAX_VALUE_CHARS,
+    MEDIA_TYPE,
     Description,
     Operation,
     Parameter,
@@ -187,6 +188,9 @@ class _Reader:
         if len(content) != 1:
             raise DescriptionRefused(f"{name}: the answer has one type")
         kind, value = next(iter(content.items()))
+        kind = str(kind).lower()
+        if MEDIA_TYPE.fullmatch(kind) is None:
+            raise DescriptionRefused(f"{name}: the type of the answer is none")
         if kind != JSON_TYPE:
             return kind, None
         schema = _mapping(value, f"{name} answer").get("schema")

@@ -9,7 +9,7 @@ from shuqiao.control.organisations.models import Department
 
 
 class Reading(models.Model):
-    """How far the log has been read: the next leaf, and of how many entries nothing is known yet. One row."""
+    """How far the log has been read: the next leaf. One row."""
 
     next_leaf = models.BigIntegerField(default=0)
 
@@ -22,7 +22,8 @@ class UsageDay(models.Model):
     """What one application did on one legal day under one grant; refused calls may name none.
 
     `near` are calls whose number lies beside one asked for shortly before, `off_purpose` refused ones that
-    named a purpose which no grant of the department on the resource has.
+    named a purpose which no grant of the department on the resource has, `guessing` how often a budget
+    against guessing was used up.
     """
 
     day = models.DateField()
@@ -35,6 +36,7 @@ class UsageDay(models.Model):
     near = models.BigIntegerField(default=0)
     refused = models.BigIntegerField(default=0)
     off_purpose = models.BigIntegerField(default=0)
+    guessing = models.BigIntegerField(default=0)
 
     class Meta:
         """One row for each day and place."""
@@ -122,7 +124,7 @@ class Alarm(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["kind", "key", "day"], name="alarm_once_a_day"),
             models.CheckConstraint(
-                condition=Q(kind__in=["volume", "purpose", "subject", "unknown", "sequence"]),
+                condition=Q(kind__in=["volume", "purpose", "subject", "unknown", "sequence", "guessing"]),
                 name="alarm_kind_is_known",
             ),
             models.CheckConstraint(

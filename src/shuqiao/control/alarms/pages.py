@@ -22,6 +22,7 @@ KINDS = {
     "subject": Text("多部门查同一对象", "One subject, many departments"),
     "unknown": Text("大量查无此人", "Many unknown subjects"),
     "sequence": Text("连号试探", "Numbers in sequence"),
+    "guessing": Text("试探比对", "Guessing"),
 }
 MEANS = {
     "volume": Text("当日调用次数明显高于往日", "Far more calls on this day than on others"),
@@ -37,6 +38,7 @@ MEANS = {
     "sequence": Text(
         "查询的号码彼此相邻，疑似按序遍历", "The numbers lie beside each other: as if counted up"
     ),
+    "guessing": Text("对同一对象的比对多次不一致，超过限额", "Claims about one subject kept failing"),
 }
 STATES = {
     AlarmState.OPEN.value: Text("待研判", "To be judged"),

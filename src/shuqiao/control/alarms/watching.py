@@ -31,38 +31,43 @@ LIMITS = Limits()
 _COUNT = """
 WITH taken AS MATERIALIZED (
     SELECT e.event, e.department, e.resource_id, e.record_id, coalesce(e.grant_id, '') AS grant_id, e.outcome,
+           e.event NOT IN ('call_refused', 'guessing_suspected') AS is_use,
            (e.occurred_at AT TIME ZONE %(zone)s)::date AS day,
-           coalesce(split_part(e.body, E'\\n', 1)::jsonb ->> 'application', '') AS application,
+           coalesce(split_part(e.body, E'\\n', 1)::jsonb ->> 'application',
+                    split_part(e.actor, '/', 1)) AS application,
            coalesce(split_part(e.body, E'\\n', 1)::jsonb ->> 'purpose', '') AS purpose,
            coalesce((split_part(e.body, E'\\n', 1)::jsonb ->> 'near')::boolean, false) AS near,
            coalesce((nullif(split_part(e.body, E'\\n', 2), '')::jsonb ->> 'found')::boolean, true) AS found
     FROM audit.leaf l JOIN audit.entry e ON e.id = l.entry_id
     WHERE l.position >= %(first)s AND l.position < %(end)s
-      AND e.event IN ('verify', 'query', 'call_refused')
+      AND e.event IN ('verify', 'query', 'call_refused', 'guessing_suspected', 'interface_called',
+                      'bulk_delivered', 'browse_viewed')
       AND e.department IS NOT NULL AND e.resource_id IS NOT NULL),
 counted AS (
     INSERT INTO alarms_usageday AS u
-           (day, department, application, resource, "grant", calls, unknown, near, refused, off_purpose)
+           (day, department, application, resource, "grant", calls, unknown, near, refused, off_purpose,
+            guessing)
     SELECT day, department, application, resource_id, grant_id,
-           count(*) FILTER (WHERE event <> 'call_refused'),
-           count(*) FILTER (WHERE event <> 'call_refused' AND NOT found),
-           count(*) FILTER (WHERE event <> 'call_refused' AND near),
+           count(*) FILTER (WHERE is_use),
+           count(*) FILTER (WHERE is_use AND NOT found),
+           count(*) FILTER (WHERE is_use AND near),
            count(*) FILTER (WHERE event = 'call_refused'),
            count(*) FILTER (WHERE event = 'call_refused' AND outcome = 'not_available' AND purpose <> ''
                AND EXISTS (SELECT FROM grants_grant g
                            WHERE g.consumer_id = t.department AND g.resource_id = t.resource_id)
                AND NOT EXISTS (SELECT FROM grants_grant g WHERE g.consumer_id = t.department
-                               AND g.resource_id = t.resource_id AND g.purpose = t.purpose))
+                               AND g.resource_id = t.resource_id AND g.purpose = t.purpose)),
+           count(*) FILTER (WHERE event = 'guessing_suspected')
     FROM taken t GROUP BY day, department, application, resource_id, grant_id
     ON CONFLICT (department, application, resource, "grant", day) DO UPDATE SET
         calls = u.calls + excluded.calls, unknown = u.unknown + excluded.unknown,
         near = u.near + excluded.near, refused = u.refused + excluded.refused,
-        off_purpose = u.off_purpose + excluded.off_purpose
+        off_purpose = u.off_purpose + excluded.off_purpose, guessing = u.guessing + excluded.guessing
     RETURNING u.id),
 subjects AS (
     INSERT INTO alarms_subjectday (resource, record, department, day)
     SELECT DISTINCT resource_id, record_id, department, day FROM taken
-    WHERE event <> 'call_refused' AND found AND record_id IS NOT NULL
+    WHERE is_use AND found AND record_id IS NOT NULL
     ON CONFLICT DO NOTHING RETURNING record)
 SELECT (SELECT array_agg(id ORDER BY id) FROM counted), (SELECT array_agg(DISTINCT record) FROM subjects)
 """
@@ -119,7 +124,7 @@ def _judge(row: UsageDay) -> int:
         department=row.department, application=row.application, resource=row.resource, grant=row.grant
     )
     earlier = place.filter(day__lt=row.day, day__gte=row.day - timedelta(days=EARLIER_DAYS), calls__gt=0)
-    today = Day(row.calls, row.unknown, row.near, row.off_purpose)
+    today = Day(row.calls, row.unknown, row.near, row.off_purpose, row.guessing)
     found = findings(today, list(earlier.values_list("calls", flat=True)), LIMITS)
     return sum(_raise(one, row.day, row.resource, row=row) for one in found)
 

@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from shuqiao.control import clock
 from shuqiao.control.accounts.access import Viewer
@@ -68,6 +69,8 @@ class BrowsePage:
     watermark: str
     marks: range
     at: datetime
+    case: str
+    asks_case: bool
 
 
 @dataclass(frozen=True)
@@ -81,17 +84,29 @@ class Wanted:
 
 
 def browse_page(viewer: Viewer, number: str, wanted: Wanted) -> BrowsePage:
-    """Read one page through the plane; raises `NotFound` and `PlaneRefused`."""
+    """Read one page through the plane; raises `NotFound` and `PlaneRefused`.
+
+    Where each use must name its case, nothing is read before the reader has named it.
+    """
     found = access_to_use(viewer, number, BROWSE)
     grant = found.grant
     items = {item.field: item for item in Item.every.filter(resource_id=grant.resource_id)}
     page = max(1, min(wanted.page, MAX_PAGES))
     filters = _filters(wanted.values, items)
-    body: dict[str, object] = {"filters": filters, "offset": (page - 1) * PAGE_ROWS, "limit": PAGE_ROWS}
+    case = _value(wanted.values, "case")
+    body: dict[str, object] = {
+        "filters": filters,
+        "offset": (page - 1) * PAGE_ROWS,
+        "limit": PAGE_ROWS,
+        "case": case,
+    }
     if wanted.sort in items:
         body |= {"sort": wanted.sort, "descending": wanted.descending}
-    with through_plane(viewer, found) as (bulk, context):
-        answer = check(bulk.browse(grant.resource_id, body, context)).body
+    if found.case_required and not case:
+        answer: dict[str, Any] = {"fields": list(grant.fields), "records": [], "total": 0, "entry": ""}
+    else:
+        with through_plane(viewer, found) as (bulk, context):
+            answer = check(bulk.browse(grant.resource_id, body, context)).body
     open_fields = _open_fields(grant.document, items)
     columns = tuple(
         _column(items[field], wanted.values, is_open=field in open_fields) for field in answer["fields"]
@@ -112,6 +127,8 @@ def browse_page(viewer: Viewer, number: str, wanted: Wanted) -> BrowsePage:
         watermark=f"{viewer.display_name} {viewer.department} {_minute(now)}",
         marks=range(MARKS),
         at=now,
+        case=case,
+        asks_case=found.case_required,
     )
 
 

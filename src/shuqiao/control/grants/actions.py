@@ -102,7 +102,7 @@ def issue_grant(given: GrantInput, issuer: Viewer | None) -> Grant:
         unmasked=given.unmasked,
         pseudonyms=given.pseudonyms,
         signed_calls=given.signed_calls,
-        operations=operations_granted(given.resource, given.mode, given.fields),
+        operations=operations_granted(given.resource, given.mode, given.fields, given.unmasked),
         issued_at=now,
         issued_by=issuer.username if issuer else PLATFORM,
     )

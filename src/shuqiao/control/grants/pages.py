@@ -128,9 +128,9 @@ def _rows(viewer: Viewer, found: QuerySet[Grant]) -> tuple[GrantRow, ...]:
 
 
 def _items(grants: Iterable[Grant]) -> _Items:
-    """Return the items of the grants' resources by field: one query for all."""
+    """Return the items of the grants' resources by field, left out ones too: one query for all."""
     found: _Items = {}
-    for item in Item.objects.filter(resource_id__in={grant.resource_id for grant in grants}):
+    for item in Item.every.filter(resource_id__in={grant.resource_id for grant in grants}):
         found.setdefault(item.resource_id, {})[item.field] = GrantItem(
             field=item.field,
             name=Text(item.zh, item.en),

@@ -5,7 +5,9 @@ from collections.abc import Collection
 import msgspec
 
 from shuqiao.control.catalogue.models import Item, Service, ServiceKind
+from shuqiao.control.catalogue.offering import masked
 from shuqiao.control.interfaces.models import Interface
+from shuqiao.control.regulations.current import regulation
 from shuqiao.wire.interface import Description, items_of
 
 
@@ -15,11 +17,13 @@ def description_of(resource_id: str) -> Description | None:
     return None if found is None else msgspec.convert(found.description, Description)
 
 
-def operations_granted(resource_id: str, mode: str, fields: Collection[str]) -> tuple[str, ...]:
+def operations_granted(
+    resource_id: str, mode: str, fields: Collection[str], unmasked: Collection[str]
+) -> tuple[str, ...]:
     """Name the operations that a grant opens, where the entry is served by its department's interface alone.
 
     An operation is opened whose answer holds a granted item; one that gives a file, which nobody can filter,
-    only with all items of the entry. Source: our choice, decision "proxied interfaces".
+    only with all items of the entry, none of them masked. Source: our choice, decision "proxied interfaces".
     """
     if mode != "query" or _has_table(resource_id):
         return ()
@@ -27,7 +31,11 @@ def operations_granted(resource_id: str, mode: str, fields: Collection[str]) -> 
     if description is None:
         return ()
     given = frozenset(fields)
-    is_whole = given >= set(Item.objects.filter(resource_id=resource_id).values_list("field", flat=True))
+    rules = regulation()
+    is_whole = all(
+        item.field in given and (not masked(item, rules) or item.field in unmasked)
+        for item in Item.objects.filter(resource_id=resource_id)
+    )
     return tuple(
         one.id
         for one in description.operations

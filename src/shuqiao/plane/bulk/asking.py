@@ -13,20 +13,17 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from shuqiao.plane.answers import Reply, answer_reply, recorded_reply
 from shuqiao.plane.bulk.statements import Done
-from shuqiao.plane.calls import AUTO, Call, CallRefused, actor_of
+from shuqiao.plane.calls import Call, CallRefused, actor_of, facts_of, refused_by
 from shuqiao.plane.keeper import Keeper
 from shuqiao.plane.state import HeldGrant, Resource, Snapshot
 from shuqiao.rules.errors import (
-    BY_CODE,
     BulkBusy,
-    CallError,
     NotAvailable,
     RequestMalformed,
     SignatureReplayed,
     Unavailable,
 )
-from shuqiao.rules.exchange import CallFacts, Channel, Mode, Refused, decide_call
-from shuqiao.rules.ids import ApplicationId, DepartmentCode, GrantId, ResourceId
+from shuqiao.rules.exchange import Channel, Mode, Refused, decide_call
 from shuqiao.security import keys
 from shuqiao.wire.messages import CallEntry
 from shuqiao.wire.receipt import encode_promise, make_promises
@@ -50,27 +47,16 @@ def decide(call: Call, snapshot: Snapshot, channel: str, case: str = "") -> Allo
     resource = snapshot.resources.get(call.resource_id)
     if application is None or application.key_id != call.application.key_id or resource is None:
         raise CallRefused(NotAvailable())
-    context = call.context
-    facts = CallFacts(
-        ApplicationId(application.id),
-        DepartmentCode(application.department),
-        ResourceId(call.resource_id),
-        Mode.BULK,
-        (),
-        None if context.grant == AUTO else GrantId(context.grant),
-        None if context.purpose == AUTO else context.purpose,
-        channel=Channel(channel),
-    )
+    if Mode.BULK.value not in resource.modes:
+        raise CallRefused(NotAvailable())
+    facts = facts_of(call, application, Mode.BULK, Channel(channel))
     held = snapshot.grants_of.get((application.department, call.resource_id), ())
     decision = decide_call(facts, held, call.at)
     if isinstance(decision, Refused):
-        error = BY_CODE[decision.code](**dict(decision.details))
-        if not isinstance(error, CallError):
-            raise TypeError(f"{decision.code} is no refusal of a call")
-        raise CallRefused(error, decision.grant.id if decision.grant is not None else None)
+        raise refused_by(decision)
     chosen = snapshot.grants[decision.grant.id]
     document = chosen.document
-    if document.case_required and channel != "browse" and not case.strip():
+    if document.case_required and not case.strip():
         raise CallRefused(RequestMalformed(part="case"), document.id)
     return Allowed(chosen, resource, snapshot)
 

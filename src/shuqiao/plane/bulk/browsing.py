@@ -47,7 +47,7 @@ class Browsing:
         found: list[tuple[int, str]] = []
 
         def decided(snapshot: Snapshot) -> Allowed:
-            allowed = asking.decide(call, snapshot, "browse")
+            allowed = asking.decide(call, snapshot, "browse", request.case)
             _check(request, columns_of(allowed.resource, allowed.held), allowed)
             return allowed
 
@@ -65,7 +65,7 @@ class Browsing:
                 request.descending,
                 request.offset,
                 request.limit,
-                asking.entry_of(call, "browse_viewed", "shown", allowed),
+                asking.entry_of(call, "browse_viewed", "shown", allowed, request.case),
             )
             found[:] = [(total, page)]
             return done

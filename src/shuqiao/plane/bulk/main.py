@@ -12,6 +12,7 @@ import os
 import shutil
 import signal
 import sys
+from pathlib import Path
 
 from shuqiao.plane.bulk import jobs
 from shuqiao.plane.bulk.jobs import Job
@@ -67,9 +68,9 @@ async def _work(preparer: Preparer) -> None:
         except jobs.TROUBLES as error:
             log.warning("database_trouble error=%s", type(error).__name__)
             await asyncio.sleep(RETRY_S)
-        except Exception:
-            # The boundary of the slot: one copy's fault must not end the others. Nothing of a row is in it.
-            log.exception("bulk_faulty")
+        except Exception as error:
+            # The boundary of the slot: one copy's fault must not end the others. Its text may quote a value.
+            log.error("bulk_faulty error=%s", type(error).__name__)
             await asyncio.sleep(RETRY_S)
 
 
@@ -101,8 +102,10 @@ async def _keep_house(preparer: Preparer) -> None:
             await jobs.look_after(preparer.pool)
             if loop.time() >= clean_at:
                 clean_at = loop.time() + CLEAN_S
+                # Listed before it is asked what is wanted: what is begun meanwhile is not in the list.
+                there = await asyncio.to_thread(list, preparer.settings.spool.folder.iterdir())
                 wanted = await jobs.expire(preparer.pool)
-                await asyncio.to_thread(_remove_unwanted, preparer.settings, wanted)
+                await asyncio.to_thread(_remove_unwanted, there, wanted)
         except jobs.TROUBLES as error:
             log.warning("database_trouble error=%s", type(error).__name__)
         except Exception:
@@ -110,8 +113,8 @@ async def _keep_house(preparer: Preparer) -> None:
         await asyncio.sleep(POLL_S * 2)
 
 
-def _remove_unwanted(settings: BulkSettings, wanted: set[str]) -> None:
-    for folder in settings.spool.folder.iterdir():
+def _remove_unwanted(there: list[Path], wanted: set[str]) -> None:
+    for folder in there:
         if folder.is_dir() and folder.name not in wanted:
             shutil.rmtree(folder, ignore_errors=True)
 

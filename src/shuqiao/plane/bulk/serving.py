@@ -11,7 +11,8 @@ import asyncio
 import base64
 import re
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from urllib.parse import parse_qs
 from uuid import UUID
@@ -176,8 +177,8 @@ class Copies:
         """Work on a request whose body has come."""
         self._start(self._work(name, named, call, request, problem))
 
-    def fetch(self, request: Request, language: str, problem: Problem) -> None:
-        """Answer the request for a part; raises a `CallError` where its form is wrong."""
+    def fetch(self, request: Request, language: str, problem: Problem, admit: Callable[[str], None]) -> None:
+        """Answer the request for a part; raises a `CallError` where its form is wrong, or `admit` does."""
         found = PART_ROUTE.fullmatch(request.path)
         if found is None:
             raise NotAvailable()
@@ -188,6 +189,7 @@ class Copies:
             raise NotAvailable()
         if link.expires <= time.time():
             raise LinkExpired()
+        admit(link.application)
         self._start(self._fetch(request, link, language, problem))
 
     def _start(self, work: Coroutine[None, None, None]) -> None:
@@ -268,11 +270,12 @@ class Copies:
                 allowed.held.document.id,
                 call.resource_id,
                 request.format,
-                asking.entry_of(call, "feed_subscribed", "subscribed", allowed),
+                asking.entry_of(call, "feed_subscribed", "subscribed", allowed, request.case),
             )
             return done
 
-        _, done = await asking.recorded(self._keeper, _decided(call, "interface"), record)
+        decided = _decided(call, "interface", request.case)
+        _, done = await asking.recorded(self._keeper, decided, record)
         answer = FeedAsked(there[0] or call.entry, call.entry, call.at)
         return self._promising.reply(call.entry, done.digest, answer, call.language)
 
@@ -292,17 +295,18 @@ class Copies:
                 asking.entry_of(call, "feed_taken", "taken", allowed),
             )
 
-        _, done = await asking.recorded(self._keeper, _decided(call, "interface"), record)
+        # The case was named when the feed was subscribed to.
+        _, done = await asking.recorded(self._keeper, _decided(call, "interface", "-"), record)
         answer = FeedTaken(request.number, call.entry, call.at)
         return self._promising.reply(call.entry, done.digest, answer, call.language)
 
     async def _state(self, call: Call, job_id: UUID) -> Reply:
         job = await self._own_job(call, job_id)
+        # Whoever may no longer fetch is told so now, and not at the first part.
+        asking.decide(call, self._keeper.current, job.channel, "-")
         expires = datetime.fromtimestamp(int(time.time()) + LINK_S, UTC)
         links: tuple[PartLink, ...] = ()
         if job.state == "ready" and job.manifest is not None:
-            # Whoever may no longer fetch is told so now, and not at the first part.
-            asking.decide(call, self._keeper.current, job.channel, "-")
             links = tuple(
                 PartLink(part.number, self._path(call, job, part.number, expires), expires)
                 for part in read_manifest(job.manifest).parts
@@ -392,7 +396,6 @@ class Copies:
             raise NotAvailable()
         headers = request.headers
         extent = extent_of(part, headers.get("range"), headers.get("if-range"))
-        self._check_room(job.department)
 
         async def record(allowed: Allowed) -> Done:
             return await self._statements.deliver(
@@ -407,13 +410,22 @@ class Copies:
                 asking.entry_of(call, "bulk_delivered", "delivering", allowed),
             )
 
-        await asking.recorded(self._keeper, _decided(call, job.channel, "-"), record)
-        reply = part_reply(self._spool, job, manifest, part, extent)
+        # Counted while it is decided over too, or many begun together would pass the bound.
+        with self._room(job.department):
+            await asking.recorded(self._keeper, _decided(call, job.channel, "-"), record)
+            reply = part_reply(self._spool, job, manifest, part, extent)
         return reply._replace(pieces=self._counted(job.department, reply))
 
-    def _check_room(self, department: str) -> None:
+    @contextmanager
+    def _room(self, department: str) -> Iterator[None]:
+        """Hold a place among the downloads under way; raises `Overloaded` where there is none."""
         if sum(self._streams.values()) >= MAX_STREAMS or self._streams.get(department, 0) >= MAX_STREAMS_EACH:
             raise Overloaded()
+        self._streams[department] = self._streams.get(department, 0) + 1
+        try:
+            yield
+        finally:
+            self._streams[department] -= 1
 
     async def _counted(self, department: str, reply: Streamed) -> AsyncIterator[bytes]:
         self._streams[department] = self._streams.get(department, 0) + 1

@@ -21,15 +21,14 @@ from shuqiao.plane.answers import Reply, Streamed, problem_body, recorded_reply
 from shuqiao.plane.body import decode_body
 from shuqiao.plane.bulk.asking import Allowed, Promising, entry_of, recorded
 from shuqiao.plane.bulk.statements import Done, Statements
-from shuqiao.plane.calls import AUTO, Call, CallRefused, actor_of
+from shuqiao.plane.calls import Call, CallRefused, actor_of, facts_of, refused_by
 from shuqiao.plane.database import DatabaseUnavailable
 from shuqiao.plane.interface.breaker import Breaker
 from shuqiao.plane.interface.filtering import MAX_JSON_BYTES, AnswerRefused, Filter
 from shuqiao.plane.interface.relay import Held, Relay, RelayFailed, body_digest
 from shuqiao.plane.keeper import Keeper
-from shuqiao.plane.state import Snapshot
+from shuqiao.plane.state import Resource, Snapshot
 from shuqiao.rules.errors import (
-    BY_CODE,
     CallError,
     DigestMismatch,
     InterfaceFailed,
@@ -42,10 +41,10 @@ from shuqiao.rules.errors import (
     SignedCallNeeded,
     Unavailable,
 )
-from shuqiao.rules.exchange import CallFacts, Mode, Refused, decide_call
-from shuqiao.rules.ids import ApplicationId, DepartmentCode, GrantId, ResourceId
+from shuqiao.rules.exchange import Mode, Refused, decide_call
 from shuqiao.security.at_rest import FileRefused
 from shuqiao.security.http_signatures import is_digest_of
+from shuqiao.wire.grant import Grant
 from shuqiao.wire.interface import InterfaceSpec, Operation, parameter_fault
 from shuqiao.wire.interface_messages import Ask
 from shuqiao.wire.messages import CaseNumber, refusal_entry_id
@@ -122,24 +121,14 @@ def decide(call: Call, operation: str, request: InterfaceRequest, snapshot: Snap
     spec = snapshot.interfaces.get(call.resource_id)
     if application is None or application.key_id != call.application.key_id or resource is None:
         raise CallRefused(NotAvailable())
-    context = call.context
-    facts = CallFacts(
-        ApplicationId(application.id),
-        DepartmentCode(application.department),
-        ResourceId(call.resource_id),
-        Mode.QUERY,
-        (),
-        None if context.grant == AUTO else GrantId(context.grant),
-        None if context.purpose == AUTO else context.purpose,
-    )
+    if Mode.QUERY.value not in resource.modes:
+        raise CallRefused(NotAvailable())
+    facts = facts_of(call, application, Mode.QUERY)
     held = snapshot.operation_grants.get((application.department, call.resource_id), ())
     naming = [one for one in held if operation in snapshot.grants[one.id].document.operations]
     decision = decide_call(facts, naming or held, call.at)
     if isinstance(decision, Refused):
-        error = BY_CODE[decision.code](**dict(decision.details))
-        if not isinstance(error, CallError):
-            raise TypeError(f"{decision.code} is no refusal of a call")
-        raise CallRefused(error, decision.grant.id if decision.grant is not None else None)
+        raise refused_by(decision)
     chosen = snapshot.grants[decision.grant.id]
     document = chosen.document
     if operation not in document.operations:
@@ -151,12 +140,20 @@ def decide(call: Call, operation: str, request: InterfaceRequest, snapshot: Snap
     if document.case_required and not request.case.strip():
         raise CallRefused(RequestMalformed(part="case"), document.id)
     known = spec.description.operation(operation) if spec is not None else None
-    if spec is None or known is None:
+    if spec is None or known is None or (known.answer is None and not _gives_all(resource, document)):
         raise CallRefused(NotAvailable(), document.id)
     fault = parameter_fault(known, request.parameters, has_body=bool(bytes(request.body)))
     if fault is not None:
         raise CallRefused(ParameterRefused(parameter=fault), document.id)
     return _Decided(Allowed(chosen, resource, snapshot), spec, known)
+
+
+def _gives_all(resource: Resource, document: Grant) -> bool:
+    """Tell whether nothing of the resource is withheld: a file can't be filtered, so it is all or nothing."""
+    return all(
+        item.field in document.items and (not item.masked or item.field in document.unmasked)
+        for item in resource.items.values()
+    )
 
 
 class Interfaces:

@@ -69,6 +69,7 @@ class Migration(migrations.Migration):
                 ("near", models.BigIntegerField(default=0)),
                 ("refused", models.BigIntegerField(default=0)),
                 ("off_purpose", models.BigIntegerField(default=0)),
+                ("guessing", models.BigIntegerField(default=0)),
             ],
             options={
                 "constraints": [
@@ -165,7 +166,7 @@ class Migration(migrations.Migration):
                     models.UniqueConstraint(fields=("kind", "key", "day"), name="alarm_once_a_day"),
                     models.CheckConstraint(
                         condition=models.Q(
-                            ("kind__in", ["volume", "purpose", "subject", "unknown", "sequence"])
+                            ("kind__in", ["volume", "purpose", "subject", "unknown", "sequence", "guessing"])
                         ),
                         name="alarm_kind_is_known",
                     ),

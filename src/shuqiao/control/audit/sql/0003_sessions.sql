@@ -95,13 +95,14 @@ BEGIN
         RETURN QUERY SELECT 'replayed', '{}'::uuid[];
         RETURN;
     END IF;
-    UPDATE exchange.session s SET settled = true
-    WHERE s.application = p_application AND NOT s.settled AND s.expires_at < v_at - make_interval(secs => p_limit_s)
-      AND exchange.unsigned_calls(s.id) = '{}';
-    SELECT array_agg(s.id) INTO v_open FROM (
-        SELECT s.id FROM exchange.session s
-        WHERE s.application = p_application AND NOT s.settled AND s.expires_at < v_at - make_interval(secs => p_limit_s)
-        ORDER BY s.expires_at LIMIT 100) s;
+    -- A bounded part of them each time, the oldest first, or many short sessions would cost an agreement more than its time.
+    WITH oldest AS MATERIALIZED (
+        SELECT s.id, exchange.unsigned_calls(s.id) = '{}' AS signed FROM (
+            SELECT o.id, o.expires_at FROM exchange.session o
+            WHERE o.application = p_application AND NOT o.settled AND o.expires_at < v_at - make_interval(secs => p_limit_s)
+            ORDER BY o.expires_at LIMIT 50) s),
+    settled AS (UPDATE exchange.session s SET settled = true FROM oldest o WHERE s.id = o.id AND o.signed)
+    SELECT array_agg(o.id) INTO v_open FROM oldest o WHERE NOT o.signed;
     IF v_open IS NOT NULL THEN
         RETURN QUERY SELECT 'unsigned', v_open;
         RETURN;

@@ -21,16 +21,17 @@ $$;
 
 -- Whether a record fulfils the conditions of a grant, as `rules.rows.holds` says it: an unknown operator holds for nothing.
 CREATE FUNCTION exchange.fulfils(p_record json, p_rows jsonb) RETURNS boolean
-LANGUAGE sql IMMUTABLE SET search_path = pg_catalog AS $$
-    SELECT coalesce(bool_and(CASE r ->> 'op'
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog AS $$
+BEGIN
+    RETURN (SELECT coalesce(bool_and(CASE r ->> 'op'
         WHEN 'null' THEN v IS NULL
         WHEN 'range' THEN coalesce((r #>> '{values,0}' = '' OR r #>> '{values,0}' COLLATE "C" <= v)
                                AND (r #>> '{values,1}' = '' OR v <= r #>> '{values,1}' COLLATE "C"), false)
         WHEN 'eq' THEN coalesce((r -> 'values') ? v, false)
         WHEN 'in' THEN coalesce((r -> 'values') ? v, false)
         ELSE false END), true)
-    FROM jsonb_array_elements(p_rows) r CROSS JOIN LATERAL (SELECT p_record ->> (r ->> 'field')) AS written(v)
-$$;
+    FROM jsonb_array_elements(p_rows) r CROSS JOIN LATERAL (SELECT p_record ->> (r ->> 'field')) AS written(v));
+END $$;
 
 -- Reads rows and writes the audit entries of a micro-batch in one statement: no record, no data. Of two calls with one id
 -- only the first is written: the second is a replay, though no entry was there when the statement began.
@@ -62,8 +63,10 @@ BEGIN
                           p_rows, p_mark, p_identity, p_agreed)
              WITH ORDINALITY AS c(id, at, event, department, actor, "grant", case_no, outcome, record, claims, body,
                                   rows, mark, identity, agreed, n)
-        LEFT JOIN base.{rid} b ON b.record_id = c.record
-              AND (c.rows IS NULL OR exchange.fulfils((SELECT row_to_json(i) FROM (SELECT {plain}) i), c.rows))
+        -- The conditions are looked at whether a record is there or not: else time would tell.
+        LEFT JOIN LATERAL (
+            SELECT b.* FROM (VALUES (1)) one (n) LEFT JOIN base.{rid} b ON b.record_id = c.record
+            WHERE c.rows IS NULL OR exchange.fulfils((SELECT row_to_json(i) FROM (SELECT {plain}) i), c.rows)) b ON true
         LEFT JOIN LATERAL (
             SELECT json_object_agg(m.key, m.agrees) AS matches, bool_and(m.agrees) AS agreed
             FROM (SELECT k.key, coalesce(k.value = (w.row ->> k.key) OR k.value = exchange.written_form(w.row ->> k.key), false) AS agrees

@@ -38,6 +38,7 @@ CREATE TABLE exchange.bulk_job (
     from_sequence bigint,
     to_sequence   bigint,
     asked_at      timestamptz NOT NULL,
+    tried_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
     state         text NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'preparing', 'ready', 'failed', 'expired')),
     attempt       int NOT NULL DEFAULT 0,
     rows          bigint,
@@ -423,9 +424,11 @@ CREATE FUNCTION exchange.next_feeds() RETURNS int LANGUAGE plpgsql SECURITY DEFI
 DECLARE
     v_begun int;
 BEGIN
-    UPDATE exchange.bulk_job j SET state = 'waiting', attempt = 0, failure = NULL
+    -- A part that failed is tried again after pauses that grow with the time it has failed, an hour at most.
+    UPDATE exchange.bulk_job j SET state = 'waiting', attempt = 0, failure = NULL, tried_at = clock_timestamp()
     WHERE j.subscription IS NOT NULL AND j.state = 'failed' AND exchange.bulk_grant(j.grant_id, j.resource_id) IS NOT NULL
-      AND j.asked_at < clock_timestamp() - interval '1 minute' * least(j.attempt, 60)
+      AND j.tried_at < clock_timestamp() - least(greatest(j.tried_at - j.asked_at, interval '1 minute'), interval '1 hour')
+      AND EXISTS (SELECT FROM exchange.application a WHERE a.id = j.application AND a.active)
       AND EXISTS (SELECT FROM exchange.subscription s WHERE s.id = j.subscription AND s.ended_at IS NULL AND s.last_number = j.number - 1);
     INSERT INTO exchange.bulk_job (id, grant_id, resource_id, department, provider, application, actor, channel, format,
                                    subscription, number, from_sequence, asked_at)
@@ -433,6 +436,7 @@ BEGIN
            s.id, s.last_number + 1, s.position, clock_timestamp()
     FROM exchange.subscription s
     WHERE s.ended_at IS NULL AND s.last_number - s.taken_number < 32
+      AND EXISTS (SELECT FROM exchange.application a WHERE a.id = s.application AND a.active)
       AND (s.last_number = 0 OR EXISTS (SELECT FROM exchange.batch b
            WHERE b.department = s.provider AND b.resource_id = s.resource_id AND b.sequence > s.position))
       AND exchange.bulk_grant(s.grant_id, s.resource_id) IS NOT NULL
@@ -452,8 +456,13 @@ BEGIN
         OR EXISTS (SELECT FROM exchange.subscription s WHERE s.id = j.subscription AND s.taken_number >= j.number
                    AND s.taken_at < clock_timestamp() - interval '1 day'));
     GET DIAGNOSTICS v_ended = ROW_COUNT;
+    -- A feed ends with its grant or its application, and when a part of it went before it was taken: what is subscribed to
+    -- then begins with everything there is, so nothing is missing.
     UPDATE exchange.subscription s SET ended_at = clock_timestamp() WHERE s.ended_at IS NULL
-        AND EXISTS (SELECT FROM exchange."grant" g WHERE g.id = s.grant_id AND g.revoked_at IS NOT NULL);
+        AND (EXISTS (SELECT FROM exchange."grant" g WHERE g.id = s.grant_id AND g.revoked_at IS NOT NULL)
+          OR EXISTS (SELECT FROM exchange.application a WHERE a.id = s.application AND NOT a.active)
+          OR EXISTS (SELECT FROM exchange.bulk_job j WHERE j.subscription = s.id AND j.number > s.taken_number
+                     AND j.state = 'expired'));
     RETURN v_ended;
 END $$;
 
