@@ -40,7 +40,8 @@ words = dict(request_number="R-2026-0900", round=1, resource=people.id, consumer
     regulation="guangzhou-2016", channels=("download", "browse"))
 given = actions.GrantInput(**words)
 document = wire.Grant(id="G-2026-0900", resource=people.id, department=given.consumer,
-    provider=given.provider, mode="bulk", items=plain, match="all", applications=given.applications, purpose=given.purpose,
+    provider=given.provider, mode="bulk", items=plain, match="all", applications=given.applications,
+    purpose=given.purpose,
     valid_from=today, valid_until=today, regulation=given.regulation, request_no=given.request_number,
     channels=given.channels, issued_at=datetime.datetime.now(datetime.UTC), issued_by="zhao")
 signed = wire.sign_grant(document, keys.load_signing_key(settings.CONFIG.grant_key_file))
