@@ -5,7 +5,7 @@ from pathlib import Path
 
 from shuqiao.auditlog.integrator import LogKey
 from shuqiao.security import keys
-from shuqiao.wire.evidence import Given
+from shuqiao.wire.evidence_checking import Given
 from tests.bulk.conftest import NO_CONTEXT, PERMITS, CopyCity
 from tests.plane.conftest import register_key
 from tests.plane.test_evidence import ORIGIN, Archive, broken

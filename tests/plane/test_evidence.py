@@ -25,7 +25,8 @@ from shuqiao.loader.certify import certify_keys
 from shuqiao.security import keys
 from shuqiao.security.certificates import create_authority_certificate
 from shuqiao.security.http_signatures import CallContext, key_signer
-from shuqiao.wire.evidence import EvidenceUnreadable, Given, read_evidence, verify_evidence
+from shuqiao.wire.evidence import EvidenceUnreadable, read_evidence
+from shuqiao.wire.evidence_checking import Given, verify_evidence
 from tests.plane.conftest import (
     APP,
     OTHER_APP,

@@ -17,7 +17,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from shuqiao.security import keys
-from shuqiao.wire.evidence import MAX_FILE_BYTES, EvidenceUnreadable, Given, read_evidence, verify_evidence
+from shuqiao.wire.evidence import MAX_FILE_BYTES, EvidenceUnreadable, read_evidence
+from shuqiao.wire.evidence_checking import Given, verify_evidence
 
 HOLDS, UNANSWERED, BROKEN = 0, 1, 2
 PURPOSES = ("log", "promise", "grants", "application")
