@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import TypeVar
+from collections.abc import Callable, Mapping
+from typing import Generic, TypeVar
 
 import msgspec
 
 from shuqiao.plane.settings import MAX_BODY_BYTES
-from shuqiao.rules.errors import BodyNotJson, BodyTooLarge, RequestMalformed
+from shuqiao.rules.errors import BodyNotJson, BodyTooLarge, CallError, DigestMismatch, RequestMalformed
+from shuqiao.security.http_signatures import is_digest_of
 
 T = TypeVar("T")
 
@@ -41,3 +42,35 @@ def decode_body(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
         raise RequestMalformed(part=found.group(1) if found is not None else "body") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise BodyNotJson() from None
+
+
+class SignedBody(Generic[T]):
+    """Waits for the body of a call whose head is in order, and begins its work with the request it holds."""
+
+    __slots__ = ("_begin", "_content_digest", "_decoder", "_refuse")
+
+    def __init__(
+        self,
+        content_digest: str,
+        decoder: msgspec.json.Decoder[T],
+        begin: Callable[[T], None],
+        refuse: Callable[[CallError], None],
+    ) -> None:
+        """Keep the parts; `begin` may raise a `CallError`, and `refuse` records what can't be begun."""
+        self._content_digest = content_digest
+        self._decoder = decoder
+        self._begin = begin
+        self._refuse = refuse
+
+    def arrived(self, body: bytes) -> None:
+        """Begin the work."""
+        try:
+            if not is_digest_of(self._content_digest, body):
+                raise DigestMismatch()
+            self._begin(decode_body(self._decoder, body))
+        except CallError as error:
+            self._refuse(error)
+
+    def broken(self, error: CallError) -> None:
+        """Refuse, with an entry."""
+        self._refuse(error)

@@ -14,14 +14,15 @@ import msgspec
 from shuqiao.plane.allowance import Allowance
 from shuqiao.plane.answering import Answering
 from shuqiao.plane.answers import Reply, answer_reply, language_of, problem_reply
-from shuqiao.plane.body import check_announced, decode_body
+from shuqiao.plane.body import SignedBody, check_announced, decode_body
 from shuqiao.plane.bulk import serving as copies
 from shuqiao.plane.bulk.openapi import DOCUMENT
 from shuqiao.plane.bulk.serving import Copies
 from shuqiao.plane.calls import Call, CallRefused, CallRequest
 from shuqiao.plane.connection import BodyReader, Request
+from shuqiao.plane.interface.serving import DECODER as INTERFACE_DECODER
 from shuqiao.plane.interface.serving import ROUTE as INTERFACE_ROUTE
-from shuqiao.plane.interface.serving import InterfaceBody, Interfaces
+from shuqiao.plane.interface.serving import InterfaceRequest, Interfaces
 from shuqiao.plane.keeper import Keeper
 from shuqiao.plane.metrics import CONTENT_TYPE, Metrics
 from shuqiao.plane.proofs import Sealing
@@ -275,14 +276,23 @@ class Gate:
             work.fetch(request, language, problem, self._allowance.take)
             return None
         call, digest = self._own_call(request, "", Mode.BULK, language, answer)
-        return copies.CopyBody(work, found, call, digest, problem)
+
+        def begin(asked: msgspec.Struct) -> None:
+            work.begin(*found, call, asked, problem)
+
+        return SignedBody(digest, copies.DECODERS[found[0]], begin, partial(work.refuse_unused, call))
 
     def _interface(
         self, work: Interfaces, request: Request, called: re.Match[str], language: str, answer: Answer
     ) -> BodyReader:
         """Take a call of a department's own interface, signed with the application's own key."""
         call, digest = self._own_call(request, called.group(1), Mode.QUERY, language, answer)
-        return InterfaceBody(work, called.group(2), call, digest, partial(self._problem, language))
+        problem = partial(self._problem, language)
+
+        def begin(asked: InterfaceRequest) -> None:
+            work.begin(call, called.group(2), asked, problem)
+
+        return SignedBody(digest, INTERFACE_DECODER, begin, partial(work.refuse_unused, call))
 
     def _sandbox(self, request: Request, tested: re.Match[str], language: str, answer: Answer) -> BodyReader:
         """Take a test call, signed with the application's own key."""

@@ -20,7 +20,6 @@ from uuid import UUID
 import msgspec
 
 from shuqiao.plane.answers import Reply, Streamed
-from shuqiao.plane.body import decode_body
 from shuqiao.plane.bulk import asking
 from shuqiao.plane.bulk.asking import Allowed, Promising
 from shuqiao.plane.bulk.browsing import Browsing
@@ -36,7 +35,6 @@ from shuqiao.plane.state import Snapshot
 from shuqiao.rules.bulk import LINK_S
 from shuqiao.rules.errors import (
     CallError,
-    DigestMismatch,
     LinkExpired,
     NotAvailable,
     Overloaded,
@@ -45,7 +43,7 @@ from shuqiao.rules.errors import (
 )
 from shuqiao.rules.exchange import Mode
 from shuqiao.security.at_rest import FileRefused
-from shuqiao.security.http_signatures import CallContext, is_digest_of
+from shuqiao.security.http_signatures import CallContext
 from shuqiao.wire.bulk import (
     BrowseRequest,
     BulkAsked,
@@ -86,7 +84,7 @@ Answer = Callable[[Reply], None]
 StreamAnswer = Callable[[Reply | Streamed], bool]
 Problem = Callable[[CallError], Reply]
 
-_decoders: dict[str, msgspec.json.Decoder[msgspec.Struct]] = {
+DECODERS: dict[str, msgspec.json.Decoder[msgspec.Struct]] = {
     name: msgspec.json.Decoder(form)
     for name, form in (
         ("bulk", BulkRequest),
@@ -111,37 +109,6 @@ def route_of(path: str) -> tuple[str, str] | None:
         if found is not None:
             return name, found.group(1) if found.groups() else ""
     return None
-
-
-class CopyBody:
-    """Waits for the body of a signed request about copies."""
-
-    __slots__ = ("_call", "_copies", "_digest", "_problem", "_route")
-
-    def __init__(
-        self, copies: Copies, route: tuple[str, str], call: Call, digest: str, problem: Problem
-    ) -> None:
-        self._copies = copies
-        self._route = route
-        self._call = call
-        self._digest = digest
-        self._problem = problem
-
-    def arrived(self, body: bytes) -> None:
-        """Begin the work."""
-        if not is_digest_of(self._digest, body):
-            self.broken(DigestMismatch())
-            return
-        try:
-            request = decode_body(_decoders[self._route[0]], body)
-        except CallError as error:
-            self.broken(error)
-            return
-        self._copies.begin(*self._route, self._call, request, self._problem)
-
-    def broken(self, error: CallError) -> None:
-        """Refuse, with an entry."""
-        self._copies.refuse_unused(self._call, error)
 
 
 class Copies:

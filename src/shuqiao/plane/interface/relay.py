@@ -28,6 +28,7 @@ from shuqiao.wire.interface_messages import (
     Ask,
     Bring,
     Failed,
+    Fault,
     Fetch,
     FromNode,
     Taken,
@@ -194,8 +195,8 @@ class Relay:
             return Taken(goes_on=True)
         limit = waiting.ask.max_answer_bytes
         if said.number != waiting.next or waiting.file.size_bytes + len(said.content) > limit:
-            fault = "too_large" if said.number == waiting.next else "refused"
-            waiting.ended.set_result(Failed(said.call, fault))  # type: ignore[arg-type]  # two of its words
+            fault: Fault = "too_large" if said.number == waiting.next else "refused"
+            waiting.ended.set_result(Failed(said.call, fault))
             return _ENDS
         await asyncio.get_running_loop().run_in_executor(_writers, waiting.file.write, said.content)
         waiting.next += 1

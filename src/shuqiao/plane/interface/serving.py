@@ -18,7 +18,6 @@ from uuid import UUID
 import msgspec
 
 from shuqiao.plane.answers import Reply, Streamed, problem_body, recorded_reply
-from shuqiao.plane.body import decode_body
 from shuqiao.plane.bulk.asking import Allowed, Promising, entry_of, recorded
 from shuqiao.plane.bulk.statements import Done, Statements
 from shuqiao.plane.calls import Call, CallRefused, actor_of, facts_of, refused_by
@@ -30,7 +29,6 @@ from shuqiao.plane.keeper import Keeper
 from shuqiao.plane.state import Resource, Snapshot
 from shuqiao.rules.errors import (
     CallError,
-    DigestMismatch,
     InterfaceFailed,
     InterfaceResting,
     NotAvailable,
@@ -43,7 +41,6 @@ from shuqiao.rules.errors import (
 )
 from shuqiao.rules.exchange import Mode, Refused, decide_call
 from shuqiao.security.at_rest import FileRefused
-from shuqiao.security.http_signatures import is_digest_of
 from shuqiao.wire.grant import Grant
 from shuqiao.wire.interface import InterfaceSpec, Operation, parameter_fault
 from shuqiao.wire.interface_messages import Ask
@@ -68,7 +65,7 @@ class InterfaceRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     case: CaseNumber = ""
 
 
-_decoder = msgspec.json.Decoder(InterfaceRequest)
+DECODER = msgspec.json.Decoder(InterfaceRequest)
 Problem = Callable[[CallError], Reply]
 
 
@@ -79,39 +76,6 @@ class _Decided:
     allowed: Allowed
     spec: InterfaceSpec
     operation: Operation
-
-
-class InterfaceBody:
-    """Waits for the body of a signed call."""
-
-    __slots__ = ("_call", "_digest", "_interfaces", "_operation", "_problem")
-
-    def __init__(
-        self, interfaces: Interfaces, operation: str, call: Call, digest: str, problem: Problem
-    ) -> None:
-        self._interfaces = interfaces
-        self._operation = operation
-        self._call = call
-        self._digest = digest
-        self._problem = problem
-
-    def arrived(self, body: bytes) -> None:
-        """Begin the work."""
-        if not is_digest_of(self._digest, body):
-            self.broken(DigestMismatch())
-            return
-        try:
-            request = decode_body(_decoder, body)
-            if not request.case.isprintable():
-                raise RequestMalformed(part="case")
-        except CallError as error:
-            self.broken(error)
-            return
-        self._interfaces.begin(self._call, self._operation, request, self._problem)
-
-    def broken(self, error: CallError) -> None:
-        """Refuse, with an entry."""
-        self._interfaces.refuse_unused(self._call, error)
 
 
 def decide(call: Call, operation: str, request: InterfaceRequest, snapshot: Snapshot) -> _Decided:
@@ -188,7 +152,9 @@ class Interfaces:
         await self._statements.close()
 
     def begin(self, call: Call, operation: str, request: InterfaceRequest, problem: Problem) -> None:
-        """Work on a call whose body has come."""
+        """Work on a call whose body has come; raises `RequestMalformed` for an unprintable case."""
+        if not request.case.isprintable():
+            raise RequestMalformed(part="case")
         task = asyncio.get_running_loop().create_task(self._work(call, operation, request, problem))
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
