@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 
-from bench import audit, bulk, catalogue, first_load, growth, pages, publishing, query, soak, workbook
+from bench import audit, bulk, catalogue, first_load, growth, pages, publishing, query, soak, verify, workbook
 
 BENCHMARKS = {
     "audit": audit.main,
     "bulk": bulk.main,
     "query": query.main,
+    "verify": verify.main,
     "growth": growth.main,
     "soak": soak.main,
     "load": first_load.main,

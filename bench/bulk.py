@@ -28,7 +28,7 @@ from tests.bulk.conftest import NO_CONTEXT, CopyCity, running_copy_city
 from tests.plugins.hubs import environment, make_hub
 from tests.vault import births
 
-from bench.query import flush_us
+from bench.keyed import flush_us
 from shuqiao.embedded import hub, postgres
 from shuqiao.wire.schemas import ItemSpec, ResourceSpec
 

@@ -26,7 +26,7 @@ from pathlib import Path
 import psycopg
 from tests.loader.line import Line
 
-from bench.query import flush_us, sign_us
+from bench.keyed import flush_us, sign_us
 from shuqiao.demo.people import births
 from shuqiao.demo.sources import HEALTH_COLUMNS, HEALTH_TABLE, create_health_source
 from shuqiao.embedded import hub, postgres

@@ -14,7 +14,7 @@ from contextlib import ExitStack
 
 from bench import births
 from bench.place import Place, running_place
-from bench.query import CONTEXT, _body
+from bench.keyed import CONTEXT, body_of
 from shuqiao.security.http_signatures import key_signer, sign_request
 
 TIMES = 100
@@ -33,7 +33,7 @@ class Caller:
 
     def call_ms(self, operation: str) -> float:
         """Ask about a random birth; return the milliseconds from sending to the whole answer."""
-        body = _body(operation, random.randrange(self._people))
+        body = body_of(operation, random.randrange(self._people))
         path = f"/v1/resources/{births.RESOURCE}/{operation}"
         target = ("POST", self._host, path)
         headers = sign_request(self._signer, target, body, CONTEXT, int(time.time()))

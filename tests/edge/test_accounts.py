@@ -16,7 +16,7 @@ import pytest
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
-from shuqiao.embedded.nats import nats_command
+from shuqiao.embedded.nats import nats_command, nats_environment
 from shuqiao.loader.enrol import HubAccess, push_account
 from shuqiao.loader.streams import ensure_stream
 from shuqiao.security import nats_accounts
@@ -90,7 +90,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
     made = Server(tmp_path, port)
     command = nats_command(made.secrets, tmp_path / "data", port=port)
     with (tmp_path / "nats.log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)
+        process = subprocess.Popen(command, stdout=log, stderr=log, env=nats_environment(made.secrets))
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline and b"Server is ready" not in (tmp_path / "nats.log").read_bytes():
         time.sleep(0.02)

@@ -21,7 +21,7 @@ import psycopg
 import pytest
 
 from shuqiao.client.plane import PlaneAnswer
-from shuqiao.embedded.nats import nats_command
+from shuqiao.embedded.nats import nats_command, nats_environment
 from shuqiao.loader.enrol import enrol_department
 from shuqiao.security import keys
 from shuqiao.security.http_signatures import CallContext
@@ -243,7 +243,7 @@ def set_up_node(city: InterfaceCity) -> None:
     nats = Child(
         "nats",
         nats_command(secrets, city.folder / "nats", port=city.nats_port),
-        {},
+        nats_environment(secrets),
         city.folder / "nats.log",
     )
     city.children["nats"] = nats

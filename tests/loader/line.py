@@ -21,7 +21,7 @@ from psycopg.rows import dict_row
 
 from shuqiao.demo.people import births_of
 from shuqiao.demo.sources import create_health_source, write_mappings
-from shuqiao.embedded.nats import nats_command
+from shuqiao.embedded.nats import nats_command, nats_environment
 from shuqiao.loader.enrol import enrol_department
 from shuqiao.rules.ids import resource_id
 from shuqiao.security.keys import key_id, load_or_create_signing_key, load_sealing_key, public_der
@@ -147,7 +147,8 @@ class Line:
 
     async def set_up(self, people: int) -> int:
         """Make keys, tables and source, start NATS and vault, admit the node; return the source's rows."""
-        self._child("nats", nats_command(self.secrets, self.home / "nats", port=self.port), {})
+        command = nats_command(self.secrets, self.home / "nats", port=self.port)
+        self._child("nats", command, nats_environment(self.secrets))
         self._child("vault", [sys.executable, "-m", "shuqiao.vault.main"], self._vault_environment())
         self.children["nats"].start()
         self.children["vault"].start()

@@ -14,7 +14,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     steps = bulk.add_subparsers(dest="step", required=True)
     copy = steps.add_parser("copy", help="ask for a copy, wait for it, fetch and check it")
     copy.add_argument("--format", choices=FORMATS, default="arrow")
-    copy.add_argument("--digest", choices=("sha-256", "sm3"), default="sha-256")
+    copy.add_argument("--digest", choices=("auto", "sha-256", "sm3"), default="auto")
     copy.add_argument("--case", default="", help="number of the case the copy is for")
     copy.add_argument("--job", default="", help="go on with this job instead of asking for a new one")
     feed = steps.add_parser("feed", help="subscribe, and fetch each part of the changes as it comes")

@@ -250,7 +250,7 @@ def nats_url(options: Options) -> str:
 def nats_program(home: Home, options: Options) -> Program:
     """The message server. Its configuration is written in any case: one of your own needs its accounts."""
     command = nats.nats_command(home.secrets, home.root / "data" / "nats", port=options.nats_port)
-    return Program("nats", tuple(command))
+    return Program("nats", tuple(command), nats.nats_environment(home.secrets))
 
 
 def hub_programs(home: Home, options: Options) -> list[Program]:

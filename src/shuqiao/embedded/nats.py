@@ -12,6 +12,7 @@ import sysconfig
 from pathlib import Path
 
 from shuqiao.security import nats_accounts
+from shuqiao.security.keys import random_secret_file
 from shuqiao.security.nats_accounts import HUB_MAX_BYTES, NatsAuthority
 from shuqiao.security.nats_secrets import (
     load_authority,
@@ -22,6 +23,8 @@ from shuqiao.security.nats_secrets import (
 )
 
 MAX_PAYLOAD_BYTES = 1024 * 1024
+STORE_KEY = "SHUQIAO_NATS_STORE_KEY"
+"""The variable from which the server takes the key of its store; its configuration names it."""
 
 
 def server_binary() -> Path:
@@ -38,7 +41,8 @@ def nats_command(
 ) -> list[str]:
     """Write the configuration file into `data` and return the command that starts the server.
 
-    Makes keys, certificates and the hub's credentials in `secrets` where they are missing.
+    The server needs `nats_environment` too, or it refuses to start. Makes keys, certificates and the hub's
+    credentials in `secrets` where they are missing.
     """
     authority = load_authority(secrets)
     load_certificates(secrets)
@@ -50,6 +54,16 @@ def nats_command(
     text = _configuration(authority, secrets, data, host, port, max_bytes)
     replace_file(config, text.encode(), mode=0o600)
     return [str(server_binary()), "-c", str(config)]
+
+
+def nats_environment(secrets: Path) -> dict[str, str]:
+    """Give the environment the server needs: the key of its store, made in `secrets` where it is missing.
+
+    Neither the configuration nor the command line holds it. A store written before there was a key is
+    encrypted when the server reads it.
+    """
+    # The configuration's parser would take a value of digits, or of digits and an e, for a number.
+    return {STORE_KEY: "k" + random_secret_file(secrets / "nats-store.key").hex()}
 
 
 def _configuration(
@@ -75,6 +89,8 @@ jetstream {{
   store_dir: {json.dumps(str(data / "jetstream"))}
   max_memory_store: 0
   max_file_store: {max_bytes}
+  cipher: aes
+  key: ${STORE_KEY}
 }}
 operator: {nats_accounts.operator_jwt(authority)}
 system_account: {system}

@@ -61,7 +61,7 @@ _STRUCTS = (
     Promise,
 )
 _SIGNED_HEADERS = {
-    "Content-Digest": "sha-256 of the body, RFC 9530",
+    "Content-Digest": "sha-256 of the body, RFC 9530; or sm3, a key of this interface's own",
     "Shuqiao-Purpose": "the purpose as the grant words it, percent-encoded UTF-8, or auto",
     "Shuqiao-End-User": "who asks, percent-encoded UTF-8, or - for the application itself",
     "Shuqiao-Grant": "the number of the grant, or auto for the one that fits",

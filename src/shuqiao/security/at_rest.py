@@ -1,9 +1,11 @@
 """Files that lie encrypted on a disk and can be read from any place.
 
-A file is a row of pieces of 256 KiB, each AES-256-GCM under the file's key; the nonce is the number of the
+A file is a row of pieces of 256 KiB, each encrypted under the file's key; the nonce is the number of the
 file and of the piece, and what is bound to a piece says whether it is the last. The key of a set of files is
-random, used for one writing only, and kept wrapped under a secret of the platform, apart from the files.
-Source: our choice, decision 22; guangzhou-2016 art. 38(1).
+random, used for one writing only, and kept wrapped under a secret of the platform, apart from the files. A
+key knows the suite whose cipher it is for (AES-256-GCM or SM4-GCM), and so does the key when it is wrapped:
+a reader needs no setting.
+Source: our choice, decisions 22 and 31; guangzhou-2016 art. 38(1).
 """
 
 from __future__ import annotations
@@ -13,15 +15,19 @@ import io
 import os
 import secrets
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from shuqiao.security.suites import (
+    INTERNATIONAL,
+    NONCE_BYTES,
+    TAG_BYTES,
+    CiphertextRefused,
+    Suite,
+    suite_of_cipher,
+)
 
 PIECE_BYTES = 256 * 1024
-TAG_BYTES = 16
-KEY_BYTES = 32
-_NONCE_BYTES = 12
 _LABEL = b"shuqiao file 1\x00"
 
 DIGESTS = {"sha-256": "sha256", "sm3": "sm3"}
@@ -32,23 +38,42 @@ class FileRefused(Exception):
     """A file or wrapped key that was altered, cut, or belongs elsewhere."""
 
 
-def new_key() -> bytes:
+@dataclass(frozen=True, slots=True, repr=False)
+class FileKey:
+    """The key of one set of files, and the suite whose cipher it is for; `repr` doesn't show it."""
+
+    secret: bytes
+    suite: Suite = INTERNATIONAL
+
+
+def new_key(suite: Suite = INTERNATIONAL) -> FileKey:
     """Make the key of one set of files."""
-    return secrets.token_bytes(KEY_BYTES)
+    return FileKey(secrets.token_bytes(suite.key_bytes), suite)
 
 
-def wrap_key(secret: bytes, key: bytes, context: bytes) -> bytes:
-    """Encrypt a key under the platform's secret, for this context only."""
-    nonce = secrets.token_bytes(_NONCE_BYTES)
-    return nonce + AESGCM(secret).encrypt(nonce, key, _LABEL + context)
+def wrap_key(secret: bytes, key: FileKey, context: bytes) -> bytes:
+    """Encrypt a key by its own suite under the platform's secret, for this context only.
+
+    What comes out begins with the cipher's name and a colon.
+    """
+    nonce = secrets.token_bytes(NONCE_BYTES)
+    sealed = key.suite.encrypt(_wrapping(secret, key.suite), nonce, key.secret, _LABEL + context)
+    return key.suite.cipher_name.encode("ascii") + b":" + nonce + sealed
 
 
-def unwrap_key(secret: bytes, wrapped: bytes, context: bytes) -> bytes:
+def unwrap_key(secret: bytes, wrapped: bytes, context: bytes) -> FileKey:
     """Give back a key; raises `FileRefused`."""
+    name, _, rest = wrapped.partition(b":")
     try:
-        return AESGCM(secret).decrypt(wrapped[:_NONCE_BYTES], wrapped[_NONCE_BYTES:], _LABEL + context)
-    except (InvalidTag, ValueError) as error:
+        suite = suite_of_cipher(name.decode("ascii", "replace"))
+        nonce, sealed = rest[:NONCE_BYTES], rest[NONCE_BYTES:]
+        return FileKey(suite.decrypt(_wrapping(secret, suite), nonce, sealed, _LABEL + context), suite)
+    except (CiphertextRefused, ValueError) as error:
         raise FileRefused("the key was wrapped under another secret or for something else") from error
+
+
+def _wrapping(secret: bytes, suite: Suite) -> bytes:
+    return suite.mac(secret, _LABEL + suite.cipher_name.encode("ascii"))[: suite.key_bytes]
 
 
 class EncryptedFile(io.RawIOBase):
@@ -57,14 +82,16 @@ class EncryptedFile(io.RawIOBase):
     The file appears under its name when it is closed, complete, or not at all.
     """
 
-    def __init__(self, path: Path, key: bytes, number: int, context: bytes, digest: str = "sha-256") -> None:
+    def __init__(
+        self, path: Path, key: FileKey, number: int, context: bytes, digest: str = "sha-256"
+    ) -> None:
         """Begin the file beside its final name."""
         super().__init__()
         self._path = path
         self._part = path.with_name(path.name + ".part")
         descriptor = os.open(self._part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         self._file = os.fdopen(descriptor, "wb", buffering=0)
-        self._cipher, self._number, self._context = AESGCM(key), number, context
+        self._key, self._number, self._context = key, number, context
         self._waiting = bytearray()
         self._pieces = 0
         self._digest = hashlib.new(DIGESTS[digest])
@@ -103,7 +130,7 @@ class EncryptedFile(io.RawIOBase):
 
     def _put(self, data: bytes | memoryview, *, is_last: bool) -> None:
         nonce, bound = _place(self._number, self._pieces, self._context, is_last=is_last)
-        self._file.write(self._cipher.encrypt(nonce, data, bound))
+        self._file.write(self._key.suite.encrypt(self._key.secret, nonce, bytes(data), bound))
         self._pieces += 1
 
     def close(self) -> None:
@@ -127,10 +154,9 @@ class EncryptedFile(io.RawIOBase):
 
 
 def read_pieces(
-    path: Path, key: bytes, number: int, context: bytes, size_bytes: int, first: int = 0
+    path: Path, key: FileKey, number: int, context: bytes, size_bytes: int, first: int = 0
 ) -> Iterator[bytes]:
     """Give the content from byte `first`, piece by piece; raises `FileRefused` where it is not as written."""
-    cipher = AESGCM(key)
     last = max(0, (size_bytes - 1) // PIECE_BYTES)
     piece = first // PIECE_BYTES
     with path.open("rb", buffering=0) as file:
@@ -139,8 +165,8 @@ def read_pieces(
         while piece <= last:
             nonce, bound = _place(number, piece, context, is_last=piece == last)
             try:
-                content = cipher.decrypt(nonce, file.read(PIECE_BYTES + TAG_BYTES), bound)
-            except (InvalidTag, ValueError) as error:
+                content = key.suite.decrypt(key.secret, nonce, file.read(PIECE_BYTES + TAG_BYTES), bound)
+            except (CiphertextRefused, ValueError) as error:
                 raise FileRefused(f"piece {piece} of {path.name} is not as written") from error
             yield content[skip:] if skip else content
             skip = 0

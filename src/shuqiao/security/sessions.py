@@ -30,6 +30,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from shuqiao.rules.entry_ids import timed_id
 from shuqiao.security.http_signatures import SESSION_PREFIX, Verify, session_verifier
+from shuqiao.security.suites import DigestName
 
 LIFETIME_S = 60
 MAX_CALLS = 1000
@@ -121,6 +122,7 @@ class SessionSigner:
     secret: bytes
     expires_at: float = float("inf")
     calls: list[SessionCall] = field(default_factory=list)
+    digest_name: DigestName = "sha-256"
 
     @property
     def is_used_up(self) -> bool:

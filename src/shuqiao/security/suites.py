@@ -10,10 +10,10 @@ Source: our choice, decision 21
 from __future__ import annotations
 
 import hmac
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Protocol
+from typing import Literal, Protocol
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes
@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.hmac import HMAC
 
 from shuqiao.security import keys
 
+DigestName = Literal["sha-256", "sm3"]
 TAG_BYTES = 16
 NONCE_BYTES = 12
 
@@ -35,7 +36,7 @@ class Suite(Protocol):
         """The name in settings."""
 
     @property
-    def digest_name(self) -> str:
+    def digest_name(self) -> DigestName:
         """The name recorded beside a digest."""
 
     @property
@@ -90,7 +91,7 @@ class International(_Hashing):
     """Ed25519, SHA-256, AES-256-GCM."""
 
     name = "international"
-    digest_name = "sha-256"
+    digest_name: DigestName = "sha-256"
     signature_name: keys.Algorithm = "ed25519"
     cipher_name = "aes-256-gcm"
     key_bytes = 32
@@ -115,7 +116,7 @@ class National(_Hashing):
     """SM2, SM3, SM4-GCM."""
 
     name = "national"
-    digest_name = "sm3"
+    digest_name: DigestName = "sm3"
     signature_name: keys.Algorithm = "sm2-sm3"
     cipher_name = "sm4-gcm"
     key_bytes = 16
@@ -153,12 +154,39 @@ SUITES: Mapping[str, Suite] = MappingProxyType({"international": International()
 """Every suite by its name in settings."""
 
 
+INTERNATIONAL: Suite = SUITES["international"]
+SETTING = "SHUQIAO_SUITE"
+"""The setting of an installation: by which suite it writes. What the other has written is read all the same."""
+
+
+def read_suite(environment: Mapping[str, str]) -> Suite:
+    """Read the installation's suite, the international one where none is set; ValueError for another."""
+    name = environment.get(SETTING) or INTERNATIONAL.name
+    if name not in SUITES:
+        raise ValueError(f"{SETTING} must be one of {', '.join(sorted(SUITES))}")
+    return SUITES[name]
+
+
+def suite_of_cipher(name: str) -> Suite:
+    """The suite whose cipher is recorded beside what was encrypted; ValueError for an unknown one."""
+    return _find(lambda suite: suite.cipher_name == name, f"there is no cipher {name}")
+
+
+def suite_of_digest(name: str) -> Suite:
+    """The suite whose digest is recorded; ValueError for an unknown one."""
+    return _find(lambda suite: suite.digest_name == name, f"there is no digest {name}")
+
+
+def _find(is_it: Callable[[Suite], bool], otherwise: str) -> Suite:
+    for suite in SUITES.values():
+        if is_it(suite):
+            return suite
+    raise ValueError(otherwise)
+
+
 def digest_by(name: str, message: bytes) -> bytes:
     """Digest by the algorithm recorded beside a digest; ValueError for an unknown one."""
-    for suite in SUITES.values():
-        if suite.digest_name == name:
-            return suite.digest(message)
-    raise ValueError(f"there is no digest {name}")
+    return suite_of_digest(name).digest(message)
 
 
 def is_digest(name: str, expected: bytes, message: bytes) -> bool:

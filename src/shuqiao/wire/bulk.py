@@ -24,12 +24,13 @@ ResourceName = Annotated[str, msgspec.Meta(pattern=r"^r[0-9]{6}[a-z2-7]{10}$")]
 class BulkRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Asks for a copy of what a grant of mode bulk covers.
 
-    `channel` says whether a system fetches it (interface) or a person (download).
+    `channel` says whether a system fetches it (interface) or a person (download); `digest` is by what its
+    parts are digested in the manifest, `auto` by what the platform's suite says.
     """
 
     resource: ResourceName
     format: Format = "arrow"
-    digest: Digest = "sha-256"
+    digest: Digest | Literal["auto"] = "auto"
     channel: Literal["interface", "download"] = "interface"
     case: CaseNumber = ""
 

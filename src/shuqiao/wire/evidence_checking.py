@@ -27,8 +27,8 @@ from shuqiao.security.http_signatures import (
     SESSION_PREFIX,
     Covered,
     base_of,
-    content_digest,
     decode_word,
+    is_digest_of,
     read_covered,
 )
 from shuqiao.security.sessions import call_number, decode_key, delivery_digest, request_digest, session_id
@@ -177,7 +177,7 @@ class _Check:
             return
         yield from self._signature(part, application)
         if self.given.request is not None:
-            right = content_digest(self.given.request) == self.covered.content_digest
+            right = is_digest_of(self.covered.content_digest, self.given.request)
             yield Finding(right, "your copy of the request's body is the one that was signed")
 
     def _signature(self, part: RequestPart, application: ApplicationPart) -> Iterator[Finding]:
@@ -269,8 +269,7 @@ class _Check:
         except keys.KeyRefusedError:
             signed = False
         bound = (
-            content_digest(part.body.encode()) == covered.content_digest
-            and covered.path == "/v1/sessions/heads"
+            is_digest_of(covered.content_digest, part.body.encode()) and covered.path == "/v1/sessions/heads"
         )
         yield Finding(signed and bound, "the application signed the list of the session's calls")
         yield self._listed(head)

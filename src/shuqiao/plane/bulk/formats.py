@@ -13,8 +13,8 @@ import xlsxwriter
 from pyarrow import csv, ipc, parquet
 
 from shuqiao.rules import bulk
-from shuqiao.security.at_rest import EncryptedFile, flush_folder
-from shuqiao.wire.bulk import ManifestPart
+from shuqiao.security.at_rest import EncryptedFile, FileKey, flush_folder
+from shuqiao.wire.bulk import Digest, ManifestPart
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -141,9 +141,9 @@ class Parts:
     folder: Path
     form: str
     schema: pa.Schema
-    key: bytes
+    key: FileKey
     context: bytes
-    digest: str = "sha-256"
+    digest: Digest = "sha-256"
     part_rows: int = bulk.PART_ROWS
     done: list[ManifestPart] = field(default_factory=list)
     rows: int = 0

@@ -26,7 +26,7 @@ from shuqiao.rules import bulk
 from shuqiao.rules.exchange import Mode
 from shuqiao.security import keys
 from shuqiao.security.at_rest import flush_folder, new_key, wrap_key
-from shuqiao.wire.bulk import MANIFEST_LABEL, Manifest, ManifestItem, ManifestPart, encode_manifest
+from shuqiao.wire.bulk import MANIFEST_LABEL, Digest, Manifest, ManifestItem, encode_manifest
 from shuqiao.wire.vault import VaultClient
 
 _RENEW_S = jobs.LEASE_S / 5
@@ -105,11 +105,11 @@ class Preparer:
         progress: Progress,
         folder: Path,
     ) -> None:
-        key = new_key()
+        key = new_key(self.settings.spool.suite)
         is_feed = job.subscription is not None
         context = f"{job.id}/{job.attempt}".encode()
         schema = columns.schema(is_feed=is_feed)
-        parts = Parts(folder, job.format, schema, key, context, job.digest)
+        parts = Parts(folder, job.format, schema, key, context, self._digest_of(job))
         try:
             async with connection.transaction(isolation="repeatable_read"):
                 opened = await self._open(connection, job, snapshot, len(schema))
@@ -119,13 +119,17 @@ class Preparer:
                     whole = await complete(self.vault, job.resource_id, columns, table, schema, job.id)
                     await asyncio.to_thread(parts.write, whole)
                     progress.done = parts.rows
-                made = await asyncio.to_thread(parts.close)
-                manifest = _manifest(job, snapshot, held, columns, opened, made)
+                await asyncio.to_thread(parts.close)
+                manifest = _manifest(job, snapshot, held, columns, opened, parts)
                 wrapped = wrap_key(self.settings.spool.wrapping_secret, key, context)
                 if not await self._finish(connection, job, manifest, wrapped):
                     raise TakenOver
         finally:
             parts.discard()
+
+    def _digest_of(self, job: Job) -> Digest:
+        """A copy was asked for with its digest; the parts of a feed take that of the platform's suite."""
+        return job.digest if job.subscription is None else self.settings.spool.suite.digest_name
 
     async def _open(
         self,
@@ -246,7 +250,7 @@ def _manifest(
     held: HeldGrant,
     columns: Columns,
     opened: Opened,
-    made: tuple[ManifestPart, ...],
+    made: Parts,
 ) -> Manifest:
     document = held.document
     return Manifest(
@@ -258,8 +262,8 @@ def _manifest(
         provider=document.provider,
         purpose=document.purpose,
         format=job.format,
-        digest_algorithm=job.digest,
-        rows=sum(part.rows for part in made),
+        digest_algorithm=made.digest,
+        rows=made.rows,
         up_to=opened.to_sequence,
         epoch=snapshot.epoch,
         at=opened.at,
@@ -267,7 +271,7 @@ def _manifest(
             ManifestItem(item.field, item.type, item.zh, item.en, columns.is_masked(item))
             for item in columns.items
         ),
-        parts=made,
+        parts=tuple(made.done),
         feed=job.subscription,
         number=job.number,
         after=job.from_sequence,

@@ -211,7 +211,7 @@ class Copies:
                 allowed.held.document.id,
                 call.resource_id,
                 request.format,
-                request.digest,
+                self._spool.suite.digest_name if request.digest == "auto" else request.digest,
                 request.channel,
                 request.case,
                 asking.entry_of(call, "bulk_asked", "asked", allowed, request.case),

@@ -11,6 +11,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from shuqiao.security import keys
+from shuqiao.security.suites import INTERNATIONAL, Suite, read_suite
 
 
 class BulkSettingsFaulty(Exception):
@@ -19,11 +20,13 @@ class BulkSettingsFaulty(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Spool:
-    """Where prepared files lie, and the secrets under which their keys are wrapped and links made."""
+    """Where prepared files lie, the secrets under which their keys are wrapped and links made, and the suite
+    by which new ones are written."""
 
     folder: Path
     wrapping_secret: bytes
     link_secret: bytes
+    suite: Suite = INTERNATIONAL
 
     def __repr__(self) -> str:
         """Leave the secrets out."""
@@ -46,23 +49,23 @@ class BulkSettings:
         return f"BulkSettings({self.spool!r})"
 
 
-def open_spool(folder: Path, secret_file: Path) -> Spool:
+def open_spool(folder: Path, secret_file: Path, suite: Suite = INTERNATIONAL) -> Spool:
     """Read the secret and derive one for each use; the folder is made if it is missing."""
     secret = keys.load_secret_file(secret_file)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     wrapping, link = (hmac.digest(secret, use, hashlib.sha256) for use in (b"bulk keys", b"bulk links"))
-    return Spool(folder, wrapping, link)
+    return Spool(folder, wrapping, link, suite)
 
 
 def read_spool(environment: Mapping[str, str]) -> Spool | None:
-    """Read BULK_SPOOL and BULK_SECRET_FILE; None where this plane hands out no copies."""
+    """Read BULK_SPOOL, BULK_SECRET_FILE and SHUQIAO_SUITE; None where this plane hands out no copies."""
     folder, secret = environment.get("BULK_SPOOL", ""), environment.get("BULK_SECRET_FILE", "")
     if not folder and not secret:
         return None
     try:
         if not folder or not secret:
             raise ValueError("both or neither must be set")
-        return open_spool(Path(folder), Path(secret))
+        return open_spool(Path(folder), Path(secret), read_suite(environment))
     except (ValueError, OSError, keys.KeyRefusedError) as error:
         raise BulkSettingsFaulty(f"BULK_SPOOL, BULK_SECRET_FILE: {error}") from error
 

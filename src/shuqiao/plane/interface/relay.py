@@ -21,7 +21,7 @@ from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
 from shuqiao.plane.interface.settings import RelaySettings
-from shuqiao.security.at_rest import EncryptedFile, new_key, read_pieces
+from shuqiao.security.at_rest import EncryptedFile, FileKey, new_key, read_pieces
 from shuqiao.wire import nats_client
 from shuqiao.wire.interface_messages import (
     PIECE_BYTES,
@@ -63,7 +63,7 @@ class Held:
     """A whole answer, encrypted on the disk, its digest checked."""
 
     path: Path
-    key: bytes
+    key: FileKey
     media_type: str
     size_bytes: int
     digest: str
@@ -84,7 +84,7 @@ class _Waiting:
     ask: Ask
     body: bytes
     file: EncryptedFile
-    key: bytes
+    key: FileKey
     path: Path
     ended: asyncio.Future[Whole | Failed]
     next: int = 0
@@ -115,7 +115,7 @@ class Relay:
 
     async def pass_on(self, ask: Ask, body: bytes) -> Held:
         """Ask the node and wait for the whole answer; raises `RelayFailed`."""
-        key, path = new_key(), self._settings.folder / ask.call
+        key, path = new_key(self._settings.suite), self._settings.folder / ask.call
         file = EncryptedFile(path, key, 0, b"interface answer")
         ended: asyncio.Future[Whole | Failed] = asyncio.get_running_loop().create_future()
         waiting = _Waiting(ask, body, file, key, path, ended)

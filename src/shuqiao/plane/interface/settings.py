@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from shuqiao.security.suites import INTERNATIONAL, Suite, read_suite
+
 
 class RelaySettingsFaulty(Exception):
     """The environment can't be used; the message names every fault."""
@@ -13,12 +15,14 @@ class RelaySettingsFaulty(Exception):
 
 @dataclass(frozen=True, slots=True)
 class RelaySettings:
-    """Where NATS is, the credentials for it, and the folder that holds answers on their way."""
+    """Where NATS is, the credentials for it, the folder that holds answers on their way, and the suite by
+    which they are encrypted there."""
 
     nats_url: str
     credentials_file: Path
     authority_file: Path
     folder: Path
+    suite: Suite = INTERNATIONAL
 
 
 def forget_answers(settings: RelaySettings | None) -> None:
@@ -29,7 +33,7 @@ def forget_answers(settings: RelaySettings | None) -> None:
 
 
 def read_relay(environment: Mapping[str, str]) -> RelaySettings | None:
-    """Read PLANE_NATS_URL, PLANE_NATS_CREDS, PLANE_NATS_CA and PLANE_SPOOL.
+    """Read PLANE_NATS_URL, PLANE_NATS_CREDS, PLANE_NATS_CA, PLANE_SPOOL and SHUQIAO_SUITE.
 
     None where none is set: this plane then passes no calls on.
     """
@@ -42,6 +46,10 @@ def read_relay(environment: Mapping[str, str]) -> RelaySettings | None:
         raise RelaySettingsFaulty("; ".join(f"{name} is not set" for name in missing))
     if not values[0].startswith(("tls://", "wss://")):
         raise RelaySettingsFaulty("PLANE_NATS_URL must begin with tls:// or wss://")
+    try:
+        suite = read_suite(environment)
+    except ValueError as error:
+        raise RelaySettingsFaulty(str(error)) from error
     folder = Path(values[3])
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return RelaySettings(values[0], Path(values[1]), Path(values[2]), folder)
+    return RelaySettings(values[0], Path(values[1]), Path(values[2]), folder, suite)

@@ -42,7 +42,7 @@ TABLE_CODES = (*READ_CODES, "body_too_large", "entry_faulty", "entry_being_chang
 WRITE_CODES = (*TABLE_CODES, "body_not_json", "draft_changed", "correction_too_wide")
 
 _SIGNED_HEADERS = {
-    "Content-Digest": "sha-256 of the body, RFC 9530; of the empty body for a GET",
+    "Content-Digest": "sha-256 of the body, RFC 9530 (or sm3); of the empty body for a GET",
     "Shuqiao-Purpose": "auto",
     "Shuqiao-End-User": "the account of the person of the department it is done for; - only for reading",
     "Shuqiao-Grant": "auto",

@@ -1,11 +1,10 @@
-"""Keyed calls: the whole path against `pgbench -S` on a copy of the same rows and a bare asyncpg handler.
+"""Keyed calls: the whole path, `pgbench -S` on a copy of the same rows, and peers, each measured alike.
 
-Every round runs every variant once, so that the machine's moods meet all of them; medians are reported.
+`bench.query` and `bench.verify` say what is measured; `bench.figures` makes a table of it.
 """
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import json
 import os
@@ -13,67 +12,54 @@ import platform
 import random
 import re
 import resource
-import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from bench import births
-from bench.place import Place, free_port, running_place, spawn, wait_for
+from bench import births, peers
+from bench.place import Place
 from shuqiao.client.plane import PlaneClient
 from shuqiao.security.http_signatures import CallContext, KeySigner, RequestSigner, key_signer, sign_request
 from shuqiao.security.sessions import MAX_CALLS, SessionSigner
 
 REFERENCE_CLIENTS = 32
-SUPPLY_PER_S = {"mac": 14_000, "ed25519": 8_000, "ecdsa-p256-sha256": 8_000, "peer": 30_000}
-TARGETS = {("verify", "mac", 128): 0.25, ("query", "mac", 128): 0.25}
+SUPPLY_PER_S = {"mac": 15_000, "ed25519": 8_000, "ecdsa-p256-sha256": 8_000, "peer": 30_000}
 CONTEXT = CallContext(end_user="bench")
 
 
 @dataclass(frozen=True)
 class Variant:
-    """One thing that is measured."""
+    """One thing that is measured; `ratio` and `cpu_us` are its targets.
+
+    An operation with the kind of its signature is ours, a peer is somebody else's, neither is the reference.
+    """
 
     name: str
     connections: int
     operation: str = ""
     signature: str = ""
-    target: float | None = None
+    peer: str = ""
+    ratio: float | None = None
+    cpu_us: float | None = None
 
 
-@dataclass
-class Results:
-    """Measurements of one variant, a number per round; processor time is microseconds a call by program."""
-
-    per_s: list[float] = field(default_factory=list)
-    p50_ms: list[float] = field(default_factory=list)
-    p99_ms: list[float] = field(default_factory=list)
-    cpu_us: dict[str, list[float]] = field(default_factory=dict)
+REFERENCE = Variant("pgbench -S, same rows", REFERENCE_CLIENTS)
 
 
-def variants() -> list[Variant]:
-    """What is measured, in the order of each round."""
-    made = [Variant("pgbench -S, same rows", REFERENCE_CLIENTS)]
-    for connections in (32, 128):
-        made.append(
-            Variant(f"bare asyncpg handler, {connections} connections", connections, signature="peer")
-        )
-        for operation, signature in (
-            ("verify", "mac"),
-            ("query", "mac"),
-            ("verify", "ed25519"),
-            ("verify", "ecdsa-p256-sha256"),
-        ):
-            name = f"{operation}, {signature}, {connections} connections"
-            target = TARGETS.get((operation, signature, connections))
-            made.append(Variant(name, connections, operation, signature, target))
-    return made
+class Run(NamedTuple):
+    """One measurement: calls a second, milliseconds, and microseconds of processor a call by program."""
+
+    per_s: float
+    p50_ms: float
+    p99_ms: float
+    cpu_us: dict[str, float]
 
 
 def _request(path: str, host: str, headers: dict[str, str], body: bytes) -> bytes:
@@ -82,7 +68,8 @@ def _request(path: str, host: str, headers: dict[str, str], body: bytes) -> byte
     return f"{head}content-length: {len(body)}\r\n{lines}\r\n".encode("ascii") + body
 
 
-def _body(operation: str, serial: int) -> bytes:
+def body_of(operation: str, serial: int) -> bytes:
+    """Write the body of a call about a birth: of a verification with true claims about three items."""
     row = births.identity_row(serial)
     question: dict[str, object] = {"subject": row[births.KEY]}
     if operation == "verify":
@@ -103,7 +90,7 @@ def signed_requests(
     now = int(time.time())
     made = []
     for signer in itertools.islice(signers, count):
-        body = _body(variant.operation, random.randrange(people))
+        body = body_of(variant.operation, random.randrange(people))
         headers = sign_request(signer, ("POST", host, path), body, CONTEXT, now)
         made.append(_request(path, host, headers, body))
     return made
@@ -113,17 +100,14 @@ class Bench:
     """Runs variants in a place."""
 
     def __init__(self, place: Place, people: int, seconds: float) -> None:
-        """Copy the rows for the reference and start the peer."""
+        """Copy the rows for the reference and the peers."""
         self._place = place
         self._people = people
         self._seconds = seconds
         self._sessions: list[SessionSigner] = []
         self._script = place.folder / "select.sql"
-        self._peer_port = free_port()
+        self._peers: dict[str, peers.Running] = {}
         self._copy_rows()
-        environment = {"PEER_DATABASE_URL": place.url("shuqiao_owner"), "PEER_PORT": str(self._peer_port)}
-        spawn(place, "peer", [sys.executable, "-m", "bench.peer"], environment)
-        wait_for(f"http://127.0.0.1:{self._peer_port}/1", place.processes["peer"])
 
     def _copy_rows(self) -> None:
         with self._place.admin() as admin:
@@ -139,34 +123,39 @@ class Bench:
             encoding="ascii",
         )
 
-    def run(self, variant: Variant) -> tuple[float, float, float, dict[str, float]]:
-        """Measure once: calls a second, p50 and p99 in ms, processor time a call in microseconds."""
-        if not variant.signature:
+    def add_peer(self, peer: peers.Peer, folder: Path | None) -> None:
+        """Start a peer; raises `PeerMissing` when it can't be installed or started."""
+        self._peers[peer.name] = peers.start(peer, self._place, folder)
+
+    def run(self, variant: Variant) -> Run:
+        """Measure once."""
+        if variant is REFERENCE:
             return self._run_pgbench()
         file = self._place.folder / "requests.msgpack"
         file.write_bytes(msgspec.msgpack.encode(self._requests(variant)))
-        port = self._peer_port if variant.signature == "peer" else self._place.port
+        port = self._peers[variant.peer].port if variant.peer else self._place.port
         command = [sys.executable, "-m", "bench.load", f"127.0.0.1:{port}", str(variant.connections)]
         before = self._place.cpu_s()
         output = subprocess.run(
             [*command, str(self._seconds), str(file)], check=True, capture_output=True, text=True
         ).stdout
-        self._sign_sessions(result_count=json.loads(output)["count"])
         after = self._place.cpu_s()
         result = json.loads(output)
+        self._sign_sessions(result_count=result["count"])
         if result["failed"]:
             raise RuntimeError(f"{variant.name}: {result['failed']} of {result['count']} calls failed")
         if result["ran_out"]:
             print(f"warning: {variant.name} used all its requests up", file=sys.stderr)
         cpu = {name: 1e6 * (after[name] - before[name]) / result["count"] for name in after}
         cpu["load"] = result["cpu_us"]
-        return result["per_s"], result["p50_ms"], result["p99_ms"], cpu
+        return Run(result["per_s"], result["p50_ms"], result["p99_ms"], cpu)
 
     def _requests(self, variant: Variant) -> list[bytes]:
+        if variant.peer:
+            count = int(SUPPLY_PER_S["peer"] * self._seconds)
+            ask = self._peers[variant.peer].ask
+            return [ask(random.randint(1, self._people)) for _ in range(count)]
         count = int(SUPPLY_PER_S[variant.signature] * self._seconds)
-        if variant.signature == "peer":
-            numbers = (random.randint(1, self._people) for _ in range(count))
-            return [f"GET /{number} HTTP/1.1\r\nhost: peer\r\n\r\n".encode() for number in numbers]
         return signed_requests(self._place, variant, self._signers(variant.signature), self._people, count)
 
     def _signers(self, signature: str) -> Iterator[RequestSigner]:
@@ -192,7 +181,7 @@ class Bench:
             for session in used:
                 client.sign_session(own, session)
 
-    def _run_pgbench(self) -> tuple[float, float, float, dict[str, float]]:
+    def _run_pgbench(self) -> Run:
         clients = str(REFERENCE_CLIENTS)
         command = [
             str(self._place.programs / "pgbench"),
@@ -216,7 +205,7 @@ class Bench:
         rate = float(_found(r"tps = ([0-9.]+)", output))
         latency = float(_found(r"latency average = ([0-9.]+)", output))
         count = rate * int(self._seconds)
-        return rate, latency, latency, {"postgres": 1e6 * used / count, "load": 1e6 * client_s / count}
+        return Run(rate, latency, latency, {"postgres": 1e6 * used / count, "load": 1e6 * client_s / count})
 
 
 def _children_s() -> float:
@@ -255,77 +244,3 @@ def sign_us() -> float:
 def interpreter() -> str:
     """Which Python runs this: one that was not built with optimisation is a quarter slower."""
     return f"Python {platform.python_version()} of {sys.base_prefix}"
-
-
-def measure(bench: Bench, rounds: int, only: str, say: Callable[[str], None]) -> dict[Variant, Results]:
-    """Run all rounds of the reference and of the variants whose name contains `only`."""
-    reference, *others = variants()
-    results = {variant: Results() for variant in (reference, *(v for v in others if only in v.name))}
-    for turn in range(rounds):
-        for variant, kept in results.items():
-            per_s, p50, p99, cpu = bench.run(variant)
-            kept.per_s.append(per_s)
-            kept.p50_ms.append(p50)
-            kept.p99_ms.append(p99)
-            for name, used in cpu.items():
-                kept.cpu_us.setdefault(name, []).append(used)
-            say(f"round {turn + 1}: {variant.name}: {per_s:,.0f}/s")
-    return results
-
-
-def _total_us(kept: Results) -> float:
-    return sum(statistics.median(used) for used in kept.cpu_us.values())
-
-
-def report(results: dict[Variant, Results]) -> list[dict[str, object]]:
-    """Print the table and give the rows of the last line.
-
-    The second ratio is that of processor time, load included. Where nobody else uses the machine both agree;
-    where others do, 32 backends of the reference get a larger share of it than six processes of the path.
-    """
-    reference = statistics.median(next(iter(results.values())).per_s)
-    reference_us = _total_us(next(iter(results.values())))
-    rows: list[dict[str, object]] = []
-    print(
-        f"{'variant':44} {'calls/s':>9} {'ratio':>6} {'of CPU':>6} {'p50 ms':>7} {'p99 ms':>7}  CPU µs a call"
-    )
-    for variant, kept in results.items():
-        per_s = statistics.median(kept.per_s)
-        ratio, cpu_ratio = per_s / reference, reference_us / _total_us(kept)
-        cpu = {name: statistics.median(used) for name, used in kept.cpu_us.items()}
-        shown = " ".join(f"{name} {used:.0f}" for name, used in cpu.items() if used >= 1)
-        p50, p99 = statistics.median(kept.p50_ms), statistics.median(kept.p99_ms)
-        print(f"{variant.name:44} {per_s:9,.0f} {ratio:6.3f} {cpu_ratio:6.3f} {p50:7.1f} {p99:7.1f}  {shown}")
-        rows.append(
-            {
-                "variant": variant.name,
-                "value": round(per_s, 1),
-                "unit": "calls/s",
-                "ratio": round(ratio, 4),
-                "cpu_ratio": round(cpu_ratio, 4),
-                "cpu_us": round(_total_us(kept), 1),
-                "target": variant.target,
-                "met": None if variant.target is None else ratio >= variant.target,
-            }
-        )
-    return rows
-
-
-def main(arguments: list[str]) -> int:
-    """Run the benchmark; the last line printed is one JSON object."""
-    parser = argparse.ArgumentParser(prog="bench query", description=__doc__)
-    parser.add_argument("--people", type=int, default=50_000)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=4.0)
-    parser.add_argument("--only", default="", help="measure the variants whose name contains this")
-    options = parser.parse_args(arguments)
-    with running_place(options.people) as place:
-        print(
-            f"{os.cpu_count()} cores; flush {flush_us(place.folder):.0f} µs; "
-            f"Ed25519 signature {sign_us():.0f} µs; {interpreter()}; {options.people} births"
-        )
-        bench = Bench(place, options.people, options.seconds)
-        results = measure(bench, options.rounds, options.only, lambda text: print(text, file=sys.stderr))
-        rows = report(results)
-    print(json.dumps({"bench": "query", "rows": rows}))
-    return 0
