@@ -17,16 +17,15 @@ import msgspec
 from asyncpg.pool import PoolConnectionProxy
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 
-from shuqiao.plane.terms import NO_TERMS, Terms, TermsUnenforceable, terms_of
-from shuqiao.rules.exchange import Channel, GrantFacts, Match, Mode
-from shuqiao.rules.ids import ApplicationId, DepartmentCode, GrantId, ResourceId
+from shuqiao.rules.exchange import GrantFacts
 from shuqiao.rules.small_domain import Trait, small_fields
 from shuqiao.security import keys
 from shuqiao.security.http_signatures import Verify, request_verifier
-from shuqiao.wire.grant import Grant, GrantUnreadable, verify_grant
+from shuqiao.wire.grant import Grant, GrantUnreadable, facts_of, verify_grant
 from shuqiao.wire.interface import InterfaceSpec
 from shuqiao.wire.messages import PromiseKey
-from shuqiao.wire.schemas import ItemSpec, ResourceSpec
+from shuqiao.wire.schemas import ItemSpec, ResourceSpec, traits_of
+from shuqiao.wire.terms import NO_TERMS, Terms, TermsUnenforceable, terms_of
 
 if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
@@ -49,7 +48,10 @@ class Application:
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """A resource in force: its owner and its items by field; `small` are those of small domain."""
+    """A resource in force: its owner and its items by field; `small` are those of small domain.
+
+    `is_held` tells that its records stay with the department, whose node answers.
+    """
 
     id: str
     department: str
@@ -58,6 +60,7 @@ class Resource:
     items: Mapping[str, ItemSpec]
     traits: Mapping[str, Trait]
     small: frozenset[str]
+    is_held: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,13 +176,22 @@ def _enforceable(
     for number, grant in grants[0].items():
         resource = resources.get(grant.document.resource)
         try:
-            terms = NO_TERMS if resource is None else terms_of(grant.document, resource.items)
+            terms = _terms(grant.document, resource)
         except TermsUnenforceable as reason:
             faults += 1
             log.error("grant_not_enforceable grant=%s term=%s", number, reason)
             continue
         held[number] = replace(grant, terms=terms)
     return held, faults
+
+
+def _terms(document: Grant, resource: Resource | None) -> Terms:
+    if resource is None:
+        return NO_TERMS
+    if resource.is_held and document.pseudonyms:
+        # Tokens are made with a key of the vault, which no node has.
+        raise TermsUnenforceable("pseudonyms")
+    return terms_of(document, resource.items)
 
 
 def _applications(rows: Iterable[asyncpg.Record]) -> tuple[dict[str, Application], int]:
@@ -210,10 +222,7 @@ def _resources(rows: Iterable[asyncpg.Record]) -> tuple[dict[str, Resource], int
             faults += 1
             log.error("resource_spec_unusable resource=%s", row["id"])
             continue
-        traits = {
-            item.field: Trait(item.type, item.kind, _number_of(item.codes), item.small_domain)
-            for item in spec.items
-        }
+        traits = traits_of(spec.items)
         made[row["id"]] = Resource(
             row["id"],
             row["department"],
@@ -222,6 +231,7 @@ def _resources(rows: Iterable[asyncpg.Record]) -> tuple[dict[str, Resource], int
             items,
             traits,
             small_fields(traits),
+            spec.kept == "node",
         )
     return made, faults
 
@@ -234,10 +244,6 @@ def _interfaces(rows: Iterable[asyncpg.Record]) -> dict[str, InterfaceSpec]:
         except msgspec.MsgspecError:
             log.error("interface_spec_unusable resource=%s", row["resource_id"])
     return made
-
-
-def _number_of(codes: tuple[str, ...] | None) -> int | None:
-    return None if codes is None else len(codes)
 
 
 def _vault_key(rows: Iterable[asyncpg.Record]) -> bytes | None:
@@ -292,20 +298,10 @@ def _checked_document(
 
 
 def _facts(document: Grant, row: asyncpg.Record) -> GrantFacts:
-    return GrantFacts(
-        GrantId(document.id),
-        DepartmentCode(document.department),
-        ResourceId(document.resource),
-        Mode(document.mode),
-        frozenset(document.items),
-        Match(document.match),
-        frozenset(ApplicationId(application) for application in document.applications),
-        document.purpose,
-        document.valid_from,
-        document.valid_until,
-        row["revoked_at"],
-        row["revoked_reason"],
-        row["suspended_at"],
-        row["suspended_reason"],
-        frozenset(Channel(channel) for channel in document.channels),
+    return replace(
+        facts_of(document),
+        revoked_at=row["revoked_at"],
+        revoked_reason=row["revoked_reason"],
+        suspended_at=row["suspended_at"],
+        suspended_reason=row["suspended_reason"],
     )

@@ -7,6 +7,9 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from shuqiao.rules.exchange import Channel as Way
+from shuqiao.rules.exchange import GrantFacts, Match, Mode
+from shuqiao.rules.ids import ApplicationId, DepartmentCode, GrantId, ResourceId
 from shuqiao.security import keys
 
 # The label keeps a grant's signature from ever being valid for another kind of document.
@@ -108,3 +111,20 @@ def verify_grant(document: bytes | str, signature: bytes, algorithm: str, key: k
     if not keys.verify(algorithm, key, signature, SIGNING_LABEL + raw):
         raise GrantUnreadable("the signature is not the key's")
     return decode_grant(raw)
+
+
+def facts_of(grant: Grant) -> GrantFacts:
+    """Give what a decision looks at in a grant that nobody has revoked or suspended."""
+    return GrantFacts(
+        GrantId(grant.id),
+        DepartmentCode(grant.department),
+        ResourceId(grant.resource),
+        Mode(grant.mode),
+        frozenset(grant.items),
+        Match(grant.match),
+        frozenset(ApplicationId(application) for application in grant.applications),
+        grant.purpose,
+        grant.valid_from,
+        grant.valid_until,
+        channels=frozenset(Way(channel) for channel in grant.channels),
+    )

@@ -11,6 +11,8 @@ from typing import Annotated, Literal
 import msgspec
 import pyarrow as pa
 
+from shuqiao.rules.small_domain import Trait
+
 ItemType = Literal["string", "text", "code", "date", "datetime", "image"]
 ItemKind = Literal["name", "citizen_id", "credit_code", "document", "contact", "address", "picture", "plain"]
 FieldName = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
@@ -57,11 +59,26 @@ class ItemSpec(msgspec.Struct, frozen=True):
 
 
 class ResourceSpec(msgspec.Struct, frozen=True):
-    """The items of a resource, the item that is its record key, and the modes in which it is offered."""
+    """The items of a resource, the item that is its record key, and the modes in which it is offered.
+
+    `kept` says where its records are: with the platform, or with the department, whose node answers.
+    Source: shenyang-2016 art. 16.
+    """
 
     record_key: FieldName
     modes: tuple[str, ...]
     items: Annotated[tuple[ItemSpec, ...], msgspec.Meta(min_length=1, max_length=200)]
+    kept: Literal["hub", "node"] = "hub"
+
+
+def traits_of(items: tuple[ItemSpec, ...]) -> dict[str, Trait]:
+    """Return what the rules of small domain look at, by field."""
+    return {
+        item.field: Trait(
+            item.type, item.kind, None if item.codes is None else len(item.codes), item.small_domain
+        )
+        for item in items
+    }
 
 
 def plain_items(spec: ResourceSpec) -> tuple[ItemSpec, ...]:

@@ -11,14 +11,9 @@ import msgspec
 from shuqiao.plane.calls import Call, Granted, answer_entry
 from shuqiao.plane.database import ReadRow
 from shuqiao.plane.state import Resource
-from shuqiao.rules.errors import ClaimInvalid, IdentifierInvalid
-from shuqiao.rules.identifiers import check_identifier
-from shuqiao.rules.normalise import normalise_value, parse_date, parse_moment
 from shuqiao.wire.batch_messages import QueryBatchRequest, VerifyBatchRequest, subject_entry_id
-from shuqiao.wire.schemas import ItemSpec
+from shuqiao.wire.claims import subject_number
 
-MAX_NUMBER = 128
-MAX_VALUE = 1024
 ANSWERED = "answered"
 
 _encoder = msgspec.json.Encoder()
@@ -61,7 +56,7 @@ class Compared(NamedTuple):
 def subject_numbers(call: Call, resource: Resource, subjects: Sequence[str]) -> list[tuple[UUID, str]]:
     """Give entry id and record key of each subject, in order; a wrong one raises `IdentifierInvalid`."""
     return [
-        (subject_entry_id(call.entry, place), subject_number(resource, subject))
+        (subject_entry_id(call.entry, place), subject_number(resource.record_key, subject))
         for place, subject in enumerate(subjects)
     ]
 
@@ -69,33 +64,6 @@ def subject_numbers(call: Call, resource: Resource, subjects: Sequence[str]) -> 
 def is_batch(call: Call) -> bool:
     """Tell whether the call is about many subjects and answered for each."""
     return isinstance(call.request, VerifyBatchRequest | QueryBatchRequest)
-
-
-def subject_number(resource: Resource, subject: str) -> str:
-    """Give the record key in its written form; a wrong form or check digit raises `IdentifierInvalid`."""
-    item = resource.record_key
-    number = normalise_value(item.kind, item.type, subject)
-    # The compatibility form can be longer than what was sent; the vault takes no more than this.
-    if not 0 < len(number) <= MAX_NUMBER or not check_identifier(item.kind, number, field=item.field).ok:
-        raise IdentifierInvalid(item=item.zh)
-    return number
-
-
-def claimed_value(item: ItemSpec, claim: str) -> str:
-    """Give a claim in its written form; raises `IdentifierInvalid` or `ClaimInvalid`."""
-    value = normalise_value(item.kind, item.type, claim)
-    if item.kind in ("citizen_id", "credit_code") and not check_identifier(item.kind, value).ok:
-        raise IdentifierInvalid(item=item.zh)
-    if (
-        not 0 < len(value) <= MAX_VALUE
-        or "\x00" in value
-        or (item.type == "date" and parse_date(value) is None)
-        or (item.type == "datetime" and parse_moment(value) is None)
-    ):
-        raise ClaimInvalid(item=item.zh)
-    if item.codes is not None and value not in item.codes:
-        raise ClaimInvalid(item=item.zh)
-    return value
 
 
 def read_row(question: Question, record: UUID, version: int, compared: Compared) -> ReadRow:

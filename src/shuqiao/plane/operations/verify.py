@@ -14,7 +14,6 @@ from shuqiao.plane.database import ReadRow, Seen
 from shuqiao.plane.operations.questions import (
     Compared,
     Question,
-    claimed_value,
     is_batch,
     read_row,
     subject_numbers,
@@ -22,6 +21,7 @@ from shuqiao.plane.operations.questions import (
 from shuqiao.rules.errors import CaseNumberDemanded, RequestMalformed
 from shuqiao.rules.small_domain import proving_fields
 from shuqiao.wire.batch_messages import VerifiedSubject, VerifyBatchAnswer, VerifyBatchRequest
+from shuqiao.wire.claims import claimed_value
 from shuqiao.wire.messages import VerifyAnswer, VerifyRequest
 from shuqiao.wire.vault import CompareCall, CompareResult, VaultClient
 

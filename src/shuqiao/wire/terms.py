@@ -1,4 +1,4 @@
-"""The terms of a grant as the plane enforces them in keyed calls, or why it can't.
+"""The terms of a grant as they are enforced in keyed calls, or why it can't.
 
 A grant with a term that can't be enforced is not used: to ignore a condition would give more than was
 granted. Source: guangzhou-2016 art. 35(1); xiamen-2015 art. 13.
