@@ -156,7 +156,7 @@ SUITES: Mapping[str, Suite] = MappingProxyType({"international": International()
 
 INTERNATIONAL: Suite = SUITES["international"]
 SETTING = "SHUQIAO_SUITE"
-"""The setting of an installation: by which suite it writes. What the other has written is read all the same."""
+"""The setting of an installation: by which suite it writes. What the other wrote is read all the same."""
 
 
 def read_suite(environment: Mapping[str, str]) -> Suite:

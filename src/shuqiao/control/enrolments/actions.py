@@ -39,7 +39,7 @@ _UNUSABLE = {
     "malformed": Text(
         "不是可读取的证书请求（PEM，PKCS#10）", "It is no readable certificate signing request (PEM, PKCS#10)"
     ),
-    "key_type": Text("密钥须为 Ed25519 或 P-256", "The key must be Ed25519 or P-256"),
+    "key_type": Text("密钥须为 Ed25519、P-256 或 SM2", "The key must be Ed25519, P-256 or SM2"),
     "unproved": Text(
         "请求的签名与其中的公钥不符，请重新生成",
         "The request is not signed with the key in it; make it again",

@@ -114,6 +114,7 @@ class SignatureAlgorithm(models.TextChoices):
 
     ED25519 = "ed25519", "Ed25519"
     P256 = "ecdsa-p256-sha256", "ECDSA P-256"
+    SM2 = "sm2-sm3", "SM2"
 
 
 class Application(models.Model):

@@ -29,7 +29,12 @@ class Migration(migrations.Migration):
                 (
                     "algorithm",
                     models.CharField(
-                        choices=[("ed25519", "Ed25519"), ("ecdsa-p256-sha256", "ECDSA P-256")], max_length=20
+                        choices=[
+                            ("ed25519", "Ed25519"),
+                            ("ecdsa-p256-sha256", "ECDSA P-256"),
+                            ("sm2-sm3", "SM2"),
+                        ],
+                        max_length=20,
                     ),
                 ),
                 ("public_key", models.BinaryField()),
