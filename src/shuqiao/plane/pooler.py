@@ -29,18 +29,24 @@ SETTINGS = {
     "statement_timeout": str(int(STATEMENT_TIMEOUT_S * 1000)),
     "idle_in_transaction_session_timeout": "10000",
 }
-_BEGIN = "; ".join(f"SET LOCAL {name} = '{value}'" for name, value in SETTINGS.items())
+
+
+def set_locally(settings: Mapping[str, str]) -> str:
+    """Write the statements that make settings hold for the transaction under way."""
+    return "; ".join(f"SET LOCAL {name} = '{value}'" for name, value in settings.items())
 
 
 class PooledConnection(_Connection):
     """A connection to a pooler: each statement that is not in a transaction gets one with our settings."""
+
+    begin = set_locally(SETTINGS)
 
     async def fetch(self, query: str, *args: Any, **options: Any) -> Any:
         """Run a statement and return its rows."""
         if self.is_in_transaction():
             return await super().fetch(query, *args, **options)
         async with self.transaction():
-            await self.execute(_BEGIN)
+            await self.execute(self.begin)
             return await super().fetch(query, *args, **options)
 
     async def fetchrow(self, query: str, *args: Any, **options: Any) -> Any:
@@ -48,7 +54,7 @@ class PooledConnection(_Connection):
         if self.is_in_transaction():
             return await super().fetchrow(query, *args, **options)
         async with self.transaction():
-            await self.execute(_BEGIN)
+            await self.execute(self.begin)
             return await super().fetchrow(query, *args, **options)
 
     async def fetchval(self, query: str, *args: Any, **options: Any) -> Any:
@@ -56,13 +62,20 @@ class PooledConnection(_Connection):
         if self.is_in_transaction():
             return await super().fetchval(query, *args, **options)
         async with self.transaction():
-            await self.execute(_BEGIN)
+            await self.execute(self.begin)
             return await super().fetchval(query, *args, **options)
 
 
-def connection_options(*, is_pooled: bool) -> Mapping[str, Any]:
+def connection_options(
+    *, is_pooled: bool, name: str = NAME, settings: Mapping[str, str] = SETTINGS
+) -> Mapping[str, Any]:
     """Give what `asyncpg.create_pool` needs to know about the way to the database."""
     if is_pooled:
         # A pooler refuses what it doesn't know in the first message of a connection.
-        return {"connection_class": PooledConnection, "statement_cache_size": 0}
-    return {"server_settings": {"application_name": NAME} | SETTINGS}
+        own = type("OwnPooledConnection", (PooledConnection,), {"begin": set_locally(settings)})
+        return {"connection_class": own, "statement_cache_size": 0}
+    return {"server_settings": {"application_name": name, **settings}}
+
+
+async def keep_as_it_is(_connection: object) -> None:
+    """Return a connection to its pool without a round trip, where no statement leaves anything behind."""

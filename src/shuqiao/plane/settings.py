@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from shuqiao.plane.bulk.settings import BulkSettingsFaulty, Spool, read_spool
+from shuqiao.plane.bulk.settings import BulkSettingsFaulty, Spool, read_pooler, read_spool
 from shuqiao.plane.interface.settings import RelaySettings, RelaySettingsFaulty, read_relay
 from shuqiao.security import keys
 
@@ -91,12 +91,6 @@ def _number(text: str) -> int:
     return number
 
 
-def _pooler(text: str) -> bool:
-    if text not in ("none", "transaction"):
-        raise ValueError("must be none or transaction")
-    return text == "transaction"
-
-
 def _guess_limits(text: str) -> tuple[int, int]:
     own, everywhere = (int(part) for part in text.split(","))
     if not 1 <= own <= everywhere <= MAX_GUESSES:
@@ -167,7 +161,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     guess_delay_s = reader.read("PLANE_GUESS_DELAY_S", _guess_delay_s, "1.0")
     calls_per_s = reader.read("PLANE_CALLS_PER_S", _number, str(CALLS_PER_S))
     max_waiting = reader.read("PLANE_MAX_WAITING", _number, str(MAX_WAITING))
-    is_pooled = reader.read("PLANE_DATABASE_POOLER", _pooler, "none")
+    is_pooled = reader.read("PLANE_DATABASE_POOLER", read_pooler, "none")
     spool, relay = _spool(reader), _relay(reader)
     if reader.faults:
         raise SettingsFaulty("; ".join(reader.faults))

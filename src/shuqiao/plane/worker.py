@@ -101,7 +101,7 @@ class Worker:
         answering = self._answering
         return Interfaces(
             Relay(settings.relay),
-            Statements(settings.database_url),
+            Statements(settings.database_url, is_pooled=settings.is_pooled),
             self._keeper,
             Promising(settings.promise_key),
             answering.refuse,

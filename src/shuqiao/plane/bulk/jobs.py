@@ -9,10 +9,19 @@ from uuid import UUID
 import asyncpg
 
 from shuqiao.plane.bulk.settings import BulkSettings
+from shuqiao.plane.pooler import connection_options, keep_as_it_is, set_locally
 from shuqiao.wire.bulk import Digest, Format
 
 LEASE_S = 15
 STATEMENT_TIMEOUT_S = 30.0
+SETTINGS = {
+    "timezone": "UTC",
+    "datestyle": "ISO, YMD",
+    "jit": "off",
+    "idle_in_transaction_session_timeout": "600000",
+}
+HOLD_SETTINGS = set_locally(SETTINGS)
+"""Statements that give one transaction the settings under which a copy is read, whatever its way here."""
 TROUBLES = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError)
 """What may go wrong on the way to the database."""
 
@@ -59,13 +68,8 @@ async def open_pool(settings: BulkSettings) -> Pool:
         max_size=2 * settings.slots + 1,
         timeout=STATEMENT_TIMEOUT_S,
         command_timeout=None,
-        server_settings={
-            "application_name": "shuqiao-bulk",
-            "timezone": "UTC",
-            "datestyle": "ISO, YMD",
-            "jit": "off",
-            "idle_in_transaction_session_timeout": "600000",
-        },
+        reset=keep_as_it_is,
+        **connection_options(is_pooled=settings.is_pooled, name="shuqiao-bulk", settings=SETTINGS),
     )
 
 
@@ -93,7 +97,7 @@ async def tell_progress(pool: Pool, job: Job, done: int, total: int | None) -> b
 
 async def fail(pool: Pool, job: Job, code: str) -> None:
     """Give a job up, with its reason in the log."""
-    await pool.execute(
+    await pool.fetchval(
         "SELECT exchange.fail_bulk($1, $2, $3)", job.id, job.attempt, code, timeout=STATEMENT_TIMEOUT_S
     )
 
@@ -106,7 +110,7 @@ async def look_after(pool: Pool) -> int:
 
 async def expire(pool: Pool) -> set[str]:
     """End what is past its time; returns the ids of the jobs whose files are still wanted."""
-    await pool.execute("SELECT exchange.expire_bulk()", timeout=STATEMENT_TIMEOUT_S)
+    await pool.fetchval("SELECT exchange.expire_bulk()", timeout=STATEMENT_TIMEOUT_S)
     rows = await pool.fetch(
         "SELECT id FROM exchange.bulk_job WHERE state IN ('waiting', 'preparing', 'ready')",
         timeout=STATEMENT_TIMEOUT_S,

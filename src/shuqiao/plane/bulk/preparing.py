@@ -112,6 +112,7 @@ class Preparer:
         parts = Parts(folder, job.format, schema, key, context, self._digest_of(job))
         try:
             async with connection.transaction(isolation="repeatable_read"):
+                await connection.execute(jobs.HOLD_SETTINGS)
                 opened = await self._open(connection, job, snapshot, len(schema))
                 progress.total = opened.rows
                 reader = Reader(columns.plain, is_feed=is_feed)

@@ -126,7 +126,7 @@ class Copies:
         """Keep the parts; nothing is connected yet."""
         self._spool = spool
         self._keeper = keeper
-        self._statements = Statements(settings.database_url)
+        self._statements = Statements(settings.database_url, is_pooled=settings.is_pooled)
         self._promising = Promising(settings.promise_key)
         self._browsing = Browsing(self._statements, keeper, vault, self._promising)
         self._refuse = refuse

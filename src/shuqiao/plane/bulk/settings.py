@@ -35,7 +35,10 @@ class Spool:
 
 @dataclass(frozen=True, slots=True)
 class BulkSettings:
-    """What the process needs to know; `slots` is how many copies it prepares at once."""
+    """What the process needs to know; `slots` is how many copies it prepares at once.
+
+    `is_pooled` says that the database's address is a pooler's in transaction mode.
+    """
 
     database_url: str
     vault_socket: Path
@@ -43,6 +46,7 @@ class BulkSettings:
     signing_key: Ed25519PrivateKey
     spool: Spool
     slots: int = 2
+    is_pooled: bool = False
 
     def __repr__(self) -> str:
         """Leave addresses and keys out: they hold passwords."""
@@ -70,11 +74,19 @@ def read_spool(environment: Mapping[str, str]) -> Spool | None:
         raise BulkSettingsFaulty(f"BULK_SPOOL, BULK_SECRET_FILE: {error}") from error
 
 
+def read_pooler(text: str) -> bool:
+    """Tell whether a database's address is that of a pooler in transaction mode; raises ValueError."""
+    if text not in ("none", "transaction"):
+        raise ValueError("must be none or transaction")
+    return text == "transaction"
+
+
 def read_settings(environment: Mapping[str, str]) -> BulkSettings:
     """Read and check everything; raises `BulkSettingsFaulty` with all faults at once.
 
     BULK_DATABASE_URL, VAULT_SOCKET, VAULT_CLIENT_KEY_FILE, BULK_SIGNING_KEY_FILE, BULK_SPOOL and
-    BULK_SECRET_FILE are required; BULK_SLOTS says how many copies are prepared at once.
+    BULK_SECRET_FILE are required; BULK_SLOTS says how many copies are prepared at once, BULK_DATABASE_POOLER
+    (none or transaction) whether a pooler stands before the database.
     """
     names = (
         "BULK_DATABASE_URL",
@@ -91,9 +103,11 @@ def read_settings(environment: Mapping[str, str]) -> BulkSettings:
         signing_key = keys.load_signing_key(Path(environment["BULK_SIGNING_KEY_FILE"]))
         vault_key = keys.load_secret_file(Path(environment["VAULT_CLIENT_KEY_FILE"]))
         spool = read_spool(environment)
+        is_pooled = read_pooler(environment.get("BULK_DATABASE_POOLER", "none"))
     except (ValueError, OSError, keys.KeyRefusedError) as error:
         raise BulkSettingsFaulty(str(error)) from error
     if not isinstance(signing_key, Ed25519PrivateKey) or not 1 <= slots <= 8 or spool is None:
         raise BulkSettingsFaulty("BULK_SIGNING_KEY_FILE must hold an Ed25519 key, BULK_SLOTS lie in 1 to 8")
     socket = Path(environment["VAULT_SOCKET"])
-    return BulkSettings(environment["BULK_DATABASE_URL"], socket, vault_key, signing_key, spool, slots)
+    url = environment["BULK_DATABASE_URL"]
+    return BulkSettings(url, socket, vault_key, signing_key, spool, slots, is_pooled)

@@ -15,9 +15,17 @@ import asyncpg
 
 from shuqiao.plane.bulk.jobs import TROUBLES
 from shuqiao.plane.database import DatabaseUnavailable
+from shuqiao.plane.pooler import connection_options, keep_as_it_is
 from shuqiao.plane.settings import STATEMENT_TIMEOUT_S
 
 CONNECTIONS = 3
+NAME = "shuqiao-plane-bulk"
+SETTINGS = {
+    "timezone": "UTC",
+    "jit": "off",
+    "statement_timeout": str(int(2 * STATEMENT_TIMEOUT_S * 1000)),
+    "idle_in_transaction_session_timeout": "30000",
+}
 
 
 class Done(NamedTuple):
@@ -94,9 +102,10 @@ _FEED_PARTS = (
 class Statements:
     """A worker's few connections for copies; made when first needed."""
 
-    def __init__(self, url: str) -> None:
-        """Keep the address."""
+    def __init__(self, url: str, *, is_pooled: bool = False) -> None:
+        """Keep the address; `is_pooled` says that it is a pooler's in transaction mode."""
         self._url = url
+        self._is_pooled = is_pooled
         self._pool: asyncpg.Pool | None = None
         self._opening = asyncio.Lock()
 
@@ -178,11 +187,7 @@ class Statements:
                     max_size=CONNECTIONS,
                     timeout=STATEMENT_TIMEOUT_S,
                     command_timeout=2 * STATEMENT_TIMEOUT_S,
-                    server_settings={
-                        "application_name": "shuqiao-plane-bulk",
-                        "timezone": "UTC",
-                        "jit": "off",
-                        "statement_timeout": str(int(2 * STATEMENT_TIMEOUT_S * 1000)),
-                    },
+                    reset=keep_as_it_is,
+                    **connection_options(is_pooled=self._is_pooled, name=NAME, settings=SETTINGS),
                 )
             return self._pool
