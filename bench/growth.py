@@ -13,8 +13,8 @@ import time
 from contextlib import ExitStack
 
 from bench import births
-from bench.place import Place, running_place
 from bench.keyed import CONTEXT, body_of
+from bench.place import Place, running_place
 from shuqiao.security.http_signatures import key_signer, sign_request
 
 TIMES = 100

@@ -31,8 +31,13 @@ def _is_whole(received: bytes) -> bool:
     end = received.find(b"\r\n\r\n")
     if end < 0:
         return False
-    start = received.find(b"content-length: ", 0, end) + 16
-    length = int(received[start : received.find(b"\r", start)])
+    start = received.find(b"content-length: ", 0, end)
+    if start < 0:
+        start = received[:end].lower().find(b"content-length: ")
+    if start < 0:
+        # Only a peer sends its body in pieces.
+        return received.endswith(b"0\r\n\r\n")
+    length = int(received[start + 16 : received.find(b"\r", start)])
     return len(received) >= end + 4 + length
 
 

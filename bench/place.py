@@ -246,14 +246,19 @@ def _publish(place: Place) -> None:
         )
         admin.execute("SELECT exchange.create_list(%s)", [births.RESOURCE])
         for purpose, key in (("promise", promise_key), ("grants", grant_key)):
-            der = keys.public_der(key.public_key())
-            admin.execute(
-                "INSERT INTO exchange.signing_key (id, purpose, algorithm, public_key)"
-                " VALUES (%s, %s, 'ed25519', %s)",
-                [keys.key_id(der), purpose, der],
-            )
+            _make_known(admin, purpose, "ed25519", keys.public_der(key.public_key()))
+        # With the vault's key known, requests and promises are sealed and kept as in any city.
+        vault_key = keys.load_sealing_key(place.folder / "secrets" / "sealing.key")
+        _make_known(admin, "vault", "x25519", keys.public_der(vault_key.public_key()))
         _enrol(place, admin)
         _issue(admin, grant_key)
+
+
+def _make_known(admin: psycopg.Connection, purpose: str, algorithm: str, der: bytes) -> None:
+    admin.execute(
+        "INSERT INTO exchange.signing_key (id, purpose, algorithm, public_key) VALUES (%s, %s, %s, %s)",
+        [keys.key_id(der), purpose, algorithm, der],
+    )
 
 
 def _enrol(place: Place, admin: psycopg.Connection) -> None:
