@@ -25,6 +25,7 @@ class Cover:
         secret = random_secret_file(key_file)
         self._cipher = AESGCM(hashlib.blake2b(secret, digest_size=32, person=b"cursor").digest())
         self._digest_key = hashlib.blake2b(secret, digest_size=32, person=b"seen").digest()
+        self._mark_key = hashlib.blake2b(secret, digest_size=32, person=b"guess").digest()
 
     def hide(self, text: str) -> str:
         """Return the text encrypted, as base64."""
@@ -43,3 +44,8 @@ class Cover:
         """
         text = f"{key}\0{changed}\0{values!r}".encode()
         return hashlib.blake2b(text, digest_size=16, key=self._digest_key).digest()
+
+    def mark(self, resource: str, number: str) -> bytes:
+        """Return 16 bytes that stand for one subject of a resource."""
+        text = f"{resource}\0{number}".encode()
+        return hashlib.blake2b(text, digest_size=16, key=self._mark_key).digest()

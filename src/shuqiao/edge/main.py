@@ -12,6 +12,7 @@ from collections.abc import Awaitable
 from contextlib import suppress
 
 import msgspec
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 
 from shuqiao.edge import status
@@ -19,10 +20,14 @@ from shuqiao.edge.batches import Sender
 from shuqiao.edge.capture import Capture, Pace
 from shuqiao.edge.connectors.postgresql import PostgresqlSource
 from shuqiao.edge.cover import Cover
+from shuqiao.edge.held.checking import Trusted, held_table
+from shuqiao.edge.held.line import HeldLine
+from shuqiao.edge.held.reporting import Reporter, Rhythm
+from shuqiao.edge.held.store import Store
 from shuqiao.edge.hub import Hub
 from shuqiao.edge.interface import InterfaceLine
 from shuqiao.edge.interface_files import load_interfaces
-from shuqiao.edge.mapping import MappingError, load_mappings
+from shuqiao.edge.mapping import MappingError, TableMapping, load_mappings
 from shuqiao.edge.publish import Delivery
 from shuqiao.edge.settings import NodeSettings, SettingsError, load_settings
 from shuqiao.edge.spool import Spool
@@ -33,6 +38,7 @@ from shuqiao.wire.subjects import inbox_prefix
 
 _log = logging.getLogger("shuqiao.edge")
 _STATUS_S = 1.0
+HELD_CONNECTIONS = 4
 
 
 class Node:
@@ -55,16 +61,43 @@ class Node:
         pace = Pace(settings.batch_rows, settings.poll_s, settings.overlap_s, settings.spool_max_bytes)
         self._interfaces = InterfaceLine(settings.department, interfaces, self._connect)
         self._lines = []
+        self._open_held(settings, admission, [one for one in mappings if one.is_held], cover)
         for mapping in mappings:
+            if mapping.is_held:
+                continue
             spec = admission.resources[mapping.resource]
             capture = Capture(mapping, spec, self._source, self._spool, cover, sender, self._hub, pace)
             delivery = Delivery(settings.department, capture, self._spool, self._hub, keys, settings.resend_s)
             self._lines.append((capture, delivery))
 
+    def _open_held(
+        self, settings: NodeSettings, admission: Admission, mappings: list[TableMapping], cover: Cover
+    ) -> None:
+        """Make what answers about records that stay here."""
+        self._held_source = PostgresqlSource(settings.source_url, HELD_CONNECTIONS)
+        self._held_store = Store(self._files.held) if mappings else None
+        self._held: list[HeldLine | Reporter] = []
+        if self._held_store is None:
+            return
+        authorities = tuple(x509.load_pem_x509_certificates(self._files.authority.read_bytes()))
+        grant_keys = {key.id: load_public_der(key.public_key) for key in admission.grant_keys}
+        trusted = Trusted(settings.department, authorities, grant_keys)
+        tables = {
+            mapping.resource: held_table(mapping, admission.resources[mapping.resource])
+            for mapping in mappings
+        }
+        store, key = self._held_store, node_home.load_key(settings.home)
+        rhythm = Rhythm(settings.report_s, settings.report_margin_s)
+        self._held = [
+            HeldLine(trusted, tables, self._held_source, store, cover, key, self._connect),
+            Reporter(settings.department, tuple(tables), store, key, self._connect, rhythm),
+        ]
+
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set; a fault nobody foresaw ends the process, which may then start anew."""
         work: list[Awaitable[None]] = [self._watch(), self._interfaces.run()]
         work += [part.run() for line in self._lines for part in line]
+        work += [part.run() for part in self._held]
         tasks = [asyncio.ensure_future(part) for part in work]
         ended = asyncio.ensure_future(stop.wait())
         try:
@@ -76,9 +109,12 @@ class Node:
                 task.cancel()
             await asyncio.gather(*tasks, ended, return_exceptions=True)
             await self._source.close()
+            await self._held_source.close()
             with suppress(OSError, asyncio.TimeoutError):
                 await asyncio.wait_for(self._hub.close(), 2)
             self._spool.close()
+            if self._held_store is not None:
+                self._held_store.close()
 
     async def _connect(self) -> nats_client.Client:
         settings = self._settings

@@ -45,7 +45,10 @@ Source = ColumnSource | ConstantSource
 
 @dataclass(frozen=True)
 class TableMapping:
-    """One source table mapped to one resource; `version` changes with any byte of the file."""
+    """One source table mapped to one resource; `version` changes with any byte of the file.
+
+    `is_held` tells that its rows stay here: they are never sent, the node answers about them.
+    """
 
     resource: str
     system: str
@@ -55,6 +58,7 @@ class TableMapping:
     items: Mapping[str, Source]
     version: str
     path: Path
+    is_held: bool = False
 
     def source_columns(self) -> tuple[str, ...]:
         """Return the columns to read, each once, in a fixed order."""
@@ -112,11 +116,12 @@ class _Reader:
     def mapping(
         self, root: yaml.Node | None, resources: Mapping[str, ResourceSpec], version: str
     ) -> TableMapping | None:
-        top = self._fields(root, required=("resource", "source", "items"))
+        top = self._fields(root, required=("resource", "source", "items"), optional=("kept",))
         resource = self._text(top.get("resource"))
         spec = resources.get(resource)
         if "resource" in top and spec is None:
             self._fault(top["resource"], f"the hub has no resource {resource!r} for this department")
+        is_held = self._is_held(root, top.get("kept"), spec)
         fields = ("system", "table", "key", "changed")
         source = self._fields(top.get("source"), required=fields)
         items = self._items(top.get("items"), spec)
@@ -125,7 +130,27 @@ class _Reader:
         system, table, key, changed = (self._text(source[name]) for name in fields)
         if self.faults:
             return None
-        return TableMapping(resource, system, table, key, changed, items, version, self.path)
+        if spec is not None and is_held:
+            self._check_held(top["items"], spec, items)
+        if self.faults:
+            return None
+        return TableMapping(resource, system, table, key, changed, items, version, self.path, is_held)
+
+    def _is_held(self, root: yaml.Node | None, node: yaml.Node | None, spec: ResourceSpec | None) -> bool:
+        """Both must say that records stay here: a hub that says otherwise one day gets none of them."""
+        own = "hub" if node is None else self._text(node)
+        if own not in ("hub", "node"):
+            self._fault(node, "`kept` is hub or node")
+        elif spec is not None and own != spec.kept:
+            self._fault(
+                node or root, f"the hub says that records are kept at the {spec.kept}: `kept` must agree"
+            )
+        return own == "node"
+
+    def _check_held(self, node: yaml.Node, spec: ResourceSpec, items: Mapping[str, Source]) -> None:
+        key = items[spec.record_key]
+        if not isinstance(key, ColumnSource) or key.codes is not None:
+            self._fault(node, f"records are found by {spec.record_key!r}, which needs a column without codes")
 
     def _items(self, node: yaml.Node | None, spec: ResourceSpec | None) -> dict[str, Source]:
         if node is None or spec is None:

@@ -17,7 +17,8 @@ class SettingsError(Exception):
 class NodeSettings:
     """What a node needs. `home` holds keys, spool and status; times are in seconds, sizes in bytes.
 
-    `interface_folder` says which interfaces of the department calls are passed to; None for none.
+    `interface_folder` says which interfaces of the department calls are passed to; None for none. The log of
+    calls on what stays here is brought to the hub every `report_s`, calls older than `report_margin_s`.
     """
 
     home: Path
@@ -33,6 +34,8 @@ class NodeSettings:
     batch_rows: int
     spool_max_bytes: int
     interface_folder: Path | None = None
+    report_s: float = 86_400
+    report_margin_s: float = 900
 
 
 _REQUIRED = (
@@ -67,6 +70,8 @@ def load_settings(environment: Mapping[str, str]) -> NodeSettings:
     resend_s = number("NODE_RESEND_SECONDS", 30, 0.5, 3_600)
     batch_rows = number("NODE_BATCH_ROWS", 4_000, 1, 10_000)
     spool_max_bytes = number("NODE_SPOOL_BYTES", 2 * 1024**3, 1024**2, 1024**4)
+    report_s = number("NODE_REPORT_SECONDS", 86_400, 0.5, 7 * 86_400)
+    report_margin_s = number("NODE_REPORT_MARGIN_SECONDS", 900, 0, 86_400)
     if faults:
         raise SettingsError("; ".join(faults))
     return NodeSettings(
@@ -83,6 +88,8 @@ def load_settings(environment: Mapping[str, str]) -> NodeSettings:
         batch_rows=int(batch_rows),
         spool_max_bytes=int(spool_max_bytes),
         interface_folder=Path(folder) if (folder := environment.get("NODE_INTERFACES", "")) else None,
+        report_s=report_s,
+        report_margin_s=report_margin_s,
     )
 
 

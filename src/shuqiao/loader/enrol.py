@@ -145,14 +145,17 @@ async def _admission(
 ) -> Admission:
     keys = await connection.fetch(
         "SELECT id, purpose, public_key FROM exchange.signing_key"
-        " WHERE active AND purpose IN ('receipts', 'vault') ORDER BY id"
+        " WHERE active AND purpose IN ('receipts', 'vault', 'grants') ORDER BY id"
     )
     resources = await connection.fetch(
         "SELECT id, spec::text AS spec FROM exchange.resource WHERE active AND department = $1",
         request.department,
     )
-    vault_keys = [HubKey(row["id"], row["public_key"]) for row in keys if row["purpose"] == "vault"]
-    receipt_keys = [HubKey(row["id"], row["public_key"]) for row in keys if row["purpose"] == "receipts"]
+    by_purpose = {
+        purpose: [HubKey(row["id"], row["public_key"]) for row in keys if row["purpose"] == purpose]
+        for purpose in ("receipts", "vault", "grants")
+    }
+    vault_keys, receipt_keys = by_purpose["vault"], by_purpose["receipts"]
     if not vault_keys or not receipt_keys:
         raise EnrolmentError(
             "the hub has no active key of the vault or for receipts yet: register them first"
@@ -164,4 +167,5 @@ async def _admission(
         receipt_keys=tuple(receipt_keys),
         vault_key=vault_keys[-1],
         resources={row["id"]: msgspec.json.decode(row["spec"], type=ResourceSpec) for row in resources},
+        grant_keys=tuple(by_purpose["grants"]),
     )

@@ -82,13 +82,16 @@ def system_account_jwt(authority: NatsAuthority) -> str:
 def hub_account_jwt(authority: NatsAuthority, max_bytes: int = HUB_MAX_BYTES) -> str:
     """Return the claims of the hub's account: streams on disk, and what is private to departments.
 
-    A department hears of calls for its interfaces on `ask` and brings their answers to `answer`.
+    A department hears of calls for its interfaces on `ask`, of those on data it keeps on `held`, and brings
+    their answers to `answer`; to `reports` it brings the log of the latter.
     """
     exports = [
         _export("ingest", "ingest.*.*", "service", token_required=True),
         _export("receipts", "receipts.*.*", "service", token_required=True),
         _export("answer", "answer.*.*", "service", token_required=True),
         _export("ask", "ask.*", "stream", token_required=True),
+        _export("held", "held.*", "stream", token_required=True),
+        _export("reports", "reports.*.*", "service", token_required=True),
     ]
     return _account(authority, authority.hub, "HUB", exports=exports, max_disk_bytes=max_bytes)
 
@@ -100,6 +103,8 @@ def department_account_jwt(authority: NatsAuthority, account: bytes, department:
         _import(authority, public_key(account), "receipts", f"receipts.{department}.*"),
         _import(authority, public_key(account), "answer", f"answer.{department}.*"),
         _import(authority, public_key(account), "ask", f"ask.{department}", kind="stream"),
+        _import(authority, public_key(account), "held", f"held.{department}", kind="stream"),
+        _import(authority, public_key(account), "reports", f"reports.{department}.*"),
     ]
     return _account(authority, account, department, imports=imports)
 
@@ -110,8 +115,8 @@ def department_user_jwt(account: bytes, user: str, department: str) -> str:
     `account` is the seed of the department's account, `user` the public key the node made.
     """
     permissions = {
-        "pub": {"allow": [f"ingest.{department}.*", f"receipts.{department}.*", f"answer.{department}.*"]},
-        "sub": {"allow": [f"_INBOX_{department}.>", f"ask.{department}"]},
+        "pub": {"allow": [f"{name}.{department}.*" for name in ("ingest", "receipts", "answer", "reports")]},
+        "sub": {"allow": [f"_INBOX_{department}.>", f"ask.{department}", f"held.{department}"]},
     }
     return _user(account, user, f"node-{department}", permissions)
 
@@ -120,7 +125,7 @@ def hub_user_jwt(authority: NatsAuthority) -> str:
     """Return the claims of the user with which the loader reads batches and answers nodes."""
     permissions = {
         "pub": {"allow": ["$JS.API.>", "$JS.ACK.INGEST.>", "_R_.>", "_INBOX.>"]},
-        "sub": {"allow": ["receipts.*.*", "_INBOX.>"]},
+        "sub": {"allow": ["receipts.*.*", "reports.*.*", "_INBOX.>"]},
         "resp": {"max": 1, "ttl": 10_000_000_000},
     }
     return _user(authority.hub, public_key(authority.hub_user), "loader", permissions)
@@ -129,7 +134,7 @@ def hub_user_jwt(authority: NatsAuthority) -> str:
 def plane_user_jwt(authority: NatsAuthority) -> str:
     """Return the claims of the user with which the plane asks nodes and takes their answers."""
     permissions = {
-        "pub": {"allow": ["ask.*"]},
+        "pub": {"allow": ["ask.*", "held.*"]},
         "sub": {"allow": ["answer.*.*", "_INBOX.>"]},
         "resp": {"max": 1, "ttl": 60_000_000_000},
     }

@@ -23,7 +23,10 @@ class HubKey(msgspec.Struct, frozen=True):
 
 
 class Admission(msgspec.Struct, frozen=True):
-    """The hub's answer: the user's claims, the keys to trust, and what each resource consists of."""
+    """The hub's answer: the user's claims, the keys to trust, and what each resource consists of.
+
+    `grant_keys` are those of the platform's grants, which a node checks by itself.
+    """
 
     department: str
     user_jwt: str
@@ -31,3 +34,4 @@ class Admission(msgspec.Struct, frozen=True):
     receipt_keys: tuple[HubKey, ...]
     vault_key: HubKey
     resources: dict[str, ResourceSpec]
+    grant_keys: tuple[HubKey, ...] = ()

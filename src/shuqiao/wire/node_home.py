@@ -65,6 +65,11 @@ class NodeFiles:
         return self.home / "spool" / "spool.sqlite"
 
     @property
+    def held(self) -> Path:
+        """The log of calls on what stays with the department, and its word about grants."""
+        return self.home / "held" / "held.sqlite"
+
+    @property
     def status(self) -> Path:
         """The status file."""
         return self.home / "status.json"

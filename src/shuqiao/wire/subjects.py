@@ -9,6 +9,7 @@ STREAM = "INGEST"
 
 INGEST_ALL = "ingest.>"
 RECEIPTS_ALL = "receipts.*.*"
+REPORTS_ALL = "reports.*.*"
 
 DEPARTMENT = re.compile(r"[0-9]{6}-[a-z0-9](?:[a-z0-9-]{0,58}[a-z0-9])?")
 RESOURCE = re.compile(r"r[0-9]{6}[a-z2-7]{10}")
@@ -39,9 +40,9 @@ def receipts_subject(department: str, resource: str) -> str:
 
 
 def parse_subject(subject: str) -> tuple[str, str]:
-    """Return department and resource of an ingest or receipts subject; raise ValueError for any other."""
+    """Return department and resource of a subject that a node publishes to; raise ValueError else."""
     parts = subject.split(".")
-    if len(parts) != 3 or parts[0] not in ("ingest", "receipts"):
+    if len(parts) != 3 or parts[0] not in ("ingest", "receipts", "reports"):
         raise ValueError("not a subject of a department")
     return check_department(parts[1]), check_resource(parts[2])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -41,6 +42,11 @@ class Source(Protocol):
         self, mapping: TableMapping, since: str, after: SourceRow | None, limit: int
     ) -> list[SourceRow]:
         """Return rows changed at `since` or later, in order of change and key, those behind `after` only."""
+
+    async def read_one(
+        self, mapping: TableMapping, column: str, values: Sequence[str], timeout_s: float
+    ) -> SourceRow | None:
+        """Return the row whose column has one of these values, the one changed last where there are more."""
 
     async def close(self) -> None:
         """Give connections back."""

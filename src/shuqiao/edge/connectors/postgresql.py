@@ -7,7 +7,7 @@ holds back the source's vacuum; rows that change behind the page are read as cha
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -33,6 +33,16 @@ class _Columns:
     key_type: str
     changed: str
     zoned: bool
+    types: Mapping[str, str]
+
+    def among(self, column: str, parameter: str) -> str:
+        """Return SQL that compares a column with texts such that an index on it serves."""
+        kind, name = self.types[column], f"t.{_quote(column)}"
+        if kind.startswith("character("):
+            return f"{name} = ANY({parameter}::text[]::bpchar[])"
+        if kind == "text" or kind.startswith("character varying"):
+            return f"{name} = ANY({parameter}::text[])"
+        return f"{name}::text = ANY({parameter}::text[])"
 
     def clock_of(self, expression: str) -> str:
         """Return SQL that writes a time of the changed column's type as sortable text."""
@@ -48,9 +58,10 @@ class _Columns:
 class PostgresqlSource:
     """Reads one database over a small pool of connections in read-only transactions."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, connections: int = 2) -> None:
         """Remember the URL; nothing is opened before the first read."""
         self._url = url
+        self._connections = connections
         self._pool: asyncpg.Pool | None = None
         self._columns: dict[str, _Columns] = {}
         self._opening = asyncio.Lock()
@@ -92,6 +103,16 @@ class PostgresqlSource:
         sql = f"SELECT {c.select} FROM {c.table} t WHERE {where} ORDER BY {c.changed}, {c.key} LIMIT $1"
         return _rows(await self._fetch(sql, *arguments))
 
+    async def read_one(
+        self, mapping: TableMapping, column: str, values: Sequence[str], timeout_s: float
+    ) -> SourceRow | None:
+        """Return the one row by one statement; an index on the column makes it a quick one."""
+        c = await self._describe(mapping)
+        where = c.among(column, "$1")
+        sql = f"SELECT {c.select} FROM {c.table} t WHERE {where} ORDER BY {c.changed} DESC NULLS LAST LIMIT 1"
+        rows = _rows(await self._fetch(sql, list(values), timeout_s=timeout_s))
+        return rows[0] if rows else None
+
     async def close(self) -> None:
         """Close the connections without waiting for a server that doesn't answer."""
         if self._pool is not None:
@@ -113,10 +134,10 @@ class PostgresqlSource:
         self._columns[mapping.resource] = made = _sql_pieces(mapping, types)
         return made
 
-    async def _fetch(self, sql: str, *arguments: Any) -> list[asyncpg.Record]:
+    async def _fetch(self, sql: str, *arguments: Any, timeout_s: float = _TIMEOUT_S) -> list[asyncpg.Record]:
         try:
             pool = await self._opened()
-            return await pool.fetch(sql, *arguments, timeout=_TIMEOUT_S)
+            return await pool.fetch(sql, *arguments, timeout=timeout_s)
         except _FAULTS as error:
             # The table may have been altered, so the next read looks at its columns again.
             self._columns.clear()
@@ -128,7 +149,7 @@ class PostgresqlSource:
             if self._pool is None:
                 settings = {"default_transaction_read_only": "on", "application_name": "shuqiao-node"}
                 self._pool = await asyncpg.create_pool(
-                    self._url, min_size=0, max_size=2, timeout=10, server_settings=settings
+                    self._url, min_size=0, max_size=self._connections, timeout=10, server_settings=settings
                 )
             return self._pool
 
@@ -137,13 +158,13 @@ def _sql_pieces(mapping: TableMapping, types: dict[str, str]) -> _Columns:
     zoned = types[mapping.changed] == "timestamp with time zone"
     # With the table's alias a name can't be mistaken for an output column of the same name.
     key, changed = f"t.{_quote(mapping.key)}", f"t.{_quote(mapping.changed)}"
-    bare = _Columns(_quoted(mapping.table), "", key, types[mapping.key], changed, zoned)
+    bare = _Columns(_quoted(mapping.table), "", key, types[mapping.key], changed, zoned, types)
     wanted = [
         f"{key}::text",
         bare.clock_of(changed),
         *(f"t.{_quote(name)}" for name in mapping.source_columns()),
     ]
-    return _Columns(bare.table, ", ".join(wanted), key, bare.key_type, changed, zoned)
+    return _Columns(bare.table, ", ".join(wanted), key, bare.key_type, changed, zoned, types)
 
 
 def _faults(mapping: TableMapping, types: dict[str, str]) -> list[str]:

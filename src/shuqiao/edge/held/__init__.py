@@ -1,0 +1,1 @@
+"""Answering calls on data that stay with the department."""
