@@ -1,6 +1,9 @@
-"""Runs the tests: everything on the embedded PostgreSQL, and what touches a database on Debian's as well.
+"""Runs the tests on two servers: the embedded PostgreSQL, and Debian's, which is some versions older.
 
-`--database URL` (a superuser's) runs everything on that server instead. Other arguments go to pytest.
+The office's tests run on Debian's, since what works there works on newer ones, and the tests with a browser
+run its pages on the embedded one. Of all others everything runs on the embedded one, and what touches a
+database on Debian's as well. `--database URL` (a superuser's) runs everything on that server instead. Other
+arguments go to pytest.
 
 The tests are run in parts, three at a time, since they mostly wait for databases and processes; never two on
 one server, whose logins and their passwords are the same in all its databases. What failed beside other
@@ -16,7 +19,7 @@ import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 NO_TESTS = 5
@@ -25,7 +28,10 @@ NO_TESTS = 5
 FEW = 5
 """So many failures may be the load's; more are the change's, and running them again would tell nothing."""
 
+PYTEST = (sys.executable, "-m", "pytest", "--durations=15", "--durations-min=2")
+
 WITH_BROWSER = "browser or acceptance"
+WITHOUT_BROWSER = f"not ({WITH_BROWSER})"
 
 
 @dataclass(frozen=True)
@@ -40,7 +46,7 @@ class Part:
 def run(part: Part, kept: Path, *more: str) -> tuple[int, str]:
     """Run one part, its cache in the folder `kept`; return pytest's exit code and what it printed."""
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-o", f"cache_dir={kept}", *part.arguments, *more],
+        [*PYTEST, "-o", f"cache_dir={kept}", *part.arguments, *more],
         env=os.environ | part.environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -110,25 +116,42 @@ OFFICE = ("compiling", "control", "disputes", "documents", "exports", "finding",
 """Folders of tests of the office's pages and rules, about half of all in time."""
 
 
-def halves(name: str, mark: str, environment: dict[str, str]) -> list[Part]:
-    """The tests of a mark in two parts of about the same length: the office's, and all others."""
-    folders = [f"tests/{folder}" for folder in OFFICE]
-    others = [f"--ignore={folder}" for folder in folders]
-    return [
-        Part(f"{name}: the office's", ("-m", mark, *folders), dict(environment)),
-        Part(f"{name}: all others", ("-m", mark, "tests", *others), dict(environment)),
-    ]
+def office(environment: dict[str, str]) -> Part:
+    """The office's tests without a browser."""
+    folders = (f"tests/{folder}" for folder in OFFICE)
+    return Part("the office's, without a browser", ("-m", WITHOUT_BROWSER, *folders), environment)
 
 
-def whole(arguments: list[str], **environment: str) -> list[Part]:
-    """Everything; apart from the rest what needs a browser, whose driver keeps an event loop of its own."""
+def others(name: str, mark: str, environment: dict[str, str]) -> Part:
+    """All tests of a mark but the office's."""
+    ignored = (f"--ignore=tests/{folder}" for folder in OFFICE)
+    return Part(name, ("-m", mark, "tests", *ignored), environment)
+
+
+def in_browser(*more: str) -> Part:
+    """What needs a browser stands apart, for its driver keeps an event loop of its own."""
+    return Part("with a browser or a whole city", ("-m", WITH_BROWSER, *more))
+
+
+def chosen(arguments: list[str], **environment: str) -> list[Part]:
+    """What a person asks for, on one server."""
     if "-m" in arguments:
         return [Part("tests", tuple(arguments), environment)]
-    name, apart = "tests without a browser", f"not ({WITH_BROWSER})"
-    in_browser = Part("tests with a browser or a whole city", ("-m", WITH_BROWSER, *arguments), environment)
-    if arguments:
-        return [in_browser, Part(name, ("-m", apart, *arguments), environment)]
-    return [in_browser, *halves(name, apart, environment)]
+    rest = Part("without a browser", ("-m", WITHOUT_BROWSER, *arguments), environment)
+    return [replace(in_browser(*arguments), environment=environment), rest]
+
+
+def whole(on_debian: list[dict[str, str]]) -> list[Part]:
+    """Everything, with an environment for each of two parts where Debian's server is there."""
+    mine = [in_browser(), others("all others, without a browser", WITHOUT_BROWSER, {})]
+    if not on_debian:
+        return [*mine, office({})]
+    again = on_debian[1] | {"SHUQIAO_REQUIREMENTS": ""}
+    return [
+        *mine,
+        office(on_debian[0]),
+        others("all others that use a database, on Debian's", "database", again),
+    ]
 
 
 def main(arguments: list[str]) -> int:
@@ -136,19 +159,18 @@ def main(arguments: list[str]) -> int:
     if "--database" in arguments:
         at = arguments.index("--database")
         url = arguments[at + 1]
-        return run_all(whole(arguments[:at] + arguments[at + 2 :], SHUQIAO_TEST_DATABASE=url), lanes=1)
+        more = arguments[:at] + arguments[at + 2 :]
+        return run_all(chosen(more, SHUQIAO_TEST_DATABASE=url), lanes=1)
+    if arguments:
+        return run_all(chosen(arguments))
     programs = debian_programs()
-    if arguments or programs is None:
-        if programs is None:
-            print("Debian's PostgreSQL is not installed: sudo apt-get install postgresql, to test on it too")
-        return run_all(whole(arguments))
-    name = f"database tests on PostgreSQL {programs.parent.name} of Debian"
-    parts = halves(name, "database", {"SHUQIAO_REQUIREMENTS": ""})
+    if programs is None:
+        print("Debian's PostgreSQL is not installed: sudo apt-get install postgresql, to test on it too")
+        return run_all(whole([]))
     with ExitStack() as servers:
-        for part in parts:
-            part.environment["SHUQIAO_TEST_DATABASE"] = servers.enter_context(debian_server(programs))
-            part.environment["SHUQIAO_TEST_PROGRAMS"] = str(programs)
-        return run_all([*whole([]), *parts])
+        urls = [servers.enter_context(debian_server(programs)) for _ in range(2)]
+        places = [{"SHUQIAO_TEST_DATABASE": url, "SHUQIAO_TEST_PROGRAMS": str(programs)} for url in urls]
+        return run_all(whole(places))
 
 
 if __name__ == "__main__":

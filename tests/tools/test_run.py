@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.run import OFFICE, Part, halves, run_all
+from tests.run import OFFICE, WITH_BROWSER, WITHOUT_BROWSER, Part, run_all, whole
 
 FLAKY = """
 from pathlib import Path
@@ -51,8 +51,16 @@ def test_a_file_that_cannot_be_read_fails(tmp_path: Path) -> None:
     assert run_all([part(tmp_path, "broken", "import nothing_of_this_name\n")]) != 0
 
 
-def test_two_halves_are_all_tests_and_none_twice() -> None:
+def test_the_parts_are_all_tests_each_on_the_server_it_is_meant_for() -> None:
     tests = Path(__file__).parents[1]
     assert all((tests / folder).is_dir() and any((tests / folder).rglob("test_*.py")) for folder in OFFICE)
-    office, others = halves("all", "database", {})
-    assert [f"--ignore={folder}" for folder in office.arguments[2:]] == list(others.arguments[3:])
+    debian: list[dict[str, str]] = [{"SHUQIAO_TEST_DATABASE": "first"}, {"SHUQIAO_TEST_DATABASE": "second"}]
+    browser, embedded, office, again = whole(debian)
+    folders = [f"tests/{folder}" for folder in OFFICE]
+    ignored = [f"--ignore={folder}" for folder in folders]
+    assert office.arguments == ("-m", WITHOUT_BROWSER, *folders) and office.environment == debian[0]
+    assert embedded.arguments == ("-m", WITHOUT_BROWSER, "tests", *ignored) and not embedded.environment
+    assert again.arguments == ("-m", "database", "tests", *ignored)
+    assert again.environment["SHUQIAO_TEST_DATABASE"] == "second"
+    assert browser.arguments == ("-m", WITH_BROWSER) and not browser.environment
+    assert [one.environment for one in whole([])] == [{}, {}, {}]
