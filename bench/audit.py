@@ -25,7 +25,7 @@ from pathlib import Path
 
 import asyncpg
 
-from bench.place import Place, _migrate, free_port
+from bench.place import Place, _migrate, children_s, free_port
 from shuqiao.auditlog.integrator import Integrator, LogKey, load_frontier
 from shuqiao.embedded import hub, postgres
 from shuqiao.security import keys
@@ -102,9 +102,9 @@ def _figures(count: int, seconds: float, cpu_s: float) -> dict[str, float]:
 
 
 def verify(place: Place) -> dict[str, object]:
-    """Check the whole log in a process of its own: seconds, and the most memory it held."""
+    """Check the whole log in a process of its own: seconds, processor seconds, the most memory it held."""
     environment = os.environ | {"SHUQIAO_DATABASE_URL": place.url("shuqiao_auditor"), "LOG_ORIGIN": ORIGIN}
-    started = time.perf_counter()
+    started, used = time.perf_counter(), place.cpu_s()["postgres"] + children_s()
     command = [sys.executable, "-m", "shuqiao.cli", "audit", "verify"]
     peak_kib = 0
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
@@ -118,7 +118,13 @@ def verify(place: Place) -> dict[str, object]:
     if process.returncode != 0:
         raise RuntimeError(said)
     seconds = time.perf_counter() - started
-    return {"seconds": round(seconds, 1), "peak_mib": peak_kib // 1024, "said": said.splitlines()[0]}
+    cpu_s = place.cpu_s()["postgres"] + children_s() - used
+    return {
+        "seconds": round(seconds, 1),
+        "cpu_s": round(cpu_s, 1),
+        "peak_mib": peak_kib // 1024,
+        "said": said.splitlines()[0],
+    }
 
 
 def grow(place: Place, key: LogKey, entries: int) -> None:

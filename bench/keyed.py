@@ -11,7 +11,6 @@ import os
 import platform
 import random
 import re
-import resource
 import subprocess
 import sys
 import time
@@ -24,7 +23,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from bench import births, peers
-from bench.place import Place
+from bench.place import Place, children_s
 from shuqiao.client.plane import PlaneClient
 from shuqiao.security.http_signatures import CallContext, KeySigner, RequestSigner, key_signer, sign_request
 from shuqiao.security.sessions import MAX_CALLS, SessionSigner
@@ -193,25 +192,19 @@ class Bench:
             "-f",
             str(self._script),
         ]
-        before, client_before = self._place.cpu_s(), _children_s()
+        before, client_before = self._place.cpu_s(), children_s()
         output = subprocess.run(
             [*command, "-T", str(int(self._seconds)), self._place.server.url("hub")],
             check=True,
             capture_output=True,
             text=True,
         ).stdout
-        client_s = _children_s() - client_before
+        client_s = children_s() - client_before
         used = self._place.cpu_s()["postgres"] - before["postgres"]
         rate = float(_found(r"tps = ([0-9.]+)", output))
         latency = float(_found(r"latency average = ([0-9.]+)", output))
         count = rate * int(self._seconds)
         return Run(rate, latency, latency, {"postgres": 1e6 * used / count, "load": 1e6 * client_s / count})
-
-
-def _children_s() -> float:
-    """Processor seconds of the programs that were run and have ended."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 def _found(pattern: str, text: str) -> str:

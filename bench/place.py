@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import resource
 import secrets
 import shutil
 import signal
@@ -74,6 +75,12 @@ class Place:
                 if _descends(pid, process.pid, parents):
                     used[name] += _seconds_of(pid)
         return used
+
+
+def children_s() -> float:
+    """Processor seconds of the programs that this one ran and that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _parents() -> dict[int, int]:
