@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from pathlib import Path
 
 from shuqiao.rules.errors import ShuqiaoError
 
@@ -42,6 +43,15 @@ def _run(arguments: argparse.Namespace) -> int:
             from shuqiao.client import evidence
 
             return evidence.evidence_command(arguments)
+        case "backup" | "restore":
+            from shuqiao.demo import backup
+
+            command = backup.backup_command if arguments.command == "backup" else backup.restore_command
+            return command(arguments)
+        case "files":
+            from shuqiao.client import files_command
+
+            return files_command.files_command(arguments)
         case "node":
             from shuqiao.edge import describe
 
@@ -62,9 +72,11 @@ def _parser() -> argparse.ArgumentParser:
     _add_simulate(commands)
     _add_call(commands)
     _add_bulk(commands)
+    _add_files(commands)
     _add_node(commands)
     _add_audit(commands)
     _add_evidence(commands)
+    _add_backup(commands)
     return parser
 
 
@@ -115,6 +127,12 @@ def _add_bulk(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     add_parser(commands)
 
 
+def _add_files(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    from shuqiao.client.files_arguments import add_parser
+
+    add_parser(commands)
+
+
 def _add_node(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     node = commands.add_parser("node", help="tools of a department's front-end node")
     steps = node.add_subparsers(dest="step", required=True)
@@ -126,6 +144,19 @@ def _add_node(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     describe.add_argument("--key-file", default="", help="private key of the department's application")
     describe.add_argument("--person", default="", help="account of the person who compiles")
     describe.add_argument("--entry-key", default="", help="your key of the entry (default: from the table)")
+
+
+def _add_backup(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    made = commands.add_parser("backup", help="back up a database, encrypted")
+    made.add_argument("database", choices=("hub", "vault"), help="one file and one key for each")
+    made.add_argument("--out", required=True, type=Path, metavar="FILE", help="the file to write")
+    restored = commands.add_parser("restore", help="restore a backup into an empty database, or check it")
+    restored.add_argument("file", type=Path, help="the backup")
+    restored.add_argument("--check", action="store_true", help="only read it to its end")
+    for command in (made, restored):
+        command.add_argument(
+            "--key-file", required=True, type=Path, metavar="FILE", help="32 random bytes, mode 0400"
+        )
 
 
 def _add_evidence(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -1,5 +1,8 @@
 """Keys of departments' systems: asked for by one person, admitted by another, known to the plane at once."""
 
+import base64
+import subprocess
+import textwrap
 from uuid import uuid4
 
 import pytest
@@ -53,6 +56,69 @@ def enrolled():
     return rows(
         "SELECT department, algorithm, public_key, active FROM exchange.application WHERE id = %s", BILLING
     )
+
+
+def sm2_request(folder, *options, name=BILLING):
+    """A request for an SM2 key as the openssl command makes it, and the key as DER."""
+    key, request = folder / "app.key", folder / "app.csr"
+    commands = (
+        ("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:SM2", "-out", key),
+        ("req", "-new", "-key", key, "-sm3", *options, "-subj", f"/CN={name}", "-out", request),
+    )
+    for command in commands:
+        subprocess.run(["openssl", *map(str, command)], check=True, capture_output=True, timeout=30)
+    public = subprocess.run(
+        ["openssl", "pkey", "-in", str(key), "-pubout", "-outform", "DER"], check=True, capture_output=True
+    )
+    return request.read_text(), public.stdout
+
+
+SM2_ID = ("-sigopt", "distid:1234567812345678")
+
+
+def test_a_request_for_an_sm2_key_is_read_and_enrolled(city, tmp_path):
+    request, public = sm2_request(tmp_path, *SM2_ID)
+    read = read_request(request)
+    assert (read.name, read.algorithm, read.public_key) == (BILLING, "sm2-sm3", public)
+    decide_enrolment(city.viewer("ma"), ask_enrolment(city.viewer("tan"), given(request)), admit=True)
+    ((_, algorithm, public_key, active),) = enrolled()
+    assert (algorithm, bytes(public_key), active) == ("sm2-sm3", public, True)
+
+
+def test_a_request_for_an_sm2_key_must_be_signed_with_it_under_the_standards_id(tmp_path):
+    request, public = sm2_request(tmp_path, *SM2_ID)
+    other, _ = sm2_request(tmp_path, *SM2_ID)
+    whole = pem_bytes(request)
+    point = whole.index(public)
+    strange = whole.replace(public, pem_bytes(other)[point : point + len(public)])
+    renamed = whole.replace(BILLING.encode(), b"app-housing-billinh")
+    cut = whole.replace(public, public[:-1] + bytes([public[-1] ^ 1]))
+    without_id = pem_bytes(sm2_request(tmp_path)[0])
+    for altered, code in (
+        (strange, "unproved"),
+        (renamed, "unproved"),
+        (without_id, "unproved"),
+        # One bit of a coordinate: not a point of the curve any more.
+        (cut, "key_type"),
+    ):
+        with pytest.raises(RequestUnusable) as refused:
+            read_request(pem_text(altered))
+        assert refused.value.code == code
+    weak = ec.generate_private_key(ec.SECP256R1())
+    signed = whole.replace(public, public_der(weak.public_key()))
+    with pytest.raises(RequestUnusable, match="key_type"):
+        read_request(pem_text(signed))
+
+
+def pem_bytes(text):
+    """What a PEM text holds."""
+    return base64.b64decode("".join(text.strip().splitlines()[1:-1]))
+
+
+def pem_text(content):
+    """A request as PEM."""
+    lines = textwrap.wrap(base64.b64encode(content).decode(), 64)
+    return "\n".join(["-----BEGIN CERTIFICATE REQUEST-----", *lines, "-----END CERTIFICATE REQUEST-----"])
 
 
 @pytest.mark.parametrize("curve", [None, ec.SECP256R1()])

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import http_message_signatures as oracle
 import pytest
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -198,6 +199,57 @@ def test_vectors_of_the_rfc_hold_for_the_algorithms() -> None:
     assert verify(base64.b64decode(RFC_ED25519_SIGNATURE), RFC_ED25519_BASE)
     assert not verify(base64.b64decode(RFC_ED25519_SIGNATURE), RFC_ED25519_BASE + b" ")
     assert session_verifier(base64.b64decode(RFC_SECRET))(base64.b64decode(RFC_MAC), RFC_MAC_BASE)
+
+
+RFC_ED25519_PRIVATE = "MC4CAQAwBQYDK2VwBCIEIJ+DYvh6SEqVTm50DFtMDoQikTmiCqirVv9mWG9qfSnF"
+RFC_P256_PRIVATE = (
+    "MHcCAQEEIFKbhfNZfpDsW43+0+JjUr9K+bTeuxopu653+hBaXGA7oAoGCCqGSM49AwEHoUQDQgAEqIVYZVLCrPZHGHjP17CTW0/+"
+    "D9Lfw0EkjqF7xB4FivAxzic30tMM4GF+hR6Dxh71Z50VGGdldkkDXZCnTNnoXQ=="
+)
+
+
+def rfc_signer(private: str):
+    return key_signer(serialization.load_der_private_key(base64.b64decode(private), None))
+
+
+def test_our_signatures_with_the_keys_of_the_rfc_are_its_own() -> None:
+    """RFC 9421 B.1: Ed25519 and HMAC give the bytes of B.2.6 and B.2.5; ECDSA is random, so it is checked."""
+    assert rfc_signer(RFC_ED25519_PRIVATE).sign(RFC_ED25519_BASE) == base64.b64decode(RFC_ED25519_SIGNATURE)
+    mac = SessionSigner(SESSION_ID, base64.b64decode(RFC_SECRET)).sign(RFC_MAC_BASE)
+    assert mac == base64.b64decode(RFC_MAC)
+    assert not session_verifier(base64.b64decode(RFC_SECRET))(mac, RFC_MAC_BASE + b" ")
+    signature = rfc_signer(RFC_P256_PRIVATE).sign(RFC_P256_BASE)
+    assert len(signature) == 64
+    assert request_verifier("ecdsa-p256-sha256", base64.b64decode(RFC_P256))(signature, RFC_P256_BASE)
+
+
+def test_a_body_is_digested_by_the_suite_of_the_key_and_either_digest_is_read() -> None:
+    sm2_key = keys.generate_signing_key("sm2-sm3")
+    made = sign_request(key_signer(sm2_key), ("POST", HOST, PATH), BODY, CallContext(), NOW)
+    headers = single_headers([*made.items(), ("host", HOST)])
+    signature = read_signature("POST", PATH, headers)
+    assert headers["content-digest"].startswith("sm3=:")
+    assert is_digest_of(signature.content_digest, BODY)
+    der = keys.public_der(sm2_key.public_key())
+    assert request_verifier("sm2-sm3", der)(signature.signature, signature.base)
+    assert signed()["content-digest"].startswith("sha-256=:")
+    # GB/T 32905, A.1: the digest of "abc".
+    known = base64.b64encode(
+        bytes.fromhex("66c7f0f462eeedd9d1f2d46bdc10e4e24167c4875cf2f7a2297da02b8f4ba8e0")
+    )
+    assert content_digest(b"abc", "sm3") == f"sm3=:{known.decode()}:"
+    sm3, sha = content_digest(BODY, "sm3"), content_digest(BODY)
+    assert is_digest_of(sm3, BODY) and is_digest_of(sha, BODY)
+    for wrong in (
+        sm3.replace("sm3", "sha-256"),
+        sha.replace("sha-256", "sm3"),
+        f"{sm3}, {sha}",
+        sm3 + " ",
+        "sm3=",
+        "sm4=" + sm3[4:],
+        content_digest(BODY + b" ", "sm3"),
+    ):
+        assert not is_digest_of(wrong, BODY), wrong
 
 
 def test_the_profile_refuses_what_the_rfc_allows() -> None:

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -12,6 +12,8 @@ from psycopg.conninfo import conninfo_to_dict
 
 from shuqiao.control.smtp import Smtp, read_smtp
 from shuqiao.rules.checkpoint import is_origin
+from shuqiao.security.suites import INTERNATIONAL, Suite, read_suite
+from shuqiao.security.volumes import VolumeSettings, read_volume_settings
 
 Network = IPv4Network | IPv6Network
 
@@ -54,6 +56,12 @@ class Config:
     # Where signed requests are opened for evidence; without it, files hold the proof alone.
     vault_socket: Path | None = None
     vault_key_file: Path | None = None
+    # Under what the keys of registered files are wrapped; without it none can be registered.
+    files_secret_file: Path | None = None
+    # By which suite files are written.
+    suite: Suite = INTERNATIONAL
+    # Where the servers keep their data, or what is declared about those volumes.
+    volumes: VolumeSettings = field(default_factory=VolumeSettings)
 
 
 def unconfigured() -> Config:
@@ -103,6 +111,9 @@ def read_config(environ: Mapping[str, str]) -> Config:
         configured=True,
         vault_socket=_optional_path(environ, "VAULT_SOCKET"),
         vault_key_file=_optional_path(environ, "VAULT_CLIENT_KEY_FILE"),
+        files_secret_file=_optional_path(environ, "FILES_SECRET_FILE"),
+        suite=_suite(environ, faults),
+        volumes=_volumes(environ, faults),
     )
     if faults:
         raise ConfigError(tuple(faults))
@@ -122,8 +133,24 @@ def _database(environ: Mapping[str, str], faults: list[str]) -> Mapping[str, str
         return {}
 
 
+def _volumes(environ: Mapping[str, str], faults: list[str]) -> VolumeSettings:
+    try:
+        return read_volume_settings(environ)
+    except ValueError as error:
+        faults.append(str(error))
+        return VolumeSettings()
+
+
 def _optional_path(environ: Mapping[str, str], name: str) -> Path | None:
     return Path(environ[name]) if environ.get(name) else None
+
+
+def _suite(environ: Mapping[str, str], faults: list[str]) -> Suite:
+    try:
+        return read_suite(environ)
+    except ValueError as error:
+        faults.append(str(error))
+        return INTERNATIONAL
 
 
 def _secret(environ: Mapping[str, str], faults: list[str]) -> str:

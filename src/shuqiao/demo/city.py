@@ -178,7 +178,16 @@ def control_environment(home: Home, options: Options) -> dict[str, str]:
         "SHUQIAO_SAMPLE": "1",
         "VAULT_SOCKET": str(home.vault_socket),
         "VAULT_CLIENT_KEY_FILE": str(home.secrets / "vault-clients" / "control"),
+        "SHUQIAO_VOLUMES": _volumes(home, "hub-database", "vault-database", "messages"),
     }
+
+
+def _volumes(home: Home, *places: str) -> str:
+    """Say where the servers keep their data; of those of one's own it is declared instead."""
+    folders = {"messages": home.root / "data" / "nats"}
+    if home.external_database is None:
+        folders |= dict.fromkeys(("hub-database", "vault-database"), home.hub_server.data)
+    return ";".join(f"{place}={folders[place]}" for place in places if place in folders)
 
 
 def migrate(home: Home, options: Options) -> None:
@@ -264,6 +273,7 @@ def hub_programs(home: Home, options: Options) -> list[Program]:
         "VAULT_KEY_FILE": str(home.secrets / "vault" / "master.key"),
         "VAULT_SEALING_KEY_FILE": str(home.secrets / "vault" / "sealing.key"),
         "VAULT_CLIENT_KEYS": str(clients),
+        "SHUQIAO_VOLUMES": _volumes(home, "vault-database"),
     }
     if is_root():
         system_user(VAULT_USER)

@@ -56,6 +56,11 @@ def _binaries() -> Path:
     return Path(spec.origin).parent
 
 
+def programs_here() -> Path:
+    """Return the folder of the programs as they were installed; a server is started from `runtime`."""
+    return _binaries() / "pginstall" / "bin"
+
+
 def runtime(folder: Path) -> Path:
     """Return the folder of the server's programs; as root a copy under `folder`, made once per version.
 

@@ -16,6 +16,9 @@ from shuqiao.plane.interface.settings import forget_answers
 from shuqiao.plane.processes import listen, supervise
 from shuqiao.plane.settings import SettingsFaulty, read_settings
 from shuqiao.plane.worker import run_worker
+from shuqiao.security.volumes import tell
+
+log = logging.getLogger("shuqiao.plane")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -31,6 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         settings = read_settings(os.environ)
         forget_answers(settings.relay)
+        tell(settings.relay.volumes if settings.relay is not None else (), log)
         sockets = listen(options.host, options.port, max(1, options.workers))
     except (SettingsFaulty, OSError) as error:
         print(f"the plane can't start: {error}", file=sys.stderr)

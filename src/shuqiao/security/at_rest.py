@@ -83,14 +83,22 @@ class EncryptedFile(io.RawIOBase):
     """
 
     def __init__(
-        self, path: Path, key: FileKey, number: int, context: bytes, digest: str = "sha-256"
+        self,
+        path: Path,
+        key: FileKey,
+        number: int,
+        context: bytes,
+        digest: str = "sha-256",
+        *,
+        head: bytes = b"",
     ) -> None:
-        """Begin the file beside its final name."""
+        """Begin the file beside its final name; `head` stands in clear before the pieces."""
         super().__init__()
         self._path = path
         self._part = path.with_name(path.name + ".part")
         descriptor = os.open(self._part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        self._file = os.fdopen(descriptor, "wb", buffering=0)
+        self._file = os.fdopen(descriptor, "wb")
+        self._file.write(head)
         self._key, self._number, self._context = key, number, context
         self._waiting = bytearray()
         self._pieces = 0
@@ -139,6 +147,7 @@ class EncryptedFile(io.RawIOBase):
             return
         try:
             self._put(bytes(self._waiting), is_last=True)
+            self._file.flush()
             os.fsync(self._file.fileno())
         finally:
             self._file.close()
@@ -147,20 +156,29 @@ class EncryptedFile(io.RawIOBase):
 
     def discard(self) -> None:
         """Leave nothing behind."""
-        if not self.closed:
-            self._file.close()
-            super().close()
-        self._part.unlink(missing_ok=True)
+        try:
+            if not self.closed:
+                super().close()
+                self._file.close()
+        finally:
+            self._part.unlink(missing_ok=True)
 
 
 def read_pieces(
-    path: Path, key: FileKey, number: int, context: bytes, size_bytes: int, first: int = 0
+    path: Path,
+    key: FileKey,
+    number: int,
+    context: bytes,
+    size_bytes: int,
+    first: int = 0,
+    *,
+    head_bytes: int = 0,
 ) -> Iterator[bytes]:
     """Give the content from byte `first`, piece by piece; raises `FileRefused` where it is not as written."""
     last = max(0, (size_bytes - 1) // PIECE_BYTES)
     piece = first // PIECE_BYTES
     with path.open("rb", buffering=0) as file:
-        file.seek(piece * (PIECE_BYTES + TAG_BYTES))
+        file.seek(head_bytes + piece * (PIECE_BYTES + TAG_BYTES))
         skip = first - piece * PIECE_BYTES
         while piece <= last:
             nonce, bound = _place(number, piece, context, is_last=piece == last)

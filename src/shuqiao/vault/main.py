@@ -34,6 +34,7 @@ from shuqiao.security.keys import (
     load_secret_file,
     random_secret_file,
 )
+from shuqiao.security.volumes import tell
 from shuqiao.vault.keys import MASTER_KEY_BYTES, VaultKeys
 from shuqiao.vault.operations import Operations
 from shuqiao.vault.server import Limits, VaultServer
@@ -210,6 +211,7 @@ def main() -> int:
         settings = load_settings(os.environ)
         # A core dump would hold every key.
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        tell(settings.volumes, log)
         opened = open_everything(settings)
         # The text of the migrations lies beside the program, where the later user may not be let in.
         migrations()

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from shuqiao.security.volumes import Volume, read_volume_settings
 from shuqiao.wire.vault import ALLOWED
 
 # The kernel's limit for the path of a Unix socket, with its closing zero.
@@ -36,6 +37,7 @@ class VaultSettings:
     user: str | None
     socket_group: str | None
     name_variants: Path | None = None
+    volumes: tuple[Volume, ...] = ()
 
     def __repr__(self) -> str:
         """Leave the database URL out: it holds a password."""
@@ -50,7 +52,9 @@ def load_settings(environment: Mapping[str, str]) -> VaultSettings:
     VAULT_CREATE_KEY=1 lets missing keys be made. VAULT_USER is the account to become when started as root,
     VAULT_SOCKET_GROUP the group that may connect (default: the group of the socket's folder).
     VAULT_NAME_VARIANTS is a table of characters of names that count as one when claims are compared
-    (`rules.name_variants`); without it every character counts as itself.
+    (`rules.name_variants`); without it every character counts as itself. SHUQIAO_VOLUMES and
+    SHUQIAO_VOLUMES_DECLARED say where the database `vault-database` keeps its files, or what is declared of
+    that volume.
     """
     faults: list[str] = []
 
@@ -70,11 +74,20 @@ def load_settings(environment: Mapping[str, str]) -> VaultSettings:
         user=environment.get("VAULT_USER") or None,
         socket_group=environment.get("VAULT_SOCKET_GROUP") or None,
         name_variants=Path(table) if (table := environment.get("VAULT_NAME_VARIANTS", "")) else None,
+        volumes=_volumes(environment, faults),
     )
     faults += _faults_of(settings)
     if faults:
         raise SettingsInvalid(faults)
     return settings
+
+
+def _volumes(environment: Mapping[str, str], faults: list[str]) -> tuple[Volume, ...]:
+    try:
+        return read_volume_settings(environment).volumes({}, ("vault-database",))
+    except ValueError as error:
+        faults.append(str(error))
+        return ()
 
 
 def _faults_of(settings: VaultSettings) -> list[str]:

@@ -9,6 +9,7 @@ from shuqiao.control.compiling.interface.signed import forget_used_signatures
 from shuqiao.control.operations.daily import CLOCK_JOBS, ClockJob
 from shuqiao.control.operations.keeping import keep_log
 from shuqiao.control.operations.mail import address_notices, send_mails
+from shuqiao.control.operations.volumes import state_volumes
 
 
 def _watch(job: ClockJob) -> None:
@@ -37,6 +38,13 @@ def mail_notices(timestamp: int) -> int:  # noqa: ARG001 - procrastinate passes 
 def keep_audit_log(timestamp: int) -> int:  # noqa: ARG001 - procrastinate passes it
     """Make room in the audit log for the months to come; remove what its retention no longer keeps."""
     return keep_log()
+
+
+@app.periodic(cron="*/5 * * * *")
+@app.task(name="state_volumes", queueing_lock="state_volumes", pass_context=False)
+def state_server_volumes(timestamp: int) -> int:  # noqa: ARG001 - procrastinate passes it
+    """State whether the volumes under the servers are encrypted; what is stated already costs one look."""
+    return state_volumes()
 
 
 @app.periodic(cron="20 3 * * *")

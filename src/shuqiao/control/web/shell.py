@@ -20,6 +20,7 @@ from shuqiao.control.compiling.pages import waiting_count as compilations_waitin
 from shuqiao.control.disputes.queries import sees_disputes, sees_reviews, waiting_count
 from shuqiao.control.enrolments.page import sees_systems
 from shuqiao.control.operations.audit import may_read_audit
+from shuqiao.control.operations.volumes import sees_volumes
 from shuqiao.control.othersystems.access import sees_other_systems
 from shuqiao.control.regulations.current import regulation
 from shuqiao.control.regulations.queries import regulation_name
@@ -241,4 +242,6 @@ def _evidence(viewer: Viewer, path: str) -> tuple[Link, ...]:
     if sees_other_systems(viewer):
         words = Text("其他交换系统", "Other exchange systems")
         links.append(_link(path, words, "other_systems", "arrows-exchange"))
+    if sees_volumes(viewer):
+        links.append(_link(path, Text("存储加密", "Encryption at rest"), "volumes", "lock"))
     return tuple(links)

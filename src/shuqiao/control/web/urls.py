@@ -34,6 +34,7 @@ from shuqiao.control.web.views import (
     systems,
     upkeep,
     verification,
+    volumes,
     workbench,
 )
 
@@ -200,6 +201,7 @@ urlpatterns = [
     path("systems/enrolments/<uuid:key>/decide", systems.enrolment_decide, name="enrolment_decide"),
     path("systems/enrolments/<uuid:key>/withdraw", systems.enrolment_withdraw, name="enrolment_withdraw"),
     path("systems/<str:application>/retire", systems.system_retire, name="system_retire"),
+    path("volumes/", volumes.volumes, name="volumes"),
     path("other-systems/", other_systems.register, name="other_systems"),
     path("other-systems/report.csv", other_systems.report, name="other_systems_report"),
     path("other-systems/<str:number>/", other_systems.system, name="other_system"),

@@ -19,7 +19,9 @@ from shuqiao.plane.bulk.jobs import Job
 from shuqiao.plane.bulk.preparing import GivenUp, Preparer, TakenOver
 from shuqiao.plane.bulk.settings import BulkSettings, BulkSettingsFaulty, read_settings
 from shuqiao.rules.bulk import MAX_ATTEMPTS
+from shuqiao.security.volumes import tell
 from shuqiao.wire.vault import VaultClient, VaultError
+from shuqiao.wire.volumes import keep_stating
 
 log = logging.getLogger("shuqiao.bulk")
 
@@ -38,6 +40,7 @@ async def serve(settings: BulkSettings, stop: asyncio.Event) -> None:
     preparer = Preparer(settings, pool, vault)
     tasks = [asyncio.create_task(_work(preparer)) for _ in range(settings.slots)]
     tasks.append(asyncio.create_task(_keep_house(preparer)))
+    tasks.append(asyncio.create_task(keep_stating(settings.database_url, "bulk", settings.volumes)))
     await stop.wait()
     for task in tasks:
         task.cancel()
@@ -134,6 +137,7 @@ def main() -> int:
     except BulkSettingsFaulty as error:
         print(f"the process for bulk copies can't start: {error}", file=sys.stderr)
         return 2
+    tell(settings.volumes, log)
     asyncio.run(_run(settings))
     return 0
 

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from shuqiao.security import keys
 from shuqiao.security.suites import INTERNATIONAL, Suite, read_suite
+from shuqiao.security.volumes import Volume, read_volume_settings
 
 
 class BulkSettingsFaulty(Exception):
@@ -47,6 +48,7 @@ class BulkSettings:
     spool: Spool
     slots: int = 2
     is_pooled: bool = False
+    volumes: tuple[Volume, ...] = ()
 
     def __repr__(self) -> str:
         """Leave addresses and keys out: they hold passwords."""
@@ -86,7 +88,8 @@ def read_settings(environment: Mapping[str, str]) -> BulkSettings:
 
     BULK_DATABASE_URL, VAULT_SOCKET, VAULT_CLIENT_KEY_FILE, BULK_SIGNING_KEY_FILE, BULK_SPOOL and
     BULK_SECRET_FILE are required; BULK_SLOTS says how many copies are prepared at once, BULK_DATABASE_POOLER
-    (none or transaction) whether a pooler stands before the database.
+    (none or transaction) whether a pooler stands before the database; SHUQIAO_SUITE and SHUQIAO_VOLUMES… as
+    everywhere.
     """
     names = (
         "BULK_DATABASE_URL",
@@ -104,10 +107,12 @@ def read_settings(environment: Mapping[str, str]) -> BulkSettings:
         vault_key = keys.load_secret_file(Path(environment["VAULT_CLIENT_KEY_FILE"]))
         spool = read_spool(environment)
         is_pooled = read_pooler(environment.get("BULK_DATABASE_POOLER", "none"))
+        named = read_volume_settings(environment)
     except (ValueError, OSError, keys.KeyRefusedError) as error:
         raise BulkSettingsFaulty(str(error)) from error
     if not isinstance(signing_key, Ed25519PrivateKey) or not 1 <= slots <= 8 or spool is None:
         raise BulkSettingsFaulty("BULK_SIGNING_KEY_FILE must hold an Ed25519 key, BULK_SLOTS lie in 1 to 8")
     socket = Path(environment["VAULT_SOCKET"])
     url = environment["BULK_DATABASE_URL"]
-    return BulkSettings(url, socket, vault_key, signing_key, spool, slots, is_pooled)
+    volumes = named.volumes({"copies": spool.folder})
+    return BulkSettings(url, socket, vault_key, signing_key, spool, slots, is_pooled, volumes)

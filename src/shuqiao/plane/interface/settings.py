@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shuqiao.security.suites import INTERNATIONAL, Suite, read_suite
+from shuqiao.security.volumes import Volume, read_volume_settings
 
 
 class RelaySettingsFaulty(Exception):
@@ -15,14 +16,15 @@ class RelaySettingsFaulty(Exception):
 
 @dataclass(frozen=True, slots=True)
 class RelaySettings:
-    """Where NATS is, the credentials for it, the folder that holds answers on their way, and the suite by
-    which they are encrypted there."""
+    """Where NATS is, the credentials for it, the folder that holds answers on their way, the suite by which
+    they are encrypted there, and what is known of its volume."""
 
     nats_url: str
     credentials_file: Path
     authority_file: Path
     folder: Path
     suite: Suite = INTERNATIONAL
+    volumes: tuple[Volume, ...] = ()
 
 
 def forget_answers(settings: RelaySettings | None) -> None:
@@ -33,7 +35,7 @@ def forget_answers(settings: RelaySettings | None) -> None:
 
 
 def read_relay(environment: Mapping[str, str]) -> RelaySettings | None:
-    """Read PLANE_NATS_URL, PLANE_NATS_CREDS, PLANE_NATS_CA, PLANE_SPOOL and SHUQIAO_SUITE.
+    """Read PLANE_NATS_URL, PLANE_NATS_CREDS, PLANE_NATS_CA, PLANE_SPOOL, SHUQIAO_SUITE, SHUQIAO_VOLUMES….
 
     None where none is set: this plane then passes no calls on.
     """
@@ -47,9 +49,10 @@ def read_relay(environment: Mapping[str, str]) -> RelaySettings | None:
     if not values[0].startswith(("tls://", "wss://")):
         raise RelaySettingsFaulty("PLANE_NATS_URL must begin with tls:// or wss://")
     try:
-        suite = read_suite(environment)
+        suite, volumes = read_suite(environment), read_volume_settings(environment)
     except ValueError as error:
         raise RelaySettingsFaulty(str(error)) from error
     folder = Path(values[3])
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return RelaySettings(values[0], Path(values[1]), Path(values[2]), folder, suite)
+    stated = volumes.volumes({"answers": folder})
+    return RelaySettings(values[0], Path(values[1]), Path(values[2]), folder, suite, stated)
