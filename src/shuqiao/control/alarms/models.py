@@ -1,5 +1,6 @@
 """Daily figures of use, who asked for a subject, and the alarms raised from them."""
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 
@@ -102,6 +103,8 @@ class Alarm(models.Model):
     application = models.CharField(max_length=80, blank=True)
     grant = models.CharField(max_length=20, blank=True)
     record = models.UUIDField(null=True, blank=True)
+    # The codes of the departments that asked for one subject, which the figures behind it soon forget.
+    departments = ArrayField(models.CharField(max_length=80), default=list, blank=True)
     measured = models.BigIntegerField()
     limit = models.BigIntegerField()
     raised_at = models.DateTimeField()

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from shuqiao.control.accounts.access import NotFound, Viewer
+from shuqiao.control.accounts.actors import ActorRef, actor_refs
 from shuqiao.control.alarms.access import access_alarm, explains, judges, sees_alarms, visible
 from shuqiao.control.alarms.actions import may_suspend
 from shuqiao.control.alarms.models import JUDGED, Alarm, AlarmState, UsageDay
-from shuqiao.control.organisations.queries import DepartmentRef, department_ref
+from shuqiao.control.organisations.queries import DepartmentRef, department_ref, department_refs
 from shuqiao.control.regulations.current import named, regulation
 from shuqiao.control.regulations.queries import ArticleRef, article_ref
 from shuqiao.control.texts import Text
@@ -68,7 +69,7 @@ class AlarmRow:
     department: DepartmentRef | None
     provider: DepartmentRef
     grant: str
-    application: str
+    system: ActorRef | None
     measured: int
     limit: int
     day: date
@@ -108,6 +109,7 @@ class AlarmPage:
     row: AlarmRow
     days: tuple[DayFigure, ...]
     record: str
+    departments: tuple[Text, ...]
     explanation: str
     explained_by: str
     reason: str
@@ -134,7 +136,7 @@ def alarm_list(viewer: Viewer, show: str, page: int) -> AlarmList:
         (number - 1) * PAGE_SIZE : number * PAGE_SIZE
     ]
     return AlarmList(
-        rows=tuple(_row(alarm) for alarm in chosen),
+        rows=_rows(list(chosen)),
         show="all" if show == "all" else "open",
         waiting=waiting.count(),
         page=number,
@@ -150,9 +152,10 @@ def alarm_page(viewer: Viewer, number: str) -> AlarmPage:
     judging = judges(viewer, alarm) and alarm.state not in JUDGED
     rules = named(alarm.regulation)
     return AlarmPage(
-        row=_row(alarm),
+        row=_rows([alarm])[0],
         days=_days(alarm),
         record=str(alarm.record or ""),
+        departments=_departments(alarm.departments),
         explanation=alarm.explanation,
         explained_by=alarm.explained_by.display_name if alarm.explained_by else "",
         reason=alarm.reason,
@@ -166,18 +169,29 @@ def alarm_page(viewer: Viewer, number: str) -> AlarmPage:
     )
 
 
-def _row(alarm: Alarm) -> AlarmRow:
+def _departments(codes: Sequence[str]) -> tuple[Text, ...]:
+    """Name the departments that asked for one subject."""
+    names = department_refs() if codes else {}
+    return tuple(names[code].name if code in names else Text(code, code) for code in codes)
+
+
+def _rows(alarms: Sequence[Alarm]) -> tuple[AlarmRow, ...]:
+    systems = actor_refs(alarm.application for alarm in alarms)
+    return tuple(_row(alarm, systems.get(alarm.application)) for alarm in alarms)
+
+
+def _row(alarm: Alarm, system: ActorRef | None) -> AlarmRow:
     resource = alarm.resource
     return AlarmRow(
         number=alarm.number,
         kind=KINDS[alarm.kind],
         means=MEANS[alarm.kind],
-        resource=Text(resource.name_zh, resource.name_en or resource.name_zh),
+        resource=resource.name,
         resource_id=resource.id,
         department=department_ref(alarm.department) if alarm.department else None,
         provider=department_ref(alarm.provider),
         grant=alarm.grant,
-        application=alarm.application,
+        system=system,
         measured=alarm.measured,
         limit=alarm.limit,
         day=alarm.day,

@@ -4,6 +4,7 @@ Leaves of the log are read in order of their positions, which the integrator giv
 they were read and what was counted are written in one transaction.
 """
 
+from dataclasses import dataclass
 from datetime import date, timedelta
 from uuid import UUID
 
@@ -72,7 +73,7 @@ subjects AS (
 SELECT (SELECT array_agg(id ORDER BY id) FROM counted), (SELECT array_agg(DISTINCT record) FROM subjects)
 """
 _SHARED_SUBJECTS = """
-SELECT resource, record, count(DISTINCT department) FROM alarms_subjectday
+SELECT resource, record, array_agg(DISTINCT department ORDER BY department) FROM alarms_subjectday
 WHERE day > %(since)s AND record = ANY(%(records)s)
 GROUP BY resource, record HAVING count(DISTINCT department) >= %(least)s
 """
@@ -111,9 +112,9 @@ def _read_chunk() -> tuple[bool, int]:
         subjects = cursor.fetchall()
     raised = sum(_judge(row) for row in UsageDay.objects.filter(pk__in=counted or []).order_by("pk"))
     for resource, record, departments in subjects:
-        if is_shared_subject(departments, LIMITS):
-            found = Finding(Kind.SUBJECT, departments, LIMITS.subject_departments)
-            raised += _raise(found, clock.today(), resource, record=record)
+        if is_shared_subject(len(departments), LIMITS):
+            found = Finding(Kind.SUBJECT, len(departments), LIMITS.subject_departments)
+            raised += _raise(found, clock.today(), resource, subject=_Subject(record, departments))
     reading.next_leaf = end
     reading.save(update_fields=["next_leaf"])
     return end < size, raised
@@ -129,16 +130,29 @@ def _judge(row: UsageDay) -> int:
     return sum(_raise(one, row.day, row.resource, row=row) for one in found)
 
 
+@dataclass(frozen=True)
+class _Subject:
+    """One subject that stands out, by its random id, and the departments that asked for it."""
+
+    record: UUID
+    departments: list[str]
+
+
 def _raise(
-    finding: Finding, day: date, resource_id: str, row: UsageDay | None = None, record: UUID | None = None
+    finding: Finding,
+    day: date,
+    resource_id: str,
+    row: UsageDay | None = None,
+    subject: _Subject | None = None,
 ) -> int:
     """Raise an alarm once a day for one thing, or bring its figure up to date; return 1 for a new one."""
     resource = Resource.objects.filter(pk=resource_id).first()
     if resource is None:
         return 0
-    key = f"{row.application}/{resource_id}/{row.grant}" if row else str(record)
+    key = f"{row.application}/{resource_id}/{row.grant}" if row else str(subject.record if subject else "")
     known = Alarm.objects.filter(kind=finding.kind.value, key=key, day=day)
-    if known.update(measured=finding.measured):
+    departments = subject.departments if subject else []
+    if known.update(measured=finding.measured, departments=departments):
         return 0
     now = clock.now()
     year = clock.legal_day(now).year
@@ -152,7 +166,8 @@ def _raise(
         resource=resource,
         application=row.application if row else "",
         grant=row.grant if row else "",
-        record=record,
+        record=subject.record if subject else None,
+        departments=departments,
         measured=finding.measured,
         limit=finding.limit,
         raised_at=now,

@@ -66,7 +66,7 @@ def entry_page(viewer: Viewer, resource_id: str) -> EntryPage:
     return EntryPage(
         id=resource.id,
         code=resource.code,
-        name=Text(resource.name_zh, resource.name_en),
+        name=resource.name,
         summary=Text(resource.summary_zh, resource.summary_en),
         version=resource.version,
         published_at=resource.published_at,

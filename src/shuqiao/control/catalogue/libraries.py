@@ -125,7 +125,7 @@ def _data_set(resource: Resource) -> DataSet:
     return DataSet(
         resource.id,
         resource.code,
-        Text(resource.name_zh, resource.name_en or resource.name_zh),
+        resource.name,
         department_ref(resource.department),
         subject,
     )

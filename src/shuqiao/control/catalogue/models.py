@@ -6,6 +6,7 @@ from django.db.models import Q
 
 from shuqiao.control.accounts.models import Account
 from shuqiao.control.organisations.models import Department
+from shuqiao.control.texts import Text
 
 
 class Resource(models.Model):
@@ -77,6 +78,11 @@ class Resource(models.Model):
     def __str__(self) -> str:
         """Return the id."""
         return self.id
+
+    @property
+    def name(self) -> Text:
+        """The entry's name in the reader's language; one without an English name keeps its own."""
+        return Text(self.name_zh, self.name_en or self.name_zh)
 
 
 class SearchRow(models.Model):
@@ -188,6 +194,11 @@ class Item(models.Model):
     def __str__(self) -> str:
         """Return resource and field."""
         return f"{self.resource_id}.{self.field}"
+
+    @property
+    def name(self) -> Text:
+        """The item's name in the reader's language; one without an English name keeps its own."""
+        return Text(self.zh, self.en or self.zh)
 
 
 class ResourceVersion(models.Model):

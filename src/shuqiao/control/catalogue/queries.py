@@ -154,7 +154,7 @@ def item_row(
         part=item.part,
         part_of=item.part_of_zh,
         field=item.field,
-        name=Text(item.zh, item.en),
+        name=item.name,
         type=item.type,
         type_label=labels.label(labels.TYPES, item.type),
         length=item.length,

@@ -288,7 +288,7 @@ def _hit(resource: Resource, items: list[_Item], terms: QueryTerms, department: 
     return Hit(
         id=resource.id,
         code=resource.code,
-        name=Text(resource.name_zh, resource.name_en),
+        name=resource.name,
         title=fragments(resource.name_zh, terms),
         summary=fragments(str(Text(resource.summary_zh, resource.summary_en or resource.summary_zh)), terms),
         department=department,

@@ -211,7 +211,7 @@ def history(resource: Resource) -> tuple[PastSharing, ...]:
     rows = resource.sharings.select_related("item", "set_by").order_by("-set_at", "-id")
     return tuple(
         PastSharing(
-            item=Text(row.item.zh, row.item.en) if row.item else None,
+            item=row.item.name if row.item else None,
             mark=share_mark(row.share_type, in_force),
             origin=_ORIGINS[row.origin],
             by=row.set_by.display_name if row.set_by else "",

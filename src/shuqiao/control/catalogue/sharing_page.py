@@ -101,11 +101,11 @@ def sharing_page(viewer: Viewer, resource_id: str, item_field: str = "") -> Shar
     provides = resource.department_id == viewer.department.code
     return SharingPage(
         id=resource.id,
-        name=Text(resource.name_zh, resource.name_en),
+        name=resource.name,
         provider=resource.department_id,
         version=resource.version,
         item=item_field,
-        item_name=Text(item.zh, item.en) if item else Text("", ""),
+        item_name=item.name if item else Text("", ""),
         own=item_field in at.items,
         fixed=_fixed(at, item, rules),
         now=sharing_view(at, item),
@@ -169,7 +169,7 @@ def _rows(at: Current, rules: Regulation) -> tuple[ItemSharingRow, ...]:
     return tuple(
         ItemSharingRow(
             field=item.field,
-            name=Text(item.zh, item.en),
+            name=item.name,
             sensitivity=item.sensitivity,
             mark=share_mark(at.type_of(item, rules), rules),
             own=item.field in at.items,

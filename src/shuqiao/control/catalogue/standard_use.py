@@ -45,9 +45,9 @@ def uses_of(viewer: Viewer, kind: str, key: str) -> Uses:
         tuple(
             Use(
                 item.resource_id,
-                Text(item.resource.name_zh, item.resource.name_en or item.resource.name_zh),
+                item.resource.name,
                 department_ref(item.resource.department),
-                Text(item.zh, item.en or item.zh),
+                item.name,
                 item.field,
             )
             for item in rows[:MAX_USES]

@@ -81,7 +81,7 @@ def supply_of(viewer: Viewer, resource_id: str) -> Supply:
         calls=_calls(resource, items) if served else (),
         headers=HEADERS,
         document=f"{settings.CONFIG.plane_url}/openapi.json",
-        masked=tuple(Text(one.zh, one.en) for one in items if masked(one, rules)),
+        masked=tuple(one.name for one in items if masked(one, rules)),
         has_own_interface=services.filter(kind=ServiceKind.INTERFACE).exists(),
         may_register=is_own and "query" in resource.modes and viewer.can(Capability.CATALOGUE_EDIT),
     )

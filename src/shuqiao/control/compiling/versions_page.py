@@ -99,7 +99,7 @@ def versions_page(
     return VersionsPage(
         resource=resource.id,
         code=resource.code,
-        name=Text(resource.name_zh, resource.name_en or resource.name_zh),
+        name=resource.name,
         department=department_ref(resource.department),
         withdrawn=resource.state == "withdrawn",
         versions=lines,
@@ -234,7 +234,7 @@ def change_page(viewer: Viewer, resource_id: str) -> ChangePage:
     case = open_case(viewer, resource_id)
     return ChangePage(
         resource=resource.id,
-        name=Text(resource.name_zh, resource.name_en or resource.name_zh),
+        name=resource.name,
         version=resource.version,
         kinds=(
             ChangeKind(

@@ -114,7 +114,7 @@ def browse_page(viewer: Viewer, number: str, wanted: Wanted) -> BrowsePage:
     now = clock.now()
     return BrowsePage(
         number=number,
-        resource_name=Text(grant.resource.name_zh, grant.resource.name_en),
+        resource_name=grant.resource.name,
         columns=columns,
         records=_records(columns, answer["records"]),
         total=min(int(answer["total"]), COUNTED),
@@ -182,7 +182,7 @@ def _open_fields(document: str, items: Mapping[str, Item]) -> frozenset[str]:
 def _column(item: Item, values: Mapping[str, str], *, is_open: bool) -> BrowseColumn:
     return BrowseColumn(
         item.field,
-        Text(item.zh, item.en),
+        item.name,
         item.type,
         is_open,
         tuple((item.codes or {}).items()) if is_open else (),

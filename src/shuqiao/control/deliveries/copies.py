@@ -6,16 +6,17 @@ import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import httpx
 from django.db import connection
 
 from shuqiao.control.accounts.access import Fault, FormRefused, NotFound, Viewer
+from shuqiao.control.accounts.actors import ActorRef, actor_refs
 from shuqiao.control.deliveries.access import DOWNLOAD, BulkGrant, access_bulk_grant, access_to_use
 from shuqiao.control.deliveries.portal import through_plane
-from shuqiao.control.operations.labels import OUTCOMES
+from shuqiao.control.operations.labels import outcome_label
 from shuqiao.control.texts import Text
 from shuqiao.rules.bulk import FORMATS, XLSX_CELLS, XLSX_ROWS, suffix
 from shuqiao.rules.errors import Overloaded
@@ -69,6 +70,7 @@ class CopyRow:
     manifest: str | None
     signature: str | None
     key_id: str | None
+    who: ActorRef | None = None
 
     @property
     def format_label(self) -> Text:
@@ -94,7 +96,7 @@ class CopyRow:
     def failure_label(self) -> Text:
         """Why it failed."""
         code = self.failure or ""
-        return OUTCOMES.get(code, Text(code, code))
+        return outcome_label(code, "bulk_prepared")
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,7 @@ class Delivered:
     entry: str
     at: datetime
     actor: str
+    who: ActorRef | None = None
 
 
 @dataclass(frozen=True)
@@ -155,13 +158,14 @@ def copies_page(viewer: Viewer, number: str) -> CopiesPage:
             [found.grant.provider_id, number],
         )
         deliveries = tuple(Delivered(str(row[0]), row[1], row[2]) for row in cursor.fetchall())
+    named = actor_refs([*(one.actor for one in rows), *(one.actor for one in deliveries)])
     formats = tuple((form, FORMAT_LABELS[form]) for form in ("csv", "xlsx", "parquet", "arrow"))
-    name = Text(found.grant.resource.name_zh, found.grant.resource.name_en)
+    name = found.grant.resource.name
     return CopiesPage(
         number,
         name,
-        rows,
-        deliveries,
+        tuple(replace(one, who=named.get(one.actor)) for one in rows),
+        tuple(replace(one, who=named.get(one.actor)) for one in deliveries),
         found.may(DOWNLOAD),
         found.may("browse"),
         found.case_required,
@@ -174,7 +178,7 @@ def copy_page(viewer: Viewer, number: str, job: str) -> CopyPage:
     found = access_bulk_grant(viewer, number)
     row = _row(found, job)
     manifest = read_manifest(row.manifest) if row.manifest else None
-    name = Text(found.grant.resource.name_zh, found.grant.resource.name_en)
+    name = found.grant.resource.name
     may_fetch = row.state == "ready" and row.channel == DOWNLOAD and found.may(DOWNLOAD)
     return CopyPage(number, name, row, manifest, may_fetch)
 
@@ -275,4 +279,5 @@ def _row(found: BulkGrant, job: str) -> CopyRow:
         row = cursor.fetchone()
     if row is None:
         raise NotFound
-    return CopyRow(str(row[0]), *row[1:])
+    copy = CopyRow(str(row[0]), *row[1:])
+    return replace(copy, who=actor_refs([copy.actor]).get(copy.actor))

@@ -226,7 +226,7 @@ def _entry(at: Current, has: _Beside, reader: Reader) -> SharedEntry:
     return SharedEntry(
         id=resource.id,
         code=resource.code,
-        name=Text(resource.name_zh, resource.name_en or resource.name_zh),
+        name=resource.name,
         summary=Text(resource.summary_zh, resource.summary_en or resource.summary_zh),
         subject=resource.subject,
         themes=themes_of(resource.subject),

@@ -133,7 +133,7 @@ def _items(grants: Iterable[Grant]) -> _Items:
     for item in Item.every.filter(resource_id__in={grant.resource_id for grant in grants}):
         found.setdefault(item.resource_id, {})[item.field] = GrantItem(
             field=item.field,
-            name=Text(item.zh, item.en),
+            name=item.name,
             type=item.type,
             kind=item.kind,
             identity=item.identity,
@@ -153,7 +153,7 @@ def _row(viewer: Viewer, grant: Grant, items: _Items) -> GrantRow:
         number=grant.number,
         request_number=grant.request_number,
         resource=grant.resource_id,
-        resource_name=Text(grant.resource.name_zh, grant.resource.name_en),
+        resource_name=grant.resource.name,
         provider=department_ref(grant.provider),
         consumer=department_ref(grant.consumer),
         mode=grant.mode,

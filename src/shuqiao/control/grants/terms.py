@@ -97,4 +97,4 @@ def _between(name: Text, low: str, high: str) -> Text:
 
 
 def _name(item: Item) -> Text:
-    return Text(item.zh, item.en or item.field)
+    return item.name

@@ -108,11 +108,11 @@ def interface_page(viewer: Viewer, resource_id: str) -> InterfacePage:
     if held is None and not may_offer:
         raise NotFound
     description = description_of(resource.id)
-    names = {item.field: str(Text(item.zh, item.en)) for item in resource.items.all()}
+    names = {item.field: str(item.name) for item in resource.items.all()}
     operations = description.operations if description is not None else ()
     return InterfacePage(
         resource=resource.id,
-        name=Text(resource.name_zh, resource.name_en),
+        name=resource.name,
         title=held.title if held else "",
         version=held.version if held else "",
         offered_at=held.offered_at if held else None,

@@ -258,9 +258,9 @@ def _found(one: Mapping[str, Any], about: _About) -> FoundItem:
     why = _CONTAINED if how == "contained" else Text(*because_of(How(how)))
     return FoundItem(
         resource=resource.id,
-        resource_name=Text(resource.name_zh, resource.name_en or resource.name_zh),
+        resource_name=resource.name,
         field=item.field,
-        name=Text(item.zh, item.en or item.zh),
+        name=item.name,
         holder=about.departments[resource.department_id],
         confidence=one["confidence"],
         why=why,
@@ -285,7 +285,7 @@ def _sources(viewer: Viewer, rows: Sequence[CheckedField], about: _About) -> tup
                 continue
             item = about.items[one["resource"], one["field"]]
             sure = row.verdict == "available"
-            made = WantedItem(item.field, Text(item.zh, item.en or item.zh), row.label, sure)
+            made = WantedItem(item.field, item.name, row.label, sure)
             of = wanted.setdefault(one["resource"], {})
             if item.field not in of or sure:
                 of[item.field] = made

@@ -232,7 +232,7 @@ def claim_view(viewer: Viewer, number: str) -> ClaimView:
         department=department_ref(claim.department),
         holder=department_ref(claim.holder),
         resource=claim.held_resource_id,
-        resource_name=Text(claim.held_resource.name_zh, claim.held_resource.name_en),
+        resource_name=claim.held_resource.name,
         held_name=claim.held_name,
         kind=claim.kind,
         kind_label=KINDS[ClaimKind(claim.kind)],
@@ -281,7 +281,7 @@ def _source_rows(rows: Sequence[Source]) -> tuple[SourceRow, ...]:
         SourceRow(
             name=row.name,
             resource=row.resource_id,
-            resource_name=Text(row.resource.name_zh, row.resource.name_en or row.resource.name_zh),
+            resource_name=row.resource.name,
             department=departments[row.department_id],
             role=row.role,
             role_label=ROLES[SourceRole(row.role)],

@@ -13,6 +13,7 @@ from django.db import connection, transaction
 
 from shuqiao.control import clock
 from shuqiao.control.accounts.access import NotFound, Viewer
+from shuqiao.control.accounts.actors import actor_refs
 from shuqiao.control.accounts.capabilities import Capability
 from shuqiao.control.audit.actions import append_entry
 from shuqiao.control.catalogue.models import Resource
@@ -198,8 +199,9 @@ def _entry_id(text: str) -> UUID:
 
 def _rows(found: list[tuple[object, ...]], departments: dict[str, DepartmentRef]) -> tuple[AuditRow, ...]:
     resources = {str(row[6]) for row in found if row[6]}
-    names = {r.id: Text(r.name_zh, r.name_en) for r in Resource.objects.filter(id__in=resources)}
-    return tuple(_row(row, departments, names) for row in found)
+    names = {r.id: r.name for r in Resource.objects.filter(id__in=resources)}
+    actors = actor_refs(str(row[5]) for row in found)
+    return tuple(replace(_row(row, departments, names), who=actors.get(str(row[5]))) for row in found)
 
 
 def _row(row: tuple[object, ...], departments: dict[str, DepartmentRef], names: dict[str, Text]) -> AuditRow:
@@ -214,13 +216,14 @@ def _row(row: tuple[object, ...], departments: dict[str, DepartmentRef], names: 
         event_label=labels.label(labels.EVENTS, str(event)),
         department=departments.get(str(department)),
         actor=str(actor),
+        who=None,
         resource=str(resource or ""),
         resource_name=names.get(str(resource)),
         record=str(record or ""),
         grant=str(grant or ""),
         case=str(case or ""),
         outcome=str(outcome),
-        outcome_label=labels.outcome_label(str(outcome)),
+        outcome_label=labels.outcome_label(str(outcome), str(event)),
     )
 
 

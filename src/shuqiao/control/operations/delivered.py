@@ -78,7 +78,7 @@ def show_delivery(viewer: Viewer, entry: str, reason: str) -> Delivery:
 
 
 def _delivery(resource: str, seen: dict[str, Any]) -> Delivery:
-    names = {item.field: Text(item.zh, item.en) for item in Item.every.filter(resource_id=resource)}
+    names = {item.field: item.name for item in Item.every.filter(resource_id=resource)}
     return Delivery(
         found=bool(seen.get("found")),
         withheld=bool(seen.get("withheld")),

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from shuqiao.control.accounts.actors import ActorRef
 from shuqiao.control.organisations.queries import DepartmentRef
 from shuqiao.control.regulations.queries import ArticleRef, Clock
 from shuqiao.control.requests.queries import RequestRow
@@ -104,6 +105,7 @@ class AuditRow:
     event_label: Text
     department: DepartmentRef | None
     actor: str
+    who: ActorRef | None
     resource: str
     resource_name: Text | None
     record: str

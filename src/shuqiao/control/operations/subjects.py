@@ -78,7 +78,7 @@ def subject_fields(viewer: Viewer) -> tuple[SubjectField, ...]:
             item.resource_id,
             item.field,
             Text(named[item.resource_id].name_zh, named[item.resource_id].name_en),
-            Text(item.zh, item.en),
+            item.name,
         )
         for item in items
         if item.kind == "name" or item.field == named[item.resource_id].record_key

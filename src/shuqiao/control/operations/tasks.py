@@ -130,7 +130,7 @@ def _notices(viewer: Viewer) -> tuple[tuple[Notice, ...], int]:
     found = notices_for(viewer)
     newest = list(found.order_by("-created_at", "-pk")[:MAX_NOTICES])
     ids = {str(notice.params.get("resource", "")) for notice in newest}
-    names = {r.id: Text(r.name_zh, r.name_en) for r in Resource.objects.filter(id__in=ids)}
+    names = {r.id: r.name for r in Resource.objects.filter(id__in=ids)}
     return tuple(_notice(notice, names) for notice in newest), found.filter(read_at=None).count()
 
 

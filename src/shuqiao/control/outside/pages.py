@@ -242,8 +242,8 @@ def publication_form(viewer: Viewer, grant_number: str, draft: int | None = None
         draft=found,
         grant=grant.number,
         provider=department_ref(grant.provider),
-        resource_name=Text(grant.resource.name_zh, grant.resource.name_en),
-        items=tuple((item.field, Text(item.zh, item.en)) for item in items.order_by("number", "part")),
+        resource_name=grant.resource.name,
+        items=tuple((item.field, item.name) for item in items.order_by("number", "part")),
         article=_sent_article(regulation().id, "publication"),
     )
 
@@ -301,14 +301,14 @@ def _view(viewer: Viewer, case: Case) -> CaseView:
 def _resource_name(publication: Publication | None) -> Text | None:
     if publication is None:
         return None
-    return Text(publication.grant.resource.name_zh, publication.grant.resource.name_en)
+    return publication.grant.resource.name
 
 
 def _items(publication: Publication | None) -> tuple[Text, ...]:
     if publication is None:
         return ()
     found = Item.objects.filter(resource_id=publication.grant.resource_id, field__in=publication.fields)
-    return tuple(Text(item.zh, item.en) for item in found.order_by("number", "part"))
+    return tuple(item.name for item in found.order_by("number", "part"))
 
 
 def _offers(viewer: Viewer, case: Case) -> tuple[StepOffer, ...]:

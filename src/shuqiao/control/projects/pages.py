@@ -263,13 +263,13 @@ def line_form(viewer: Viewer, number: str, resource_id: str) -> LineForm:
         title=page.title,
         users=tuple(one for one in (page.lead, *page.participants) if one.code != provider),
         resource=resource.id if resource else "",
-        resource_name=Text(resource.name_zh, resource.name_en) if resource else None,
+        resource_name=resource.name if resource else None,
         provider=department_ref(resource.department) if resource else None,
         modes=catalogue_labels.mode_labels(resource.modes) if resource else (),
         items=tuple(
             (
                 item.field,
-                Text(item.zh, item.en),
+                item.name,
                 tuple(words for _, words in catalogue_labels.mode_labels(item.modes)),
             )
             for item in (resource.items.all() if resource else ())
@@ -317,7 +317,7 @@ def _line_rows(lines: list[Line]) -> tuple[LineRow, ...]:
         grants.setdefault(grant.request_number, []).append(row)
     wanted = {line.resource_id for line in lines}
     named_items = {
-        (resource.id, item.field): Text(item.zh, item.en)
+        (resource.id, item.field): item.name
         for resource in Resource.objects.filter(id__in=wanted).prefetch_related("items")
         for item in resource.items.all()
     }
@@ -336,7 +336,7 @@ def _line_row(
         user=department_ref(line.user),
         provider=department_ref(line.resource.department),
         resource=line.resource_id,
-        resource_name=Text(line.resource.name_zh, line.resource.name_en),
+        resource_name=line.resource.name,
         mode=catalogue_labels.label(catalogue_labels.MODES, line.mode),
         items=tuple(names.get((line.resource_id, one), Text(one, one)) for one in line.fields),
         reason=line.reason,

@@ -67,7 +67,7 @@ def _keep_draft(viewer: Viewer, line: Line) -> None:
 
 
 def _named(refused: FormRefused, line: Line) -> list[Fault]:
-    entry = Text(line.resource.name_zh, line.resource.name_en)
+    entry = line.resource.name
     return [
         Fault(
             _field_of(one.field),

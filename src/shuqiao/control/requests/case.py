@@ -85,7 +85,7 @@ def request_case(viewer: Viewer, number: str) -> RequestCase:
         state_label=state_label(rules.id, request.state),
         resource=request.resource_id,
         resource_code=request.resource.code,
-        resource_name=Text(request.resource.name_zh, request.resource.name_en),
+        resource_name=request.resource.name,
         requester=department_ref(request.requester),
         provider=department_ref(request.provider),
         written_by=request.created_by.display_name,
@@ -184,7 +184,7 @@ def _proposals(viewer: Viewer, request: Request, rules: Regulation) -> tuple[Pro
     """Proposed answers, for the provider only: they are its own deliberation until they go out."""
     if viewer.department.code != request.provider_id:
         return ()
-    names = {row.item.field: Text(row.item.zh, row.item.en) for row in request.items.select_related("item")}
+    names = {row.item.field: row.item.name for row in request.items.select_related("item")}
     found = request.proposals.select_related("proposed_by").order_by("-proposed_at")
     return tuple(_proposal(request, one, names, rules) for one in found)
 
@@ -241,7 +241,7 @@ def _items(request: Request, rules: Regulation) -> tuple[CaseItem, ...]:
     return tuple(
         CaseItem(
             field=row.item.field,
-            name=Text(row.item.zh, row.item.en),
+            name=row.item.name,
             sensitivity=row.item.sensitivity,
             reason=row.reason,
             granted=row.granted,

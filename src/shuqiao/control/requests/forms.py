@@ -64,7 +64,7 @@ def _form(viewer: Viewer, resource: Resource, draft: Request | None) -> RequestF
         draft=draft.pk if draft else None,
         resource=resource.id,
         resource_code=resource.code,
-        resource_name=Text(resource.name_zh, resource.name_en),
+        resource_name=resource.name,
         provider=department_ref(resource.department),
         article=article_ref(resource.article),
         modes=catalogue_labels.mode_labels(resource.modes),
@@ -113,7 +113,7 @@ def channel_options(offered: Collection[str], chosen: Collection[str]) -> tuple[
 def row_editor(rows: Iterable[Row], resource: Resource) -> RowEditor:
     """The editor of row conditions over the plain items of an entry, filled with these."""
     items = {item.field: item for item in resource.items.all() if not item.identity and item.type != "image"}
-    fields = tuple((item.field, Text(item.zh, item.en or item.field)) for item in items.values())
+    fields = tuple((item.field, item.name) for item in items.values())
     return RowEditor(tuple(lines_of(rows, items)) if items else (), fields)
 
 
@@ -130,7 +130,7 @@ def asked_view(
     items = {item.field: item for item in resource.items.all()}
     hidden = [] if terms.mode == "verify" else [items[one] for one in fields if one in items]
     hidden = [one for one in hidden if masked(one, rules)]
-    names = [(one.field in terms.unmasked, Text(one.zh, one.en or one.field)) for one in hidden]
+    names = [(one.field in terms.unmasked, one.name) for one in hidden]
     return TermsView(
         channels=channel_words(terms.channels),
         rows=row_words(terms.rows, items),
@@ -151,7 +151,7 @@ def _way(viewer: Viewer, resource: Resource, chosen: dict[str, str], terms: Term
     rules = regulation()
     way = way_of_request(resource, set(chosen), viewer.department.code, terms.mode, rules)
     way = reviewed_where_needed(way, terms, chosen, resource, rules)
-    names = {item.field: Text(item.zh, item.en) for item in resource.items.all()}
+    names = {item.field: item.name for item in resource.items.all()}
     owner, _, article = way.article.partition(" art. ")
     ref = article_ref(article, owner) if article else article_ref(way.article, rules.id)
     return WayOf(way.kind.value, ref, way.because, tuple(names[one] for one in way.fields if one in names))

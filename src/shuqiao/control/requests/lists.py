@@ -231,7 +231,7 @@ def _row(
         key=request.pk,
         number=request.number or "",
         resource=request.resource_id,
-        resource_name=Text(request.resource.name_zh, request.resource.name_en),
+        resource_name=request.resource.name,
         requester=departments[request.requester_id],
         provider=departments[request.provider_id],
         item_count=counts[0],

@@ -96,7 +96,7 @@ def check_catalogue(department: str) -> Checked:
             continue
         counts[finding.kind] += 1
         if len(listed) < MAX_FINDINGS:
-            name = Text(resource.name_zh, resource.name_en or resource.name_zh)
+            name = resource.name
             listed.append(EntryFinding(resource.id, name, place_of(finding.path, entry), finding))
     return Checked(entries, dict(counts), tuple(listed))
 

@@ -177,7 +177,7 @@ def change_page(viewer: Viewer, number: str) -> ChangePage:
         touched=tuple(
             TouchedRow(
                 one.resource_id,
-                Text(one.resource.name_zh, one.resource.name_en or one.resource.name_zh),
+                one.resource.name,
                 one.done_on,
                 one.compilation,
             )

@@ -12,6 +12,7 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import get_language
 
 from shuqiao.control import clock as time
+from shuqiao.control.accounts.actors import ActorRef
 from shuqiao.control.operations import labels
 from shuqiao.control.regulations.current import calendar
 from shuqiao.control.regulations.queries import ArticleRef, ArticleText, Clock
@@ -325,6 +326,12 @@ def field(context: template.Context, name: str, label: object, **options: Any) -
         attrs=mark_safe(flatatt(attrs)),  # noqa: S308 - flatatt escapes
     )
     return {"f": drawn, "choices": options.get("choices", ())}
+
+
+@register.inclusion_tag("components/actor.html")
+def actor(who: ActorRef | None, with_department: bool = False) -> dict[str, object]:
+    """Name a system or person, its code small beside it."""
+    return {"who": who, "with_department": with_department}
 
 
 @register.inclusion_tag("components/note.html")

@@ -15,7 +15,6 @@ from shuqiao.control.operations.consistency import consistency_proof
 from shuqiao.control.operations.delivered import DELIVERIES, delivery_row, is_party, show_delivery
 from shuqiao.control.operations.queries import AuditFilters
 from shuqiao.control.operations.subjects import SubjectSearch, search_subject, subject_fields
-from shuqiao.control.texts import Text
 from shuqiao.control.web.evidence import evidence_of
 from shuqiao.control.web.proof_picture import draw
 from shuqiao.control.web.reading import read_day
@@ -38,7 +37,7 @@ def audit(request: HttpRequest, viewer: Viewer) -> HttpResponse:
         "newest": _address(request, "") if before else "",
         "filtered": filters != AuditFilters(),
         "sees_all": viewer.can(Capability.AUDIT_VIEW_ALL),
-        "resources": [(r.id, Text(r.name_zh, r.name_en)) for r in Resource.objects.order_by("code")],
+        "resources": [(r.id, r.name) for r in Resource.objects.order_by("code")],
     }
     return show(request, viewer, "pages/audit.html", context)
 
