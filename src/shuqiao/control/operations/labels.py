@@ -1,7 +1,19 @@
 """Words for the stable codes of audit events and outcomes."""
 
-from shuqiao.control.regulations.current import regulation
+from collections.abc import Iterator, Mapping
+
+from shuqiao.control.alarms.pages import KINDS
+from shuqiao.control.alarms.pages import STATES as ALARM_STATES
+from shuqiao.control.enrolments.page import STATES as ENROLMENT_STATES
+from shuqiao.control.operations.fact_words import FACTS
+from shuqiao.control.operations.refusal_words import REFUSALS
+from shuqiao.control.othersystems.pages import STATE_WORDS
+from shuqiao.control.regulations.current import readable, regulation
+from shuqiao.control.regulations.files import regulation_ids
 from shuqiao.control.texts import Text
+from shuqiao.rules.regulation import Regulation
+
+__all__ = ["EVENTS", "FACTS", "OUTCOMES", "REFUSALS", "label", "outcome_label"]
 
 EVENTS = {
     "catalogue_change": Text("目录变更", "Change for the catalogue"),
@@ -95,6 +107,11 @@ EVENTS = {
     "collection_withdrawn": Text("撤回采集计划", "Planned collection withdrawn"),
     "form_checked": Text("检查表单", "Form checked"),
     "workbook_uploaded": Text("目录工作簿", "Workbook of the catalogue"),
+    "files_listed": Text("列出文件", "Files listed"),
+    "file_delivered": Text("交付文件", "File delivered"),
+    "held_asked": Text("询问责任部门前置机", "Asked of the department's node"),
+    "node_log_compared": Text("前置机日志对账", "Log of a node compared"),
+    "volume_stated": Text("存储卷加密声明", "Statement on volume encryption"),
 }
 OUTCOMES = {
     "saved": Text("已保存", "Kept"),
@@ -108,13 +125,6 @@ OUTCOMES = {
     "created": Text("新建草稿", "Draft created"),
     "changed": Text("更新草稿", "Draft changed"),
     "unchanged": Text("内容未变", "Unchanged"),
-    "entry_faulty": Text("条目不符合要求", "Entry faulty"),
-    "entry_not_found": Text("没有该条目", "No such entry"),
-    "entry_being_changed": Text("条目正在办理", "Entry being changed"),
-    "draft_changed": Text("草稿已有更新", "Draft changed meanwhile"),
-    "end_user_refused": Text("人员无权限", "Person not allowed"),
-    "body_not_json": Text("不是 JSON", "Not JSON"),
-    "correction_too_wide": Text("超出文字更正", "More than wording"),
     "loaded": Text("已装载", "Loaded"),
     "answered": Text("已应答", "Answered"),
     "accepted": Text("成功", "Accepted"),
@@ -142,11 +152,6 @@ OUTCOMES = {
     "searched": Text("已查询", "Searched"),
     "match": Text("一致", "Match"),
     "no_match": Text("不一致", "No match"),
-    "not_available": Text("没有可用信息", "Not available"),
-    "item_not_granted": Text("超出授权的信息项", "Item outside the grant"),
-    "claims_incomplete": Text("信息项不全", "Items missing"),
-    "channel_not_granted": Text("方式未授权", "Way not granted"),
-    "query_grant_needed": Text("须有查询授权", "Grant to query needed"),
     "asked": Text("已受理", "Asked"),
     "prepared": Text("已备妥", "Prepared"),
     "delivering": Text("开始交付", "Delivery begun"),
@@ -157,107 +162,116 @@ OUTCOMES = {
     "grant_ended": Text("授权已不可用", "Grant not usable any more"),
     "grant_changing": Text("授权变动中", "Grants were changing"),
     "bulk_failed": Text("准备失败", "Preparation failed"),
-    "link_expired": Text("链接已失效", "Link expired"),
-    "range_unsatisfiable": Text("字节范围不符", "Range out of bounds"),
-    "bulk_busy": Text("副本任务已达上限", "Too many copies under way"),
-    "case_number_demanded": Text("须填办件编号", "Case number demanded"),
     "suspected": Text("有嫌疑", "Suspected"),
-    "grant_revoked": Text("授权已停用", "Grant revoked"),
-    "grant_expired": Text("授权已期满", "Grant expired"),
-    "grant_suspended": Text("授权已暂停", "Grant suspended"),
-    "signature_invalid": Text("签名无效", "Signature invalid"),
-    "signature_stale": Text("签名超时", "Signature stale"),
-    "signature_replayed": Text("签名重复使用", "Signature replayed"),
-    "grant_not_yet_valid": Text("授权尚未生效", "Grant not yet valid"),
-    "identifier_invalid": Text("号码有误", "Number is wrong"),
-    "claim_invalid": Text("填写的值有误", "Value is wrong"),
-    "request_malformed": Text("请求缺少内容", "Request incomplete"),
+    "planned": Text("已登记", "Registered"),
+    "checked": Text("已检查", "Checked"),
+    "uploaded": Text("已上传", "Uploaded"),
+    "taking": Text("纳入草稿", "Taken over into drafts"),
+    "discarded": Text("已放弃", "Discarded"),
+    "ended": Text("已停用", "Ended"),
+    "follows_entry": Text("随条目确定", "As the entry's"),
+    "given": Text("已出具", "Given"),
+    "in_use": Text("使用中", "In use"),
+    "new_system_forbidden": Text("规则不许新建", "New systems are forbidden"),
+    "offered": Text("已登记", "Registered"),
+    "pruned": Text("已清除", "Removed"),
+    "set": Text("已设定", "Set"),
+    "table": Text("平台数据表", "Table of the platform"),
+    "listed": Text("已列出", "Listed"),
+    "confirmed": Text("全部确认", "All confirmed"),
+    "unconfirmed": Text("部分未能确认", "Some not confirmed"),
+}
+CLAIMS = {
     "explained": Text("已说明为另一数据", "Explained as another datum"),
     "proposed": Text("待对方同意", "Awaiting the other side"),
     "agreed": Text("已同意", "Agreed"),
     "declined": Text("对方不同意", "Declined"),
     "open": Text("协调中", "In co-ordination"),
     "decided": Text("已确定来源", "Source decided"),
-    "planned": Text("已登记", "Registered"),
-    "checked": Text("已检查", "Checked"),
-    "uploaded": Text("已上传", "Uploaded"),
-    "taking": Text("纳入草稿", "Taken over into drafts"),
-    "discarded": Text("已放弃", "Discarded"),
 }
-FACTS = {
-    "entry_key": Text("单位自定标识", "The department's own key"),
-    "columns": Text("列数", "Columns"),
-    "entries": Text("条目", "Entries"),
-    "findings": Text("发现的问题", "Findings"),
-    "period": Text("期间", "Period"),
-    "submit": Text("同时提交", "Submitted as well"),
-    "workbook": Text("工作簿", "Workbook"),
-    "standard": Text("标准", "Standard"),
-    "actor": Text("操作人", "Actor"),
-    "application": Text("应用", "Application"),
-    "articles": Text("依据条款", "Articles"),
-    "at": Text("时间", "Time"),
-    "case": Text("办件编号", "Case"),
-    "consumer": Text("使用单位", "User"),
-    "ahead_s": Text("超前秒数", "Seconds ahead"),
-    "change": Text("起因条目", "Entry that caused it"),
-    "algorithm": Text("签名算法", "Algorithm of the signature"),
-    "request": Text("签名请求的摘要", "Digest of the signed request"),
-    "sealed": Text("签名请求（密封）", "Signed request, sealed"),
-    "session": Text("会话", "Session"),
-    "number": Text("会话内序号", "Number in the session"),
-    "head": Text("清单摘要", "Digest of the list"),
-    "confirmed": Text("已确认次数", "Calls confirmed"),
-    "lost": Text("未能确认次数", "Calls not confirmed"),
-    "delivery": Text("所涉调用", "The call in question"),
-    "call": Text("所涉调用", "The call in question"),
-    "item": Text("信息项", "Item"),
-    "scope": Text("统计范围", "Counted for"),
-    "limit": Text("上限", "Limit"),
-    "masked": Text("脱敏的信息项", "Masked items"),
-    "pseudonyms": Text("以假名标识提供的信息项", "Items given as pseudonyms"),
-    "place": Text("批次内序号", "Place in the batch"),
-    "day": Text("日期", "Day"),
-    "deadline": Text("期限", "Term"),
-    "due_before": Text("原到期日", "Due before"),
-    "due_on": Text("到期日", "Due on"),
-    "year": Text("年份", "Year"),
-    "department": Text("使用方", "Acting department"),
-    "end_user": Text("使用人", "End user"),
-    "event": Text("动作", "Event"),
-    "fields": Text("信息项", "Items"),
-    "found": Text("有无记录", "Record found"),
-    "grant": Text("授权", "Grant"),
-    "identity": Text("身份项比对", "Comparison of identity items"),
-    "items": Text("信息项", "Items"),
-    "key": Text("密钥编号", "Key"),
-    "match": Text("应答方式", "Way of answering"),
-    "request_no": Text("申请", "Request"),
-    "id": Text("条目编号", "Entry"),
-    "identity_version": Text("身份版本", "Identity version"),
-    "matches": Text("比对结果", "Comparison"),
-    "mode": Text("方式", "Mode"),
-    "outcome": Text("结果", "Outcome"),
-    "provider": Text("提供方", "Provider"),
-    "purpose": Text("用途", "Purpose"),
-    "reason": Text("理由", "Reason"),
-    "record": Text("对象代号", "Record"),
-    "regulation": Text("适用规则", "Regulation"),
-    "resource": Text("目录条目", "Catalogue entry"),
-    "valid_until": Text("有效期至", "Valid until"),
-    "version": Text("记录版本", "Record version"),
+VOLUMES = {
+    "encrypted": Text("已加密", "Encrypted"),
+    "declared": Text("声明已加密", "Declared encrypted"),
+    "memory": Text("仅在内存", "In memory only"),
+    "open": Text("未加密", "Not encrypted"),
+    "unknown": Text("未能确定", "Not known"),
+}
+ENTRIES = {
+    "published": Text("在目录中", "In the catalogue"),
+    "withdrawn": Text("已撤出目录", "Taken out of the catalogue"),
+}
+# Events whose outcomes have words of their own, where the same code means something else elsewhere.
+OUTCOMES_OF: Mapping[str, Mapping[str, Text]] = {
+    "alarm_raised": KINDS,
+    **dict.fromkeys(("alarm_asked", "alarm_explained", "alarm_judged"), ALARM_STATES),
+    **dict.fromkeys(("claim_made", "claim_settled", "lead_source_recorded"), CLAIMS),
+    **dict.fromkeys(("entry_prolonged", "entry_ended"), ENTRIES),
+    **dict.fromkeys(("exchange_system_registered", "exchange_system_step"), STATE_WORDS),
+    **dict.fromkeys(("key_enrolment_asked", "key_enrolment_decided"), ENROLMENT_STATES),
+    "volume_stated": VOLUMES,
+    "node_log_compared": {
+        "agrees": Text("相符", "They agree"),
+        "differs": Text("不符", "They differ"),
+    },
+    "session_agreed": {"agreed": Text("已商定", "Agreed")},
+    "sign_in_refused": {"refused": Text("未通过", "Refused")},
+}
+# Events that say the state of a case, and the procedure that the state is one of.
+PROCEDURES = {
+    **dict.fromkeys(("request_submitted", "request_decided", "request_step", "request_withdrawn"), "request"),
+    **dict.fromkeys(("request_escalated", "request_disputed"), "request"),
+    **dict.fromkeys(("grant_issued", "grant_opened", "grant_revoked", "grant_expired"), "grant"),
+    **dict.fromkeys(("grant_suspended", "grant_resumed", "grant_renewed", "offline_handed_over"), "grant"),
+    "compilation_step": "entry",
+    "outside_step": "outside",
+    "publication_step": "publication",
+    "project_step": "project",
 }
 
 
-def label(table: dict[str, Text], code: str) -> Text:
+def label(table: Mapping[str, Text], code: str) -> Text:
     """Return the words for a code; a code without words shows itself."""
     return table.get(code, Text(code, code))
 
 
-def outcome_label(code: str) -> Text:
-    """Return the words for an outcome: our own, or those of a state in the regulation in force."""
-    if code in OUTCOMES:
-        return OUTCOMES[code]
-    found = (procedure.state(code) for procedure in regulation().procedures.values())
-    state = next((one for one in found if one is not None), None)
-    return Text(state.zh, state.en) if state else Text(code, code)
+def outcome_label(code: str, event: str = "") -> Text:
+    """Return the words for an outcome: those of its event, of the state of a case, or our common ones.
+
+    The state of a case is worded by the regulation in force; one that it doesn't know, by the file that does.
+    """
+    return (
+        OUTCOMES_OF.get(event, {}).get(code)
+        or (_state(PROCEDURES[event], code) if event in PROCEDURES else None)
+        or OUTCOMES.get(code)
+        or REFUSALS.get(code)
+        or _of_the_law(code)
+        or next((words[code] for words in OUTCOMES_OF.values() if code in words), None)
+        or Text(code, code)
+    )
+
+
+def _state(kind: str, code: str) -> Text | None:
+    for rules in _regulations():
+        procedure = rules.procedures.get(kind)
+        state = procedure.state(code) if procedure else None
+        if state is not None:
+            return Text(state.zh, state.en)
+    return None
+
+
+def _of_the_law(code: str) -> Text | None:
+    """A state of any kind of case, a share type, or a regulation by its name."""
+    for rules in _regulations():
+        if code == rules.id:
+            return Text(rules.title.zh, rules.title.en)
+        states = (procedure.state(code) for procedure in rules.procedures.values())
+        found = next((one for one in states if one is not None), None) or rules.share_types.named(code)
+        if found is not None:
+            return Text(found.zh, found.en)
+    return None
+
+
+def _regulations() -> Iterator[Regulation]:
+    """The regulation in force first, then every other one that is here."""
+    yield regulation()
+    yield from (readable(one) for one in regulation_ids() if one != regulation().id)
