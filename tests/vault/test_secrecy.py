@@ -10,7 +10,8 @@ from psycopg import sql
 
 from shuqiao.vault.keys import VaultKeys
 from shuqiao.vault.operations import Operations
-from shuqiao.vault.store import check_keys, migrate, open_pool
+from shuqiao.vault.roots import open_keys
+from shuqiao.vault.store import migrate, open_pool
 from shuqiao.wire.vault import Compare, CompareCall, Resolve, RevealCall
 
 from .births import RESOURCE, birth, certificate, citizen_number
@@ -59,8 +60,10 @@ async def test_blind_index_needs_the_key_and_differs_by_list(vault: Vault) -> No
     await vault.assign([birth(1)])
     with psycopg.connect(vault.url) as connection:
         (blind,) = connection.execute("SELECT key_blind FROM vault.record").fetchone() or (b"",)
-    master = VaultKeys((vault.folder / "secrets" / "vault.key").read_bytes())
-    assert blind == master.record_key_blind(RESOURCE, number)
+    pool = await open_pool(vault.url, 1)
+    own = await open_keys(pool, (vault.folder / "secrets" / "vault.key").read_bytes())
+    await pool.close()
+    assert blind == own.record_key_blind(RESOURCE, number)
     assert blind not in (hashlib.sha256(number.encode()).digest(), keys.record_key_blind(RESOURCE, number))
 
 
@@ -105,9 +108,8 @@ async def test_unknown_number_costs_the_same_work(vault: Vault) -> None:
     """A stranger takes as many decryptions and comparisons as a known number, absent values included."""
     await vault.assign([birth(1, father_name=None)])
     pool = await open_pool(vault.url, 1)
-    keys = VaultKeys((vault.folder / "secrets" / "vault.key").read_bytes())
     await migrate(pool)
-    await check_keys(pool, keys)
+    keys = await open_keys(pool, (vault.folder / "secrets" / "vault.key").read_bytes())
     operations = Operations(pool, keys, X25519PrivateKey.generate())
     claims = {"mother_name": "样例", "father_name": "样例", "absent": "样例"}
     costs = []

@@ -1,4 +1,4 @@
-"""The vault's keys, all derived from one master key, and the only uses made of them."""
+"""The vault's keys, all derived from one root (`vault.roots`), and the only uses made of them."""
 
 from __future__ import annotations
 
@@ -30,22 +30,22 @@ class VaultKeys:
     never leave this object, and nothing here returns them.
     """
 
-    def __init__(self, master: bytes, version: int = 1) -> None:
-        """Derive the keys of `version` from the master key."""
-        if len(master) != MASTER_KEY_BYTES:
-            raise ValueError("the master key must have 32 bytes")
+    def __init__(self, root: bytes, version: int = 1) -> None:
+        """Derive the keys of `version` from their root."""
+        if len(root) != MASTER_KEY_BYTES:
+            raise ValueError("the root must have 32 bytes")
         self.version = version
         # Feeding a key into HMAC costs more than the message, so it is done once and copied.
-        self._record_key = _keyed(_derive(master, "record key", version))
-        self._identifier = _keyed(_derive(master, "identifier", version))
-        self._name = _keyed(_derive(master, "name", version))
-        self._content = _keyed(_derive(master, "content", version))
-        self._mark = _keyed(_derive(master, "guess mark", version))
-        pseudonym = _derive(master, "pseudonym", version)
+        self._record_key = _keyed(_derive(root, "record key", version))
+        self._identifier = _keyed(_derive(root, "identifier", version))
+        self._name = _keyed(_derive(root, "name", version))
+        self._content = _keyed(_derive(root, "content", version))
+        self._mark = _keyed(_derive(root, "guess mark", version))
+        pseudonym = _derive(root, "pseudonym", version)
         self._of_consumer = lru_cache(_CONSUMERS_KEPT)(lambda name: _keyed(_derive_for(pseudonym, name)))
         self._nonces = random_pieces(_NONCE_BYTES, _NONCES_AT_ONCE)
-        self._payload = AESGCM(_derive(master, "payload", version))
-        self.check_value = hashlib.sha256(_derive(master, "check", version)).digest()
+        self._payload = AESGCM(_derive(root, "payload", version))
+        self.check_value = hashlib.sha256(_derive(root, "check", version)).digest()
 
     def record_key_blind(self, resource: str, number: str) -> bytes:
         """Where a list's record is found; the same number in two lists gives two unlike blinds."""
@@ -94,9 +94,9 @@ def _keyed(key: bytes) -> HMAC:
     return HMAC(key, hashes.SHA256())
 
 
-def _derive(master: bytes, purpose: str, version: int) -> bytes:
+def _derive(root: bytes, purpose: str, version: int) -> bytes:
     info = f"shuqiao vault|{purpose}|{version}".encode("ascii")
-    return HKDF(hashes.SHA256(), 32, salt=None, info=info).derive(master)
+    return HKDF(hashes.SHA256(), 32, salt=None, info=info).derive(root)
 
 
 def _derive_for(key: bytes, name: str) -> bytes:

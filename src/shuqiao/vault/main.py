@@ -35,11 +35,12 @@ from shuqiao.security.keys import (
     random_secret_file,
 )
 from shuqiao.security.volumes import tell
-from shuqiao.vault.keys import MASTER_KEY_BYTES, VaultKeys
+from shuqiao.vault.keys import MASTER_KEY_BYTES
 from shuqiao.vault.operations import Operations
+from shuqiao.vault.roots import open_keys
 from shuqiao.vault.server import Limits, VaultServer
 from shuqiao.vault.settings import SettingsInvalid, VaultSettings, load_settings
-from shuqiao.vault.store import WrongMasterKey, check_keys, migrate, migrations, open_pool
+from shuqiao.vault.store import WrongMasterKey, migrate, migrations, open_pool
 from shuqiao.vault.warm import load_everything
 from shuqiao.wire.vault import ALLOWED
 
@@ -64,11 +65,14 @@ class StartRefused(Exception):
     """The vault can't start safely; the message says why and what to do."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Opened:
-    """Everything read from files before the process gives up its rights."""
+    """Everything read from files before the process gives up its rights.
 
-    keys: VaultKeys
+    `repr` doesn't show the keys.
+    """
+
+    master_key: bytes
     sealing_key: X25519PrivateKey
     client_keys: Mapping[str, bytes]
     listening: socket.socket
@@ -85,7 +89,7 @@ def open_everything(settings: VaultSettings) -> Opened:
         master = load_secret_file(settings.key_file, MASTER_KEY_BYTES)
         sealing_key = load_sealing_key(settings.sealing_key_file)
         client_keys = {name: load_secret_file(settings.client_keys / name) for name in sorted(ALLOWED)}
-    return Opened(VaultKeys(master), sealing_key, client_keys, listen(settings), _variants(settings))
+    return Opened(master, sealing_key, client_keys, listen(settings), _variants(settings))
 
 
 def _variants(settings: VaultSettings) -> Variants | None:
@@ -194,8 +198,8 @@ async def run(settings: VaultSettings, opened: Opened) -> None:
         return
     try:
         await migrate(pool)
-        await check_keys(pool, opened.keys)
-        operations = Operations(pool, opened.keys, opened.sealing_key, opened.variants)
+        keys = await open_keys(pool, opened.master_key)
+        operations = Operations(pool, keys, opened.sealing_key, opened.variants)
         server = VaultServer(operations, pool, opened.client_keys, Limits())
         await server.serve(opened.listening, stop)
     finally:

@@ -121,19 +121,18 @@ def migrations() -> tuple[tuple[str, str], ...]:
     return tuple([(file.name, file.read_text(encoding="utf-8")) for file in files])
 
 
-async def check_keys(pool: Pool, keys: VaultKeys) -> None:
+async def check_keys(connection: Connection, keys: VaultKeys) -> None:
     """Enter the key version in an empty database; refuse a database that other keys have written."""
-    async with pool.acquire() as connection:
-        await connection.execute(
-            "INSERT INTO vault.key_version (version, written_form, check_value) VALUES ($1, $2, $3) "
-            "ON CONFLICT (version) DO NOTHING",
-            keys.version,
-            normalise.FORM,
-            keys.check_value,
-        )
-        row = await connection.fetchrow(
-            "SELECT written_form, check_value FROM vault.key_version WHERE version = $1", keys.version
-        )
+    await connection.execute(
+        "INSERT INTO vault.key_version (version, written_form, check_value) VALUES ($1, $2, $3) "
+        "ON CONFLICT (version) DO NOTHING",
+        keys.version,
+        normalise.FORM,
+        keys.check_value,
+    )
+    row = await connection.fetchrow(
+        "SELECT written_form, check_value FROM vault.key_version WHERE version = $1", keys.version
+    )
     if row is None or bytes(row["check_value"]) != keys.check_value:
         raise WrongMasterKey("the vault's database was written under another master key")
     if row["written_form"] != normalise.FORM:
