@@ -27,7 +27,9 @@ from tests.vault.conftest import Vault
 
 PERMITS = "r440100permitab23"
 PROVIDER = "440100-health"
+PORTAL = "app-housing-portal"
 NO_CONTEXT = CallContext()
+READER = CallContext(end_user="sample.reader")
 SPEC = ResourceSpec(
     record_key="holder_number",
     modes=("verify", "query", "bulk"),
@@ -102,6 +104,7 @@ class CopyCity(plane.City):
             "mode": "bulk",
             "items": ITEMS,
             "channels": ("interface", "download", "browse"),
+            "applications": (plane.APP, PORTAL),
         }
         return self.issue(**(words | changes))
 
@@ -114,6 +117,10 @@ class CopyCity(plane.City):
                 yield bulk
             finally:
                 bulk.close()
+
+    def pages(self) -> contextlib.AbstractContextManager[BulkClient]:
+        """The client as the department's pages use it."""
+        return self.bulk(PORTAL)
 
     def fill_permits(self, rows: int, *, sequence: int = 1) -> None:
         """Put invented permits into the base table, as the loader's merge leaves them."""
@@ -186,6 +193,8 @@ def running_copy_city(server: TestServer, template: str) -> Iterator[CopyCity]:
         city = CopyCity(hub, vault, admin, folder, plane.free_port())
         keys.random_secret_file(city.folder / "bulk.key")
         plane.prepare(city)
+        plane.enrol(city, PORTAL, "440100-housing", "ed25519")
+        city.admin.execute("UPDATE exchange.application SET portal = true WHERE id = %s", [PORTAL])
         publish(city)
         stack.callback(city.stop)
         stack.callback(city.stop_copier, signal.SIGKILL)

@@ -19,7 +19,7 @@ from shuqiao.client.bulk import CopyRefused
 from shuqiao.plane.bulk.settings import open_spool
 from shuqiao.wire.bulk import Link, link_token
 from shuqiao.wire.grant import Row
-from tests.bulk.conftest import ITEMS, NO_CONTEXT, PERMITS, CopyCity
+from tests.bulk.conftest import ITEMS, NO_CONTEXT, PERMITS, READER, CopyCity
 from tests.vault import births
 
 
@@ -229,11 +229,11 @@ def test_a_link_is_good_for_one_part_and_while_the_grant_holds(city: CopyCity, t
 def test_only_the_named_application_and_channel_get_a_copy(city: CopyCity, tmp_path: Path) -> None:
     city.fill_permits(10)
     city.bulk_grant(channels=("download",))
-    with city.bulk() as bulk:
-        with pytest.raises(CopyRefused, match="channel_not_granted"):
-            bulk.ask(PERMITS, "csv", context=NO_CONTEXT)
-        job = bulk.ask(PERMITS, "csv", context=NO_CONTEXT, channel="download")
-        bulk.wait(job, NO_CONTEXT, timeout_s=60)
+    with city.bulk() as bulk, pytest.raises(CopyRefused, match="channel_not_granted"):
+        bulk.ask(PERMITS, "csv", context=NO_CONTEXT)
+    with city.pages() as bulk:
+        job = bulk.ask(PERMITS, "csv", context=READER, channel="download")
+        bulk.wait(job, READER, timeout_s=60)
     with city.bulk("app-education-enrol") as other:
         with pytest.raises(CopyRefused, match="not_available"):
             other.ask(PERMITS, "csv", context=NO_CONTEXT)
@@ -317,12 +317,12 @@ def test_a_mode_the_provider_took_back_gives_no_copy_and_no_page(city: CopyCity,
     city.bulk_grant()
     job = str(copy_of(city, tmp_path, "csv").manifest.job)
     change = "UPDATE exchange.resource SET spec = jsonb_set(spec, '{modes}', %s) WHERE id = %s"
-    with city.bulk() as bulk:
+    with city.bulk() as bulk, city.pages() as pages:
         path = bulk.state(job, NO_CONTEXT).links[0].path
         city.admin.execute(change, ['["verify", "query"]', PERMITS])
         try:
             assert httpx.get(city.url + path, trust_env=False).json()["code"] == "not_available"
-            assert bulk.browse(PERMITS, {}, NO_CONTEXT).code == "not_available"
+            assert pages.browse(PERMITS, {}, READER).code == "not_available"
             with pytest.raises(CopyRefused, match="not_available"):
                 bulk.ask(PERMITS, "csv", context=NO_CONTEXT)
         finally:
@@ -333,9 +333,9 @@ def test_a_mode_the_provider_took_back_gives_no_copy_and_no_page(city: CopyCity,
 def test_where_each_use_names_its_case_so_do_browsing_and_feeds(city: CopyCity) -> None:
     city.fill_permits(10)
     city.bulk_grant(case_required=True)
-    with city.bulk() as bulk:
-        assert bulk.browse(PERMITS, {}, NO_CONTEXT).code == "request_malformed"
-        assert bulk.browse(PERMITS, {"case": "GZF-7"}, NO_CONTEXT).status == 200
+    with city.bulk() as bulk, city.pages() as pages:
+        assert pages.browse(PERMITS, {}, READER).code == "request_malformed"
+        assert pages.browse(PERMITS, {"case": "GZF-7"}, READER).status == 200
         assert city.logged("browse_viewed")[-1]["said"]["case"] == "GZF-7"
         with pytest.raises(CopyRefused, match="request_malformed"):
             bulk.subscribe(PERMITS, context=NO_CONTEXT)

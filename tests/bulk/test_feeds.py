@@ -14,7 +14,7 @@ from shuqiao.client.bulk import BulkClient, CopyRefused
 from shuqiao.plane.bulk import serving
 from shuqiao.wire.bulk import FeedState
 from shuqiao.wire.grant import Row
-from tests.bulk.conftest import ITEMS, NO_CONTEXT, PERMITS, PROVIDER, CopyCity
+from tests.bulk.conftest import ITEMS, NO_CONTEXT, PERMITS, PORTAL, PROVIDER, READER, CopyCity
 
 
 def merge(city: CopyCity, sequence: int, rows: list[tuple[uuid.UUID, str, str]]) -> None:
@@ -111,8 +111,8 @@ def test_browsing_shows_filtered_pages_and_records_each(city: CopyCity) -> None:
         "descending": True,
         "limit": 10,
     }
-    with city.bulk() as bulk:
-        answer = bulk.browse(PERMITS, body, NO_CONTEXT)
+    with city.pages() as bulk:
+        answer = bulk.browse(PERMITS, body, READER)
         assert answer.status == 200, answer.body
         fields = answer.body["fields"]
         assert answer.body["total"] == 30
@@ -120,7 +120,7 @@ def test_browsing_shows_filtered_pages_and_records_each(city: CopyCity) -> None:
         assert numbers == [f"P{serial:08d}" for serial in range(117, 77, -4)]
         assert all("****" in row[fields.index("phone")] for row in answer.body["records"])
         for wrong in ({"sort": "phone"}, {"filters": [{"field": "phone", "op": "eq", "values": ["1"]}]}):
-            refused = bulk.browse(PERMITS, wrong, NO_CONTEXT)
+            refused = bulk.browse(PERMITS, wrong, READER)
             assert (refused.status, refused.code) == (403, "item_not_granted")
     (seen,) = city.logged("browse_viewed")
     assert seen["seen"] == {"count": 10, "offset": 0, "filters": ["kind_code"], "sort": "permit_no"}
@@ -130,14 +130,33 @@ def test_browsing_shows_filtered_pages_and_records_each(city: CopyCity) -> None:
 def test_browsing_needs_its_channel(city: CopyCity) -> None:
     city.fill_permits(3)
     city.bulk_grant(channels=("download",))
-    with city.bulk() as bulk:
-        assert bulk.browse(PERMITS, {}, NO_CONTEXT).code == "channel_not_granted"
+    with city.pages() as bulk:
+        assert bulk.browse(PERMITS, {}, READER).code == "channel_not_granted"
+
+
+@pytest.mark.requirement("MOD-06")
+def test_what_is_for_persons_on_the_pages_no_system_gets(city: CopyCity) -> None:
+    city.fill_permits(3)
+    grant = city.bulk_grant(channels=("download", "browse"))
+    with city.bulk() as system, city.pages() as pages:
+        for client, context in ((system, NO_CONTEXT), (system, READER), (pages, NO_CONTEXT)):
+            assert client.browse(PERMITS, {}, context).code == "pages_only"
+            with pytest.raises(CopyRefused, match="pages_only"):
+                client.ask(PERMITS, "csv", context=context, channel="download")
+        assert pages.browse(PERMITS, {}, READER).status == 200
+        job = pages.ask(PERMITS, "csv", context=READER, channel="download")
+        pages.wait(job, READER, timeout_s=60)
+    assert {(row["outcome"], row["grant"]) for row in city.logged("call_refused")} == {
+        ("pages_only", grant.id)
+    }
+    (viewed,) = city.logged("browse_viewed")
+    assert viewed["actor"] == f"{PORTAL}/{READER.end_user}"
 
 
 def test_every_route_of_copies_is_described(city: CopyCity) -> None:
     described = httpx.get(city.url + "/openapi.json", trust_env=False).json()
     marks = {"job": str(uuid.uuid4()), "feed": str(uuid.uuid4()), "resource": PERMITS, "part": "1"}
-    paths = {path.format(**marks) for path in described["paths"]}
+    paths = {re.sub(r"{(\w+)}", lambda mark: marks.get(mark[1], ""), path) for path in described["paths"]}
     for pattern in (*serving.ROUTES.values(), serving.PART_ROUTE):
         assert any(pattern.fullmatch(path) for path in paths), pattern.pattern
     references = set(re.findall(r"#/components/schemas/(\w+)", str(described)))

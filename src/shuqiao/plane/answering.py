@@ -171,7 +171,12 @@ class Answering:
         ]
 
     def refuse(self, call: Call, refused: CallRefused, entry: UUID, epoch: int | None = None) -> None:
-        """Record a refusal and answer it; `epoch` where another one might decide otherwise."""
+        """Record a refusal and answer it; `epoch` where another one might decide otherwise.
+
+        What replays a signature is recorded once, beside what the signature was used for.
+        """
+        if entry == call.entry and isinstance(refused.error, SignatureReplayed):
+            entry = refusal_entry_id(entry, refused.error.code)
         try:
             self._refusals.submit(REFUSALS, Refusal(call, refused, entry, epoch))
         except QueueFull:
@@ -311,8 +316,7 @@ class Answering:
             self._refuse_replay(work.call)
 
     def _refuse_replay(self, call: Call) -> None:
-        error = SignatureReplayed()
-        self.refuse(call, CallRefused(error), refusal_entry_id(call.entry, error.code))
+        self.refuse(call, CallRefused(SignatureReplayed()), call.entry)
 
     def _refuse_again(self, work: Refusal) -> None:
         if work.epoch is not None:

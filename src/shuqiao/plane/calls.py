@@ -35,7 +35,8 @@ CallRequest = VerifyRequest | QueryRequest | VerifyBatchRequest | QueryBatchRequ
 class Call:
     """A call whose signature was verified. The audit entry's id follows from the signature.
 
-    `answer` may be called more than once; only the first answer goes out.
+    `answer` may be called more than once; only the first answer goes out. Without `has_mode` it is about
+    nothing that has a mode, such as a session, and `mode` says nothing.
     """
 
     entry: UUID
@@ -49,6 +50,7 @@ class Call:
     request: CallRequest | None = None
     tries: int = 0
     proof: CallProof | None = None
+    has_mode: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +185,7 @@ def refusal_entry(call: Call, entry: UUID, refused: CallRefused, resource: str, 
         end_user=context.end_user,
         provider=provider,
         resource=resource,
-        mode=call.mode.value,
+        mode=call.mode.value if call.has_mode else "",
         grant=refused.grant or "",
         purpose="" if context.purpose == AUTO else context.purpose,
         case=call.request.case if call.request is not None else "",

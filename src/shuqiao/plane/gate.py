@@ -114,6 +114,10 @@ class _CallBody:
         self._answering.refuse_unused(self._call, error)
 
 
+class _Refused(Exception):
+    """The request is refused with an entry, and its answer is on its way."""
+
+
 class Gate:
     """Lets authenticated calls through to `Answering` and turns everything else away.
 
@@ -155,6 +159,8 @@ class Gate:
             if found is None:
                 return self._other(request, language, answer)
             return self._call(request, found.group(1), operation, language, answer)
+        except _Refused:
+            return None
         except CallError as error:
             answer(self._problem(language, error))
             return None
@@ -175,6 +181,14 @@ class Gate:
         self, request: Request, resource_id: str, operation: str, language: str, answer: Answer
     ) -> BodyReader | None:
         """Authenticate a call; raises a `CallError` when nobody is known to have sent it."""
+        call, headers, signature = self._known(request, resource_id, _MODES[operation], language, answer)
+        self._check_recorded(call, headers, signature)
+        return _CallBody(self._answering, call, _DECODERS[operation], signature.content_digest)
+
+    def _known(
+        self, request: Request, resource_id: str, mode: Mode | None, language: str, answer: Answer
+    ) -> tuple[Call, dict[str, str], RequestSignature]:
+        """Find who sent a call, with its headers and its signature; raises a `CallError`."""
         now = datetime.now(UTC)
         headers, signature, application, owner = self._authenticated(request, now)
         if owner is None:
@@ -189,21 +203,24 @@ class Gate:
             application,
             _NO_CONTEXT,
             resource_id,
-            _MODES[operation],
+            mode or Mode.VERIFY,
             language,
             answer,
             proof=proof,
+            has_mode=mode is not None,
         )
+        return call, headers, signature
+
+    def _check_recorded(self, call: Call, headers: dict[str, str], signature: RequestSignature) -> None:
+        """Check a head, and refuse with an entry what is wrong with it; raises `_Refused` then."""
         try:
-            call.context = _context(headers)
-            if not is_within_window(signature.created, now.timestamp()):
-                self._answering.refuse(call, CallRefused(SignatureStale(window_s=WINDOW_S)), entry)
-                return None
-            check_announced(headers)
+            _check_head(call, headers, signature)
+        except SignatureStale as error:
+            self._answering.refuse(call, CallRefused(error), call.entry)
+            raise _Refused from None
         except CallError as error:
             self._answering.refuse_unused(call, error)
-            return None
-        return _CallBody(self._answering, call, _DECODERS[operation], signature.content_digest)
+            raise _Refused from None
 
     def _authenticated(
         self, request: Request, now: datetime
@@ -233,15 +250,10 @@ class Gate:
 
     def _session(self, request: Request, path: str, language: str, answer: Answer) -> BodyReader:
         """Take a request about sessions, which an application signs with its own key."""
-        now = datetime.now(UTC)
-        headers, signature, application, owner = self._authenticated(request, now)
-        if owner is not None:
-            raise SignatureInvalid()
-        if not is_within_window(signature.created, now.timestamp()):
-            raise SignatureStale(window_s=WINDOW_S)
-        check_announced(headers)
+        call, signature = self._own(request, "", None, language, answer)
         work = self._sessions.agreement if path == SESSIONS_PATH else self._sessions.head
-        return work(Signed(application, signature, now), answer, partial(self._problem, language))
+        signed = Signed(call.application, signature, call.at)
+        return work(signed, call, self._answering, partial(self._problem, language))
 
     def _other(self, request: Request, language: str, answer: Answer) -> BodyReader | None:
         """Answer everything that is not a call."""
@@ -297,26 +309,31 @@ class Gate:
     def _sandbox(self, request: Request, tested: re.Match[str], language: str, answer: Answer) -> BodyReader:
         """Take a test call, signed with the application's own key."""
         mode = Mode.VERIFY if tested.group(2) == "verify" else Mode.QUERY
-        call, digest = self._own_call(request, tested.group(1), mode, language, answer)
-        return SandboxBody(
-            self._keeper, call, tested.group(3) or "", digest, partial(self._problem, language)
-        )
+        call, headers, signature = self._known(request, tested.group(1), mode, language, answer)
+        # Nothing of a test call is recorded, its refusals neither.
+        if signature.key_id.startswith(SESSION_PREFIX):
+            raise SignatureInvalid()
+        _check_head(call, headers, signature)
+        operation, digest = tested.group(3) or "", signature.content_digest
+        return SandboxBody(self._keeper, call, operation, digest, partial(self._problem, language))
 
     def _own_call(
         self, request: Request, resource: str, mode: Mode, language: str, answer: Answer
     ) -> tuple[Call, str]:
         """Authenticate what an application signs with its own key; the call, and the digest of its body."""
-        now = datetime.now(UTC)
-        headers, signature, application, owner = self._authenticated(request, now)
-        if owner is not None:
-            raise SignatureInvalid()
-        entry = call_entry_id(signature.key_id, signature.created, signature.nonce)
-        proof = self._sealing.proof(signature, application.algorithm)
-        call = Call(entry, now, application, _context(headers), resource, mode, language, answer, proof=proof)
-        if not is_within_window(signature.created, now.timestamp()):
-            raise SignatureStale(window_s=WINDOW_S)
-        check_announced(headers)
+        call, signature = self._own(request, resource, mode, language, answer)
         return call, signature.content_digest
+
+    def _own(
+        self, request: Request, resource: str, mode: Mode | None, language: str, answer: Answer
+    ) -> tuple[Call, RequestSignature]:
+        """Authenticate what an application signs with its own key; what is wrong with it has an entry."""
+        call, headers, signature = self._known(request, resource, mode, language, answer)
+        if signature.key_id.startswith(SESSION_PREFIX):
+            self._answering.refuse_unused(call, SignatureInvalid())
+            raise _Refused
+        self._check_recorded(call, headers, signature)
+        return call, signature
 
     def _open_reply(self, path: str) -> Reply:
         if path == "/v1/promise-keys":
@@ -336,6 +353,14 @@ class Gate:
             epoch=current.epoch, waiting=self._answering.waiting, faults=current.faults
         )
         return answer_reply(text.encode("ascii"), CONTENT_TYPE)
+
+
+def _check_head(call: Call, headers: dict[str, str], signature: RequestSignature) -> None:
+    """Look at what the head of an authenticated call says beside its signature; raises a `CallError`."""
+    call.context = _context(headers)
+    if not is_within_window(signature.created, call.at.timestamp()):
+        raise SignatureStale(window_s=WINDOW_S)
+    check_announced(headers)
 
 
 def _request_of(decoder: Decoder, body: bytes) -> CallRequest:

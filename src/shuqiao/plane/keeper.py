@@ -46,6 +46,12 @@ class Keeper:
                 self._metrics.reloads += 1
                 self.loaded.set()
 
+    async def renew(self) -> bool:
+        """Look whether a newer epoch holds, and load it then; raises `DatabaseUnavailable`."""
+        before = self.current.epoch
+        await self.refresh(await self._database.current_epoch())
+        return self.current.epoch != before
+
     async def watch(self) -> None:
         """Reload on the notice and every few seconds, until cancelled; restores its own connection."""
         while True:

@@ -14,13 +14,14 @@ import hashlib
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
 import msgspec
 
 from shuqiao.plane.answers import Reply, answer_reply
 from shuqiao.plane.body import decode_body
+from shuqiao.plane.calls import Call, CallRefused
 from shuqiao.plane.database import Database, DatabaseUnavailable, HeadRow, SessionRow
 from shuqiao.plane.keeper import Keeper
 from shuqiao.plane.settings import Settings
@@ -56,7 +57,17 @@ from shuqiao.wire.messages import HeadAnswer, SessionAnswer, SessionHead, Sessio
 _session_decoder = msgspec.json.Decoder(SessionRequest)
 _head_decoder = msgspec.json.Decoder(SessionHead)
 _encoder = msgspec.json.Encoder()
-Answer = Callable[[Reply], None]
+Problem = Callable[[CallError], Reply]
+
+
+class Refusals(Protocol):
+    """Who records refusals and answers them."""
+
+    def refuse(self, call: Call, refused: CallRefused, entry: UUID) -> None:
+        """Refuse a call; its signature is used up where the entry has the call's id."""
+
+    def refuse_unused(self, call: Call, error: CallError) -> None:
+        """Refuse a call whose body is not known to be the signed one."""
 
 
 class Signed(NamedTuple):
@@ -78,17 +89,19 @@ class SessionOwner(NamedTuple):
 class SignedBody:
     """Waits for the body of a request about sessions, then answers when the database has."""
 
-    __slots__ = ("_answer", "_content_digest", "_problem", "_under_way", "_work")
+    __slots__ = ("_call", "_content_digest", "_problem", "_refusals", "_under_way", "_work")
 
     def __init__(
         self,
-        answer: Answer,
-        problem: Callable[[CallError], Reply],
+        call: Call,
+        refusals: Refusals,
+        problem: Problem,
         content_digest: str,
         work: Callable[[bytes], Awaitable[Reply]],
         under_way: set[asyncio.Task[None]],
     ) -> None:
-        self._answer = answer
+        self._call = call
+        self._refusals = refusals
         self._problem = problem
         self._content_digest = content_digest
         self._work = work
@@ -105,16 +118,15 @@ class SignedBody:
 
     async def _do(self, body: bytes) -> None:
         try:
-            reply = await self._work(body)
+            self._call.answer(await self._work(body))
         except CallError as error:
-            reply = self._problem(error)
+            self._refusals.refuse(self._call, CallRefused(error), self._call.entry)
         except DatabaseUnavailable:
-            reply = self._problem(Unavailable())
-        self._answer(reply)
+            self._call.answer(self._problem(Unavailable()))
 
     def broken(self, error: CallError) -> None:
-        """Do nothing."""
-        self._answer(self._problem(error))
+        """Refuse, with an entry."""
+        self._refusals.refuse_unused(self._call, error)
 
 
 class Sessions:
@@ -150,23 +162,15 @@ class Sessions:
             raise SessionOver(lifetime_s=LIFETIME_S, calls=MAX_CALLS)
         return SessionOwner(application, session.id, number)
 
-    def agreement(self, signed: Signed, answer: Answer, problem: Callable[[CallError], Reply]) -> SignedBody:
+    def agreement(self, signed: Signed, call: Call, refusals: Refusals, problem: Problem) -> SignedBody:
         """Wait for the application's ephemeral key."""
-        return self._body(signed, answer, problem, self._agree)
+        digest, work = signed.signature.content_digest, partial(self._agree, signed)
+        return SignedBody(call, refusals, problem, digest, work, self._under_way)
 
-    def head(self, signed: Signed, answer: Answer, problem: Callable[[CallError], Reply]) -> SignedBody:
+    def head(self, signed: Signed, call: Call, refusals: Refusals, problem: Problem) -> SignedBody:
         """Wait for the list of a session's calls."""
-        return self._body(signed, answer, problem, self._keep_head)
-
-    def _body(
-        self,
-        signed: Signed,
-        answer: Answer,
-        problem: Callable[[CallError], Reply],
-        work: Callable[[Signed, bytes], Awaitable[Reply]],
-    ) -> SignedBody:
-        digest = signed.signature.content_digest
-        return SignedBody(answer, problem, digest, partial(work, signed), self._under_way)
+        digest, work = signed.signature.content_digest, partial(self._keep_head, signed)
+        return SignedBody(call, refusals, problem, digest, work, self._under_way)
 
     async def _agree(self, signed: Signed, body: bytes) -> Reply:
         request = decode_body(_session_decoder, body)

@@ -37,13 +37,14 @@ LOAD_TIMEOUT_S = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """A system of a department that may sign calls with this key."""
+    """A system of a department that may sign calls with this key; `is_portal` marks the pages' own."""
 
     id: str
     department: str
     key_id: str
     algorithm: str
     verify: Verify
+    is_portal: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +108,7 @@ async def load_snapshot(connection: Connection, known: Snapshot) -> Snapshot:
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         epoch = await connection.fetchval("SELECT value FROM exchange.epoch", timeout=LOAD_TIMEOUT_S)
         applications = await connection.fetch(
-            "SELECT id, department, algorithm, public_key FROM exchange.application WHERE active",
+            "SELECT id, department, algorithm, public_key, portal FROM exchange.application WHERE active",
             timeout=LOAD_TIMEOUT_S,
         )
         resources = await connection.fetch(
@@ -205,7 +206,12 @@ def _applications(rows: Iterable[asyncpg.Record]) -> tuple[dict[str, Application
             log.error("application_key_unusable application=%s", row["id"])
             continue
         made[row["id"]] = Application(
-            row["id"], row["department"], keys.key_id(row["public_key"]), row["algorithm"], verify
+            row["id"],
+            row["department"],
+            keys.key_id(row["public_key"]),
+            row["algorithm"],
+            verify,
+            row["portal"],
         )
     return made, faults
 

@@ -159,6 +159,22 @@ class ItemNotGranted(CallError):
     matter = "within_grant"
 
 
+class PagesOnly(CallError):
+    """A way that is for persons on the pages was asked for by a system, or for nobody."""
+
+    code = "pages_only"
+    status = 403
+    message_zh = (
+        "授权 {grant} 的“{channel}”方式由具名人员在平台页面上使用，不供系统调用，本次请求未作处理。"
+        "请在页面上使用，或另行申请接口方式。"
+    )
+    message_en = (
+        'The way "{channel}" of grant {grant} is for a named person on the pages and not for systems; '
+        "nothing was answered. Use the pages, or apply for the interface."
+    )
+    matter = "within_grant"
+
+
 class ChannelNotGranted(CallError):
     """The grant gives its information in another way."""
 

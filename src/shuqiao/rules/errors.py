@@ -14,6 +14,7 @@ ShuqiaoError
 │   ├── NotAvailable              404 not_available (unknown, not granted, not there: one text)
 │   ├── ItemNotGranted            403 item_not_granted
 │   ├── ChannelNotGranted         403 channel_not_granted
+│   ├── PagesOnly                 403 pages_only (download and browse are for persons)
 │   ├── QueryGrantNeeded          403 query_grant_needed
 │   ├── CaseNumberDemanded        403 case_number_demanded
 │   ├── ClaimsIncomplete          422 claims_incomplete
@@ -123,6 +124,7 @@ from shuqiao.rules.call_errors import (
     ItemNotGranted,
     NotAvailable,
     Overloaded,
+    PagesOnly,
     QueryGrantNeeded,
     RequestMalformed,
     RequestTimeout,
@@ -233,6 +235,7 @@ __all__ = [
     "OfficeError",
     "OperationNotGranted",
     "Overloaded",
+    "PagesOnly",
     "ParameterRefused",
     "PassingOnRefused",
     "PeriodEndsEarly",

@@ -174,20 +174,23 @@ def retire_application(application: Application, actor: str, reason: str) -> Non
 
 
 def _write_exchange(given: ApplicationInput) -> None:
-    values: dict[str, str | bytes] = {
+    values: dict[str, str | bytes | bool] = {
         "id": given.id,
         "department": given.department,
         "name_zh": given.name.zh,
         "name_en": given.name.en,
         "algorithm": given.algorithm,
         "public_key": given.public_key,
+        "portal": given.portal,
     }
     with connection.cursor() as cursor:
         cursor.execute(
-            "INSERT INTO exchange.application (id, department, name_zh, name_en, algorithm, public_key)"
-            " VALUES (%(id)s, %(department)s, %(name_zh)s, %(name_en)s, %(algorithm)s, %(public_key)s)"
+            "INSERT INTO exchange.application"
+            " (id, department, name_zh, name_en, algorithm, public_key, portal)"
+            " VALUES (%(id)s, %(department)s, %(name_zh)s, %(name_en)s, %(algorithm)s, %(public_key)s,"
+            " %(portal)s)"
             " ON CONFLICT (id) DO UPDATE SET department = excluded.department, name_zh = excluded.name_zh,"
             " name_en = excluded.name_en, algorithm = excluded.algorithm, public_key = excluded.public_key,"
-            " active = true",
+            " portal = excluded.portal, active = true",
             values,
         )

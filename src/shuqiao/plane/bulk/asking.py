@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TypeVar
 from uuid import UUID
 
 import msgspec
@@ -16,9 +17,11 @@ from shuqiao.plane.bulk.statements import Done
 from shuqiao.plane.calls import Call, CallRefused, actor_of, facts_of, refused_by
 from shuqiao.plane.keeper import Keeper
 from shuqiao.plane.state import HeldGrant, Resource, Snapshot
+from shuqiao.rules.channels import ON_PAGES
 from shuqiao.rules.errors import (
     BulkBusy,
     NotAvailable,
+    PagesOnly,
     RequestMalformed,
     SignatureReplayed,
     Unavailable,
@@ -27,6 +30,8 @@ from shuqiao.rules.exchange import Channel, Mode, Refused, decide_call
 from shuqiao.security import keys
 from shuqiao.wire.messages import CallEntry
 from shuqiao.wire.receipt import encode_promise, make_promises
+
+T = TypeVar("T")
 
 MAX_TRIES = 4
 _encoder = msgspec.json.Encoder()
@@ -56,6 +61,8 @@ def decide(call: Call, snapshot: Snapshot, channel: str, case: str = "") -> Allo
         raise refused_by(decision)
     chosen = snapshot.grants[decision.grant.id]
     document = chosen.document
+    if channel in ON_PAGES and not (application.is_portal and call.context.end_user):
+        raise CallRefused(PagesOnly(grant=document.id, channel=channel), document.id)
     if document.case_required and not case.strip():
         raise CallRefused(RequestMalformed(part="case"), document.id)
     return Allowed(chosen, resource, snapshot)
@@ -89,12 +96,22 @@ def entry_of(call: Call, event: str, outcome: str, allowed: Allowed, case: str =
     return _encoder.encode(entry).decode()
 
 
+async def decided_now(keeper: Keeper, decided: Callable[[Snapshot], T]) -> T:
+    """Decide; a refusal counts only on the newest state, for nothing else looks at the epoch after it."""
+    try:
+        return decided(keeper.current)
+    except CallRefused:
+        if not await keeper.renew():
+            raise
+    return decided(keeper.current)
+
+
 async def recorded(
     keeper: Keeper, decided: Callable[[Snapshot], Allowed], statement: Callable[[Allowed], Awaitable[Done]]
 ) -> tuple[Allowed, Done]:
     """Decide and record; where grants have changed meanwhile, once more on the new state."""
     for _ in range(MAX_TRIES):
-        allowed = decided(keeper.current)
+        allowed = await decided_now(keeper, decided)
         done = await statement(allowed)
         match done.outcome:
             case "done":

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import hashlib
 import re
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from urllib.parse import parse_qs
 from uuid import UUID
@@ -31,19 +33,20 @@ from shuqiao.plane.connection import Request
 from shuqiao.plane.database import DatabaseUnavailable
 from shuqiao.plane.keeper import Keeper
 from shuqiao.plane.settings import Settings
-from shuqiao.plane.state import Snapshot
+from shuqiao.plane.state import Application, Snapshot
 from shuqiao.rules.bulk import LINK_S
 from shuqiao.rules.errors import (
     CallError,
     LinkExpired,
     NotAvailable,
     Overloaded,
+    RangeUnsatisfiable,
     RequestMalformed,
     Unavailable,
 )
 from shuqiao.rules.exchange import Mode
 from shuqiao.security.at_rest import FileRefused
-from shuqiao.security.http_signatures import CallContext
+from shuqiao.security.http_signatures import WINDOW_S, CallContext
 from shuqiao.wire.bulk import (
     BrowseRequest,
     BulkAsked,
@@ -63,11 +66,14 @@ from shuqiao.wire.bulk import (
     open_link,
     read_manifest,
 )
-from shuqiao.wire.messages import new_entry_id
+from shuqiao.wire.messages import call_entry_id, new_entry_id, refusal_entry_id
 from shuqiao.wire.vault import VaultClient, VaultError
 
 MAX_STREAMS = 32
 MAX_STREAMS_EACH = 8
+REPLAY_S = 2 * WINDOW_S + 60
+"""How long a signature could be sent again: it may be dated ahead as far as it may be old."""
+
 _UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 ROUTES = {
     "bulk": re.compile(r"/v1/bulk"),
@@ -151,22 +157,23 @@ class Copies:
             raise NotAvailable()
         if request.method != "GET":
             raise RequestMalformed(part="method")
-        link = self._link(request.query)
-        if link is None or str(link.job) != found[1] or link.part != int(found[2]):
+        link = open_link(self._spool.link_secret, _token(request.query))
+        application = self._keeper.current.applications.get(link.application) if link is not None else None
+        if link is None or application is None:
             raise NotAvailable()
-        if link.expires <= time.time():
-            raise LinkExpired()
+        if str(link.job) != found[1] or link.part != int(found[2]):
+            raise NotAvailable()
         admit(link.application)
-        self._start(self._fetch(request, link, language, problem))
+        call = _call_by(link, application, language, request)
+        if link.expires <= time.time():
+            self.refuse_unused(call, LinkExpired())
+        else:
+            self._start(self._fetch(call, request, link, problem))
 
     def _start(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
-
-    def _link(self, query: str) -> Link | None:
-        given = parse_qs(query, max_num_fields=4).get("link", [""])
-        return open_link(self._spool.link_secret, given[0]) if len(given) == 1 else None
 
     async def _work(
         self, name: str, named: str, call: Call, request: msgspec.Struct, problem: Problem
@@ -270,7 +277,7 @@ class Copies:
     async def _state(self, call: Call, job_id: UUID) -> Reply:
         job = await self._own_job(call, job_id)
         # Whoever may no longer fetch is told so now, and not at the first part.
-        asking.decide(call, self._keeper.current, job.channel, "-")
+        await asking.recorded(self._keeper, _decided(call, job.channel, "-"), self._used(call))
         expires = datetime.fromtimestamp(int(time.time()) + LINK_S, UTC)
         links: tuple[PartLink, ...] = ()
         if job.state == "ready" and job.manifest is not None:
@@ -293,12 +300,21 @@ class Copies:
         )
         return asking.plain_reply(state)
 
+    def _used(self, call: Call) -> Callable[[Allowed], Awaitable[Done]]:
+        """What uses the signature of a request up that leaves no entry."""
+
+        async def used(allowed: Allowed) -> Done:
+            return await self._statements.use_signature(allowed.snapshot.epoch, call.entry, REPLAY_S)
+
+        return used
+
     def _path(self, call: Call, job: JobRow, part: int, expires: datetime) -> str:
         link = Link(job.id, part, call.application.id, job.grant_id, actor_of(call), int(expires.timestamp()))
         return f"/v1/bulk/{job.id}/parts/{part}?link={link_token(self._spool.link_secret, link)}"
 
     async def _feed_state(self, call: Call, feed_id: UUID) -> Reply:
         feed = await self._own_feed(call, feed_id)
+        await asking.recorded(self._keeper, _decided(call, "interface", "-"), self._used(call))
         parts = await self._statements.feed_parts(feed)
         state = FeedState(
             feed.id,
@@ -328,33 +344,26 @@ class Copies:
         call.context = CallContext(AUTO, call.context.end_user, feed.grant_id)
         return feed
 
-    async def _fetch(self, request: Request, link: Link, language: str, problem: Problem) -> None:
+    async def _fetch(self, call: Call, request: Request, link: Link, problem: Problem) -> None:
         """Hand out a part: decide anew, record, then let the first byte go."""
-
-        def answer(reply: Reply | Streamed) -> None:
-            request.answer(reply)
-
-        call: Call | None = None
         try:
             job = await self._statements.job(link.job)
-            application = self._keeper.current.applications.get(link.application)
-            if job is None or application is None or job.application != link.application:
+            if job is None or job.application != link.application:
                 raise NotAvailable()
+            call.resource_id = job.resource_id
             if job.state != "ready" or job.grant_id != link.grant or job.manifest is None:
                 raise NotAvailable()
-            context = CallContext(AUTO, link.actor.partition("/")[2], job.grant_id)
-            now = datetime.now(UTC)
-            call = Call(
-                new_entry_id(now), now, application, context, job.resource_id, Mode.BULK, language, answer
-            )
-            answer(await self._delivered(call, request, job, link))
+            # Each start of a download has an entry of its own.
+            delivery = replace(call, entry=new_entry_id(call.at))
+            request.answer(await self._delivered(delivery, request, job, link))
         except CallRefused as refused:
-            if call is not None:
-                self._refuse(call, refused, call.entry)
+            self._refuse(call, refused, refusal_entry_id(call.entry, refused.error.code))
+        except (Overloaded, RangeUnsatisfiable) as error:
+            request.answer(problem(error))
         except CallError as error:
-            answer(problem(error))
+            self.refuse_unused(call, error)
         except (DatabaseUnavailable, FileRefused, ManifestUnreadable, OSError):
-            answer(problem(Unavailable()))
+            request.answer(problem(Unavailable()))
 
     async def _delivered(self, call: Call, request: Request, job: JobRow, link: Link) -> Streamed:
         manifest = read_manifest(job.manifest or "")
@@ -401,6 +410,24 @@ class Copies:
                 yield piece
         finally:
             self._streams[department] -= 1
+
+
+def _token(query: str) -> str:
+    """The token of a link; empty where the query has none, or more than one."""
+    given = parse_qs(query, max_num_fields=4).get("link", [""])
+    return given[0] if len(given) == 1 else ""
+
+
+def _call_by(link: Link, application: Application, language: str, request: Request) -> Call:
+    """The call that a link stands for; its id is the link's, so whoever sends one again fills no log."""
+
+    def answer(reply: Reply) -> None:
+        request.answer(reply)
+
+    named = hashlib.sha256(str(link).encode()).hexdigest()
+    entry = call_entry_id(application.key_id, link.expires, named)
+    context = CallContext(AUTO, link.actor.partition("/")[2], link.grant)
+    return Call(entry, datetime.now(UTC), application, context, "", Mode.BULK, language, answer)
 
 
 def _decided(call: Call, channel: str, case: str = "") -> Callable[[Snapshot], Allowed]:

@@ -141,6 +141,10 @@ class Statements:
         row = await self._call("subscribe", "outcome, epoch, digest, subscription", values)
         return Done(*row[:3]), row[3]
 
+    async def use_signature(self, epoch: int, entry: UUID, keep_s: int) -> Done:
+        """Use up a signature whose request leaves no entry; its decision was made on this epoch."""
+        return Done(*await self._call("use_signature", "outcome, epoch, digest", (epoch, entry, keep_s)))
+
     async def browse(self, *values: object) -> tuple[Done, int, str]:
         """Read a page, in the order of `exchange.browse`; gives the matches counted and the page as JSON."""
         row = await self._call("browse", "outcome, epoch, digest, total, records::text", values)

@@ -13,12 +13,13 @@ import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from uuid import UUID
 
 import msgspec
 
 from shuqiao.plane.answers import Reply, Streamed, problem_body, recorded_reply
-from shuqiao.plane.bulk.asking import Allowed, Promising, entry_of, recorded
+from shuqiao.plane.bulk.asking import Allowed, Promising, decided_now, entry_of, recorded
 from shuqiao.plane.bulk.statements import Done, Statements
 from shuqiao.plane.calls import Call, CallRefused, actor_of, facts_of, refused_by
 from shuqiao.plane.database import DatabaseUnavailable
@@ -170,7 +171,8 @@ class Interfaces:
             call.answer(problem(Unavailable()))
 
     async def _answered(self, call: Call, operation: str, request: InterfaceRequest) -> Reply | Streamed:
-        provider = decide(call, operation, request, self._keeper.current).allowed.resource.department
+        decided = await decided_now(self._keeper, partial(decide, call, operation, request))
+        provider = decided.allowed.resource.department
         self._check_room(provider)
         self._waiting[provider] = self._waiting.get(provider, 0) + 1
         try:

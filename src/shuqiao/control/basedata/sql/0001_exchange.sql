@@ -14,7 +14,9 @@ CREATE TABLE exchange.application (
     name_en    text NOT NULL,
     algorithm  text NOT NULL CHECK (algorithm IN ('ed25519', 'ecdsa-p256-sha256')),
     public_key bytea NOT NULL UNIQUE,
-    active     boolean NOT NULL DEFAULT true
+    active     boolean NOT NULL DEFAULT true,
+    -- The pages of a department: what is downloaded as a copy or browsed goes to a person by way of them.
+    portal     boolean NOT NULL DEFAULT false
 );
 
 CREATE TABLE exchange.resource (

@@ -69,6 +69,14 @@ CREATE UNLOGGED TABLE exchange.bulk_progress (
     lease_until timestamptz NOT NULL
 );
 
+-- Signatures of requests that leave no entry, such as the one for the state of a copy with its links: kept while a request
+-- could still be sent again, under the id its entry would have.
+CREATE TABLE exchange.used_signature (
+    id         uuid PRIMARY KEY,
+    expires_at timestamptz NOT NULL
+);
+CREATE INDEX used_signature_by_time ON exchange.used_signature (expires_at);
+
 -- Row conditions (rules.rows) as SQL over a base table's alias. Only names of plain items become identifiers and only
 -- literals quoted by PostgreSQL become values; what the language doesn't know is refused, never left out.
 CREATE FUNCTION exchange.row_conditions(p_rows jsonb, p_spec jsonb, p_alias text) RETURNS text
@@ -122,6 +130,8 @@ BEGIN
     SELECT g.document::jsonb INTO v_document FROM exchange."grant" g
     WHERE g.id = p_grant AND g.revoked_at IS NULL AND g.suspended_at IS NULL;
     IF NOT FOUND OR v_document ->> 'mode' <> 'bulk' OR v_document ->> 'resource' IS DISTINCT FROM p_resource
+       -- A grant that names files is for the files alone.
+       OR coalesce(jsonb_array_length(v_document -> 'files'), 0) > 0
        OR (clock_timestamp() AT TIME ZONE 'Asia/Shanghai')::date
           NOT BETWEEN (v_document ->> 'valid_from')::date AND (v_document ->> 'valid_until')::date THEN
         RETURN NULL;
@@ -243,6 +253,24 @@ BEGIN
         UPDATE exchange.subscription SET taken_number = greatest(taken_number, p_number), taken_at = p_at WHERE id = v_feed.id;
     END IF;
     RETURN QUERY SELECT CASE WHEN v_digest IS NULL THEN 'replayed' ELSE 'done' END, v_epoch, v_digest;
+END $$;
+
+-- Uses a signature up, where no entry does so. Whether the request was allowed was decided on an epoch that still holds.
+CREATE FUNCTION exchange.use_signature(p_epoch bigint, p_id uuid, p_keep_s int)
+RETURNS TABLE (outcome text, epoch bigint, digest bytea) LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+#variable_conflict use_column
+DECLARE
+    v_epoch bigint;
+BEGIN
+    SELECT e.value INTO v_epoch FROM exchange.epoch e;
+    IF v_epoch <> p_epoch THEN
+        RETURN QUERY SELECT 'stale', v_epoch, NULL::bytea; RETURN;
+    END IF;
+    -- A refusal of the same request has an entry under this id.
+    INSERT INTO exchange.used_signature (id, expires_at)
+    SELECT p_id, clock_timestamp() + make_interval(secs => p_keep_s)
+    WHERE NOT EXISTS (SELECT FROM audit.entry a WHERE a.id = p_id) ON CONFLICT DO NOTHING;
+    RETURN QUERY SELECT CASE WHEN FOUND THEN 'done' ELSE 'replayed' END, v_epoch, NULL::bytea;
 END $$;
 
 -- A page of records for one reader: counted up to 10,001, at most 100 given, recorded before it is shown.
@@ -456,6 +484,7 @@ BEGIN
         OR EXISTS (SELECT FROM exchange.subscription s WHERE s.id = j.subscription AND s.taken_number >= j.number
                    AND s.taken_at < clock_timestamp() - interval '1 day'));
     GET DIAGNOSTICS v_ended = ROW_COUNT;
+    DELETE FROM exchange.used_signature u WHERE u.expires_at <= clock_timestamp();
     -- A feed ends with its grant or its application, and when a part of it went before it was taken: what is subscribed to
     -- then begins with everything there is, so nothing is missing.
     UPDATE exchange.subscription s SET ended_at = clock_timestamp() WHERE s.ended_at IS NULL
@@ -466,11 +495,12 @@ BEGIN
     RETURN v_ended;
 END $$;
 
-REVOKE ALL ON exchange.subscription, exchange.bulk_job, exchange.bulk_progress FROM PUBLIC;
+REVOKE ALL ON exchange.subscription, exchange.bulk_job, exchange.bulk_progress, exchange.used_signature FROM PUBLIC;
 REVOKE ALL ON FUNCTION exchange.row_conditions, exchange.written_column, exchange.bulk_grant, exchange.record_once, exchange.ask_bulk,
-    exchange.deliver_bulk, exchange.subscribe, exchange.take_feed, exchange.browse, exchange.claim_bulk, exchange.progress_bulk,
+    exchange.deliver_bulk, exchange.subscribe, exchange.take_feed, exchange.use_signature, exchange.browse, exchange.claim_bulk, exchange.progress_bulk,
     exchange.open_bulk, exchange.finish_bulk, exchange.fail_bulk, exchange.next_feeds, exchange.expire_bulk FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION exchange.ask_bulk, exchange.deliver_bulk, exchange.subscribe, exchange.take_feed, exchange.browse TO shuqiao_plane;
+GRANT EXECUTE ON FUNCTION exchange.ask_bulk, exchange.deliver_bulk, exchange.subscribe, exchange.take_feed, exchange.use_signature, exchange.browse
+    TO shuqiao_plane;
 GRANT SELECT ON exchange.bulk_job, exchange.bulk_progress, exchange.subscription TO shuqiao_plane;
 GRANT USAGE ON SCHEMA exchange TO shuqiao_bulk;
 GRANT SELECT ON exchange.application, exchange.resource, exchange."grant", exchange.signing_key, exchange.citation, exchange.epoch TO shuqiao_bulk;
