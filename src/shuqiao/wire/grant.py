@@ -37,8 +37,8 @@ class Grant(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     Sensitive items are masked unless they stand in `unmasked`; with `pseudonyms` identifiers are given as
     tokens of this consumer; all of `rows` hold for a record that is answered or delivered; with
     `signed_calls` each call carries a signature of the application's own key. `channels` are the ways in
-    which it is given, `operations` those of a proxied interface. Source: xiamen-2015 art. 13;
-    shenyang-2016 art. 21.
+    which it is given, `operations` those of a proxied interface, `files` the files that are given, `*` for
+    all of the entry. Source: xiamen-2015 art. 13; shenyang-2016 art. 21.
     """
 
     id: Name
@@ -62,6 +62,7 @@ class Grant(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     signed_calls: bool = False
     channels: Annotated[tuple[Channel, ...], msgspec.Meta(min_length=1, max_length=4)] = ("interface",)
     operations: Annotated[tuple[Name, ...], msgspec.Meta(max_length=64)] = ()
+    files: Annotated[tuple[Name, ...], msgspec.Meta(max_length=200)] = ()
     issued_at: datetime
     issued_by: Name
 

@@ -37,6 +37,8 @@ class TermsUnenforceable(Exception):
 
 def terms_of(grant: Grant, items: Mapping[str, ItemSpec]) -> Terms:
     """Prepare the terms of a grant for one resource; raises `TermsUnenforceable`."""
+    if grant.files:
+        return _of_files(grant)
     if grant.mode == "bulk":
         return NO_TERMS
     if grant.operations:
@@ -61,4 +63,13 @@ def _of_interface(grant: Grant) -> Terms:
         raise TermsUnenforceable("operations")
     if grant.rows or grant.pseudonyms:
         raise TermsUnenforceable("rows" if grant.rows else "pseudonyms")
+    return NO_TERMS
+
+
+def _of_files(grant: Grant) -> Terms:
+    """Files are given whole: nobody can take rows out of one, or put tokens into it."""
+    if grant.mode != "bulk" or "download" not in grant.channels:
+        raise TermsUnenforceable("files")
+    if grant.rows or grant.pseudonyms or grant.operations:
+        raise TermsUnenforceable("rows" if grant.rows else "pseudonyms" if grant.pseudonyms else "operations")
     return NO_TERMS

@@ -1,9 +1,9 @@
 """What an entry offers to those who ask for it: modes, channels, plain items, and what is given masked."""
 
-from shuqiao.control.catalogue.models import Item, Resource
+from shuqiao.control.catalogue.models import Item, Resource, Service, ServiceKind
 from shuqiao.control.catalogue.sharing import current
 from shuqiao.control.catalogue.vocabulary import vocabulary
-from shuqiao.rules.channels import channels_of
+from shuqiao.rules.channels import DOWNLOAD, OFFLINE, channels_of
 from shuqiao.rules.regulation import Regulation
 from shuqiao.rules.terms import Offer, is_masked
 
@@ -14,14 +14,22 @@ def offer_of(resource: Resource, regulation: Regulation) -> Offer:
     only = regulation.exchange.interface_only
     items = list(resource.items.all())
     manner = resource.content.get("manner") or ()
+    channels = channels_of(manner, vocabulary().manner_channels, confined=confined)
+    if set(resource.modes) == {"bulk"} and _serves_files(resource):
+        # A file is neither called like an interface nor leafed through.
+        channels = tuple(one for one in channels if one in (DOWNLOAD, OFFLINE))
     return Offer(
         modes=frozenset(resource.modes),
-        channels=channels_of(manner, vocabulary().manner_channels, confined=confined),
+        channels=channels,
         types={item.field: item.type for item in items if not item.identity and item.type != "image"},
         masked=frozenset(item.field for item in items if masked(item, regulation)),
         codes={item.field: frozenset(item.codes) for item in items if item.codes and not item.identity},
         channel_article=regulation.cite(only.article) if confined and only else "",
     )
+
+
+def _serves_files(resource: Resource) -> bool:
+    return Service.objects.filter(resource=resource, kind=ServiceKind.FILE, ended_at=None).exists()
 
 
 def is_confined(resource: Resource, regulation: Regulation) -> bool:

@@ -69,6 +69,9 @@ def offer_table(viewer: Viewer, resource_id: str) -> None:
 def table_faults(resource: Resource, items: Collection[Item]) -> tuple[Fault, ...]:
     """Why the items of an entry can't be kept in a table of the platform; empty where they can."""
     found = []
+    if Service.objects.filter(resource=resource, kind=ServiceKind.FILE, ended_at=None).exists():
+        words = Text("该目录条目已以文件提供", "Files serve this entry")
+        found.append(Fault("document", "files_serve", words))
     key = next((item for item in items if item.field == resource.record_key), None)
     if key is None or not key.identity:
         words = Text("须有一个作为身份项的记录主键", "It needs a record key that is an item of identity")
@@ -112,12 +115,14 @@ def write_exchange(resource: Resource, items: Iterable[Item]) -> None:
 
 
 def refresh_tables(resources: Iterable[Resource]) -> None:
-    """Bring the tables of entries whose data are offered in step with what the entries say now."""
+    """Bring plane and tables of entries that are served by anything in step with what the entries say now."""
     by_id = {resource.id: resource for resource in resources}
-    offered = Service.objects.filter(resource_id__in=by_id, kind=ServiceKind.TABLE, ended_at=None)
-    for key in sorted(offered.values_list("resource_id", flat=True)):
+    served = Service.objects.filter(resource_id__in=by_id, ended_at=None)
+    tables = set(served.filter(kind=ServiceKind.TABLE).values_list("resource_id", flat=True))
+    for key in sorted(set(served.values_list("resource_id", flat=True))):
         write_exchange(by_id[key], list(by_id[key].items.all()))
-        create_list(key)
+        if key in tables:
+            create_list(key)
 
 
 def _spec_of(item: Item, masked_from: int) -> dict[str, object]:

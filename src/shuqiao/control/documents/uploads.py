@@ -10,7 +10,7 @@ from django.core.files.uploadhandler import FileUploadHandler, StopUpload
 from shuqiao.control.documents.models import MAX_BYTES
 
 # Beside one file of the largest size a form has its fields and the frame around them.
-MAX_FORM_BYTES = MAX_BYTES + 2 * 1024 * 1024
+FIELDS_BYTES = 2 * 1024 * 1024
 
 
 class BoundedUpload(FileUploadHandler):
@@ -21,6 +21,8 @@ class BoundedUpload(FileUploadHandler):
     it in says so at its field.
     """
 
+    max_file_bytes = MAX_BYTES
+
     def handle_raw_input(
         self,
         input_data: Any,  # noqa: ARG002 - Django passes it
@@ -30,7 +32,7 @@ class BoundedUpload(FileUploadHandler):
         encoding: str | None = None,  # noqa: ARG002 - Django passes it
     ) -> None:
         """Refuse a form that says itself that it is too large."""
-        if content_length > MAX_FORM_BYTES:
+        if content_length > self.max_file_bytes + FIELDS_BYTES:
             raise RequestDataTooBig("the form is larger than one file may be")
         self._total = 0
 
@@ -42,9 +44,9 @@ class BoundedUpload(FileUploadHandler):
     def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
         """Keep a chunk; a sender that lied about the length is cut off."""
         self._total += len(raw_data)
-        if self._total > MAX_FORM_BYTES:
+        if self._total > self.max_file_bytes + FIELDS_BYTES:
             raise StopUpload(connection_reset=True)
-        self._file.write(raw_data[: max(0, MAX_BYTES + 1 - start)])
+        self._file.write(raw_data[: max(0, self.max_file_bytes + 1 - start)])
 
     def file_complete(self, file_size: int) -> InMemoryUploadedFile:
         """Hand the file over."""

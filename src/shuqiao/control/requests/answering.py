@@ -17,7 +17,10 @@ from shuqiao.control.accounts.capabilities import Capability
 from shuqiao.control.accounts.notices import notify
 from shuqiao.control.catalogue.offering import offer_of
 from shuqiao.control.catalogue.period import period_fault
+from shuqiao.control.files.granting import Asked, file_faults
+from shuqiao.control.grants.models import Grant
 from shuqiao.control.grants.terms import fault_of_term
+from shuqiao.control.interfaces.granting import OperationsAsked, operation_faults
 from shuqiao.control.regulations.current import named
 from shuqiao.control.regulations.queries import due
 from shuqiao.control.requests.access import access_request_locked, sides_of
@@ -40,6 +43,7 @@ from shuqiao.rules.channels import CHANNELS
 from shuqiao.rules.procedures import Accepted, Facts, Refusal, latest_until
 from shuqiao.rules.regulation import Phase, Procedure, Regulation
 from shuqiao.rules.terms import Terms, term_faults
+from shuqiao.wire.grant import decode_grant
 
 MAX_REFUSAL_CHARS = 500
 APPROVE, APPROVE_PART, REFUSE = "approve", "approve_part", "refuse"
@@ -63,6 +67,8 @@ class _Answer:
     terms: Terms
     pseudonyms: bool
     signed_calls: bool
+    operations: tuple[str, ...] | None
+    files: tuple[str, ...]
 
     def action(self, procedure: Procedure, state: str) -> str:
         """The word of the procedure for this answer, from this state; what no step fits is refused by it."""
@@ -84,6 +90,7 @@ class _Answer:
             "refused": {row.item.field: reason for row, reason in self.refused},
             "mode": self.mode if self.granted else None,
             "unmasked": sorted(self.terms.unmasked) if self.granted else [],
+            "operations": list(self.operations or ()) if self.granted else [],
         }
 
 
@@ -182,7 +189,7 @@ def _give(viewer: Viewer, request: Request, answer: _Answer, step: Step) -> str 
             viewer,
             step.on,
             facts=answer.facts(),
-            params={**step.params, "state": step.accepted.to_state},
+            params={**step.params, "state": step.accepted.to_state, **_opened(grant)},
             fields=fields,
             grant=number,
         ),
@@ -191,6 +198,12 @@ def _give(viewer: Viewer, request: Request, answer: _Answer, step: Step) -> str 
         open_access(request, grant)
     tell_requester(request, number or "")
     return number
+
+
+def _opened(grant: Grant | None) -> dict[str, Any]:
+    """What the history keeps of a grant for an interface: its operations."""
+    operations = decode_grant(grant.document).operations if grant is not None else ()
+    return {"operations": list(operations)} if operations else {}
 
 
 def _granted(answer: _Answer) -> Granted:
@@ -210,6 +223,8 @@ def _granted(answer: _Answer) -> Granted:
         unmasked=tuple(sorted(answer.terms.unmasked)),
         pseudonyms=answer.pseudonyms,
         signed_calls=answer.signed_calls,
+        operations=answer.operations,
+        files=answer.files,
     )
 
 
@@ -238,7 +253,10 @@ def _read(given: AnswerInput, request: Request, *, not_before: date | None) -> _
         note=given.note.strip()[:MAX_NOTE_CHARS],
         terms=terms_of(given, request),
         pseudonyms=given.pseudonyms and given.mode != "verify",
-        signed_calls=given.signed_calls,
+        # Only keyed calls are signed one by one; a copy is asked for under the application's own key anyway.
+        signed_calls=given.signed_calls and given.mode != "bulk",
+        operations=given.operations if given.mode == "query" else None,
+        files=given.files,
     )
 
 
@@ -329,6 +347,27 @@ def _term_faults(given: AnswerInput, request: Request, answer: _Answer, rules: R
         fault_of_term(one, _at_form(one.field, given, answer.terms))
         for one in term_faults(answer.terms, offer, fields)
     ]
+    asked = Asked(
+        answer.mode,
+        fields,
+        answer.terms.unmasked,
+        answer.terms.channels,
+        has_rows=bool(answer.terms.rows),
+        pseudonyms=answer.pseudonyms,
+        files=answer.files,
+    )
+    found += file_faults(request.resource, asked, rules)
+    found += operation_faults(
+        request.resource_id,
+        OperationsAsked(
+            answer.mode,
+            fields,
+            answer.terms.unmasked,
+            has_rows=bool(answer.terms.rows),
+            pseudonyms=answer.pseudonyms,
+            chosen=answer.operations,
+        ),
+    )
     if not set(answer.terms.channels) <= set(possible_channels(request, answer.mode)):
         zh = "只能从申请的途径中选择"
         found.append(_fault("channels", "channel_wider", zh, "Choose among the channels asked for"))

@@ -50,6 +50,8 @@ class Granted:
     unmasked: tuple[str, ...] = ()
     pseudonyms: bool = False
     signed_calls: bool = False
+    operations: tuple[str, ...] | None = None
+    files: tuple[str, ...] = ()
 
 
 def issue(request: Request, given: Granted, issuer: Viewer | None) -> Grant:
@@ -76,7 +78,9 @@ def issue(request: Request, given: Granted, issuer: Viewer | None) -> Grant:
             unmasked=given.unmasked,
             pseudonyms=given.pseudonyms,
             signed_calls=given.signed_calls,
+            operations=given.operations,
             renews=_renewed(request),
+            files=given.files,
         ),
         issuer,
     )
@@ -111,6 +115,8 @@ def grant_at_once(request: Request, accepted: Accepted) -> Grant:
         rows=together(rows_from(request.rows), kept.rows if kept else ()),
         pseudonyms=kept.pseudonyms if kept else False,
         signed_calls=kept.signed_calls if kept else False,
+        operations=kept.operations if kept else None,
+        files=kept.files if kept else (),
     )
     grant = issue(request, given, None)
     append_entry(

@@ -9,6 +9,7 @@ from shuqiao.control.accounts.access import Fault, Viewer
 from shuqiao.control.catalogue.models import Item, Resource
 from shuqiao.control.catalogue.offering import offer_of
 from shuqiao.control.catalogue.period import period_fault
+from shuqiao.control.files.granting import Asked, file_faults
 from shuqiao.control.grants.models import ENDED, IN_USE, Grant
 from shuqiao.control.grants.terms import fault_of_term, rows_of
 from shuqiao.control.organisations.models import Application, Duty
@@ -73,6 +74,10 @@ class AnswerInput:
     unmasked: frozenset[str] = frozenset()
     pseudonyms: bool = False
     signed_calls: bool = False
+    # Of an interface, the operations that are given; None is every one that the items open.
+    operations: tuple[str, ...] | None = None
+    # Of an entry that files serve, those that are given; none named are all of them, later ones too.
+    files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -155,9 +160,12 @@ def check_input(viewer: Viewer, given: RequestInput, resource: Resource) -> Chec
     if given.renews and renews is None:
         zh, en = "要续期的授权已不在使用", "The grant to be renewed is no longer in use"
         faults.append(_fault("renews", "grant_ended", zh, en))
-    offer = offer_of(resource, regulation())
+    rules = regulation()
+    offer = offer_of(resource, rules)
     terms = _asked_terms(given, resource, offer)
     faults += [fault_of_term(one) for one in term_faults(terms, offer, list(given.items))]
+    asked = Asked(terms.mode, given.items, terms.unmasked, terms.channels, has_rows=bool(terms.rows))
+    faults += file_faults(resource, asked, rules)
     return Checked(tuple(items), duty, applications, tuple(faults), renews, terms)
 
 

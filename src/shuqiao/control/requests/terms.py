@@ -13,6 +13,7 @@ from shuqiao.control.grants.terms import rows_of
 from shuqiao.control.regulations.current import named
 from shuqiao.control.requests.models import Request
 from shuqiao.rules.channels import channels_for, usual
+from shuqiao.rules.files import EVERY
 from shuqiao.rules.regulation import Regulation
 from shuqiao.rules.rows import MAX_CONDITIONS, MAX_VALUES, Row
 from shuqiao.rules.sharing import Way, WayKind
@@ -32,6 +33,8 @@ class Kept:
     signed_calls: bool
     unmasked: frozenset[str]
     rows: tuple[Row, ...]
+    operations: tuple[str, ...] | None
+    files: tuple[str, ...] = ()
 
 
 def rows_json(rows: Iterable[Row]) -> list[dict[str, Any]]:
@@ -81,6 +84,8 @@ def kept_of(request: Request) -> Kept | None:
         signed_calls=document.signed_calls,
         unmasked=frozenset(document.unmasked),
         rows=rows_of(document),
+        operations=document.operations or None,
+        files=tuple(one for one in document.files if one != EVERY),
     )
 
 

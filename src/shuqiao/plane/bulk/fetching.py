@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from shuqiao.plane.answers import Streamed
 from shuqiao.plane.bulk.settings import Spool
@@ -24,6 +25,18 @@ _RANGE = re.compile(
 _readers = ThreadPoolExecutor(max_workers=2, thread_name_prefix="bulk-read")
 
 
+class Tagged(Protocol):
+    """What is handed out: its length, and its digest in hexadecimal, which is its tag."""
+
+    @property
+    def size_bytes(self) -> int:
+        """How long it is."""
+
+    @property
+    def digest(self) -> str:
+        """Its digest."""
+
+
 @dataclass(frozen=True, slots=True)
 class Extent:
     """What of a part is sent: from byte `first`, so many; `is_range` where it was asked for so."""
@@ -33,7 +46,7 @@ class Extent:
     is_range: bool
 
 
-def extent_of(part: ManifestPart, wanted: str | None, condition: str | None) -> Extent:
+def extent_of(part: Tagged, wanted: str | None, condition: str | None) -> Extent:
     """Read `Range` and `If-Range`; what is no single range of bytes is ignored, as RFC 9110 lets us.
 
     Raises `RangeUnsatisfiable` for a range behind the end.
@@ -55,7 +68,7 @@ def extent_of(part: ManifestPart, wanted: str | None, condition: str | None) -> 
     return Extent(first, last - first + 1, is_range=True)
 
 
-def etag_of(part: ManifestPart) -> str:
+def etag_of(part: Tagged) -> str:
     """The tag of a part: its digest."""
     return f'"{part.digest}"'
 

@@ -1,0 +1,1 @@
+"""Documents and files that departments register as resources: kept in versions, given whole under a grant."""

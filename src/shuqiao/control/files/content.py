@@ -1,0 +1,72 @@
+"""What a file really is, read from its content; its name and what a browser says count for nothing alone."""
+
+from __future__ import annotations
+
+import json
+import re
+import zipfile
+from io import BytesIO
+from pathlib import PurePosixPath
+
+from shuqiao.control.documents.content import media_type_of
+from shuqiao.rules.files import TYPES
+
+_OFD_ROOT = "OFD.xml"
+_MAX_PARTS = 10_000
+_NO_TEXT = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f]")
+_TIFF = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
+
+
+def kind_of(name: str, content: bytes) -> str | None:
+    """Give a file's media type; None where it is of no kind that is given, or its name says another."""
+    suffix = PurePosixPath(name).suffix.lower()
+    claimed = TYPES.get(suffix)
+    if claimed is None or not content:
+        return None
+    match suffix:
+        case ".tif" | ".tiff":
+            holds = content.startswith(_TIFF)
+        case ".csv":
+            holds = _is_text(content)
+        case ".xml":
+            # Nothing of it is read: a reader of our own could be led to other files by it.
+            holds = _is_text(content) and content.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")
+        case ".json" | ".geojson":
+            holds = _is_json(content)
+        case ".zip":
+            holds = _names_in(content) is not None
+        case ".ofd":
+            holds = _OFD_ROOT in (_names_in(content) or ())
+        case _:
+            holds = media_type_of(name, content) is not None
+    return claimed if holds else None
+
+
+def _is_text(content: bytes) -> bool:
+    for encoding in ("utf-8", "gb18030"):
+        try:
+            return _NO_TEXT.search(content.decode(encoding)) is None
+        except UnicodeDecodeError:
+            continue
+    return False
+
+
+def _is_json(content: bytes) -> bool:
+    try:
+        json.loads(content)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _names_in(content: bytes) -> frozenset[str] | None:
+    """The names in an archive's directory, nothing unpacked; None where one would leave its folder."""
+    if not content.startswith(b"PK\x03\x04"):
+        return None
+    try:
+        with zipfile.ZipFile(BytesIO(content)) as archive:
+            names = frozenset(entry.filename for entry in archive.infolist()[: _MAX_PARTS + 1])
+    except (zipfile.BadZipFile, ValueError, NotImplementedError):
+        return None
+    leaves = any(name.startswith(("/", "\\")) or ".." in PurePosixPath(name).parts for name in names)
+    return None if leaves or not names or len(names) > _MAX_PARTS else names

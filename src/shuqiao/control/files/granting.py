@@ -1,0 +1,82 @@
+"""What an entry that is served by files gives under a grant: all of it or nothing of it.
+
+Source: xiamen-2015 art. 13(3); shenyang-2016 art. 21; our choice, decision 29.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from django.db import connection
+
+from shuqiao.control.accounts.access import Fault
+from shuqiao.control.catalogue.models import Resource, Service, ServiceKind
+from shuqiao.control.catalogue.offering import masked
+from shuqiao.control.texts import Text
+from shuqiao.rules.channels import DOWNLOAD, OFFLINE
+from shuqiao.rules.files import EVERY, gives_whole
+from shuqiao.rules.regulation import Regulation
+
+MODE = "bulk"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked for or given of an entry, as far as files go."""
+
+    mode: str
+    fields: Collection[str]
+    unmasked: Collection[str]
+    channels: Collection[str]
+    has_rows: bool = False
+    pseudonyms: bool = False
+    files: Collection[str] = ()
+
+
+def serves_files(resource_id: str) -> bool:
+    """Tell whether an entry is served by files now."""
+    return Service.objects.filter(resource_id=resource_id, kind=ServiceKind.FILE, ended_at=None).exists()
+
+
+def files_granted(resource_id: str, mode: str, chosen: Collection[str]) -> tuple[str, ...]:
+    """Name the files that a grant opens: the chosen ones, else all of the entry, later ones too."""
+    if mode != MODE or not serves_files(resource_id):
+        return ()
+    return tuple(chosen) or (EVERY,)
+
+
+def file_faults(resource: Resource, asked: Asked, regulation: Regulation) -> tuple[Fault, ...]:
+    """What files can't honour of what is asked for or given; empty where no files serve the entry."""
+    if asked.mode != MODE or not serves_files(resource.id):
+        return _unknown(resource.id, asked.files) if asked.files else ()
+    items = list(resource.items.all())
+    hidden = [item.field for item in items if masked(item, regulation)]
+    found = list(_unknown(resource.id, asked.files))
+    if not gives_whole([item.field for item in items], hidden, asked.fields, asked.unmasked):
+        zh = "此条目以文件提供，文件不能分项或脱敏：请选择全部信息项，敏感项逐一说明需要原值的理由"
+        en = (
+            "This entry is given as files, which can't be filtered or masked: choose all items, and say for "
+            "each sensitive one why its value is needed"
+        )
+        found.append(Fault("items", "files_are_whole", Text(zh, en)))
+    if asked.has_rows or asked.pseudonyms:
+        zh, en = "文件不能按行筛选，也不能代之以假名", "A file has neither rows to choose nor tokens"
+        found.append(Fault("rows", "files_are_whole", Text(zh, en)))
+    if not asked.channels or not set(asked.channels) <= {DOWNLOAD, OFFLINE}:
+        zh, en = "文件以文件下载提供", "Files are given by download"
+        found.append(Fault("channels", "channel_mode", Text(zh, en)))
+    return tuple(found)
+
+
+def _unknown(resource_id: str, files: Collection[str]) -> tuple[Fault, ...]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM exchange.file WHERE resource_id = %s AND withdrawn_at IS NULL"
+            " AND id::text = ANY(%s)",
+            [resource_id, list(files)],
+        )
+        found = cursor.fetchone()[0]
+    if found == len(set(files)):
+        return ()
+    return (Fault("files", "file_unknown", Text("所选文件不存在或已撤下", "A chosen file is not there")),)

@@ -1,0 +1,1 @@
+"""Files registered as resources: listed and handed out under a grant."""

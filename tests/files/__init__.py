@@ -1,0 +1,1 @@
+"""Files as resources: stored by control, listed and handed out by the plane."""
