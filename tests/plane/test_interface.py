@@ -8,7 +8,7 @@ import uuid
 import httpx
 import pytest
 
-from shuqiao.plane import gate
+from shuqiao.plane import batch, gate
 from shuqiao.plane.answers import language_of
 from shuqiao.plane.batch import Batcher, QueueFull
 from shuqiao.plane.openapi import document
@@ -95,8 +95,8 @@ async def test_batches_grow_while_a_lane_is_busy_and_keep_their_limit() -> None:
     done = asyncio.Event()
     given = asyncio.Event()
 
-    async def run(_key: tuple[str, str], batch: list[int]) -> None:
-        sizes.append(len(batch))
+    async def run(_key: tuple[str, str], works: list[int]) -> None:
+        sizes.append(len(works))
         await given.wait()
         if sum(sizes) == 12:
             done.set()
@@ -115,12 +115,51 @@ async def test_batches_grow_while_a_lane_is_busy_and_keep_their_limit() -> None:
     assert batcher.waiting == 0
 
 
+async def test_one_batch_of_a_kind_is_under_way_and_others_have_the_other_lanes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begun: list[tuple[str, int]] = []
+    given = asyncio.Event()
+
+    async def run(key: tuple[str, str], works: list[int]) -> None:
+        begun.append((key[1], len(works)))
+        await given.wait()
+
+    async def settled() -> None:
+        for _ in range(5):
+            await asyncio.sleep(0)
+
+    batcher: Batcher[int] = Batcher(run, lambda _: None, lanes=3, max_batch=8, max_waiting=32)
+    for work, operation in enumerate(("verify", "verify", "query", "verify")):
+        batcher.submit(("r", operation), work)
+        await settled()
+    assert begun == [("verify", 1), ("query", 1)]
+    assert batcher.waiting == 2
+    # More than a batch holds does not wait for the first one.
+    for work in range(4, 10):
+        batcher.submit(("r", "verify"), work)
+    await settled()
+    assert begun[2:] == [("verify", 8)]
+    given.set()
+    await settled()
+    # Nor does anything wait for long behind a batch that does not end.
+    monkeypatch.setattr(batch, "STUCK_S", 0.0)
+    given.clear()
+    begun.clear()
+    for work in range(2):
+        batcher.submit(("r", "verify"), work)
+        await settled()
+    assert begun == [("verify", 1), ("verify", 1)]
+    given.set()
+    await batcher.close(5)
+
+
 async def test_a_batch_that_fails_gives_all_its_work_up_and_frees_its_lane() -> None:
     given_up: list[int] = []
     ran = asyncio.Event()
 
-    async def run(_key: tuple[str, str], batch: list[int]) -> None:
-        if 0 in batch:
+    async def run(_key: tuple[str, str], works: list[int]) -> None:
+        if 0 in works:
             raise RuntimeError("injected")
         ran.set()
 

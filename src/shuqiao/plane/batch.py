@@ -1,8 +1,12 @@
 """Micro-batches: calls that wait for the same thing go to the database together.
 
 A worker has a few lanes. A batch takes a lane as soon as one is free, with whatever waits at that moment:
-under light load a call goes alone and at once, under heavy load batches grow by themselves. There is no
-timer. The queue is bounded; a call beyond the bound is turned away before any work.
+under light load a call goes alone and at once, under heavy load batches grow by themselves. No batch waits
+for a time to pass. The queue is bounded; a call beyond the bound is turned away before any work.
+
+What waits for the same thing goes in one batch after another: two at a time would be two half ones, and a
+batch costs as much as a dozen of its calls. Other lanes are for other things, for what is more than a batch
+holds, and for what waits behind a batch that does not end.
 """
 
 from __future__ import annotations
@@ -14,6 +18,9 @@ from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
 log = logging.getLogger("shuqiao.plane")
+
+STUCK_S = 0.25
+"""After so long a batch under way keeps nobody waiting any more."""
 
 T = TypeVar("T")
 Key = tuple[str, str]
@@ -47,6 +54,7 @@ class Batcher(Generic[T]):
         self._max_waiting = max_waiting
         self._waiting: dict[Key, deque[T]] = {}
         self._turns: deque[Key] = deque()
+        self._started_s: dict[Key, float] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_scheduled = False
         self.waiting = 0
@@ -71,19 +79,36 @@ class Batcher(Generic[T]):
 
     def _start(self) -> None:
         self._is_scheduled = False
-        while self._free and self._turns:
+        loop = asyncio.get_running_loop()
+        for _ in range(len(self._turns)):
+            if not self._free:
+                break
             key = self._turns.popleft()
-            queue = self._waiting[key]
-            batch = [queue.popleft() for _ in range(min(len(queue), self._max_batch))]
-            self.waiting -= len(batch)
-            if queue:
+            if not self._may_start(key, loop.time()):
                 self._turns.append(key)
-            else:
-                del self._waiting[key]
+                continue
+            self._started_s[key] = loop.time()
             self._free -= 1
-            task = asyncio.get_running_loop().create_task(self._work(key, batch))
+            loop.call_later(STUCK_S, self._schedule)
+            task = loop.create_task(self._work(key, self._taken(key)))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+
+    def _may_start(self, key: Key, now_s: float) -> bool:
+        started_s = self._started_s.get(key)
+        if started_s is None or len(self._waiting[key]) >= self._max_batch:
+            return True
+        return now_s - started_s >= STUCK_S
+
+    def _taken(self, key: Key) -> list[T]:
+        queue = self._waiting[key]
+        batch = [queue.popleft() for _ in range(min(len(queue), self._max_batch))]
+        self.waiting -= len(batch)
+        if queue:
+            self._turns.append(key)
+        else:
+            del self._waiting[key]
+        return batch
 
     async def _work(self, key: Key, batch: list[T]) -> None:
         try:
@@ -99,6 +124,8 @@ class Batcher(Generic[T]):
             raise
         finally:
             self._free += 1
+            # Where another one overtook it, its end lets a third one start: it costs nothing but its size.
+            self._started_s.pop(key, None)
             self._schedule()
 
     async def close(self, timeout_s: float) -> None:
