@@ -6,36 +6,27 @@ import argparse
 import asyncio
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import msgspec
 
 from shuqiao.client.catalogue import CatalogueClient, CatalogueUnreachable
-from shuqiao.edge.connectors import SourceError, Tables
-from shuqiao.edge.connectors.postgresql_tables import PostgresqlTables
+from shuqiao.edge.connectors import SourceError
+from shuqiao.edge.connectors.opening import UnknownSource, open_tables
 from shuqiao.security import keys
 from shuqiao.security.http_signatures import key_signer
 from shuqiao.wire.tables import TableDescription, table_key
 
-CONNECTORS: dict[str, Callable[[str], Tables]] = {
-    "postgresql": PostgresqlTables,
-    "postgres": PostgresqlTables,
-}
-"""Which connector reads a database, by the scheme of its URL; another kind of database is one more line."""
-
 
 def describe_command(arguments: argparse.Namespace) -> int:
     """Describe a table of the node's source; JSON goes to standard output, a file or the catalogue."""
-    url = os.environ.get("NODE_SOURCE_URL", "")
-    connector = CONNECTORS.get(urlsplit(url).scheme)
-    if connector is None:
-        known = ", ".join(f"{scheme}://…" for scheme in CONNECTORS)
-        print(f"NODE_SOURCE_URL must be the address of your database: {known}", file=sys.stderr)
+    try:
+        tables = open_tables(os.environ.get("NODE_SOURCE_URL", ""))
+    except UnknownSource as error:
+        print(error, file=sys.stderr)
         return 2
     try:
-        found = asyncio.run(connector(url).describe(arguments.table, profile=not arguments.no_figures))
+        found = asyncio.run(tables.describe(arguments.table, profile=not arguments.no_figures))
     except SourceError as error:
         print(str(error), file=sys.stderr)
         return 1

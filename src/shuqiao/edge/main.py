@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 from shuqiao.edge import status
 from shuqiao.edge.batches import Sender
 from shuqiao.edge.capture import Capture, Pace
-from shuqiao.edge.connectors.postgresql import PostgresqlSource
+from shuqiao.edge.connectors.opening import UnknownSource, open_source
 from shuqiao.edge.cover import Cover
 from shuqiao.edge.held.checking import Trusted, held_table
 from shuqiao.edge.held.line import HeldLine
@@ -54,7 +54,7 @@ class Node:
         self._settings = settings
         self._files = node_home.NodeFiles(settings.home)
         self._spool = Spool(self._files.spool)
-        self._source = PostgresqlSource(settings.source_url)
+        self._source = open_source(settings.source_url)
         self._hub = Hub(settings.department, self._connect)
         cover = Cover(self._files.cover_key)
         keys = {key.id: load_public_der(key.public_key) for key in admission.receipt_keys}
@@ -74,7 +74,7 @@ class Node:
         self, settings: NodeSettings, admission: Admission, mappings: list[TableMapping], cover: Cover
     ) -> None:
         """Make what answers about records that stay here."""
-        self._held_source = PostgresqlSource(settings.source_url, HELD_CONNECTIONS)
+        self._held_source = open_source(settings.source_url, HELD_CONNECTIONS)
         self._held_store = Store(self._files.held) if mappings else None
         self._held: list[HeldLine | Reporter] = []
         if self._held_store is None:
@@ -166,7 +166,7 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     try:
         asyncio.run(_serve(load_settings(os.environ)))
-    except (SettingsError, MappingError, KeyRefusedError) as error:
+    except (SettingsError, UnknownSource, MappingError, KeyRefusedError) as error:
         _log.error("node_settings_wrong %s", error)
         return 2
     except sqlite3.OperationalError as error:

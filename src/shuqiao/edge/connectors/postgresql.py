@@ -9,15 +9,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Any
 
 import asyncpg
 
 from shuqiao.edge.connectors import SourceError, SourceRow
+from shuqiao.edge.connectors.checking import check_columns, earlier
 from shuqiao.edge.mapping import TableMapping
 
-_CLOCK_FORMAT = "%Y-%m-%d %H:%M:%S.%f"
 _SQL_FORMAT = "'YYYY-MM-DD HH24:MI:SS.US'"
 _TIMEOUT_S = 60.0
 _FAULTS = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncio.TimeoutError)
@@ -79,8 +78,7 @@ class PostgresqlSource:
 
     def earlier(self, clock: str, seconds: float) -> str:
         """Return the text of a time before `clock`."""
-        moment = datetime.strptime(clock, _CLOCK_FORMAT) - timedelta(seconds=seconds)
-        return moment.strftime(_CLOCK_FORMAT)
+        return earlier(clock, seconds)
 
     async def read_all(self, mapping: TableMapping, after: str | None, limit: int) -> list[SourceRow]:
         """Return one page in key order."""
@@ -128,9 +126,7 @@ class PostgresqlSource:
         )
         rows = await self._fetch(sql, _quoted(mapping.table))
         types = {row["attname"]: row["type"] for row in rows}
-        faults = _faults(mapping, types)
-        if faults:
-            raise SourceError(f"{mapping.path}: " + "; ".join(faults))
+        check_columns(mapping, types, is_moment=lambda kind: kind.startswith("timestamp"))
         self._columns[mapping.resource] = made = _sql_pieces(mapping, types)
         return made
 
@@ -165,16 +161,6 @@ def _sql_pieces(mapping: TableMapping, types: dict[str, str]) -> _Columns:
         *(f"t.{_quote(name)}" for name in mapping.source_columns()),
     ]
     return _Columns(bare.table, ", ".join(wanted), key, bare.key_type, changed, zoned, types)
-
-
-def _faults(mapping: TableMapping, types: dict[str, str]) -> list[str]:
-    if not types:
-        return [f"the source has no table {mapping.table!r} that the node may see"]
-    named = (mapping.key, mapping.changed, *mapping.source_columns())
-    faults = [f"the table has no column {name!r}" for name in dict.fromkeys(named) if name not in types]
-    if not types.get(mapping.changed, "timestamp").startswith("timestamp"):
-        faults.append(f"the column {mapping.changed!r} of changes is not a timestamp")
-    return faults
 
 
 def _rows(records: Sequence[asyncpg.Record]) -> list[SourceRow]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Sequence
-from typing import Any
 
 import asyncpg
 
 from shuqiao.edge.connectors import SourceError
+from shuqiao.edge.connectors.figures import SAMPLE_ROWS, profile_of, rough
 from shuqiao.wire.tables import (
     MAX_COLUMNS,
     MAX_COMMENT,
@@ -19,11 +19,6 @@ from shuqiao.wire.tables import (
     ColumnProfile,
     TableDescription,
 )
-
-SAMPLE_ROWS = 10_000
-NEARLY_ALL = 0.95
-FEWEST_ROWS = 20
-"""A pattern is a statement about a column; of a handful of rows it would be one about them."""
 
 _TIMEOUT_S = 60.0
 _FAULTS = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncio.TimeoutError)
@@ -108,7 +103,7 @@ async def _describe(connection: asyncpg.Connection, table: str, *, profile: bool
         schema=found["schema"],
         table=found["name"],
         comment=found["comment"][:MAX_COMMENT],
-        rows=_rough(found["rows"]),
+        rows=rough(found["rows"]),
         columns=tuple(_column(row, figures) for row, figures in zip(rows, profiles, strict=True)),
     )
 
@@ -155,30 +150,10 @@ async def _profile(connection: asyncpg.Connection, place: str, name: str) -> Col
         found = await connection.fetchrow(sql, *PATTERNS.values())
     except asyncpg.InsufficientPrivilegeError:
         return None
-    return None if found is None or found["rows"] < FEWEST_ROWS else _figures(found)
-
-
-def _figures(found: asyncpg.Record) -> ColumnProfile:
-    filled: int = found["filled"]
-    pattern, share = "", 0.0
-    if filled >= FEWEST_ROWS:
-        shares: list[tuple[str, Any]] = [
-            (name, found[f"p{number}"] / filled) for number, name in enumerate(PATTERNS, 1)
-        ]
-        pattern, share = next((one for one in shares if one[1] >= NEARLY_ALL), ("", 0.0))
-    return ColumnProfile(
-        rows=_rough(found["rows"]),
-        distinct=_rough(found["differ"]),
-        null_share=round(1 - filled / found["rows"], 2),
-        pattern=pattern,
-        pattern_share=round(share, 2),
-        longest=found["longest"],
-    )
-
-
-def _rough(count: int) -> int:
-    """Round to two digits: a size, not a census."""
-    return int(float(f"{count:.1e}"))
+    if found is None:
+        return None
+    matching = [found[f"p{number}"] for number in range(1, len(PATTERNS) + 1)]
+    return profile_of(found["rows"], found["filled"], found["differ"], found["longest"], matching)
 
 
 def _quote(name: str) -> str:

@@ -1,0 +1,46 @@
+"""What every connector to a database checks and counts alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from datetime import datetime, timedelta
+
+from shuqiao.edge.connectors import SourceError
+from shuqiao.edge.mapping import TableMapping
+
+CLOCK_FORMAT = "%Y-%m-%d %H:%M:%S.%f"
+"""How times of a source are written as text: with six places, so that they sort."""
+
+
+def earlier(clock: str, seconds: float) -> str:
+    """Return the text of a time that lies `seconds` before `clock`."""
+    return (datetime.strptime(clock, CLOCK_FORMAT) - timedelta(seconds=seconds)).strftime(CLOCK_FORMAT)
+
+
+def check_columns(
+    mapping: TableMapping,
+    types: Mapping[str, str],
+    *,
+    is_moment: Callable[[str], bool],
+    is_ordered: Callable[[str], bool] = lambda _: True,
+) -> None:
+    """Raise SourceError with all that keeps a table, told by its columns' types, from being read as mapped.
+
+    `is_moment` says whether a type holds a time of change, `is_ordered` whether rows can be paged by it.
+    """
+    faults = list(_faults(mapping, types))
+    if not faults and not is_moment(types[mapping.changed]):
+        faults.append(f"the column {mapping.changed!r} of changes is not a timestamp")
+    if not faults and not is_ordered(types[mapping.key]):
+        faults.append(
+            f"the key {mapping.key!r} is of type {types[mapping.key]}, by which no rows can be paged"
+        )
+    if faults:
+        raise SourceError(f"{mapping.path}: " + "; ".join(faults))
+
+
+def _faults(mapping: TableMapping, columns: Collection[str]) -> list[str]:
+    if not columns:
+        return [f"the source has no table {mapping.table!r} that the node may see"]
+    named = dict.fromkeys((mapping.key, mapping.changed, *mapping.source_columns()))
+    return [f"the table has no column {name!r}" for name in named if name not in columns]

@@ -1,0 +1,130 @@
+"""The structure and content figures of a MySQL or MariaDB table, counted in the database."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from shuqiao.edge.connectors import SourceError
+from shuqiao.edge.connectors.figures import SAMPLE_ROWS, profile_of, rough
+from shuqiao.edge.connectors.mysql import FAULTS, Session, connect, fault_of
+from shuqiao.wire.tables import (
+    MAX_COLUMNS,
+    MAX_COMMENT,
+    PATTERNS,
+    VERSION,
+    ColumnDescription,
+    ColumnProfile,
+    TableDescription,
+)
+
+_SIZES = re.compile(r"\((\d+)(?:,(\d+))?\)")
+_DATA_TYPES = {
+    **dict.fromkeys(("tinyint", "smallint", "mediumint", "int", "bigint", "year"), "I"),
+    **dict.fromkeys(("decimal", "numeric"), "N"),
+    **dict.fromkeys(("datetime", "timestamp"), "T"),
+    **dict.fromkeys(("tinytext", "text", "mediumtext", "longtext", "json"), "M"),
+    **dict.fromkeys(("binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"), "G"),
+    "float": "F",
+    "double": "B",
+    "bit": "L",
+    "date": "D",
+}
+
+_TABLE = """
+SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_COMMENT, COALESCE(TABLE_ROWS, 0) FROM information_schema.TABLES
+WHERE TABLE_SCHEMA = COALESCE(%s, DATABASE()) AND TABLE_NAME = %s"""
+
+_COLUMNS = """
+SELECT c.COLUMN_NAME, c.COLUMN_TYPE, c.IS_NULLABLE = 'NO', c.COLUMN_COMMENT, c.COLUMN_KEY = 'PRI',
+  EXISTS (SELECT 1 FROM information_schema.STATISTICS s
+    WHERE s.TABLE_SCHEMA = c.TABLE_SCHEMA AND s.TABLE_NAME = c.TABLE_NAME AND s.NON_UNIQUE = 0
+    GROUP BY s.INDEX_NAME HAVING COUNT(*) = 1 AND MAX(s.COLUMN_NAME) = c.COLUMN_NAME),
+  COALESCE((SELECT MAX(CONCAT(k.REFERENCED_TABLE_NAME, '.', k.REFERENCED_COLUMN_NAME))
+    FROM information_schema.KEY_COLUMN_USAGE k
+    WHERE k.TABLE_SCHEMA = c.TABLE_SCHEMA AND k.TABLE_NAME = c.TABLE_NAME
+      AND k.COLUMN_NAME = c.COLUMN_NAME AND k.REFERENCED_TABLE_NAME IS NOT NULL), '')
+FROM information_schema.COLUMNS c WHERE c.TABLE_SCHEMA = %s AND c.TABLE_NAME = %s
+ORDER BY c.ORDINAL_POSITION"""
+
+
+class MysqlTables:
+    """Describes tables of one database over one read-only connection."""
+
+    def __init__(self, url: str) -> None:
+        """Remember the URL; nothing is opened before the first question."""
+        self._url = url
+
+    async def describe(self, table: str, *, profile: bool = True) -> TableDescription:
+        """Return the structure of `table` or `schema.table`, with figures of its content if asked."""
+        try:
+            return await asyncio.to_thread(self._described, table, profile)
+        except FAULTS as error:
+            raise fault_of(error) from None
+
+    def _described(self, table: str, profile: bool) -> TableDescription:
+        session = connect(self._url)
+        try:
+            return _describe(session, table, profile)
+        finally:
+            session.close()
+
+
+def _describe(session: Session, table: str, profile: bool) -> TableDescription:
+    schema, _, name = table.rpartition(".")
+    found = session.rows(_TABLE, (schema or None, name))
+    if not found:
+        raise SourceError(f"the source has no table {table!r} that the node may see")
+    schema, name, comment, count = found[0]
+    rows = session.rows(_COLUMNS, (schema, name))
+    if not 1 <= len(rows) <= MAX_COLUMNS:
+        raise SourceError(f"the table has {len(rows)} columns; 1 to {MAX_COLUMNS} can be described")
+    place = f"{_quote(schema)}.{_quote(name)}"
+    return TableDescription(
+        version=VERSION,
+        database="mysql",
+        schema=schema,
+        table=name,
+        comment=comment[:MAX_COMMENT],
+        rows=rough(int(count)),
+        columns=tuple(_column(row, _profile(session, place, row[0]) if profile else None) for row in rows),
+    )
+
+
+def _column(row: Sequence[Any], profile: ColumnProfile | None) -> ColumnDescription:
+    name, kind, required, comment, is_key, is_unique, refers_to = row
+    base = kind.partition("(")[0].partition(" ")[0].lower()
+    sizes = _SIZES.search(kind) if base in ("char", "varchar", "binary", "varbinary", "decimal") else None
+    return ColumnDescription(
+        name=name,
+        type=kind[:200],
+        data_type=_DATA_TYPES.get(base, "C"),
+        length=int(sizes[1]) if sizes else None,
+        scale=int(sizes[2]) if sizes and sizes[2] else None,
+        required=bool(required),
+        comment=comment[:MAX_COMMENT],
+        key=bool(is_key),
+        unique=bool(is_unique),
+        refers_to=refers_to,
+        profile=profile,
+    )
+
+
+def _profile(session: Session, place: str, name: str) -> ColumnProfile | None:
+    """Count one column over the first rows the database gives."""
+    matching = ", ".join(["COALESCE(SUM(v REGEXP %s), 0)"] * len(PATTERNS))
+    sql = (
+        f"SELECT COUNT(*), COUNT(v), COUNT(DISTINCT v), COALESCE(MAX(CHAR_LENGTH(v)), 0), {matching}"
+        f" FROM (SELECT LEFT(CONVERT({_quote(name)} USING utf8mb4), 4000) AS v"
+        f" FROM {place} LIMIT {SAMPLE_ROWS}) AS sample"
+    )
+    # MariaDB and MySQL both know a character by this form of its number.
+    patterns = [re.sub(r"\\u([0-9a-f]{4})", r"\\x{\1}", pattern) for pattern in PATTERNS.values()]
+    rows, filled, distinct, longest, *counts = (int(one) for one in session.rows(sql, patterns)[0])
+    return profile_of(rows, filled, distinct, longest, counts)
+
+
+def _quote(name: str) -> str:
+    return "`" + name.replace("`", "``").replace("%", "%%") + "`"

@@ -1,0 +1,50 @@
+"""Which connector reads a database, by the scheme of its URL: another kind of database is one more line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import cast
+from urllib.parse import urlsplit
+
+from shuqiao.edge.connectors import Source, Tables
+
+_MODULES: Mapping[str, str] = {
+    "postgresql": "postgresql",
+    "postgres": "postgresql",
+    "mysql": "mysql",
+    "mariadb": "mysql",
+    "sqlite": "sqlite",
+}
+_CLASSES: Mapping[str, str] = {"postgresql": "Postgresql", "mysql": "Mysql", "sqlite": "Sqlite"}
+
+
+class UnknownSource(ValueError):
+    """The URL is of no database this node can read; the message names those it can, not the URL."""
+
+    def __init__(self) -> None:
+        """Name the schemes."""
+        known = ", ".join(f"{scheme}://…" for scheme in _MODULES)
+        super().__init__(f"NODE_SOURCE_URL must be the address of your database: {known}")
+
+
+def open_source(url: str, connections: int = 2) -> Source:
+    """Return what reads rows of the database; nothing is opened before the first read."""
+    module = _module_of(url)
+    made = getattr(import_module(f"{__package__}.{module}"), f"{_CLASSES[module]}Source")
+    return cast(Source, made(url, connections))
+
+
+def open_tables(url: str) -> Tables:
+    """Return what describes tables of the database."""
+    module = _module_of(url)
+    made = getattr(import_module(f"{__package__}.{module}_tables"), f"{_CLASSES[module]}Tables")
+    return cast(Tables, made(url))
+
+
+def _module_of(url: str) -> str:
+    """Only the connector that is needed is imported, so that no other's driver must be installed."""
+    module = _MODULES.get(urlsplit(url).scheme)
+    if module is None:
+        raise UnknownSource()
+    return module
