@@ -134,7 +134,7 @@ class FileCity(plane.City):
             "mode": "bulk",
             "items": ITEMS,
             "unmasked": ("phone",),
-            "channels": ("download",),
+            "channels": ("interface", "download"),
             "files": ("*",),
         }
         return self.issue(**(words | changes))

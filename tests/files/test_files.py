@@ -54,6 +54,7 @@ def test_a_file_is_listed_and_fetched_and_both_are_recorded(city: FileCity, tmp_
         "size_bytes": LARGE,
         "from_byte": 0,
         "bytes": LARGE,
+        "channel": "interface",
     }
 
 
@@ -155,7 +156,7 @@ def test_a_grant_of_chosen_files_opens_no_other(city: FileCity) -> None:
                 files.list(REPORTS, NO_CONTEXT, file=hidden)
             assert refused.value.code == "not_available"
     # Even a link that the platform itself had made for the other file gives nothing.
-    link = FileLink(secret, APP, grant.id, APP, "", int(time.time()) + 600)
+    link = FileLink(secret, APP, grant.id, APP, "interface", "", int(time.time()) + 600)
     token = file_link_token(read_store_secrets(city.secret).link, link)
     assert got(city, f"/v1/files/{secret}?link={token}").status_code == 404
 
@@ -178,13 +179,15 @@ def test_refusals_do_not_tell_what_exists(city: FileCity) -> None:
 def test_a_link_is_for_its_file_its_reader_and_its_time(city: FileCity) -> None:
     version, other = city.store(city.register("一"), b"a"), city.store(city.register("二"), b"b")
     grant, secrets = city.file_grant(), read_store_secrets(city.secret)
-    late = FileLink(version, APP, grant.id, APP, "", int(time.time()) - 1)
+    late = FileLink(version, APP, grant.id, APP, "interface", "", int(time.time()) - 1)
     token = file_link_token(secrets.link, late)
     assert got(city, f"/v1/files/{version}?link={token}").json()["code"] == "link_expired"
-    good = file_link_token(secrets.link, FileLink(version, APP, grant.id, APP, "", int(time.time()) + 60))
+    good = file_link_token(
+        secrets.link, FileLink(version, APP, grant.id, APP, "interface", "", int(time.time()) + 60)
+    )
     assert got(city, f"/v1/files/{version}?link={good}").content == b"a"
     assert got(city, f"/v1/files/{other}?link={good}").status_code == 404
-    stranger = FileLink(version, OTHER_APP, grant.id, OTHER_APP, "", int(time.time()) + 60)
+    stranger = FileLink(version, OTHER_APP, grant.id, OTHER_APP, "interface", "", int(time.time()) + 60)
     token = file_link_token(secrets.link, stranger)
     assert got(city, f"/v1/files/{version}?link={token}").status_code == 404
     assert open_file_link(b"0" * 32, good) is None
@@ -195,7 +198,7 @@ def test_a_link_is_for_its_file_its_reader_and_its_time(city: FileCity) -> None:
     [
         {"items": ITEMS[:2], "unmasked": ()},
         {"unmasked": ()},
-        {"channels": ("interface",)},
+        {"channels": ("download",)},
         {"pseudonyms": True},
         {"files": ()},
         {"mode": "query"},
@@ -210,7 +213,7 @@ def test_a_grant_that_withholds_something_gives_no_file(city: FileCity, change: 
         files.list(REPORTS, NO_CONTEXT)
     token = file_link_token(
         read_store_secrets(city.secret).link,
-        FileLink(version, APP, grant.id, APP, "", int(time.time()) + 60),
+        FileLink(version, APP, grant.id, APP, "interface", "", int(time.time()) + 60),
     )
     assert got(city, f"/v1/files/{version}?link={token}").status_code in (403, 404)
     assert not city.logged("file_delivered")
@@ -252,7 +255,7 @@ def test_control_writes_files_and_reads_none_back(city: FileCity) -> None:
     for statement in (
         "SELECT content FROM exchange.file_piece",
         "SELECT wrapped_key FROM exchange.file_version",
-        "SELECT exchange.deliver_file(1, NULL, NULL, NULL, 0, 0, '', '', '', '', '')",
+        "SELECT exchange.deliver_file(1, NULL, NULL, NULL, 0, 0, '', '', '', '', '', '')",
         "DELETE FROM exchange.file_version",
         "UPDATE exchange.file_version SET digest = ''",
     ):
@@ -292,3 +295,29 @@ def test_a_signed_list_is_given_once(city: FileCity) -> None:
     again = httpx.post(address, content=body, headers=headers, trust_env=False)
     assert (first.status_code, again.status_code) == (200, 401), again.text
     assert again.json()["code"] == "signature_replayed"
+
+
+@pytest.mark.requirement("MOD-06")
+def test_download_is_for_named_persons_on_the_pages(city: FileCity) -> None:
+    city.store(city.register(), b"there")
+    city.file_grant(channels=("download",))
+    lin = CallContext(end_user="lin")
+
+    def refused(context: CallContext) -> str:
+        with city.files() as files, pytest.raises(CopyRefused) as error:
+            files.list(REPORTS, context, channel="download")
+        return error.value.code
+
+    assert refused(lin) == "pages_only"
+    city.admin.execute("UPDATE exchange.application SET portal = true WHERE id = %s", [APP])
+    try:
+        assert refused(NO_CONTEXT) == "pages_only"
+        with city.files() as files:
+            [line] = files.list(REPORTS, lin, channel="download").files
+        assert got(city, line.path).content == b"there"
+    finally:
+        city.admin.execute("UPDATE exchange.application SET portal = false WHERE id = %s", [APP])
+    [delivered] = city.logged("file_delivered")
+    assert delivered["seen"]["channel"] == "download" and delivered["actor"] == f"{APP}/lin"
+    # What was made for a system that is none of the pages' any more gives nothing.
+    assert got(city, line.path).json()["code"] == "pages_only"

@@ -15,7 +15,7 @@ import msgspec
 from shuqiao.client.bulk import CopyBroken, CopyRefused
 from shuqiao.client.plane import PlaneClient, PlaneUnreachable
 from shuqiao.security.http_signatures import CallContext
-from shuqiao.wire.files import FileLine, FilesAnswer
+from shuqiao.wire.files import Channel, FileLine, FilesAnswer
 
 MAX_TRIES = 5
 MAX_STEM_BYTES = 120
@@ -43,10 +43,16 @@ class FilesClient:
         self._http.close()
 
     def list(
-        self, resource: str, context: CallContext, *, file: UUID | None = None, case: str = ""
+        self,
+        resource: str,
+        context: CallContext,
+        *,
+        file: UUID | None = None,
+        case: str = "",
+        channel: Channel = "interface",
     ) -> FilesAnswer:
         """List the files that a grant opens, or one of them; raises `CopyRefused`."""
-        body: dict[str, Any] = {"case": case}
+        body: dict[str, Any] = {"case": case, "channel": channel}
         if file is not None:
             body["file"] = str(file)
         answer = self._plane.post(f"/v1/resources/{resource}/files", body, context)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Literal
 from uuid import UUID
 
 import msgspec
@@ -10,11 +11,17 @@ import msgspec
 from shuqiao.security.links import make_token, open_token
 from shuqiao.wire.messages import CaseNumber
 
+Channel = Literal["interface", "download"]
+
 
 class FilesRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Asks for the files of an entry that a grant opens; `file` names one of them, else all are meant."""
+    """Asks for the files of an entry that a grant opens; `file` names one of them, else all are meant.
+
+    `channel` says whether a system fetches them (interface) or a person on the pages (download).
+    """
 
     file: UUID | None = None
+    channel: Channel = "interface"
     case: CaseNumber = ""
 
 
@@ -55,6 +62,7 @@ class FileLink(msgspec.Struct, frozen=True, array_like=True):
     application: str
     grant: str
     actor: str
+    channel: Channel
     case: str
     expires: int
 

@@ -68,7 +68,7 @@ def _of_interface(grant: Grant) -> Terms:
 
 def _of_files(grant: Grant) -> Terms:
     """Files are given whole: nobody can take rows out of one, or put tokens into it."""
-    if grant.mode != "bulk" or "download" not in grant.channels:
+    if grant.mode != "bulk" or not {"interface", "download"} & set(grant.channels):
         raise TermsUnenforceable("files")
     if grant.rows or grant.pseudonyms or grant.operations:
         raise TermsUnenforceable("rows" if grant.rows else "pseudonyms" if grant.pseudonyms else "operations")

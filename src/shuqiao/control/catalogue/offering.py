@@ -3,7 +3,7 @@
 from shuqiao.control.catalogue.models import Item, Resource, Service, ServiceKind
 from shuqiao.control.catalogue.sharing import current
 from shuqiao.control.catalogue.vocabulary import vocabulary
-from shuqiao.rules.channels import DOWNLOAD, OFFLINE, channels_of
+from shuqiao.rules.channels import BROWSE, channels_of
 from shuqiao.rules.regulation import Regulation
 from shuqiao.rules.terms import Offer, is_masked
 
@@ -16,8 +16,8 @@ def offer_of(resource: Resource, regulation: Regulation) -> Offer:
     manner = resource.content.get("manner") or ()
     channels = channels_of(manner, vocabulary().manner_channels, confined=confined)
     if set(resource.modes) == {"bulk"} and _serves_files(resource):
-        # A file is neither called like an interface nor leafed through.
-        channels = tuple(one for one in channels if one in (DOWNLOAD, OFFLINE))
+        # There are no records in a file that could be leafed through.
+        channels = tuple(one for one in channels if one != BROWSE)
     return Offer(
         modes=frozenset(resource.modes),
         channels=channels,

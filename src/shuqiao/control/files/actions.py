@@ -17,7 +17,7 @@ from shuqiao.control.documents.actions import FileInput
 from shuqiao.control.files.storing import NewVersion, check_upload, store_version
 from shuqiao.control.regulations.current import regulation
 from shuqiao.control.texts import Text
-from shuqiao.rules.channels import DOWNLOAD
+from shuqiao.rules.channels import DOWNLOAD, INTERFACE
 from shuqiao.rules.files import MAX_FILES, MAX_TITLE_CHARS
 from shuqiao.rules.regulation import SETTING
 
@@ -119,10 +119,12 @@ def _entry_faults(resource: Resource) -> list[Fault]:
         words = Text("该目录条目未提供批量方式", "The entry is not offered in bulk")
         faults.append(Fault("file", "mode_missing", words))
     offer = offer_of(resource, regulation())
-    if DOWNLOAD not in offer.channels:
-        words = Text("该目录条目不以文件下载提供", "The entry is not given by file download")
-        if offer.channel_article:
-            words = Text("此条目只能以接口交换提供", "This entry is given by interface exchange only")
+    if not {DOWNLOAD, INTERFACE} & set(offer.channels):
+        zh, en = (
+            "该目录条目不以接口交换或文件下载提供",
+            "The entry is given neither by interface nor by download",
+        )
+        words = Text(zh, en)
         faults.append(Fault("file", "channel_unknown", words))
     if all(item.field != resource.record_key for item in resource.items.all()):
         words = Text("该目录条目没有记录主键", "The entry has no record key")

@@ -14,7 +14,7 @@ from shuqiao.control.accounts.access import Fault
 from shuqiao.control.catalogue.models import Resource, Service, ServiceKind
 from shuqiao.control.catalogue.offering import masked
 from shuqiao.control.texts import Text
-from shuqiao.rules.channels import DOWNLOAD, OFFLINE
+from shuqiao.rules.channels import BROWSE
 from shuqiao.rules.files import EVERY, gives_whole
 from shuqiao.rules.regulation import Regulation
 
@@ -63,8 +63,11 @@ def file_faults(resource: Resource, asked: Asked, regulation: Regulation) -> tup
     if asked.has_rows or asked.pseudonyms:
         zh, en = "文件不能按行筛选，也不能代之以假名", "A file has neither rows to choose nor tokens"
         found.append(Fault("rows", "files_are_whole", Text(zh, en)))
-    if not asked.channels or not set(asked.channels) <= {DOWNLOAD, OFFLINE}:
-        zh, en = "文件以文件下载提供", "Files are given by download"
+    if BROWSE in asked.channels:
+        zh, en = (
+            "文件不能在线浏览，请选择接口交换或文件下载",
+            "Files can't be browsed: by interface or download",
+        )
         found.append(Fault("channels", "channel_mode", Text(zh, en)))
     return tuple(found)
 

@@ -8,9 +8,11 @@ and an entry is durable before the first byte leaves.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import re
 import time
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from datetime import UTC, datetime
 from urllib.parse import parse_qs
 from uuid import UUID
@@ -27,11 +29,15 @@ from shuqiao.plane.database import DatabaseUnavailable
 from shuqiao.plane.files.fetching import file_reply
 from shuqiao.plane.keeper import Keeper
 from shuqiao.plane.places import Places
-from shuqiao.plane.state import Snapshot
+from shuqiao.plane.state import Application, Snapshot
+from shuqiao.rules.channels import ON_PAGES
 from shuqiao.rules.errors import (
     CallError,
     LinkExpired,
     NotAvailable,
+    Overloaded,
+    PagesOnly,
+    RangeUnsatisfiable,
     RequestMalformed,
     Unavailable,
 )
@@ -48,7 +54,7 @@ from shuqiao.wire.files import (
     file_link_token,
     open_file_link,
 )
-from shuqiao.wire.messages import new_entry_id
+from shuqiao.wire.messages import call_entry_id, new_entry_id, refusal_entry_id
 
 _UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 LIST_ROUTE = re.compile(r"/v1/resources/(r[0-9]{6}[a-z2-7]{10})/files", re.ASCII)
@@ -77,7 +83,7 @@ class _Listed(msgspec.Struct, frozen=True):
 _listed_decoder = msgspec.json.Decoder(tuple[_Listed, ...])
 
 
-def decide(call: Call, snapshot: Snapshot, case: str, file: UUID | None = None) -> Allowed:
+def decide(call: Call, snapshot: Snapshot, channel: str, case: str = "", file: UUID | None = None) -> Allowed:
     """Decide over a request for files, or for one of them; raises `CallRefused`."""
     application = snapshot.applications.get(call.application.id)
     resource = snapshot.resources.get(call.resource_id)
@@ -85,7 +91,7 @@ def decide(call: Call, snapshot: Snapshot, case: str, file: UUID | None = None) 
         raise CallRefused(NotAvailable())
     if Mode.BULK.value not in resource.modes:
         raise CallRefused(NotAvailable())
-    facts = facts_of(call, application, Mode.BULK, Channel.DOWNLOAD)
+    facts = facts_of(call, application, Mode.BULK, Channel(channel))
     held = snapshot.file_grants.get((application.department, call.resource_id), ())
     if file is not None:
         held = tuple(one for one in held if opens(snapshot.grants[one.id].document.files, str(file)))
@@ -98,6 +104,8 @@ def decide(call: Call, snapshot: Snapshot, case: str, file: UUID | None = None) 
     if not gives_whole(resource.items, masked, document.items, document.unmasked):
         # The entry has got an item since that this grant withholds: a file can't leave it out.
         raise CallRefused(NotAvailable(), document.id)
+    if channel in ON_PAGES and not (application.is_portal and call.context.end_user):
+        raise CallRefused(PagesOnly(grant=document.id, channel=channel), document.id)
     if document.case_required and not case.strip():
         raise CallRefused(RequestMalformed(part="case"), document.id)
     return Allowed(chosen, resource, snapshot)
@@ -145,14 +153,16 @@ class Files:
             raise NotAvailable()
         if request.method != "GET":
             raise RequestMalformed(part="method")
-        given = parse_qs(request.query, max_num_fields=4).get("link", [])
-        link = open_file_link(self._secrets.link, given[0]) if len(given) == 1 else None
-        if link is None or str(link.version) != found[1]:
+        link = open_file_link(self._secrets.link, _token(request.query))
+        application = self._keeper.current.applications.get(link.application) if link is not None else None
+        if link is None or application is None or str(link.version) != found[1]:
             raise NotAvailable()
-        if link.expires <= time.time():
-            raise LinkExpired()
         admit(link.application)
-        self._start(self._fetch(request, link, language, problem))
+        call = _call_by(link, application, language, request)
+        if link.expires <= time.time():
+            self.refuse_unused(call, LinkExpired())
+        else:
+            self._start(self._fetch(call, request, link, problem))
 
     def _start(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -182,6 +192,7 @@ class Files:
                 allowed.held.document.id,
                 call.resource_id,
                 request.file,
+                request.channel,
                 request.case,
                 entry_of(call, "files_listed", "listed", allowed, request.case),
             )
@@ -189,18 +200,29 @@ class Files:
             return done
 
         def decided(snapshot: Snapshot) -> Allowed:
-            return decide(call, snapshot, request.case, request.file)
+            return decide(call, snapshot, request.channel, request.case, request.file)
 
         allowed, done = await recorded(self._keeper, decided, record)
         grant, expires = allowed.held.document.id, int(time.time()) + LINK_S
         lines = tuple(
-            self._line(call, one, grant, request.case, expires) for one in _listed_decoder.decode(found[-1])
+            self._line(
+                one,
+                FileLink(
+                    one.id,
+                    call.application.id,
+                    grant,
+                    actor_of(call),
+                    request.channel,
+                    request.case,
+                    expires,
+                ),
+            )
+            for one in _listed_decoder.decode(found[-1])
         )
         answer = FilesAnswer(grant, lines, call.entry, call.at)
         return self._promising.reply(call.entry, done.digest, answer, call.language)
 
-    def _line(self, call: Call, one: _Listed, grant: str, case: str, expires: int) -> FileLine:
-        link = FileLink(one.id, call.application.id, grant, actor_of(call), case, expires)
+    def _line(self, one: _Listed, link: FileLink) -> FileLine:
         path = f"{PREFIX}{one.id}?link={file_link_token(self._secrets.link, link)}"
         return FileLine(
             one.file,
@@ -212,34 +234,27 @@ class Files:
             one.number,
             one.stored_at,
             path,
-            datetime.fromtimestamp(expires, UTC),
+            datetime.fromtimestamp(link.expires, UTC),
         )
 
-    async def _fetch(self, request: Request, link: FileLink, language: str, problem: Problem) -> None:
+    async def _fetch(self, call: Call, request: Request, link: FileLink, problem: Problem) -> None:
         """Hand out a file: decide anew, record, then let the first byte go."""
-
-        def answer(reply: Reply | Streamed) -> None:
-            request.answer(reply)
-
-        call: Call | None = None
         try:
             row = await self._statements.file_version(link.version)
-            application = self._keeper.current.applications.get(link.application)
-            if row is None or application is None:
+            if row is None:
                 raise NotAvailable()
-            context = CallContext(AUTO, link.actor.partition("/")[2], link.grant)
-            now = datetime.now(UTC)
-            call = Call(
-                new_entry_id(now), now, application, context, row.resource_id, Mode.BULK, language, answer
-            )
-            answer(await self._delivered(call, request, row, link))
+            call.resource_id = row.resource_id
+            # Each start of a download has an entry of its own.
+            delivery = replace(call, entry=new_entry_id(call.at))
+            request.answer(await self._delivered(delivery, request, row, link))
         except CallRefused as refused:
-            if call is not None:
-                self._refuse(call, refused, call.entry)
+            self._refuse(call, refused, refusal_entry_id(call.entry, refused.error.code))
+        except (Overloaded, RangeUnsatisfiable) as error:
+            request.answer(problem(error))
         except CallError as error:
-            answer(problem(error))
+            self.refuse_unused(call, error)
         except (DatabaseUnavailable, FileRefused):
-            answer(problem(Unavailable()))
+            request.answer(problem(Unavailable()))
 
     async def _delivered(self, call: Call, request: Request, row: FileRow, link: FileLink) -> Streamed:
         headers = request.headers
@@ -257,6 +272,7 @@ class Files:
                 call.application.department,
                 actor_of(call),
                 link.grant,
+                link.channel,
                 link.case,
                 entry_of(call, "file_delivered", "delivering", allowed, link.case),
             )
@@ -264,7 +280,7 @@ class Files:
             return done
 
         def decided(snapshot: Snapshot) -> Allowed:
-            return decide(call, snapshot, link.case, row.file)
+            return decide(call, snapshot, link.channel, link.case, row.file)
 
         # Counted while it is decided over too, or many begun together would pass the bound.
         department = call.application.department
@@ -274,3 +290,21 @@ class Files:
             promise = self._promising.header(call.entry, done.digest or b"", bytes.fromhex(row.digest))
             reply = file_reply(self._statements, row, key, extent, promise)
         return self._places.while_sent(department, reply)
+
+
+def _token(query: str) -> str:
+    """The token of a link; empty where the query has none, or more than one."""
+    given = parse_qs(query, max_num_fields=4).get("link", [""])
+    return given[0] if len(given) == 1 else ""
+
+
+def _call_by(link: FileLink, application: Application, language: str, request: Request) -> Call:
+    """The call that a link stands for; its id is the link's, so whoever sends one again fills no log."""
+
+    def answer(reply: Reply) -> None:
+        request.answer(reply)
+
+    named = hashlib.sha256(str(link).encode()).hexdigest()
+    entry = call_entry_id(application.key_id, link.expires, named)
+    context = CallContext(AUTO, link.actor.partition("/")[2], link.grant)
+    return Call(entry, datetime.now(UTC), application, context, "", Mode.BULK, language, answer)

@@ -75,7 +75,7 @@ END $$;
 CREATE TRIGGER keep_file BEFORE UPDATE ON exchange.file FOR EACH ROW EXECUTE FUNCTION exchange.keep_file();
 
 -- The document of a grant that gives files now; null where it gives none. The plane has decided so before; the database asks again.
-CREATE FUNCTION exchange.file_grant(p_grant text, p_resource text, p_department text) RETURNS jsonb
+CREATE FUNCTION exchange.file_grant(p_grant text, p_resource text, p_department text, p_channel text) RETURNS jsonb
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog AS $$
 DECLARE
     v_document jsonb;
@@ -84,7 +84,7 @@ BEGIN
     WHERE g.id = p_grant AND g.revoked_at IS NULL AND g.suspended_at IS NULL;
     IF NOT FOUND OR v_document ->> 'mode' <> 'bulk' OR v_document ->> 'resource' IS DISTINCT FROM p_resource
        OR v_document ->> 'department' IS DISTINCT FROM p_department
-       OR NOT v_document -> 'channels' ? 'download'
+       OR p_channel NOT IN ('interface', 'download') OR NOT v_document -> 'channels' ? p_channel
        OR coalesce(jsonb_array_length(v_document -> 'files'), 0) = 0
        -- Nobody can take rows out of a file, or put tokens into it.
        OR jsonb_array_length(v_document -> 'rows') > 0 OR (v_document ->> 'pseudonyms')::boolean
@@ -99,14 +99,14 @@ END $$;
 -- The files that a grant opens, each in its newest version; recorded before anything of them is told.
 CREATE FUNCTION exchange.list_files(
     p_epoch bigint, p_id uuid, p_at timestamptz, p_department text, p_actor text, p_grant text, p_resource text, p_file uuid,
-    p_case text, p_body text
+    p_channel text, p_case text, p_body text
 ) RETURNS TABLE (outcome text, epoch bigint, digest bytea, files json) LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
 #variable_conflict use_column
 DECLARE
     v_epoch bigint; v_document jsonb; v_digest bytea; v_files json; v_count int;
 BEGIN
     SELECT e.value INTO v_epoch FROM exchange.epoch e;
-    v_document := exchange.file_grant(p_grant, p_resource, p_department);
+    v_document := exchange.file_grant(p_grant, p_resource, p_department, p_channel);
     IF v_epoch <> p_epoch OR v_document IS NULL THEN
         RETURN QUERY SELECT 'stale', v_epoch, NULL::bytea, NULL::json; RETURN;
     END IF;
@@ -120,7 +120,7 @@ BEGIN
         RETURN QUERY SELECT 'gone', v_epoch, NULL::bytea, NULL::json; RETURN;
     END IF;
     v_digest := exchange.record_once(p_id, p_at, 'files_listed', p_department, v_document ->> 'provider', p_actor, p_resource,
-        p_grant, nullif(p_case, ''), 'listed', p_body || E'\n' || jsonb_build_object('count', v_count)::text);
+        p_grant, nullif(p_case, ''), 'listed', p_body || E'\n' || jsonb_build_object('count', v_count, 'channel', p_channel)::text);
     IF v_digest IS NULL THEN
         RETURN QUERY SELECT 'replayed', v_epoch, NULL::bytea, NULL::json; RETURN;
     END IF;
@@ -131,7 +131,7 @@ END $$;
 -- only of the newest version of a file that is not withdrawn.
 CREATE FUNCTION exchange.deliver_file(
     p_epoch bigint, p_id uuid, p_at timestamptz, p_version uuid, p_from bigint, p_bytes bigint, p_department text, p_actor text,
-    p_grant text, p_case text, p_body text
+    p_grant text, p_channel text, p_case text, p_body text
 ) RETURNS TABLE (outcome text, epoch bigint, digest bytea, wrapped_key bytea)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
 #variable_conflict use_column
@@ -145,7 +145,7 @@ BEGIN
     IF v_file.id IS NULL THEN
         RETURN QUERY SELECT 'gone', v_epoch, NULL::bytea, NULL::bytea; RETURN;
     END IF;
-    v_document := exchange.file_grant(p_grant, v_file.resource_id, p_department);
+    v_document := exchange.file_grant(p_grant, v_file.resource_id, p_department, p_channel);
     IF v_epoch <> p_epoch OR v_document IS NULL THEN
         RETURN QUERY SELECT 'stale', v_epoch, NULL::bytea, NULL::bytea; RETURN;
     END IF;
@@ -155,7 +155,8 @@ BEGIN
     v_digest := exchange.record_once(p_id, p_at, 'file_delivered', p_department, v_document ->> 'provider', p_actor,
         v_file.resource_id, p_grant, nullif(p_case, ''), 'delivering', p_body || E'\n' || jsonb_build_object('file', v_file.id,
         'version', v_version.number, 'version_id', v_version.id, 'file_digest', v_version.digest,
-        'size_bytes', v_version.size_bytes, 'from_byte', p_from, 'bytes', p_bytes)::text);
+        'size_bytes', v_version.size_bytes, 'from_byte', p_from, 'bytes', p_bytes,
+        'channel', p_channel)::text);
     IF v_digest IS NULL THEN
         RETURN QUERY SELECT 'replayed', v_epoch, NULL::bytea, NULL::bytea; RETURN;
     END IF;
