@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from shuqiao.plane.bulk.settings import open_spool
+from shuqiao.plane.interface.settings import RelaySettingsFaulty, read_relay
 from shuqiao.security import keys
 from shuqiao.security.at_rest import (
     PIECE_BYTES,
@@ -114,3 +115,19 @@ def test_the_installations_suite_is_read_and_a_wrong_one_refused(tmp_path: Path)
     wrapped = wrap_key(spool.wrapping_secret, key, CONTEXT)
     written(tmp_path / "part", key, b"content")
     assert read(tmp_path / "part", unwrap_key(again.wrapping_secret, wrapped, CONTEXT), 7) == b"content"
+
+
+def test_answers_on_their_way_are_encrypted_by_the_installations_suite(tmp_path: Path) -> None:
+    environment = {
+        "PLANE_NATS_URL": "tls://127.0.0.1:4222",
+        "PLANE_NATS_CREDS": "/creds",
+        "PLANE_NATS_CA": "/ca",
+        "PLANE_SPOOL": str(tmp_path / "answers"),
+    }
+    plain, national = read_relay(environment), read_relay(environment | {SETTING: "national"})
+    assert plain is not None and national is not None
+    assert (plain.suite.cipher_name, national.suite.cipher_name) == ("aes-256-gcm", "sm4-gcm")
+    assert [volume.place for volume in national.volumes] == ["answers"]
+    for fault in ({SETTING: "sm4"}, {"SHUQIAO_VOLUMES": "answers"}):
+        with pytest.raises(RelaySettingsFaulty, match="SHUQIAO_"):
+            read_relay(environment | fault)

@@ -167,6 +167,7 @@ FACTS = {
     "declared_by": Text("声明人", "Declared by"),
     "declared_on": Text("声明日期", "Declared on"),
     "device": Text("设备", "Device"),
+    "volume": Text("存储位置", "What lies on the volume"),
     "host": Text("主机", "Host"),
     "line": Text("行号", "Line"),
     "missing": Text("缺少的", "Missing"),

@@ -14,6 +14,7 @@ from django.db import connection, transaction
 
 from shuqiao.control.accounts.access import NotFound, Viewer
 from shuqiao.control.accounts.capabilities import Capability
+from shuqiao.control.operations.labels import VOLUMES
 from shuqiao.control.regulations.current import regulation
 from shuqiao.control.regulations.queries import ArticleRef, article_ref
 from shuqiao.control.texts import Text
@@ -36,13 +37,6 @@ _PROCESSES = {
     "control": Text("办公平台", "Office"),
     "plane": Text("数据面", "Data plane"),
     "bulk": Text("副本准备", "Preparation of copies"),
-}
-_STATES = {
-    "encrypted": Text("已加密（系统核实）", "Encrypted, as the kernel says"),
-    "declared": Text("已加密（运维声明）", "Encrypted, as its operator declares"),
-    "memory": Text("只在内存", "In memory only"),
-    "open": Text("未加密", "Not encrypted"),
-    "unknown": Text("不明", "Not known"),
 }
 
 
@@ -122,7 +116,7 @@ def _row(
         _PROCESSES.get(process, Text(process, process)),
         host,
         state,
-        _STATES[state],
+        VOLUMES[state],
         device,
         by,
         on,

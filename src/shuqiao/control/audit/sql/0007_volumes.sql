@@ -33,7 +33,7 @@ BEGIN
     END IF;
     PERFORM audit.append(v_id, v_at, 'volume_stated', NULL, NULL, 'system:' || p_process, NULL, NULL, NULL, NULL, p_state,
         jsonb_build_object('event', 'volume_stated', 'id', v_id, 'at', v_at, 'actor', 'system:' || p_process,
-            'outcome', p_state, 'host', p_host, 'place', p_place, 'device', p_device, 'declared_by', p_by,
+            'outcome', p_state, 'host', p_host, 'volume', p_place, 'device', p_device, 'declared_by', p_by,
             'declared_on', p_on, 'role', session_user)::text);
     RETURN true;
 END $$;
