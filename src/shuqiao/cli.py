@@ -53,6 +53,10 @@ def _run(arguments: argparse.Namespace) -> int:
 
             return files_command.files_command(arguments)
         case "node":
+            if arguments.step != "describe":
+                from shuqiao.edge.held import commands as held
+
+                return held.held_command(arguments)
             from shuqiao.edge import describe
 
             return describe.describe_command(arguments)
@@ -144,6 +148,17 @@ def _add_node(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     describe.add_argument("--key-file", default="", help="private key of the department's application")
     describe.add_argument("--person", default="", help="account of the person who compiles")
     describe.add_argument("--entry-key", default="", help="your key of the entry (default: from the table)")
+    for name, words in (
+        ("grants", "list who may ask for what stays here, and who waits for your word"),
+        ("confirm", "let an application use a grant on what stays here"),
+        ("withdraw", "let it no more"),
+        ("log", "print the log of calls on what stays here, and check it"),
+    ):
+        step = steps.add_parser(name, help=words)
+        step.add_argument("--home", default="", help="the node's folder (default: NODE_HOME)")
+        if name in ("confirm", "withdraw"):
+            step.add_argument("grant", help="number of the grant")
+            step.add_argument("key", help="id of the application's key, compared with the department's word")
 
 
 def _add_backup(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -16,6 +16,7 @@ import asyncpg
 from shuqiao.loader import ledger
 from shuqiao.loader.consumer import OUTAGES, DepartmentConsumer, ReceiptKey, Workshop
 from shuqiao.loader.receipts import ReceiptsService
+from shuqiao.loader.reports import ReportsService
 from shuqiao.loader.settings import LoaderSettings, SettingsError, load_settings
 from shuqiao.loader.streams import ensure_stream
 from shuqiao.security.keys import (
@@ -26,7 +27,7 @@ from shuqiao.security.keys import (
     load_signing_key,
 )
 from shuqiao.wire import nats_client
-from shuqiao.wire.subjects import RECEIPTS_ALL
+from shuqiao.wire.subjects import RECEIPTS_ALL, REPORTS_ALL
 from shuqiao.wire.vault import VaultClient
 
 _log = logging.getLogger("shuqiao.loader")
@@ -106,6 +107,7 @@ async def _serve(settings: LoaderSettings) -> None:
         workshop = Workshop(pool, stream, vault, receipt_key)
         service = ReceiptsService(workshop)
         await client.subscribe(RECEIPTS_ALL, queue="loader", cb=service.answer)
+        await client.subscribe(REPORTS_ALL, queue="loader", cb=ReportsService(workshop).answer)
         _log.info("loader_ready")
         await Loader(workshop).run(stop)
         await vault.close()

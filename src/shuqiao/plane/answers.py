@@ -29,6 +29,7 @@ _TITLES_ZH = {
     429: "调用过于频繁",
     502: "责任部门的接口未应答",
     503: "服务暂不可用",
+    504: "责任部门的前置机未应答",
 }
 _TITLES_EN = {
     400: "The request does not have the form of the interface",
@@ -41,6 +42,7 @@ _TITLES_EN = {
     429: "Too many calls",
     502: "The department's interface did not answer",
     503: "Not available for the moment",
+    504: "The department's node did not answer",
 }
 _AGAIN_LATER = (429, 503)
 _ALWAYS = "cache-control: no-store\r\nx-content-type-options: nosniff\r\n"

@@ -16,10 +16,13 @@ from shuqiao.plane.answering import Answering
 from shuqiao.plane.answers import Reply, answer_reply, language_of, problem_reply
 from shuqiao.plane.body import SignedBody, check_announced, decode_body
 from shuqiao.plane.bulk import serving as copies
-from shuqiao.plane.bulk.openapi import DOCUMENT
 from shuqiao.plane.bulk.serving import Copies
 from shuqiao.plane.calls import Call, CallRefused, CallRequest
 from shuqiao.plane.connection import BodyReader, Request
+from shuqiao.plane.files import serving as files
+from shuqiao.plane.files.openapi import DOCUMENT
+from shuqiao.plane.files.serving import Files
+from shuqiao.plane.held.serving import HeldBody, HeldCalls
 from shuqiao.plane.interface.serving import DECODER as INTERFACE_DECODER
 from shuqiao.plane.interface.serving import ROUTE as INTERFACE_ROUTE
 from shuqiao.plane.interface.serving import InterfaceRequest, Interfaces
@@ -54,6 +57,7 @@ from shuqiao.security.http_signatures import (
 )
 from shuqiao.wire.batch_messages import QueryBatchRequest, VerifyBatchRequest
 from shuqiao.wire.call_proof import MAC
+from shuqiao.wire.files import FilesRequest
 from shuqiao.wire.messages import (
     QueryRequest,
     VerifyRequest,
@@ -135,8 +139,12 @@ class Gate:
         sealing: Sealing,
         copies: Copies | None = None,
         interfaces: Interfaces | None = None,
+        files: Files | None = None,
+        held: HeldCalls | None = None,
     ) -> None:
         """Keep the parts; what is None this plane does not offer."""
+        self._files = files
+        self._held = held
         self._interfaces = interfaces
         self._copies = copies
         self._sessions = sessions
@@ -183,6 +191,8 @@ class Gate:
         """Authenticate a call; raises a `CallError` when nobody is known to have sent it."""
         call, headers, signature = self._known(request, resource_id, _MODES[operation], language, answer)
         self._check_recorded(call, headers, signature)
+        if self._held is not None and self._held.keeps(resource_id):
+            return HeldBody(self._held, call, signature, operation)
         return _CallBody(self._answering, call, _DECODERS[operation], signature.content_digest)
 
     def _known(
@@ -262,6 +272,8 @@ class Gate:
             return self._session(request, path, language, answer)
         if self._copies is not None and copies.is_route(path):
             return self._copy(self._copies, request, language, answer)
+        if self._files is not None and (path.startswith(files.PREFIX) or files.LIST_ROUTE.fullmatch(path)):
+            return self._file(self._files, request, language, answer)
         called = INTERFACE_ROUTE.fullmatch(path) if self._interfaces is not None else None
         if self._interfaces is not None and called is not None:
             return self._interface(self._interfaces, request, called, language, answer)
@@ -293,6 +305,20 @@ class Gate:
             work.begin(*found, call, asked, problem)
 
         return SignedBody(digest, copies.DECODERS[found[0]], begin, partial(work.refuse_unused, call))
+
+    def _file(self, work: Files, request: Request, language: str, answer: Answer) -> BodyReader | None:
+        """Take a request for files: the fetch of one by its link, or a list signed with an own key."""
+        problem = partial(self._problem, language)
+        found = files.LIST_ROUTE.fullmatch(request.path)
+        if found is None:
+            work.fetch(request, language, problem, self._allowance.take)
+            return None
+        call, digest = self._own_call(request, found.group(1), Mode.BULK, language, answer)
+
+        def begin(asked: FilesRequest) -> None:
+            work.begin(call, asked, problem)
+
+        return SignedBody(digest, files.DECODER, begin, partial(work.refuse_unused, call))
 
     def _interface(
         self, work: Interfaces, request: Request, called: re.Match[str], language: str, answer: Answer

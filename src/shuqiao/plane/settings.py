@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from shuqiao.plane.bulk.settings import BulkSettingsFaulty, Spool, read_pooler, read_spool
 from shuqiao.plane.interface.settings import RelaySettings, RelaySettingsFaulty, read_relay
 from shuqiao.security import keys
+from shuqiao.security.pieces import StoreSecrets, read_store_secrets
 
 T = TypeVar("T")
 
@@ -23,6 +24,7 @@ MAX_LANES = 16
 MAX_WAITING = 4096
 MAX_WAITING_BATCHES = 32
 GUESS_LIMITS = (10, 50)
+NODE_TIMEOUT_S, MIN_NODE_TIMEOUT_S, MAX_NODE_TIMEOUT_S = 5.0, 0.2, 30.0
 MAX_GUESSES = 1_000_000
 MAX_GUESS_DELAY_S = 10.0
 CALLS_PER_S = 10_000
@@ -41,10 +43,11 @@ class Settings:
     `lanes` is the number of statements a worker has under way at once. `guess_limits` are the claims about
     one item of one subject that may disagree in a day, from one department and from all together, before a
     case number is demanded; calls beyond are answered `guess_delay_s` later. Without a `spool` no copies are
-    handed out; without a `relay` no calls are passed on to interfaces. `calls_per_s` is what one application
-    may call of one worker, `max_waiting` the calls that may wait in one for the database; what is beyond
-    either is turned away at once. `is_pooled` says that the database's address is a pooler's in transaction
-    mode.
+    handed out, without a `relay` no calls are passed on to interfaces, without `files` none are given.
+    `calls_per_s` is what one application may call of one worker, `max_waiting` the calls that may wait in
+    one for the database; what is beyond either is turned away at once. `is_pooled` says that the database's
+    address is a pooler's in transaction mode. A department's node has `node_timeout_s` to answer for data
+    that stay with it.
     """
 
     database_url: str
@@ -61,6 +64,8 @@ class Settings:
     max_waiting: int = MAX_WAITING
     is_pooled: bool = False
     relay: RelaySettings | None = None
+    files: StoreSecrets | None = None
+    node_timeout_s: float = NODE_TIMEOUT_S
 
 
 def _promise_key(path: Path) -> Ed25519PrivateKey:
@@ -96,6 +101,13 @@ def _guess_limits(text: str) -> tuple[int, int]:
     if not 1 <= own <= everywhere <= MAX_GUESSES:
         raise ValueError(f"must be two rising numbers between 1 and {MAX_GUESSES}")
     return own, everywhere
+
+
+def _node_timeout_s(text: str) -> float:
+    timeout_s = float(text)
+    if not MIN_NODE_TIMEOUT_S <= timeout_s <= MAX_NODE_TIMEOUT_S:
+        raise ValueError(f"must lie between {MIN_NODE_TIMEOUT_S} and {MAX_NODE_TIMEOUT_S}")
+    return timeout_s
 
 
 def _guess_delay_s(text: str) -> float:
@@ -147,6 +159,13 @@ def _relay(reader: _Reader) -> RelaySettings | None:
         return None
 
 
+def _files(reader: _Reader) -> StoreSecrets | None:
+    name = "FILES_SECRET_FILE"
+    if not reader.environment.get(name):
+        return None
+    return reader.read(name, lambda text: read_store_secrets(Path(text)))
+
+
 def read_settings(environment: Mapping[str, str]) -> Settings:
     """Read and check everything; raises `SettingsFaulty` with all faults at once."""
     reader = _Reader(environment)
@@ -162,7 +181,8 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     calls_per_s = reader.read("PLANE_CALLS_PER_S", _number, str(CALLS_PER_S))
     max_waiting = reader.read("PLANE_MAX_WAITING", _number, str(MAX_WAITING))
     is_pooled = reader.read("PLANE_DATABASE_POOLER", read_pooler, "none")
-    spool, relay = _spool(reader), _relay(reader)
+    node_timeout_s = reader.read("PLANE_NODE_TIMEOUT_S", _node_timeout_s, str(NODE_TIMEOUT_S))
+    spool, relay, files = _spool(reader), _relay(reader), _files(reader)
     if reader.faults:
         raise SettingsFaulty("; ".join(reader.faults))
     return Settings(
@@ -180,4 +200,6 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         _there(max_waiting),
         _there(is_pooled),
         relay,
+        files,
+        _there(node_timeout_s),
     )

@@ -82,7 +82,8 @@ class Snapshot:
     """Everything a decision needs, as of `epoch`; `faults` counts rows that could not be trusted.
 
     `vault_key` is the X25519 key that signed requests are sealed to, 32 bytes. A grant that names operations
-    is for the department's interface alone: it stands in `operation_grants` and not in `grants_of`.
+    is for the department's interface alone: it stands in `operation_grants` and not in `grants_of`; one that
+    names files stands in `file_grants`.
     """
 
     epoch: int = -1
@@ -97,6 +98,7 @@ class Snapshot:
     vault_key: bytes | None = None
     operation_grants: Mapping[tuple[str, str], tuple[GrantFacts, ...]] = field(default_factory=dict)
     interfaces: Mapping[str, InterfaceSpec] = field(default_factory=dict)
+    file_grants: Mapping[tuple[str, str], tuple[GrantFacts, ...]] = field(default_factory=dict)
 
 
 _spec_decoder = msgspec.json.Decoder(ResourceSpec)
@@ -152,8 +154,10 @@ def _assemble(
     held, faults = _enforceable(grants, known_resources)
     grants_of: dict[tuple[str, str], list[GrantFacts]] = {}
     of_operations: dict[tuple[str, str], list[GrantFacts]] = {}
+    of_files: dict[tuple[str, str], list[GrantFacts]] = {}
     for grant in held.values():
         places = of_operations if grant.document.operations else grants_of
+        places = of_files if grant.document.files else places
         places.setdefault((grant.facts.department, grant.facts.resource_id), []).append(grant.facts)
     return Snapshot(
         epoch,
@@ -165,6 +169,7 @@ def _assemble(
         tuple(_promise_key(row) for row in signing_keys if row["purpose"] == "promise"),
         faults + application_faults + resource_faults,
         operation_grants={place: tuple(facts) for place, facts in of_operations.items()},
+        file_grants={place: tuple(facts) for place, facts in of_files.items()},
     )
 
 

@@ -17,7 +17,11 @@ from shuqiao.plane.bulk.asking import Promising
 from shuqiao.plane.bulk.serving import Copies
 from shuqiao.plane.bulk.statements import Statements
 from shuqiao.plane.database import Database, DatabaseUnavailable
+from shuqiao.plane.files.serving import Files
 from shuqiao.plane.gate import Gate
+from shuqiao.plane.held.link import NodeLink
+from shuqiao.plane.held.serving import HeldCalls
+from shuqiao.plane.held.statements import HeldStatements
 from shuqiao.plane.interface.relay import Relay
 from shuqiao.plane.interface.serving import Interfaces
 from shuqiao.plane.keeper import Keeper
@@ -28,6 +32,7 @@ from shuqiao.plane.sessions import Sessions
 from shuqiao.plane.settings import Settings
 from shuqiao.rules.exchange import legal_day
 from shuqiao.wire.vault import VaultClient, VaultError
+from shuqiao.wire.volumes import keep_stating
 
 log = logging.getLogger("shuqiao.plane")
 
@@ -73,8 +78,12 @@ class Worker:
             settings.max_waiting,
         )
         sessions = Sessions(settings, self._keeper, self._database)
+        self._database_url = settings.database_url
+        self._volumes = settings.relay.volumes if settings.relay is not None else ()
         self._copies = self._make_copies(settings)
         self._interfaces = self._make_interfaces(settings)
+        self._files = self._make_files(settings)
+        self._held = self._make_held(settings)
         self._gate = Gate(
             settings,
             self._keeper,
@@ -85,6 +94,8 @@ class Worker:
             sealing,
             self._copies,
             self._interfaces,
+            self._files,
+            self._held,
         )
 
     def _make_copies(self, settings: Settings) -> Copies | None:
@@ -108,6 +119,34 @@ class Worker:
             answering.refuse_unused,
         )
 
+    def _make_files(self, settings: Settings) -> Files | None:
+        if settings.files is None:
+            return None
+        answering = self._answering
+        return Files(
+            settings.files,
+            Statements(settings.database_url, is_pooled=settings.is_pooled),
+            self._keeper,
+            Promising(settings.promise_key),
+            answering.refuse,
+            answering.refuse_unused,
+        )
+
+    def _make_held(self, settings: Settings) -> HeldCalls | None:
+        if settings.relay is None:
+            return None
+        answering = self._answering
+        return HeldCalls(
+            NodeLink(settings.relay),
+            HeldStatements(settings.database_url, is_pooled=settings.is_pooled),
+            self._keeper,
+            Promising(settings.promise_key),
+            answering.refuse,
+            answering.refuse_unused,
+            settings.node_timeout_s,
+            settings.guess_delay_s,
+        )
+
     async def serve(self, listening: socket.socket) -> None:
         """Serve until told to stop.
 
@@ -119,6 +158,7 @@ class Worker:
         connecting = asyncio.create_task(self._connect(), name="plane-connect")
         keeping = asyncio.create_task(self._promises.run(), name="plane-promises")
         tidying = asyncio.create_task(self._forget_guesses(), name="plane-guesses")
+        stating = asyncio.create_task(keep_stating(self._database_url, "plane", self._volumes))
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._keeper.loaded.wait(), FIRST_SNAPSHOT_S)
         server = Server(self._gate)
@@ -127,15 +167,19 @@ class Worker:
         server.close()
         await self._answering.close(SHUTDOWN_S)
         await server.wait_closed(SHUTDOWN_S)
-        connecting.cancel()
-        keeping.cancel()
-        tidying.cancel()
-        await asyncio.gather(connecting, keeping, tidying, return_exceptions=True)
+        running = (connecting, keeping, tidying, stating)
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
         await self._promises.flush()
         if self._copies is not None:
             await self._copies.close()
         if self._interfaces is not None:
             await self._interfaces.close()
+        if self._files is not None:
+            await self._files.close()
+        if self._held is not None:
+            await self._held.close()
         await self._vault.close()
         await self._database.close()
 

@@ -35,6 +35,11 @@ ShuqiaoError
 │   ├── ParameterRefused          422 parameter_refused
 │   ├── InterfaceFailed           502 interface_failed
 │   ├── InterfaceResting          503 interface_resting
+│   ├── NodeSilent                504 node_silent
+│   ├── NodeAway                  503 node_away
+│   ├── NodeRefused               503 node_refused
+│   ├── GrantNotConfirmed         403 grant_not_confirmed
+│   ├── OneSubjectOnly            400 one_subject_only
 │   ├── TooManyCalls              429 too_many_calls
 │   ├── Overloaded                503 overloaded
 │   └── Unavailable               503 unavailable
@@ -136,6 +141,13 @@ from shuqiao.rules.call_errors import (
     Unavailable,
 )
 from shuqiao.rules.error_base import ShuqiaoError
+from shuqiao.rules.held_errors import (
+    GrantNotConfirmed,
+    NodeAway,
+    NodeRefused,
+    NodeSilent,
+    OneSubjectOnly,
+)
 from shuqiao.rules.interface_errors import (
     EndUserRefused,
     EntryFaulty,
@@ -211,6 +223,7 @@ __all__ = [
     "EntryPeriodExceeded",
     "FieldRequired",
     "GrantExpired",
+    "GrantNotConfirmed",
     "GrantNotYetValid",
     "GrantRevoked",
     "GrantSuspended",
@@ -230,9 +243,13 @@ __all__ = [
     "LinkExpired",
     "MarksMissing",
     "MethodNotAllowed",
+    "NodeAway",
+    "NodeRefused",
+    "NodeSilent",
     "NotAvailable",
     "NotShared",
     "OfficeError",
+    "OneSubjectOnly",
     "OperationNotGranted",
     "Overloaded",
     "PagesOnly",

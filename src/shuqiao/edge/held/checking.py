@@ -94,7 +94,7 @@ def held_table(mapping: TableMapping, spec: ResourceSpec) -> HeldTable:
 
 @dataclass(frozen=True)
 class SignedCall:
-    """A request whose signature, body, time and sender were checked."""
+    """A request whose signature, body, time and sender were checked; `digest` stands for it in the log."""
 
     id: bytes
     covered: Covered
@@ -103,6 +103,7 @@ class SignedCall:
     mode: Mode
     request: VerifyRequest | QueryRequest
     digest: str
+    signature: bytes
 
 
 @dataclass(frozen=True)
@@ -147,7 +148,7 @@ def check_signed(ask: HeldAsk, trusted: Trusted, now: datetime) -> SignedCall:
         raise AskRefused("malformed") from None
     call = call_entry_id(covered.key_id, covered.created, covered.nonce).bytes
     digest = request_digest(base, ask.signature).hex()
-    return SignedCall(call, covered, signer, covered.key_id, Mode(mode), request, digest)
+    return SignedCall(call, covered, signer, covered.key_id, Mode(mode), request, digest, ask.signature)
 
 
 def check_granted(

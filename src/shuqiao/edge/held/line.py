@@ -34,6 +34,7 @@ from shuqiao.edge.mapping import ColumnSource
 from shuqiao.rules.exchange import Mode, legal_day
 from shuqiao.security import keys
 from shuqiao.security.http_signatures import decode_word
+from shuqiao.security.sessions import delivery_digest
 from shuqiao.wire.held import HeldAnswer, HeldAsk, decode_ask, held_subject, sign_answer
 from shuqiao.wire.interface_messages import answer_subject
 from shuqiao.wire.nats_client import Client
@@ -240,5 +241,5 @@ def _line(question: Question, now: datetime, result: bytes, *, is_found: bool) -
         items=question.fields,
         found=is_found,
         request=call.digest,
-        answer=hashlib.sha256(result).hexdigest(),
+        answer=delivery_digest(call.signature, hashlib.sha256(result).digest()).hex(),
     )

@@ -66,7 +66,8 @@ CREATE TABLE IF NOT EXISTS report (
 class LineBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a line says of a call: who asked what under which grant, and how it ended; never a value.
 
-    `request` is the digest of the signed request, `answer` that of the result, both in hexadecimal.
+    `request` and `answer` stand for the signed request and the result, in hexadecimal; the signature is in
+    both digests, so that whoever sees them can't try out what was asked or answered.
     """
 
     at: str

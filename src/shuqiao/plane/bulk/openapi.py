@@ -7,7 +7,6 @@ from typing import Any
 
 import msgspec
 
-from shuqiao.plane.openapi import document
 from shuqiao.rules.bulk import FORMATS, media_type
 from shuqiao.wire.bulk import (
     BrowseAnswer,
@@ -108,6 +107,3 @@ def _part(responses: dict[str, Any]) -> dict[str, Any]:
             },
         },
     }
-
-
-DOCUMENT = msgspec.json.encode(with_copies(document()))

@@ -73,6 +73,19 @@ class FeedRow(NamedTuple):
     taken_number: int
 
 
+class FileRow(NamedTuple):
+    """A version of a file of an entry."""
+
+    id: UUID
+    file: UUID
+    resource_id: str
+    number: int
+    name: str
+    media_type: str
+    size_bytes: int
+    digest: str
+
+
 class FeedPartRow(NamedTuple):
     """A part of a feed that waits to be taken."""
 
@@ -97,6 +110,11 @@ _FEED_PARTS = (
     "SELECT number, id, state, from_sequence, to_sequence FROM exchange.bulk_job"
     " WHERE subscription = $1 AND number > $2 ORDER BY number LIMIT 64"
 )
+_FILE = (
+    "SELECT v.id, v.file, f.resource_id, v.number, v.name, v.media_type, v.size_bytes, v.digest"
+    " FROM exchange.file_version v JOIN exchange.file f ON f.id = v.file WHERE v.id = $1"
+)
+_PIECE = "SELECT content FROM exchange.file_piece WHERE version = $1 AND number = $2"
 
 
 class Statements:
@@ -157,6 +175,26 @@ class Statements:
     async def end_interface_call(self, *values: object) -> Done:
         """Write how it ended, in the order of `exchange.end_interface_call`."""
         return Done(*await self._call("end_interface_call", "outcome, epoch, digest", values))
+
+    async def file_version(self, version: UUID) -> FileRow | None:
+        """Read what is known of a version of a file, its key left out."""
+        row = await self._row(_FILE, [version])
+        return FileRow(*row) if row is not None else None
+
+    async def file_piece(self, version: UUID, number: int) -> bytes | None:
+        """Read one encrypted piece."""
+        row = await self._row(_PIECE, [version, number])
+        return None if row is None else bytes(row[0])
+
+    async def list_files(self, *values: object) -> tuple[Done, str]:
+        """List the files that a grant opens, in the order of `exchange.list_files`, as JSON."""
+        row = await self._call("list_files", "outcome, epoch, digest, files::text", values)
+        return Done(*row[:3]), row[3] or "[]"
+
+    async def deliver_file(self, *values: object) -> tuple[Done, bytes | None]:
+        """Write the entry of a delivery, in the order of `exchange.deliver_file`; gives the wrapped key."""
+        row = await self._call("deliver_file", "outcome, epoch, digest, wrapped_key", values)
+        return Done(*row[:3]), row[3]
 
     async def close(self) -> None:
         """Close the connections."""

@@ -1,0 +1,1 @@
+"""Calls on data that stay with a department, answered by its node."""

@@ -1,0 +1,109 @@
+"""One worker's line to the nodes that answer for what their departments keep.
+
+The plane tells the node of a call; the node brings one answer, signed with its own key, to the worker's own
+subject. What a node says is believed only with that signature, for the call it names.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import secrets
+from dataclasses import dataclass
+
+from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
+
+from shuqiao.plane.interface.settings import RelaySettings
+from shuqiao.security import keys
+from shuqiao.wire import nats_client
+from shuqiao.wire.held import HeldAnswer, HeldAsk, NotTheNodes, encode, held_subject, peek_call, read_answer
+from shuqiao.wire.interface_messages import answer_subject
+
+log = logging.getLogger("shuqiao.plane")
+
+_CLOSE_S = 2.0
+_TROUBLES = (NatsError, OSError, ValueError)
+
+
+class LinkDown(Exception):
+    """The plane itself has no way to the nodes."""
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """A call under way, and the key that its answer must be signed with."""
+
+    department: str
+    node_key: keys.PublicKey
+    answer: asyncio.Future[HeldAnswer]
+
+
+class NodeLink:
+    """Opened when it is first needed."""
+
+    def __init__(self, settings: RelaySettings) -> None:
+        """Draw the worker's name; nothing is connected yet."""
+        self._settings = settings
+        self._worker = secrets.token_hex(16)
+        self._client: nats_client.Client | None = None
+        self._opening = asyncio.Lock()
+        self._waiting: dict[str, _Waiting] = {}
+
+    @property
+    def worker(self) -> str:
+        """The name under which nodes answer this worker."""
+        return self._worker
+
+    async def close(self) -> None:
+        """Hang up."""
+        if self._client is not None:
+            with contextlib.suppress(*_TROUBLES):
+                await asyncio.wait_for(self._client.close(), _CLOSE_S)
+
+    async def ask(self, ask: HeldAsk, node_key: keys.PublicKey) -> HeldAnswer:
+        """Ask and wait; raises `LinkDown`, or TimeoutError where the node stays silent."""
+        answer: asyncio.Future[HeldAnswer] = asyncio.get_running_loop().create_future()
+        self._waiting[ask.call] = _Waiting(ask.department, node_key, answer)
+        try:
+            async with asyncio.timeout(ask.timeout_s):
+                client = await self._opened()
+                await client.publish(held_subject(ask.department), encode(ask))
+                return await answer
+        except TimeoutError:
+            raise
+        except _TROUBLES as error:
+            log.warning("node_link_failed error=%s", type(error).__name__)
+            raise LinkDown from None
+        finally:
+            del self._waiting[ask.call]
+
+    async def _opened(self) -> nats_client.Client:
+        async with self._opening:
+            if self._client is None or self._client.is_closed:
+                settings = self._settings
+                self._client = client = await nats_client.connect(
+                    settings.nats_url, settings.credentials_file, settings.authority_file, name="plane-held"
+                )
+                await client.subscribe(f"answer.*.{self._worker}", cb=self._heard)
+                await client.flush()
+            if not self._client.is_connected:
+                # The client would hold the call back and send it whenever the link returns.
+                raise OSError("the link is being restored")
+            return self._client
+
+    async def _heard(self, message: Msg) -> None:
+        # The node only wants to know that its answer has arrived.
+        await message.respond(b"")
+        try:
+            waiting = self._waiting.get(peek_call(message.data))
+            # The server lets a department publish under its own name only: another's node is nobody here.
+            if waiting is None or message.subject != answer_subject(waiting.department, self._worker):
+                return
+            answer = read_answer(message.data, waiting.node_key)
+        except NotTheNodes as error:
+            log.warning("node_answer_refused reason=%s", error)
+            return
+        if not waiting.answer.done():
+            waiting.answer.set_result(answer)

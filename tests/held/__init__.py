@@ -1,0 +1,1 @@
+"""Data that stay with a department, every part real."""
