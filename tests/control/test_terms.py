@@ -109,7 +109,8 @@ def test_every_term_of_an_answer_stands_in_the_signed_document(offered):
         ("birth_date", "range", ("2026-01-01", "")),
     ]
     assert document.unmasked == (HEALTH,)
-    assert document.pseudonyms and document.signed_calls
+    # A copy is asked for under the application's own key in any case; single calls are signed, not copies.
+    assert document.pseudonyms and not document.signed_calls
     [facts] = [json.loads(body.splitlines()[0]) for (body,) in rows(
         "SELECT body FROM audit.entry WHERE event = 'grant_issued'")]  # fmt: skip
     assert facts["channels"] == ["download"] and facts["unmasked"] == [HEALTH]
@@ -198,7 +199,7 @@ def test_narrowed_to_a_verification_a_grant_goes_by_interface_and_gives_nothing_
 
 def test_a_renewal_asks_for_and_suggests_the_terms_that_were_given(offered):
     document = issued(
-        offered, rows=(SINCE,), unmasked=frozenset({HEALTH}), channels=("download",), signed_calls=True
+        offered, rows=(SINCE,), unmasked=frozenset({HEALTH}), channels=("download",), case_required=True
     )
     with clock.fixed(NOW + timedelta(days=340)):
         start_renewal(offered.viewer("lin"), document.id)
@@ -212,7 +213,7 @@ def test_a_renewal_asks_for_and_suggests_the_terms_that_were_given(offered):
         form = page("chen", f"/requests/{number}/")
     # What the provider had added and the requester left out is suggested again, and so is the rest.
     assert 'value="2026-01-01~"' in form
-    for name in ("signed_calls", f"unmasked-{HEALTH}"):
+    for name in ("case_required", f"unmasked-{HEALTH}"):
         assert " checked" in form.split(f'id="{name}"')[1].split(">")[0], name
     assert " checked" not in form.split('id="pseudonyms"')[1].split(">")[0]
 
@@ -230,20 +231,19 @@ def test_a_grant_that_gives_all_of_it_saves_the_second_request(offered):
 @pytest.mark.parametrize(
     ("language", "words"),
     [
-        ("zh-hans", ["文件下载", "“性别代码”为 2", "健康状况代码", "以假名标识代替", "每次调用单独签名"]),
+        ("zh-hans", ["文件下载", "“性别代码”为 2", "健康状况代码", "以假名标识代替"]),
         (
             "en",
             [
                 "File download",
                 "Given in the clear",
                 "replaced by pseudonyms",
-                "each call is signed by itself",
             ],
         ),
     ],
 )
 def test_the_pages_say_the_terms_in_words(offered, language, words):
-    document = issued(offered, unmasked=frozenset({HEALTH}), pseudonyms=True, signed_calls=True)
+    document = issued(offered, unmasked=frozenset({HEALTH}), pseudonyms=True)
     shown = page("chen", f"/grants/{document.id}/", language)
     for one in words:
         assert one in shown, one

@@ -9,6 +9,8 @@ from shuqiao.control.accounts.actors import ActorRef, actor_refs
 from shuqiao.control.alarms.access import access_alarm, explains, judges, sees_alarms, visible
 from shuqiao.control.alarms.actions import may_suspend
 from shuqiao.control.alarms.models import JUDGED, Alarm, AlarmState, UsageDay
+from shuqiao.control.grants.access import grants_visible
+from shuqiao.control.grants.terms import GrantView, grant_view
 from shuqiao.control.organisations.queries import DepartmentRef, department_ref, department_refs
 from shuqiao.control.regulations.current import named, regulation
 from shuqiao.control.regulations.queries import ArticleRef, article_ref
@@ -119,6 +121,7 @@ class AlarmPage:
     may_explain: bool
     may_judge: bool
     may_suspend: bool
+    grant: GrantView | None
     article: ArticleRef
 
 
@@ -165,8 +168,15 @@ def alarm_page(viewer: Viewer, number: str) -> AlarmPage:
         may_explain=explains(viewer, alarm) and alarm.state in (AlarmState.ASKED, AlarmState.EXPLAINED),
         may_judge=judging,
         may_suspend=judging and may_suspend(viewer, alarm),
+        grant=_grant(viewer, alarm),
         article=article_ref(rules.citations["within_grant"], rules.id),
     )
+
+
+def _grant(viewer: Viewer, alarm: Alarm) -> GrantView | None:
+    """What the grant allows, for whoever judges its use and may see it."""
+    found = grants_visible(viewer).filter(number=alarm.grant).prefetch_related("applications").first()
+    return grant_view(found) if found is not None else None
 
 
 def _departments(codes: Sequence[str]) -> tuple[Text, ...]:

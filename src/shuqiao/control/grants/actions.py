@@ -19,6 +19,7 @@ from shuqiao.control.audit.actions import append_entry
 from shuqiao.control.catalogue.models import Resource
 from shuqiao.control.catalogue.offering import offer_of
 from shuqiao.control.catalogue.period import check_within_entry
+from shuqiao.control.files.granting import Asked, file_faults, files_granted
 from shuqiao.control.grants.access import access_grant_to_change
 from shuqiao.control.grants.models import ENDED, IN_USE, KIND, Grant
 from shuqiao.control.grants.terms import fault_of_term
@@ -68,6 +69,10 @@ class GrantInput:
     pseudonyms: bool = False
     signed_calls: bool = False
     renews: str = ""
+    # Of an interface, the operations that are given; None is every one that the items open.
+    operations: tuple[str, ...] | None = None
+    # Of an entry that files serve, those that are given; none named are all of them.
+    files: tuple[str, ...] = ()
 
 
 def issue_grant(given: GrantInput, issuer: Viewer | None) -> Grant:
@@ -102,14 +107,18 @@ def issue_grant(given: GrantInput, issuer: Viewer | None) -> Grant:
         unmasked=given.unmasked,
         pseudonyms=given.pseudonyms,
         signed_calls=given.signed_calls,
-        operations=operations_granted(given.resource, given.mode, given.fields, given.unmasked),
+        operations=operations_granted(
+            given.resource, given.mode, given.fields, given.unmasked, given.operations
+        ),
+        files=files_granted(given.resource, given.mode, given.files),
         issued_at=now,
         issued_by=issuer.username if issuer else PLATFORM,
     )
     signed = wire.sign_grant(document, keys.load_signing_key(settings.CONFIG.grant_key_file))
     grant = _store(document, signed, given)
     actor = f"account:{issuer.username}" if issuer else f"system:{PLATFORM}"
-    _record("grant_issued", grant, actor, {"fields": list(given.fields), **_terms_facts(given)})
+    facts = {"fields": list(given.fields), **_terms_facts(given), "operations": list(document.operations)}
+    _record("grant_issued", grant, actor, facts)
     return grant
 
 
@@ -122,9 +131,20 @@ def _check_offered(given: GrantInput) -> None:
     resource = Resource.objects.get(pk=given.resource)
     if given.provider != resource.department_id:
         raise RuntimeError("a grant is given by the department that provides the entry")
-    offer = offer_of(resource, named(given.regulation))
+    rules = named(given.regulation)
+    offer = offer_of(resource, rules)
     terms = Terms(given.mode, given.channels, given.rows, frozenset(given.unmasked))
     faults = [fault_of_term(one) for one in term_faults(terms, offer, given.fields)]
+    asked = Asked(
+        given.mode,
+        given.fields,
+        given.unmasked,
+        given.channels,
+        has_rows=bool(given.rows),
+        pseudonyms=given.pseudonyms,
+        files=given.files,
+    )
+    faults += file_faults(resource, asked, rules)
     modes = {item.field: item.modes for item in resource.items.all()}
     if given.mode not in offer.modes or any(given.mode not in modes.get(one, ()) for one in given.fields):
         words = Text("所给内容不以此方式提供", "What is given isn't offered in this mode")
@@ -146,6 +166,9 @@ def _terms_facts(given: GrantInput) -> dict[str, object]:
         "unmasked": list(given.unmasked),
         "pseudonyms": given.pseudonyms,
         "signed_calls": given.signed_calls,
+        "files": list(given.files),
+        "match": given.match,
+        "case_required": given.case_required,
     }
 
 

@@ -17,7 +17,7 @@ from shuqiao.control.grants.actions import RESUME, REVOKE, SUSPEND
 from shuqiao.control.grants.handing_over import MEDIA, handovers_of, is_offline, may_hand_over
 from shuqiao.control.grants.models import ENDED, IN_USE, KIND, Grant
 from shuqiao.control.grants.queries import Delivery, GrantItem, GrantList, GrantRow, OwnCall, VerificationPage
-from shuqiao.control.grants.terms import terms_of_grant
+from shuqiao.control.grants.terms import grant_view
 from shuqiao.control.organisations.queries import application_ref, department_ref
 from shuqiao.control.regulations.current import named, regulation
 from shuqiao.control.regulations.queries import article_ref, article_text, cited_text
@@ -25,7 +25,6 @@ from shuqiao.control.texts import Text
 from shuqiao.rules.errors import CaseNumberDemanded
 from shuqiao.rules.procedures import possible_actions
 from shuqiao.rules.regulation import PROVIDER, SETTING
-from shuqiao.wire.grant import decode_grant
 
 PAGE_SIZE = 20
 MAX_OTHERS = 50
@@ -61,8 +60,7 @@ def delivery(viewer: Viewer, number: str) -> Delivery:
     grant = access_grant(viewer, number)
     rules = named(grant.regulation)
     return Delivery(
-        terms=terms_of_grant(decode_grant(grant.document), grant.resource.items.all(), rules),
-        terms_article=article_ref(rules.citations["marked_items"], rules.id),
+        terms=grant_view(grant),
         responsibility=article_ref(rules.citations["after_delivery"], rules.id),
         passing_on=article_ref(rules.citations["passing_on"], rules.id),
         is_offline=is_offline(grant),

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from shuqiao.control.grants.handing_over import HandoverRow
-from shuqiao.control.grants.terms import TermsView
+from shuqiao.control.grants.terms import GrantView
 from shuqiao.control.organisations.queries import ApplicationRef, DepartmentRef
 from shuqiao.control.regulations.queries import ArticleRef, ArticleText
 from shuqiao.control.texts import Text
@@ -64,8 +64,7 @@ class Delivery:
     `passing_on` is the article by which nothing is given on to others.
     """
 
-    terms: TermsView
-    terms_article: ArticleRef
+    terms: GrantView
     responsibility: ArticleRef
     passing_on: ArticleRef
     is_offline: bool

@@ -2,24 +2,33 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date
 
 from shuqiao.control.accounts.access import Fault
-from shuqiao.control.catalogue.labels import CHANNELS, label
+from shuqiao.control.catalogue.labels import CHANNELS, MODES, label
 from shuqiao.control.catalogue.models import Item
 from shuqiao.control.catalogue.offering import masked
-from shuqiao.control.regulations.queries import article_ref
+from shuqiao.control.grants.models import Grant
+from shuqiao.control.interfaces.granting import operation_words
+from shuqiao.control.organisations.queries import ApplicationRef, application_ref
+from shuqiao.control.regulations.current import named
+from shuqiao.control.regulations.queries import ArticleRef, article_ref
 from shuqiao.control.texts import Text
 from shuqiao.rules.regulation import Regulation
 from shuqiao.rules.rows import Row
 from shuqiao.rules.terms import TermFault
 from shuqiao.wire import grant as wire
+from shuqiao.wire.grant import decode_grant
 
 MAX_SHOWN = 10
 
 
 @dataclass(frozen=True)
 class TermsView:
-    """The terms in words: ways, conditions on rows, what is given unmasked and what stays masked."""
+    """The terms in words: ways, conditions on rows, what is given unmasked and what stays masked.
+
+    `match` is how a verification answers, empty where nobody has said it yet; `case_required` is None there.
+    """
 
     channels: tuple[Text, ...]
     rows: tuple[Text, ...]
@@ -27,6 +36,38 @@ class TermsView:
     masked: tuple[Text, ...]
     pseudonyms: bool = False
     signed_calls: bool = False
+    mode: Text | None = None
+    match: str = ""
+    case_required: bool | None = None
+    operations: tuple[Text, ...] = ()
+
+
+@dataclass(frozen=True)
+class GrantView:
+    """Every term of a grant, or of one that is proposed, as it is shown to whoever decides on it."""
+
+    items: tuple[Text, ...]
+    terms: TermsView
+    purpose: str
+    applications: tuple[ApplicationRef, ...]
+    valid_from: date | None
+    valid_until: date | None
+    article: ArticleRef
+
+
+def grant_view(grant: Grant) -> GrantView:
+    """Show a signed grant, in the rules that it was given under."""
+    document, rules = decode_grant(grant.document), named(grant.regulation)
+    known = {item.field: item for item in Item.every.filter(resource_id=grant.resource_id)}
+    return GrantView(
+        items=tuple(_name_of(field, known) for field in document.items),
+        terms=terms_of_grant(document, known.values(), rules),
+        purpose=document.purpose,
+        applications=tuple(application_ref(one) for one in grant.applications.all()),
+        valid_from=document.valid_from,
+        valid_until=document.valid_until,
+        article=article_ref(rules.citations["marked_items"], rules.id),
+    )
 
 
 def rows_of(document: wire.Grant) -> tuple[Row, ...]:
@@ -42,10 +83,14 @@ def terms_of_grant(document: wire.Grant, items: Iterable[Item], regulation: Regu
     return TermsView(
         channels=channel_words(document.channels),
         rows=row_words(rows_of(document), known),
-        unmasked=tuple(_name(one) for one in hidden if one.field in document.unmasked),
-        masked=tuple(_name(one) for one in hidden if one.field not in document.unmasked),
+        unmasked=tuple(one.name for one in hidden if one.field in document.unmasked),
+        masked=tuple(one.name for one in hidden if one.field not in document.unmasked),
         pseudonyms=document.pseudonyms,
         signed_calls=document.signed_calls,
+        mode=label(MODES, document.mode),
+        match=document.match if document.mode == "verify" else "",
+        case_required=document.case_required,
+        operations=operation_words(document.resource, document.operations),
     )
 
 
@@ -68,8 +113,12 @@ def row_words(rows: Iterable[Row], items: Mapping[str, Item]) -> tuple[Text, ...
     return tuple(_row_words(row, items.get(row.field)) for row in rows)
 
 
+def _name_of(field: str, items: Mapping[str, Item]) -> Text:
+    return items[field].name if field in items else Text(field, field)
+
+
 def _row_words(row: Row, item: Item | None) -> Text:
-    name = _name(item) if item is not None else Text(row.field, row.field)
+    name = item.name if item is not None else Text(row.field, row.field)
     codes = (item.codes or {}) if item is not None else {}
     values = [f"{value} {codes[value]}" if value in codes else value for value in row.values]
     match row.op:
@@ -94,7 +143,3 @@ def _between(name: Text, low: str, high: str) -> Text:
     if not low:
         return Text(f"“{name.zh}”至 {high} 止", f"{name.en} up to {high}")
     return Text(f"“{name.zh}”自 {low} 至 {high}", f"{name.en} from {low} to {high}")
-
-
-def _name(item: Item) -> Text:
-    return item.name

@@ -10,6 +10,7 @@ from shuqiao.control.accounts.capabilities import Capability
 from shuqiao.control.catalogue.models import Item
 from shuqiao.control.clocks.queries import CaseClock, clocks_of
 from shuqiao.control.disputes.models import Dispute
+from shuqiao.control.grants.terms import GrantView, grant_view
 from shuqiao.control.organisations.models import Department, Duty
 from shuqiao.control.organisations.queries import DepartmentRef, department_ref
 from shuqiao.control.outside.access import AnyCase, Case, access_case, kind_of, sides_of, visible
@@ -111,6 +112,7 @@ class CaseView:
     grant: str
     resource: str
     resource_name: Text | None
+    terms: GrantView | None
     items: tuple[Text, ...]
     content: str
     audience: str
@@ -280,6 +282,7 @@ def _view(viewer: Viewer, case: Case) -> CaseView:
         grant=publication.grant_id if publication else "",
         resource=publication.grant.resource_id if publication else "",
         resource_name=_resource_name(publication),
+        terms=grant_view(publication.grant) if publication else None,
         items=_items(publication),
         content=publication.content if publication else "",
         audience=publication.audience if publication else "",

@@ -8,6 +8,8 @@ from shuqiao.control.catalogue import labels as catalogue_labels
 from shuqiao.control.catalogue.offering import masked
 from shuqiao.control.clocks.queries import clocks_of, next_clock
 from shuqiao.control.disputes.models import Dispute
+from shuqiao.control.grants.terms import GrantView
+from shuqiao.control.interfaces.granting import operation_options, operation_words, operations_granted
 from shuqiao.control.organisations.queries import application_ref, department_ref
 from shuqiao.control.regulations.current import named
 from shuqiao.control.regulations.queries import article_ref
@@ -115,7 +117,7 @@ def request_case(viewer: Viewer, number: str) -> RequestCase:
         if submitted_on
         else None,
         steps=course_of(request, rules, events, clocks),
-        history=tuple(_history(event, rules.id) for event in events),
+        history=tuple(_history(event, rules.id, request.resource_id) for event in events),
         grants=tuple(grants_of([number]).get(number, ())),
         disputes=_disputes(number),
         must_share=request.must_share,
@@ -129,6 +131,8 @@ def request_case(viewer: Viewer, number: str) -> RequestCase:
             request.channels,
         ),
         editor=row_editor(_added_before(kept, asked), request.resource),
+        operations=operation_options(request.resource_id) if request.mode == "query" else (),
+        opened=_opened(request, kept),
         kept=kept,
         proposals=_proposals(viewer, request, rules),
         offers=_offers([step for step in possible if step not in answering], rules),
@@ -140,6 +144,13 @@ def request_case(viewer: Viewer, number: str) -> RequestCase:
         can_withdraw=WITHDRAW in actions,
         can_dispute=DISPUTE in actions,
     )
+
+
+def _opened(request: Request, kept: Kept | None) -> tuple[str, ...]:
+    """The operations that the items asked for open; of a renewal, those that were given before."""
+    clear = kept.unmasked if kept else ()
+    chosen = kept.operations if kept else None
+    return operations_granted(request.resource_id, request.mode, _fields(request), clear, chosen)
 
 
 def _fields(request: Request) -> list[str]:
@@ -191,7 +202,6 @@ def _proposals(viewer: Viewer, request: Request, rules: Regulation) -> tuple[Pro
 
 def _proposal(request: Request, given: Proposal, names: dict[str, Text], rules: Regulation) -> ProposedAnswer:
     answer = msgspec.convert(given.answer, AnswerInput)
-    terms = terms_of(answer, request)
     refused = tuple(
         (names[field], answer.refusal_reasons.get(field) or answer.refusal_reason)
         for field, agreed in answer.decisions.items()
@@ -201,25 +211,33 @@ def _proposal(request: Request, given: Proposal, names: dict[str, Text], rules: 
         label=step_label(rules.id, given.action, "", ""),
         by=given.proposed_by.display_name,
         at=given.proposed_at,
-        granted=tuple(
-            names[field] for field, agreed in answer.decisions.items() if agreed and field in names
-        ),
+        grants=_proposed_grant(request, answer, names, rules),
         refused=refused,
-        mode=catalogue_labels.label(catalogue_labels.MODES, answer.mode),
-        terms=asked_view(
-            terms,
-            request.resource,
-            rules,
-            [field for field, agreed in answer.decisions.items() if agreed],
-            pseudonyms=answer.pseudonyms,
-            signed_calls=answer.signed_calls,
-        ),
-        valid_from=answer.valid_from,
-        valid_until=answer.valid_until,
         note=answer.note,
         outcome=given.outcome,
         outcome_label=_OUTCOMES[given.outcome],
         reason=given.reason,
+    )
+
+
+def _proposed_grant(
+    request: Request, answer: AnswerInput, names: dict[str, Text], rules: Regulation
+) -> GrantView | None:
+    """The grant that a proposed answer would give, with every term of it."""
+    agreed = [field for field, yes in answer.decisions.items() if yes and field in names]
+    if not agreed:
+        return None
+    chosen = request.applications.order_by("-portal", "id")
+    if answer.applications is not None:
+        chosen = chosen.filter(pk__in=answer.applications)
+    return GrantView(
+        items=tuple(names[field] for field in agreed),
+        terms=asked_view(terms_of(answer, request), request.resource, rules, agreed, answer),
+        purpose=answer.purpose.strip() or request.purpose,
+        applications=tuple(application_ref(one) for one in chosen),
+        valid_from=answer.valid_from,
+        valid_until=answer.valid_until,
+        article=article_ref(rules.citations["marked_items"], rules.id),
     )
 
 
@@ -268,11 +286,12 @@ def _why_no_answer(request: Request, rules: Regulation) -> Text:
     return Text(f"由{provider.name_zh}的审核人员答复", f"Answered by the reviewers of {provider.name_en}")
 
 
-def _history(event: RequestEvent, regulation: str) -> HistoryRow:
+def _history(event: RequestEvent, regulation: str, resource: str) -> HistoryRow:
     return HistoryRow(
         at=event.occurred_at,
         label=event_words(event, regulation),
         by=event.account.display_name if event.account else "",
         entry=str(event.entry_id) if event.entry_id else None,
         reason=event.params.get("reason", ""),
+        operations=operation_words(resource, event.params.get("operations", ())),
     )

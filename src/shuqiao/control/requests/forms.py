@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable
 from datetime import date
+from typing import Any
 
 from shuqiao.control import clock
 from shuqiao.control.accounts.access import NotFound, Viewer
@@ -12,12 +13,14 @@ from shuqiao.control.catalogue.offering import masked, offer_of
 from shuqiao.control.catalogue.queries import access_resource, item_row
 from shuqiao.control.catalogue.sharing import way_of_request
 from shuqiao.control.grants.terms import TermsView, channel_words, row_words
+from shuqiao.control.interfaces.granting import operation_words, operations_granted
 from shuqiao.control.organisations.models import Application, Duty
 from shuqiao.control.organisations.queries import application_ref, department_ref
 from shuqiao.control.regulations.current import named, regulation
 from shuqiao.control.regulations.queries import ArticleRef, article_ref, due
 from shuqiao.control.requests.actions import SUBMIT
 from shuqiao.control.requests.granting import PROVIDED
+from shuqiao.control.requests.inputs import AnswerInput
 from shuqiao.control.requests.models import KIND, Request
 from shuqiao.control.requests.queries import (
     ChannelOption,
@@ -121,12 +124,10 @@ def asked_view(
     terms: Terms,
     resource: Resource,
     rules: Regulation,
-    fields: Iterable[str],
-    *,
-    pseudonyms: bool = False,
-    signed_calls: bool = False,
+    fields: Collection[str],
+    answer: AnswerInput | None = None,
 ) -> TermsView:
-    """Word the terms that a request or a proposed answer has, for the items asked for or to be given."""
+    """Word the terms that a request has, or with an answer those that it proposes, for these items."""
     items = {item.field: item for item in resource.items.all()}
     hidden = [] if terms.mode == "verify" else [items[one] for one in fields if one in items]
     hidden = [one for one in hidden if masked(one, rules)]
@@ -136,9 +137,21 @@ def asked_view(
         rows=row_words(terms.rows, items),
         unmasked=tuple(name for clear, name in names if clear),
         masked=tuple(name for clear, name in names if not clear),
-        pseudonyms=pseudonyms,
-        signed_calls=signed_calls,
+        mode=catalogue_labels.label(catalogue_labels.MODES, terms.mode) if answer else None,
+        **(_said(answer, resource, terms, fields) if answer else {}),
     )
+
+
+def _said(answer: AnswerInput, resource: Resource, terms: Terms, fields: Collection[str]) -> dict[str, Any]:
+    """What only an answer says: how it matches, what it demands of each use, which operations it opens."""
+    opened = operations_granted(resource.id, terms.mode, fields, terms.unmasked, answer.operations)
+    return {
+        "pseudonyms": answer.pseudonyms and terms.mode != "verify",
+        "signed_calls": answer.signed_calls and terms.mode != "bulk",
+        "match": answer.match if terms.mode == "verify" else "",
+        "case_required": answer.case_required,
+        "operations": operation_words(resource.id, opened),
+    }
 
 
 def _only_interface(offer: Offer, rules: Regulation) -> ArticleRef | None:

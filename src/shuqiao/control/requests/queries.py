@@ -5,7 +5,8 @@ from datetime import date, datetime
 
 from shuqiao.control.catalogue.queries import ItemRow
 from shuqiao.control.clocks.queries import CaseClock
-from shuqiao.control.grants.terms import TermsView
+from shuqiao.control.grants.terms import GrantView, TermsView
+from shuqiao.control.interfaces.granting import OperationOption
 from shuqiao.control.organisations.queries import ApplicationRef, DepartmentRef
 from shuqiao.control.regulations.queries import ArticleRef, ArticleText, Clock
 from shuqiao.control.requests.row_editor import OPERATORS, RowLine
@@ -201,6 +202,7 @@ class HistoryRow:
     by: str
     entry: str | None
     reason: str
+    operations: tuple[Text, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -230,12 +232,8 @@ class ProposedAnswer:
     label: Text
     by: str
     at: datetime
-    granted: tuple[Text, ...]
+    grants: GrantView | None
     refused: tuple[tuple[Text, str], ...]
-    mode: Text
-    terms: TermsView
-    valid_from: date | None
-    valid_until: date | None
     note: str
     outcome: str
     outcome_label: Text
@@ -244,7 +242,10 @@ class ProposedAnswer:
 
 @dataclass(frozen=True)
 class RequestCase:
-    """Everything the case page shows to this viewer; `offers` and `can_…` decide what it offers."""
+    """Everything the case page shows to this viewer; `offers` and `can_…` decide what it offers.
+
+    `operations` are those of an interface that may be given, `opened` the ones that are proposed.
+    """
 
     key: int
     number: str
@@ -290,6 +291,8 @@ class RequestCase:
     terms_article: ArticleRef
     channels: tuple[ChannelOption, ...]
     editor: RowEditor
+    operations: tuple[OperationOption, ...]
+    opened: tuple[str, ...]
     kept: Kept | None
     proposals: tuple[ProposedAnswer, ...]
     offers: tuple[ActionOffer, ...]

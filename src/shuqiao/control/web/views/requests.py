@@ -26,6 +26,7 @@ from shuqiao.rules.channels import channels_for
 from shuqiao.rules.errors import FieldRequired, ReasonRequired
 
 MAX_CHANNELS = 4
+MAX_OPERATIONS = 64
 
 
 @require_safe
@@ -180,6 +181,7 @@ def _case(
         "applications": set(values.getlist("applications")),
         "channels": set(values.getlist("channels")),
         "unmasked": set(values.getlist("unmasked")),
+        "operations": set(values.getlist("operations")),
         "editor": _editor(case, values),
         "posted": request.POST,
     }
@@ -222,6 +224,7 @@ def _proposed(case: RequestCase) -> QueryDict:
         values.setlist("unmasked", [one.field for one in case.items if one.field in kept.unmasked])
         for name in ("case_required", "pseudonyms", "signed_calls"):
             values[name] = "1" if getattr(kept, name) else ""
+    values.setlist("operations", list(case.opened))
     values["purpose"] = case.purpose
     values["valid_from"] = case.begins_on.isoformat()
     latest = min(case.wanted_until or case.max_valid_until, case.max_valid_until)
@@ -270,4 +273,5 @@ def _answer(case: RequestCase, post: QueryDict) -> AnswerInput:
         unmasked=frozenset(post.getlist("unmasked")[:200]),
         pseudonyms=post.get("pseudonyms") == "1",
         signed_calls=post.get("signed_calls") == "1",
+        operations=tuple(post.getlist("operations")[:MAX_OPERATIONS]) if "operations.shown" in post else None,
     )

@@ -65,8 +65,8 @@
       const count = boxes.filter((box) => box.checked).length;
       const grants = !refused && count > 0;
       button.textContent = (grants ? button.dataset.grant : button.dataset.refuse).replace('{n}', count);
-      const verifies = (answerForm.querySelector('input[name="mode"]:checked') || {}).value === 'verify';
-      answerForm.querySelectorAll('[data-sq-verify-only]').forEach((part) => { part.hidden = !verifies; });
+      const mode = (answerForm.querySelector('input[name="mode"]:checked') || {}).value;
+      answerForm.querySelectorAll('[data-sq-modes]').forEach((part) => { part.hidden = !part.dataset.sqModes.split(' ').includes(mode); });
       answerForm.querySelectorAll('[data-sq-grant-only]').forEach((part) => { part.hidden = !grants; });
     };
     answerForm.addEventListener('change', show);
