@@ -13,7 +13,7 @@ import pytest
 from shuqiao.edge.connectors import Source, SourceError, SourceRow
 from shuqiao.edge.connectors.opening import UnknownSource, open_source, open_tables
 from shuqiao.edge.mapping import ColumnSource, TableMapping
-from tests.edge.conftest import Department, in_mariadb
+from tests.plugins.departments import Department, in_mariadb
 
 SECRET = "张样例"
 

@@ -1,0 +1,57 @@
+"""Databases of departments of the kinds a node reads beside PostgreSQL."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pymysql
+import pytest
+
+from tests.plugins.mariadb import is_installed, running_mariadb
+
+
+@dataclass(frozen=True)
+class Department:
+    """A department's own database: its address for the node, and a way to run SQL in it."""
+
+    kind: str
+    url: str
+    run: Callable[..., Any]
+    moment: str
+    """The type of a time without a zone."""
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[str]:
+    """A MariaDB server for all tests, by its address."""
+    if not is_installed():
+        pytest.skip("MariaDB is not installed: sudo apt-get install mariadb-server-core mariadb-client-core")
+    with running_mariadb() as url:
+        yield url
+
+
+@contextmanager
+def in_mariadb(server: str) -> Iterator[Department]:
+    """A new database on the server, dropped in the end."""
+    name = f"d{uuid.uuid4().hex[:12]}"
+    socket = server.partition("unix_socket=")[2]
+    admin = pymysql.connect(unix_socket=socket, user="root", autocommit=True, charset="utf8mb4")
+
+    def run(sql: str, rows: Sequence[Sequence[Any]] | None = None) -> None:
+        with admin.cursor() as cursor:
+            if rows is None:
+                cursor.execute(sql)
+            else:
+                cursor.executemany(sql, rows)
+
+    run(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
+    run(f"USE {name}")
+    try:
+        yield Department("mysql", server.replace("/?", f"/{name}?"), run, "datetime(6)")
+    finally:
+        run(f"DROP DATABASE {name}")
+        admin.close()
