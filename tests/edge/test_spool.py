@@ -10,14 +10,20 @@ import pytest
 
 from shuqiao.edge.cover import Cover
 from shuqiao.edge.spool import KEPT_OUTCOMES, Number, Outcome, Position, Seen, Spool, SpooledBatch
+from shuqiao.security.suites import SUITES
 
 RESOURCE = "r440100aaaaaaaaaa"
 FULL = Position("m1", "full", "cursor", "2026-11-22 00:00:00.000000")
 
 
+def cover_of(folder: Path, suite: str = "international") -> Cover:
+    """The cover of the node in this folder."""
+    return Cover(folder / "keys" / "cover.key", SUITES[suite])
+
+
 @pytest.fixture
 def spool(tmp_path: Path) -> Iterator[Spool]:
-    made = Spool(tmp_path / "spool.sqlite")
+    made = Spool(tmp_path / "spool.sqlite", cover_of(tmp_path))
     made.begin(RESOURCE, "m1", Number(7, 1))
     yield made
     made.close()
@@ -49,18 +55,18 @@ def test_a_gap_is_refused_and_nothing_is_written(spool: Spool, sequences: list[i
 
 
 def test_what_is_stored_outlives_the_process(tmp_path: Path) -> None:
-    first = Spool(tmp_path / "s.sqlite")
+    first = Spool(tmp_path / "s.sqlite", cover_of(tmp_path))
     first.begin(RESOURCE, "m1", Number(7, 5))
     first.store(RESOURCE, [batch(5)], FULL, now=1.0)
     first.close()
-    second = Spool(tmp_path / "s.sqlite")
+    second = Spool(tmp_path / "s.sqlite", cover_of(tmp_path))
     assert [b.sequence for b in second.unsent(RESOURCE, 10)] == [5]
     second.close()
 
 
 def test_a_second_node_on_the_same_spool_is_refused(spool: Spool, tmp_path: Path) -> None:
     with pytest.raises(sqlite3.OperationalError, match="locked"):
-        Spool(tmp_path / "spool.sqlite")
+        Spool(tmp_path / "spool.sqlite", cover_of(tmp_path))
 
 
 def test_a_batch_waits_until_its_receipt_and_not_until_it_is_sent(spool: Spool) -> None:
@@ -112,6 +118,35 @@ def test_the_spool_file_does_not_hold_keys_in_clear(spool: Spool, tmp_path: Path
     assert Cover(tmp_path / "keys" / "cover.key").show(state.position.cursor) == number
 
 
+@pytest.mark.parametrize("suite", sorted(SUITES))
+def test_a_batch_lies_encrypted_and_is_read_whatever_the_suite(tmp_path: Path, suite: str) -> None:
+    content = "样例批次，不含身份项".encode() * 20
+    path = tmp_path / "spool.sqlite"
+    spool = Spool(path, cover_of(tmp_path, suite))
+    spool.begin(RESOURCE, "m1", Number(7, 1))
+    spool.store(RESOURCE, [SpooledBatch(1, content, "d", 3)], FULL, now=1.0)
+    written = b"".join(file.read_bytes() for file in tmp_path.glob("spool.sqlite*"))
+    assert content[:30] not in written and SUITES[suite].cipher_name.encode() in written
+    spool.close()
+    for other in SUITES:
+        spool = Spool(path, cover_of(tmp_path, other))
+        [read] = spool.unsent(RESOURCE, 10)
+        first = spool.first(RESOURCE)
+        spool.close()
+        assert read.message == content and first == read
+
+
+def test_a_batch_moved_altered_or_under_a_lost_key_is_not_taken_for_one(tmp_path: Path) -> None:
+    cover = cover_of(tmp_path)
+    stored = cover.seal(b"batch", "a/1")
+    assert cover.open(stored, "a/1") == b"batch"
+    assert cover.open(stored, "a/2") == stored
+    altered = stored[:-1] + bytes([stored[-1] ^ 1])
+    assert cover.open(altered, "a/1") == altered
+    assert cover_of(tmp_path / "other").open(stored, "a/1") == stored
+    assert cover.open(b"stored by an earlier version", "a/1") == b"stored by an earlier version"
+
+
 def test_going_back_drops_a_batch_and_those_behind_it_and_keeps_what_came_before(spool: Spool) -> None:
     start = spool.state(RESOURCE)
     spool.store(RESOURCE, [batch(1)], FULL, [Seen(b"a", "t")], now=1.0)
@@ -147,7 +182,7 @@ def test_a_file_without_generations_is_brought_up_to_date(tmp_path: Path) -> Non
         f"INSERT INTO resource VALUES ('{RESOURCE}', 'm1', 5, 'changes', NULL, NULL)"
     )
     before.close()
-    spool = Spool(path)
+    spool = Spool(path, cover_of(tmp_path))
     state = spool.state(RESOURCE)
     spool.close()
     assert state is not None

@@ -32,6 +32,7 @@ from shuqiao.edge.publish import Delivery
 from shuqiao.edge.settings import NodeSettings, SettingsError, load_settings
 from shuqiao.edge.spool import Spool
 from shuqiao.security.keys import KeyRefusedError, load_public_der
+from shuqiao.security.volumes import tell
 from shuqiao.wire import nats_client, node_home
 from shuqiao.wire.enrolment import Admission
 from shuqiao.wire.subjects import inbox_prefix
@@ -53,10 +54,10 @@ class Node:
         sender = _sender(settings, admission)
         self._settings = settings
         self._files = node_home.NodeFiles(settings.home)
-        self._spool = Spool(self._files.spool)
+        cover = Cover(self._files.cover_key, settings.suite)
+        self._spool = Spool(self._files.spool, cover)
         self._source = open_source(settings.source_url)
         self._hub = Hub(settings.department, self._connect)
-        cover = Cover(self._files.cover_key)
         keys = {key.id: load_public_der(key.public_key) for key in admission.receipt_keys}
         pace = Pace(settings.batch_rows, settings.poll_s, settings.overlap_s, settings.spool_max_bytes)
         self._interfaces = InterfaceLine(settings.department, interfaces, self._connect)
@@ -131,6 +132,8 @@ class Node:
             now = await asyncio.to_thread(
                 status.describe, self._settings.department, self._hub, self._spool, self._lines
             )
+            volumes: dict[str, str] = {one.place: one.state for one in self._settings.volumes}
+            now = msgspec.structs.replace(now, volumes=volumes)
             await asyncio.to_thread(status.write_status, self._files.status, now)
             await asyncio.sleep(_STATUS_S)
 
@@ -165,7 +168,9 @@ def main() -> int:
     """Run the node until SIGTERM; 2 for wrong settings, keys or mapping files."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     try:
-        asyncio.run(_serve(load_settings(os.environ)))
+        settings = load_settings(os.environ)
+        tell(settings.volumes, _log)
+        asyncio.run(_serve(settings))
     except (SettingsError, UnknownSource, MappingError, KeyRefusedError) as error:
         _log.error("node_settings_wrong %s", error)
         return 2

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from shuqiao.security.suites import INTERNATIONAL, Suite, read_suite
+from shuqiao.security.volumes import Volume, VolumeSettings, read_volume_settings
 from shuqiao.wire.subjects import check_department
 
 
@@ -36,6 +38,8 @@ class NodeSettings:
     interface_folder: Path | None = None
     report_s: float = 86_400
     report_margin_s: float = 900
+    suite: Suite = INTERNATIONAL
+    volumes: tuple[Volume, ...] = ()
 
 
 _REQUIRED = (
@@ -50,7 +54,7 @@ _REQUIRED = (
 
 
 def load_settings(environment: Mapping[str, str]) -> NodeSettings:
-    """Read NODE_* and NATS_URL; raise SettingsError naming all faults."""
+    """Read NODE_*, NATS_URL, SHUQIAO_SUITE and SHUQIAO_VOLUMES…; raise SettingsError naming all faults."""
     faults = [f"{name} is not set" for name in _REQUIRED if not environment.get(name)]
     department = environment.get("NODE_DEPARTMENT", "")
     if department:
@@ -72,6 +76,11 @@ def load_settings(environment: Mapping[str, str]) -> NodeSettings:
     spool_max_bytes = number("NODE_SPOOL_BYTES", 2 * 1024**3, 1024**2, 1024**4)
     report_s = number("NODE_REPORT_SECONDS", 86_400, 0.5, 7 * 86_400)
     report_margin_s = number("NODE_REPORT_MARGIN_SECONDS", 900, 0, 86_400)
+    suite, named = INTERNATIONAL, VolumeSettings()
+    try:
+        suite, named = read_suite(environment), read_volume_settings(environment)
+    except ValueError as error:
+        faults.append(str(error))
     if faults:
         raise SettingsError("; ".join(faults))
     return NodeSettings(
@@ -90,6 +99,8 @@ def load_settings(environment: Mapping[str, str]) -> NodeSettings:
         interface_folder=Path(folder) if (folder := environment.get("NODE_INTERFACES", "")) else None,
         report_s=report_s,
         report_margin_s=report_margin_s,
+        suite=suite,
+        volumes=named.volumes({"spool": Path(environment["NODE_HOME"])}),
     )
 
 

@@ -2,7 +2,7 @@
 
 One SQLite file in WAL mode, flushed at every commit. A batch and the position it was read up to are written
 in one transaction, so a crash at any line neither loses a row nor sends it under two numbers. The batches
-themselves hold identity items only sealed to the vault.
+hold identity items only sealed to the vault, and are encrypted as a whole under the node's cover.
 
 Calls block on the disk: async code runs them in a thread. They may come from several threads.
 """
@@ -17,6 +17,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+from shuqiao.edge.cover import Cover
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS resource (
@@ -60,6 +62,10 @@ KEPT_OUTCOMES = 1000
 """Receipts kept for each resource for whoever runs the node; the hub's ledger keeps them all."""
 
 Phase = Literal["full", "changes"]
+
+
+def _place(resource: str, sequence: int) -> str:
+    return f"{resource}/{sequence}"
 
 
 @dataclass(frozen=True)
@@ -126,8 +132,9 @@ class Outcome:
 class Spool:
     """The spool file of one node. Use `close` at the end; a second process on the same file is refused."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, cover: Cover) -> None:
         """Open or create the file."""
+        self._cover = cover
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lock = threading.Lock()
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=1.0)
@@ -238,7 +245,15 @@ class Spool:
                 "INSERT INTO batch (resource, sequence, message, digest, rows, created, before)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?)",
                 [
-                    (resource, b.sequence, b.message, b.digest, b.rows, now, json.dumps(before))
+                    (
+                        resource,
+                        b.sequence,
+                        self._cover.seal(b.message, _place(resource, b.sequence)),
+                        b.digest,
+                        b.rows,
+                        now,
+                        json.dumps(before),
+                    )
                     for b in batches
                 ],
             )
@@ -282,7 +297,7 @@ class Spool:
                 " ORDER BY sequence LIMIT ?",
                 (resource, limit),
             ).fetchall()
-        return [SpooledBatch(*row) for row in rows]
+        return [self._opened(resource, *row) for row in rows]
 
     def first(self, resource: str) -> SpooledBatch | None:
         """Return the batch that has waited longest, sent or not."""
@@ -292,7 +307,10 @@ class Spool:
                 " ORDER BY sequence LIMIT 1",
                 (resource,),
             ).fetchone()
-        return None if row is None else SpooledBatch(*row)
+        return None if row is None else self._opened(resource, *row)
+
+    def _opened(self, resource: str, sequence: int, stored: bytes, digest: str, rows: int) -> SpooledBatch:
+        return SpooledBatch(sequence, self._cover.open(stored, _place(resource, sequence)), digest, rows)
 
     def mark_sent(self, resource: str, sequence: int) -> None:
         """Note that the stream has acknowledged a batch."""

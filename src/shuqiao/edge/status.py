@@ -43,13 +43,17 @@ class ResourceStatus(msgspec.Struct, frozen=True):
 
 
 class NodeStatus(msgspec.Struct, frozen=True):
-    """The whole node; `last_contact` is when the hub last answered."""
+    """The whole node; `last_contact` is when the hub last answered.
+
+    `volumes` says for each place of data whether its volume is encrypted (`security.volumes`).
+    """
 
     department: str
     state: str
     at: datetime
     last_contact: datetime | None
     resources: dict[str, ResourceStatus]
+    volumes: dict[str, str] = {}
 
 
 _ORDER = ("hub_away", "source_away", "refused", "receipt_untrusted", "spool_full", "loading", "up")
