@@ -27,6 +27,7 @@ def _copy(line: Line, department: Department) -> None:
         rows = link.execute(f"SELECT {shown} FROM csyxzm").fetchall()
     places = ", ".join(["%s"] * len(rows[0]))
     department.run(f"INSERT INTO csyxzm ({_COLUMNS}) VALUES ({places})", rows)
+    department.run("SET time_zone = @@global.time_zone")
 
 
 @pytest.mark.requirement("ING-14")
