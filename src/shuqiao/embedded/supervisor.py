@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from shuqiao.embedded.processes import end, spawn
+from shuqiao.security.suites import SETTING as SUITE_SETTING
+from shuqiao.security.volumes import DECLARED as VOLUMES_DECLARED
 
 RESTART_PAUSE_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 """Pauses before the first, second … restart in a row; a process that lived a minute starts the row anew."""
@@ -120,7 +122,7 @@ class Supervisor:
         return True
 
     def _spawn(self, program: Program) -> subprocess.Popen[bytes]:
-        inherited = ("PATH", "LANG", "LC_ALL", "HOME", "SHUQIAO_HOME")
+        inherited = ("PATH", "LANG", "LC_ALL", "HOME", "SHUQIAO_HOME", SUITE_SETTING, VOLUMES_DECLARED)
         common = {name: os.environ[name] for name in inherited if name in os.environ}
         return spawn(
             program.argv,
