@@ -21,6 +21,7 @@ class Kind(StrEnum):
     UNKNOWN = "unknown"
     SEQUENCE = "sequence"
     GUESSING = "guessing"
+    LOG = "log"
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,7 +127,9 @@ class Alarm(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["kind", "key", "day"], name="alarm_once_a_day"),
             models.CheckConstraint(
-                condition=Q(kind__in=["volume", "purpose", "subject", "unknown", "sequence", "guessing"]),
+                condition=Q(
+                    kind__in=["volume", "purpose", "subject", "unknown", "sequence", "guessing", "log"]
+                ),
                 name="alarm_kind_is_known",
             ),
             models.CheckConstraint(

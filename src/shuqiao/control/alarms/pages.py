@@ -26,6 +26,7 @@ KINDS = {
     "unknown": Text("大量查无此人", "Many unknown subjects"),
     "sequence": Text("连号试探", "Numbers in sequence"),
     "guessing": Text("试探比对", "Guessing"),
+    "log": Text("两边留痕不符", "Two logs differ"),
 }
 MEANS = {
     "volume": Text("当日调用次数明显高于往日", "Far more calls on this day than on others"),
@@ -42,6 +43,10 @@ MEANS = {
         "查询的号码彼此相邻，疑似按序遍历", "The numbers lie beside each other: as if counted up"
     ),
     "guessing": Text("对同一对象的比对多次不一致，超过限额", "Claims about one subject kept failing"),
+    "log": Text(
+        "平台与责任部门前置机的留痕逐日核对，有调用对不上或者逾期未报",
+        "The platform's log and that of the department's node differ, or the node's is overdue",
+    ),
 }
 STATES = {
     AlarmState.OPEN.value: Text("待研判", "To be judged"),

@@ -114,7 +114,7 @@ def _read_chunk() -> tuple[bool, int]:
     for resource, record, departments in subjects:
         if is_shared_subject(len(departments), LIMITS):
             found = Finding(Kind.SUBJECT, len(departments), LIMITS.subject_departments)
-            raised += _raise(found, clock.today(), resource, subject=_Subject(record, departments))
+            raised += raise_alarm(found, clock.today(), resource, subject=_Subject(record, departments))
     reading.next_leaf = end
     reading.save(update_fields=["next_leaf"])
     return end < size, raised
@@ -127,7 +127,7 @@ def _judge(row: UsageDay) -> int:
     earlier = place.filter(day__lt=row.day, day__gte=row.day - timedelta(days=EARLIER_DAYS), calls__gt=0)
     today = Day(row.calls, row.unknown, row.near, row.off_purpose, row.guessing)
     found = findings(today, list(earlier.values_list("calls", flat=True)), LIMITS)
-    return sum(_raise(one, row.day, row.resource, row=row) for one in found)
+    return sum(raise_alarm(one, row.day, row.resource, row=row) for one in found)
 
 
 @dataclass(frozen=True)
@@ -138,18 +138,26 @@ class _Subject:
     departments: list[str]
 
 
-def _raise(
+def raise_alarm(
     finding: Finding,
     day: date,
     resource_id: str,
     row: UsageDay | None = None,
     subject: _Subject | None = None,
+    about: str = "",
 ) -> int:
-    """Raise an alarm once a day for one thing, or bring its figure up to date; return 1 for a new one."""
+    """Raise an alarm once a day for one thing, or bring its figure up to date; return 1 for a new one.
+
+    `about` names the thing where it is neither the use of a system nor a record.
+    """
     resource = Resource.objects.filter(pk=resource_id).first()
     if resource is None:
         return 0
-    key = f"{row.application}/{resource_id}/{row.grant}" if row else str(subject.record if subject else "")
+    key = (
+        f"{row.application}/{resource_id}/{row.grant}"
+        if row
+        else about or str(subject.record if subject else "")
+    )
     known = Alarm.objects.filter(kind=finding.kind.value, key=key, day=day)
     departments = subject.departments if subject else []
     if known.update(measured=finding.measured, departments=departments):

@@ -265,6 +265,7 @@ class ServiceKind(models.TextChoices):
     TABLE = "table", "平台数据表"
     FILE = "file", "文件"
     INTERFACE = "interface", "接口"
+    NODE = "node", "部门留存，前置机应答"
 
 
 class Service(models.Model):
@@ -278,15 +279,17 @@ class Service(models.Model):
     ended_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
-        """One table of the platform for an entry."""
+        """An entry's records are in one place: a table of the platform, or with the department."""
 
         ordering = ["resource", "offered_at"]
         constraints = [
             models.CheckConstraint(
-                condition=Q(kind__in=["table", "file", "interface"]), name="service_kind_is_known"
+                condition=Q(kind__in=["table", "file", "interface", "node"]), name="service_kind_is_known"
             ),
             models.UniqueConstraint(
-                fields=["resource"], condition=Q(kind="table", ended_at=None), name="entry_has_one_table"
+                fields=["resource"],
+                condition=Q(kind__in=["table", "node"], ended_at=None),
+                name="entry_is_kept_in_one_place",
             ),
         ]
 

@@ -3,7 +3,7 @@
 from shuqiao.control.catalogue.models import Item, Resource, Service, ServiceKind
 from shuqiao.control.catalogue.sharing import current
 from shuqiao.control.catalogue.vocabulary import vocabulary
-from shuqiao.rules.channels import BROWSE, channels_of
+from shuqiao.rules.channels import BROWSE, INTERFACE, channels_of
 from shuqiao.rules.regulation import Regulation
 from shuqiao.rules.terms import Offer, is_masked
 
@@ -18,14 +18,23 @@ def offer_of(resource: Resource, regulation: Regulation) -> Offer:
     if set(resource.modes) == {"bulk"} and _serves_files(resource):
         # There are no records in a file that could be leafed through.
         channels = tuple(one for one in channels if one != BROWSE)
+    modes = frozenset(resource.modes)
+    if is_held(resource):
+        # Only the department's node has the records, and it answers one call at a time.
+        modes, channels = modes - {"bulk"}, tuple(one for one in channels if one == INTERFACE)
     return Offer(
-        modes=frozenset(resource.modes),
+        modes=modes,
         channels=channels,
         types={item.field: item.type for item in items if not item.identity and item.type != "image"},
         masked=frozenset(item.field for item in items if masked(item, regulation)),
         codes={item.field: frozenset(item.codes) for item in items if item.codes and not item.identity},
         channel_article=regulation.cite(only.article) if confined and only else "",
     )
+
+
+def is_held(resource: Resource) -> bool:
+    """Tell whether the data of an entry stay with its department, whose node answers (ING-09)."""
+    return Service.objects.filter(resource=resource, kind=ServiceKind.NODE, ended_at=None).exists()
 
 
 def _serves_files(resource: Resource) -> bool:

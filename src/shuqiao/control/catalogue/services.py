@@ -1,8 +1,8 @@
-"""What serves an entry: the platform's own table, made when a department offers the data themselves.
+"""What serves an entry: the platform's own table, or the department's node where the data stay with it.
 
 An entry may stand in the catalogue without its data; its base table and its row for the plane come when they
 are offered, and follow the entry when a later version changes its items. Source: xiamen-2015 art. 10;
-shenyang-2016 art. 20(1); CAT-24, MOD-13.
+shenyang-2016 art. 16, 20(1); CAT-24, ING-09, MOD-13.
 """
 
 from collections.abc import Collection, Iterable
@@ -16,6 +16,7 @@ from shuqiao.control.accounts.capabilities import Capability
 from shuqiao.control.audit.actions import append_entry
 from shuqiao.control.basedata.tables import create_list
 from shuqiao.control.catalogue.models import Item, Resource, Service, ServiceKind
+from shuqiao.control.catalogue.offering import is_held
 from shuqiao.control.regulations.current import regulation
 from shuqiao.control.texts import Text
 from shuqiao.rules.regulation import SETTING
@@ -25,36 +26,51 @@ from shuqiao.wire.schemas import ItemSpec, ResourceSpec
 MAX_COLUMN_CHARS = 59
 MAX_TABLE_ITEMS = 200
 OFFER = Text("提供数据", "Offer the data")
+KINDS = (ServiceKind.TABLE, ServiceKind.NODE)
 
 
-@transaction.atomic
 def offer_table(viewer: Viewer, resource_id: str) -> None:
     """Make the base table of an entry and let plane and loader know it; a second call changes nothing.
 
     Raises `NotFound` for whoever does not provide the entry, `FormRefused` where its items can't be kept in a
     table: it needs a record key that identifies, a mode, and fields that can be columns.
     """
+    _offer(viewer, resource_id, ServiceKind.TABLE)
+
+
+def keep_at_node(viewer: Viewer, resource_id: str) -> None:
+    """Let the department's node answer for an entry whose data stay with it; a second call changes nothing.
+
+    The platform has no table of such an entry. Raises as `offer_table` does. Source: shenyang-2016 art. 16¶3.
+    """
+    _offer(viewer, resource_id, ServiceKind.NODE)
+
+
+@transaction.atomic
+def _offer(viewer: Viewer, resource_id: str, kind: ServiceKind) -> None:
     require(viewer, Capability.CATALOGUE_EDIT, OFFER)
     own = Resource.objects.select_for_update().filter(department_id=viewer.department.code)
     resource = own.filter(pk=resource_id, state="published").first()
     if resource is None:
         raise NotFound
-    if Service.objects.filter(resource=resource, kind=ServiceKind.TABLE, ended_at=None).exists():
+    served = Service.objects.filter(resource=resource, kind__in=KINDS, ended_at=None).first()
+    if served is not None and served.kind == kind:
         return
     items = list(resource.items.all())
-    faults = table_faults(resource, items)
+    faults = table_faults(resource, items) + _place_faults(resource, served, kind)
     if faults:
         raise FormRefused(faults)
     now = clock.now()
-    Service.objects.create(resource=resource, kind=ServiceKind.TABLE, offered_at=now)
+    Service.objects.create(resource=resource, kind=kind, offered_at=now)
     write_exchange(resource, items)
-    create_list(resource.id)
+    if kind is ServiceKind.TABLE:
+        create_list(resource.id)
     rules = regulation()
     append_entry(
         "service_offered",
         actor=f"account:{viewer.username}",
         at=now,
-        outcome=ServiceKind.TABLE.value,
+        outcome=kind.value,
         department=viewer.department.code,
         provider=resource.department_id,
         resource_id=resource.id,
@@ -64,6 +80,17 @@ def offer_table(viewer: Viewer, resource_id: str) -> None:
             "articles": [rules.cite(rules.citations.get("catalogue_entry", SETTING))],
         },
     )
+
+
+def _place_faults(resource: Resource, served: Service | None, kind: ServiceKind) -> tuple[Fault, ...]:
+    """Why the records can't be kept in this place beside what serves the entry already."""
+    if served is not None:
+        words = Text("该目录条目的数据已另有存放处", "The data of this entry are kept elsewhere already")
+        return (Fault("kept", "kept_elsewhere", words),)
+    if kind is ServiceKind.NODE and not set(resource.modes) - {"bulk"}:
+        words = Text("留存部门的数据只能核验或查询", "Data that stay are verified or queried only")
+        return (Fault("modes", "kept_at_node", words),)
+    return ()
 
 
 def table_faults(resource: Resource, items: Collection[Item]) -> tuple[Fault, ...]:
@@ -91,10 +118,12 @@ def table_faults(resource: Resource, items: Collection[Item]) -> tuple[Fault, ..
 def write_exchange(resource: Resource, items: Iterable[Item]) -> None:
     """Write the row by which plane and loader know an entry, or bring it up to date."""
     limit = regulation().masked_from_sensitivity
+    held = is_held(resource)
     spec = ResourceSpec(
         record_key=resource.record_key,
-        modes=tuple(resource.modes),
+        modes=tuple(mode for mode in resource.modes if not held or mode != "bulk"),
         items=tuple(msgspec.convert(_spec_of(item, limit), ItemSpec) for item in items),
+        kept="node" if held else "hub",
     )
     with connection.cursor() as cursor:
         cursor.execute(

@@ -51,7 +51,10 @@ class Supply:
 
     `is_marked` tells that it is an interface service; `interface_only` is the article that leaves no other
     way. `has_own_interface` tells that the provider's own interface answers, whose description has a page of
-    its own; `may_register` that this viewer may register one.
+    its own; `may_register` that this viewer may register one. `is_held` tells that the data stay with the
+    department, whose node answers; `is_stored` that the platform keeps them; `may_keep` that this viewer may
+    say that they stay. `has_files` and `may_register_files` are the same about files, whose page is for
+    their provider alone.
     """
 
     channels: tuple[Text, ...]
@@ -63,6 +66,11 @@ class Supply:
     masked: tuple[Text, ...]
     has_own_interface: bool
     may_register: bool
+    has_files: bool
+    may_register_files: bool
+    is_held: bool
+    is_stored: bool
+    may_keep: bool
 
 
 def supply_of(viewer: Viewer, resource_id: str) -> Supply:
@@ -71,8 +79,9 @@ def supply_of(viewer: Viewer, resource_id: str) -> Supply:
     rules = regulation()
     offer, only = offer_of(resource, rules), rules.exchange.interface_only
     services = Service.objects.filter(resource=resource, ended_at=None)
-    served = INTERFACE in offer.channels and services.filter(kind=ServiceKind.TABLE).exists()
-    is_own = resource.department_id == viewer.department.code
+    kinds = set(services.values_list("kind", flat=True))
+    served = INTERFACE in offer.channels and bool(kinds & {ServiceKind.TABLE, ServiceKind.NODE})
+    may_offer = resource.department_id == viewer.department.code and viewer.can(Capability.CATALOGUE_EDIT)
     items = list(resource.items.all())
     return Supply(
         channels=tuple(labels.label(labels.CHANNELS, one) for one in offer.channels),
@@ -82,8 +91,13 @@ def supply_of(viewer: Viewer, resource_id: str) -> Supply:
         headers=HEADERS,
         document=f"{settings.CONFIG.plane_url}/openapi.json",
         masked=tuple(one.name for one in items if masked(one, rules)),
-        has_own_interface=services.filter(kind=ServiceKind.INTERFACE).exists(),
-        may_register=is_own and "query" in resource.modes and viewer.can(Capability.CATALOGUE_EDIT),
+        has_own_interface=ServiceKind.INTERFACE in kinds,
+        may_register=may_offer and "query" in resource.modes,
+        has_files=ServiceKind.FILE in kinds,
+        may_register_files=may_offer and "bulk" in resource.modes and ServiceKind.TABLE not in kinds,
+        is_held=ServiceKind.NODE in kinds,
+        is_stored=ServiceKind.TABLE in kinds,
+        may_keep=may_offer and not kinds and bool(set(resource.modes) - {"bulk"}),
     )
 
 

@@ -38,8 +38,8 @@ class OperationOption:
 
 
 def is_by_interface(resource_id: str) -> bool:
-    """Tell whether queries of an entry go to its department's interface: it has one, and no table here."""
-    return not _has_table(resource_id) and description_of(resource_id) is not None
+    """Tell whether queries of an entry go to its own interface: it has one, and no records by key."""
+    return not _has_records(resource_id) and description_of(resource_id) is not None
 
 
 def operation_options(resource_id: str) -> tuple[OperationOption, ...]:
@@ -121,7 +121,7 @@ def operations_granted(
     filter, only with all items of the entry, none of them masked. Of these the `chosen` ones are, all where
     nobody chose. Source: our choice, decision "proxied interfaces".
     """
-    if mode != "query" or _has_table(resource_id):
+    if mode != "query" or _has_records(resource_id):
         return ()
     description = description_of(resource_id)
     if description is None:
@@ -140,5 +140,6 @@ def operations_granted(
     )
 
 
-def _has_table(resource_id: str) -> bool:
-    return Service.objects.filter(resource_id=resource_id, kind=ServiceKind.TABLE, ended_at=None).exists()
+def _has_records(resource_id: str) -> bool:
+    kinds = (ServiceKind.TABLE, ServiceKind.NODE)
+    return Service.objects.filter(resource_id=resource_id, kind__in=kinds, ended_at=None).exists()

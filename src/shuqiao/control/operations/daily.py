@@ -6,6 +6,7 @@ Each may run late, twice, or beside another worker, and returns how many cases i
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from shuqiao.control.alarms.comparing import watch_node_logs
 from shuqiao.control.alarms.watching import watch_usage
 from shuqiao.control.basedata.citations import store_citations
 from shuqiao.control.catalogue.period import end_entries
@@ -49,6 +50,9 @@ CLOCK_JOBS = (
     ClockJob("watch_upkeep", "full maintenance of catalogues opened, ending or over", watch_upkeep),
     ClockJob("warn_of_expiry", "warnings that the regulation in force ends", warn_of_expiry),
     ClockJob("watch_usage", "alarms raised over unusual use", watch_usage),
+    ClockJob(
+        "watch_node_logs", "alarms raised over logs of nodes that differ or are overdue", watch_node_logs
+    ),
     ClockJob("count_use", "entries whose figures of use were counted", count_use),
     ClockJob("tell_followers", "changes of the sharing catalogue told to those who follow them", tell),
     ClockJob("remind_of_terms", "reminders and notices of terms run out", lambda: remind().total),

@@ -170,6 +170,8 @@ FACTS = {
     "volume": Text("存储位置", "What lies on the volume"),
     "host": Text("主机", "Host"),
     "line": Text("行号", "Line"),
+    "line_digest": Text("部门日志行的摘要", "Digest of the line of the department's log"),
+    "budget": Text("试探限额", "Budget against guessing"),
     "missing": Text("缺少的", "Missing"),
     "other": Text("不一致的", "Different"),
     "report": Text("报告摘要", "Digest of the report"),

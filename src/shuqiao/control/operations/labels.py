@@ -177,6 +177,7 @@ OUTCOMES = {
     "pruned": Text("已清除", "Removed"),
     "set": Text("已设定", "Set"),
     "table": Text("平台数据表", "Table of the platform"),
+    "node": Text("数据留存部门", "Data kept by the department"),
     "listed": Text("已列出", "Listed"),
     "confirmed": Text("全部确认", "All confirmed"),
     "unconfirmed": Text("部分未能确认", "Some not confirmed"),

@@ -15,7 +15,7 @@ from shuqiao.control import clock
 from shuqiao.control.accounts.access import Fault, FormRefused, NotFound, Viewer
 from shuqiao.control.accounts.capabilities import Capability
 from shuqiao.control.accounts.notices import notify
-from shuqiao.control.catalogue.offering import offer_of
+from shuqiao.control.catalogue.offering import is_held, offer_of
 from shuqiao.control.catalogue.period import period_fault
 from shuqiao.control.files.granting import Asked, file_faults
 from shuqiao.control.grants.models import Grant
@@ -357,6 +357,7 @@ def _term_faults(given: AnswerInput, request: Request, answer: _Answer, rules: R
         files=answer.files,
     )
     found += file_faults(request.resource, asked, rules)
+    found += _held_faults(request, answer)
     found += operation_faults(
         request.resource_id,
         OperationsAsked(
@@ -376,6 +377,15 @@ def _term_faults(given: AnswerInput, request: Request, answer: _Answer, rules: R
         en = "Only items asked for in the clear can be given in the clear"
         found.append(_fault("unmasked", "unmasked_wider", zh, en))
     return found
+
+
+def _held_faults(request: Request, answer: _Answer) -> list[Fault]:
+    """What a department's node can't honour: pseudonyms are made with a key of the platform's vault."""
+    if not answer.pseudonyms or not is_held(request.resource):
+        return []
+    zh = "数据留存在责任部门，其前置机不能以假名标识代替号码"
+    en = "The data stay with the department, whose node gives no pseudonyms"
+    return [_fault("pseudonyms", "kept_at_node", zh, en)]
 
 
 def _at_form(name: str, given: AnswerInput, terms: Terms) -> str:

@@ -173,7 +173,10 @@ class Migration(migrations.Migration):
                     models.UniqueConstraint(fields=("kind", "key", "day"), name="alarm_once_a_day"),
                     models.CheckConstraint(
                         condition=models.Q(
-                            ("kind__in", ["volume", "purpose", "subject", "unknown", "sequence", "guessing"])
+                            (
+                                "kind__in",
+                                ["volume", "purpose", "subject", "unknown", "sequence", "guessing", "log"],
+                            )
                         ),
                         name="alarm_kind_is_known",
                     ),

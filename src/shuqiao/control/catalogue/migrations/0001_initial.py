@@ -175,7 +175,12 @@ class Migration(migrations.Migration):
                 (
                     "kind",
                     models.CharField(
-                        choices=[("table", "平台数据表"), ("file", "文件"), ("interface", "接口")],
+                        choices=[
+                            ("table", "平台数据表"),
+                            ("file", "文件"),
+                            ("interface", "接口"),
+                            ("node", "部门留存，前置机应答"),
+                        ],
                         max_length=10,
                     ),
                 ),
@@ -375,15 +380,16 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="service",
             constraint=models.CheckConstraint(
-                condition=models.Q(("kind__in", ["table", "file", "interface"])), name="service_kind_is_known"
+                condition=models.Q(("kind__in", ["table", "file", "interface", "node"])),
+                name="service_kind_is_known",
             ),
         ),
         migrations.AddConstraint(
             model_name="service",
             constraint=models.UniqueConstraint(
-                condition=models.Q(("ended_at", None), ("kind", "table")),
+                condition=models.Q(("ended_at", None), ("kind__in", ["table", "node"])),
                 fields=("resource",),
-                name="entry_has_one_table",
+                name="entry_is_kept_in_one_place",
             ),
         ),
         migrations.AddConstraint(
