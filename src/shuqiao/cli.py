@@ -48,6 +48,10 @@ def _run(arguments: argparse.Namespace) -> int:
 
             command = backup.backup_command if arguments.command == "backup" else backup.restore_command
             return command(arguments)
+        case "interface":
+            from shuqiao.client import interface_command
+
+            return interface_command.interface_command(arguments)
         case "files":
             from shuqiao.client import files_command
 
@@ -77,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_call(commands)
     _add_bulk(commands)
     _add_files(commands)
+    _add_interface(commands)
     _add_node(commands)
     _add_audit(commands)
     _add_evidence(commands)
@@ -133,6 +138,12 @@ def _add_bulk(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
 
 def _add_files(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     from shuqiao.client.files_arguments import add_parser
+
+    add_parser(commands)
+
+
+def _add_interface(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    from shuqiao.client.interface_arguments import add_parser
 
     add_parser(commands)
 

@@ -5,6 +5,7 @@ import json
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
+from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from shuqiao.control.accounts.access import FormRefused, NotFound
 from shuqiao.control.accounts.models import Account
@@ -188,3 +189,40 @@ def test_the_provider_registers_on_the_page(city):
     other.force_login(Account.objects.get(username="hou"))
     Interface.objects.all().delete()
     assert other.get(address).status_code == 404
+
+
+@pytest.mark.requirement("MOD-07")
+def test_the_page_says_how_to_call_it_and_gives_its_openapi_document(offered):
+    client = Client()
+    client.force_login(Account.objects.get(username="hou"))
+    page = client.get(f"/catalogue/{BIRTH}/interface/").content.decode()
+    command = f"shuqiao interface getBirth --app app-housing-rental --resource {BIRTH}"
+    assert f"{command} --param number=A123456789" in page
+    assert "部门接口暂停转发" in page and "10 秒" in page
+    answer = client.get(f"/catalogue/{BIRTH}/interface/openapi.json")
+    assert answer["Content-Disposition"] == f'attachment; filename="{BIRTH}.openapi.json"'
+    document = answer.json()
+    assert list(OpenAPIV31SpecValidator(document).iter_errors()) == []
+    call = document["paths"][f"/v1/resources/{BIRTH}/interface/getBirth"]["post"]
+    given = call["responses"]["200"]["content"]["application/json"]["schema"]["properties"]
+    assert set(given) == {"birthNumber", "mother_name", "pages"}, "what is never given stands in no document"
+    asked = call["requestBody"]["content"]["application/json"]["schema"]["properties"]["parameters"]
+    assert asked["required"] == ["number"] and asked["properties"]["number"]["maxLength"] == 20
+    assert "interface_resting" in call["responses"]["503"]["description"]
+    paper = document["paths"][f"/v1/resources/{BIRTH}/interface/getPaper"]["post"]
+    assert set(paper["responses"]["200"]["content"]) == {"application/pdf"}
+
+
+def test_without_an_interface_there_is_no_document(city):
+    client = Client()
+    client.force_login(Account.objects.get(username="hou"))
+    assert client.get(f"/catalogue/{BIRTH}/interface/openapi.json").status_code == 404
+
+
+def test_the_page_is_english_for_english_readers(offered):
+    client = Client(headers={"accept-language": "en"})
+    client.force_login(Account.objects.get(username="hou"))
+    client.cookies["django_language"] = "en"
+    page = client.get(f"/catalogue/{BIRTH}/interface/").content.decode()
+    for words in ("How to call it", "Limits and refusals", "left alone", "Mother", "Text", "Technical"):
+        assert words in page, words

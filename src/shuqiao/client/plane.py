@@ -79,6 +79,26 @@ class PlaneAnswer:
         return str(code) if code is not None else None
 
 
+@dataclass(frozen=True, slots=True)
+class InterfaceAnswer:
+    """What came back of a department's interface: its bytes, JSON or a file, and the promise about them."""
+
+    status: int
+    media_type: str
+    content: bytes
+    promise: Promise | None = None
+
+    @property
+    def is_answered(self) -> bool:
+        """The call was answered and not refused."""
+        return self.status == 200
+
+    @property
+    def is_json(self) -> bool:
+        """Whether it is JSON, a refusal included."""
+        return self.media_type in ("application/json", "application/problem+json")
+
+
 def load_promise_keys(entries: list[dict[str, str]]) -> dict[str, keys.PublicKey]:
     """Read public keys (base64 of SubjectPublicKeyInfo DER) and hold each against its id."""
     loaded: dict[str, keys.PublicKey] = {}
@@ -290,6 +310,24 @@ class PlaneClient:
         text = response.headers.get(HEADER, "")
         promise = self._checked_promise(response, text) if is_recorded or text else None
         return PlaneAnswer(response.status_code, _json_of(response), promise, text)
+
+    def interface(
+        self,
+        resource: str,
+        operation: str,
+        body: dict[str, Any],
+        context: CallContext,
+        *,
+        is_sample: bool = False,
+    ) -> InterfaceAnswer:
+        """Call an operation of a department's own interface; a sample asks nobody and is not recorded."""
+        begin = "/v1/sandbox/resources" if is_sample else "/v1/resources"
+        path = f"{begin}/{quote(resource, safe='')}/interface/{quote(operation, safe='')}"
+        response = self._post(path, body, context, self._signer)
+        text = response.headers.get(HEADER, "")
+        promise = None if is_sample and not text else self._checked_promise(response, text)
+        kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+        return InterfaceAnswer(response.status_code, kind, response.content, promise)
 
     def _checked_promise(self, response: httpx.Response, text: str) -> Promise | None:
         """Check the promise of a recorded answer; answers that were not recorded carry none."""

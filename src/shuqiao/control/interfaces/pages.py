@@ -1,19 +1,24 @@
 """The page of an entry's interface: operations, a console that answers with samples, failing calls."""
 
 import json
+import shlex
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import connection
 
 from shuqiao.control import clock
 from shuqiao.control.accounts.access import NotFound, Viewer
+from shuqiao.control.accounts.actors import ActorRef, actor_refs
 from shuqiao.control.accounts.capabilities import Capability
 from shuqiao.control.catalogue.models import Resource
 from shuqiao.control.catalogue.queries import access_resource
+from shuqiao.control.interfaces.document import call_path, limits_of, openapi, possible
 from shuqiao.control.interfaces.granting import description_of
 from shuqiao.control.interfaces.models import Interface
+from shuqiao.control.organisations.models import Application
 from shuqiao.control.texts import Text
 from shuqiao.wire.interface import Operation, Shape, parameter_fault, sample_of
 
@@ -21,6 +26,13 @@ REPORT_DAYS = 30
 MAX_ROWS = 200
 ANSWERED = "answered"
 _PLACES = {"path": Text("路径", "Path"), "query": Text("查询串", "Query")}
+_TYPES = {
+    "string": Text("文本", "Text"),
+    "integer": Text("整数", "Integer"),
+    "number": Text("数值", "Number"),
+    "boolean": Text("是否", "Yes or no"),
+    "date": Text("日期", "Date"),
+}
 
 
 @dataclass(frozen=True)
@@ -29,8 +41,9 @@ class ParameterRow:
 
     name: str
     place: Text
-    type: str
+    type: Text
     is_required: bool
+    max_chars: int
     values: tuple[str, ...]
     said: str
     example: str
@@ -41,7 +54,7 @@ class FieldRow:
     """One value of an answer; `item` names the entry's item it holds, `is_given` says whether any does."""
 
     path: str
-    type: str
+    type: Text
     item: str
     is_given: bool
     said: str
@@ -61,6 +74,8 @@ class OperationRow:
     answer_type: str
     fields: tuple[FieldRow, ...]
     sample: str
+    request: str
+    command: str
 
 
 @dataclass(frozen=True)
@@ -73,6 +88,7 @@ class OutcomeRow:
     calls: int
     failed: int
     last_failure: datetime | None
+    who: ActorRef | None = None
 
 
 @dataclass(frozen=True)
@@ -85,6 +101,7 @@ class InterfacePage:
     version: str
     offered_at: datetime | None
     timeout_s: int
+    limits: Mapping[str, int]
     operations: tuple[OperationRow, ...]
     outcomes: tuple[OutcomeRow, ...]
     may_offer: bool
@@ -109,6 +126,7 @@ def interface_page(viewer: Viewer, resource_id: str) -> InterfacePage:
         raise NotFound
     description = description_of(resource.id)
     names = {item.field: str(item.name) for item in resource.items.all()}
+    system = _own_system(viewer)
     operations = description.operations if description is not None else ()
     return InterfacePage(
         resource=resource.id,
@@ -117,7 +135,8 @@ def interface_page(viewer: Viewer, resource_id: str) -> InterfacePage:
         version=held.version if held else "",
         offered_at=held.offered_at if held else None,
         timeout_s=held.timeout_s if held else 20,
-        operations=tuple(_operation(one, resource.id, names) for one in operations),
+        limits=limits_of(held) if held else {},
+        operations=tuple(_operation(one, resource.id, names, system) for one in operations),
         outcomes=outcomes_of(viewer, resource),
         may_offer=may_offer,
     )
@@ -160,20 +179,41 @@ def outcomes_of(viewer: Viewer, resource: Resource) -> tuple[OutcomeRow, ...]:
                 MAX_ROWS,
             ],
         )
-        return tuple(OutcomeRow(*row) for row in cursor.fetchall())
+        rows = [OutcomeRow(*row) for row in cursor.fetchall()]
+    named = actor_refs(row.application for row in rows)
+    return tuple(replace(row, who=named.get(row.application)) for row in rows)
+
+
+def interface_document(viewer: Viewer, resource_id: str) -> dict[str, Any]:
+    """Return the OpenAPI document of the interface in force; raises `NotFound` where there is none."""
+    resource = access_resource(viewer, resource_id)
+    held = Interface.objects.filter(resource=resource, ended_at=None).first()
+    description = description_of(resource.id)
+    if held is None or description is None:
+        raise NotFound
+    return openapi(resource, held, description)
+
+
+def _own_system(viewer: Viewer) -> str:
+    """A system of the reader's department that could call, for the example."""
+    own = Application.objects.filter(department_id=viewer.department.code, active=True, portal=False)
+    return own.order_by("id").values_list("id", flat=True).first() or "app-…"
 
 
 def _may_offer(viewer: Viewer, resource: Resource) -> bool:
     return resource.department_id == viewer.department.code and viewer.can(Capability.CATALOGUE_EDIT)
 
 
-def _operation(one: Operation, resource_id: str, names: Mapping[str, str]) -> OperationRow:
+def _operation(one: Operation, resource_id: str, names: Mapping[str, str], system: str) -> OperationRow:
     parameters = tuple(
-        ParameterRow(p.name, _PLACES[p.place], p.type, p.is_required, p.values, p.said, p.example)
+        ParameterRow(
+            p.name, _PLACES[p.place], _TYPES[p.type], p.is_required, p.max_chars, p.values, p.said, p.example
+        )
         for p in one.parameters
     )
     fields = tuple(_fields(one.answer, "", names)) if one.answer is not None else ()
-    call = f"POST /v1/resources/{resource_id}/interface/{one.id}"
+    call = f"POST {call_path(resource_id, one.id)}"
+    given = {p.name: p.example or "…" for p in one.parameters if p.is_required or p.example}
     return OperationRow(
         one.id,
         one.said,
@@ -185,7 +225,26 @@ def _operation(one: Operation, resource_id: str, names: Mapping[str, str]) -> Op
         one.answer_type,
         fields,
         _sample(one, names.keys()),
+        _request(one, given),
+        _command(one, given, resource_id, system),
     )
+
+
+def _request(one: Operation, given: Mapping[str, str]) -> str:
+    body: dict[str, object] = {"parameters": dict(given), **({"body": {}} if one.takes_body else {})}
+    return json.dumps(body | {"case": "…"}, ensure_ascii=False, indent=2)
+
+
+def _command(one: Operation, given: Mapping[str, str], resource_id: str, system: str) -> str:
+    """The command that signs and sends the call; values are quoted for a shell."""
+    words = ["shuqiao", "interface", one.id, "--app", system, "--resource", resource_id]
+    for name, value in given.items():
+        words += ["--param", f"{name}={value}"]
+    if one.takes_body:
+        words += ["--body", "FILE"]
+    if one.answer is None:
+        words += ["--out", "FILE"]
+    return shlex.join(words)
 
 
 def _fields(shape: Shape, path: str, names: Mapping[str, str]) -> list[FieldRow]:
@@ -195,22 +254,12 @@ def _fields(shape: Shape, path: str, names: Mapping[str, str]) -> list[FieldRow]
     if shape.kind == "list":
         return [] if shape.each is None else _fields(shape.each, f"{path}[]", names)
     name = names.get(shape.item, "")
-    return [FieldRow(path, shape.type, name, not shape.item or shape.item in names, shape.said)]
+    return [FieldRow(path, _TYPES[shape.type], name, not shape.item or shape.item in names, shape.said)]
 
 
 def _sample(one: Operation, fields: Collection[str]) -> str:
     """Write the sample of an answer with the values that could be granted at all."""
     if one.answer is None:
         return ""
-    kept = _possible(one.answer, fields)
+    kept = possible(one.answer, fields)
     return json.dumps(sample_of(kept), ensure_ascii=False, indent=2) if kept is not None else "{}"
-
-
-def _possible(shape: Shape, fields: Collection[str]) -> Shape | None:
-    if shape.kind == "value":
-        return shape if not shape.item or shape.item in fields else None
-    if shape.kind == "list":
-        each = _possible(shape.each, fields) if shape.each is not None else None
-        return Shape(kind="list", each=each)
-    kept = {name: _possible(one, fields) for name, one in shape.fields.items()}
-    return Shape(kind="object", fields={name: one for name, one in kept.items() if one is not None})

@@ -60,6 +60,11 @@ urlpatterns = [
     path("catalogue/<str:resource>/change/", compiling.entry_change, name="entry_change"),
     path("catalogue/<str:resource>/keep/", held.keep, name="keep_at_node"),
     path("catalogue/<str:resource>/interface/", interfaces.interface, name="interface"),
+    path(
+        "catalogue/<str:resource>/interface/openapi.json",
+        interfaces.interface_document,
+        name="interface_document",
+    ),
     path("catalogue/<str:resource>/prolong", catalogue.entry_prolong, name="entry_prolong"),
     path("catalogue/<str:resource>/sharing/", sharing.share_type, name="share_type"),
     path("catalogue/<str:resource>/sharing/ruling", sharing.share_ruling, name="share_ruling"),

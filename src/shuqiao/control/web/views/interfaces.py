@@ -1,17 +1,20 @@
 """The interface of an entry: its description, the console, and taking in a description."""
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_safe
 
 from shuqiao.control.accounts.access import FormRefused, Viewer
 from shuqiao.control.interfaces import pages
 from shuqiao.control.interfaces.actions import offer_interface
+from shuqiao.control.interfaces.document import CODES
+from shuqiao.control.operations.refusal_words import REFUSALS
 from shuqiao.control.texts import Text
 from shuqiao.control.web.reading import faults_of
 from shuqiao.control.web.shell import show, signed_in
 from shuqiao.control.web.uploads import read_file
+from shuqiao.rules.errors import BY_CODE
 
 MAX_CHARS = 600
 
@@ -43,8 +46,27 @@ def interface(request: HttpRequest, viewer: Viewer, resource: str) -> HttpRespon
         else:
             messages.success(request, str(Text("接口描述已登记。", "The description is registered.")))
             return redirect("interface", resource=resource)
-    context = {"page": page, "faults": faults, "trial": trial, "given": given, "values": request.POST}
+    codes = [(BY_CODE[code].status, code, REFUSALS[code]) for code in CODES] if page.operations else []
+    context = {
+        "codes": codes,
+        "page": page,
+        "faults": faults,
+        "trial": trial,
+        "given": given,
+        "values": request.POST,
+    }
     wrong = bool(faults) or bool(trial and trial.fault)
     return show(
         request, viewer, "pages/interface.html", context, status=422 if wrong else 200, section="catalogue"
     )
+
+
+@require_safe
+@signed_in
+def interface_document(request: HttpRequest, viewer: Viewer, resource: str) -> HttpResponse:  # noqa: ARG001
+    """Give the OpenAPI document of an entry's interface as a file."""
+    answer = JsonResponse(
+        pages.interface_document(viewer, resource), json_dumps_params={"ensure_ascii": False, "indent": 2}
+    )
+    answer["Content-Disposition"] = f'attachment; filename="{resource}.openapi.json"'
+    return answer

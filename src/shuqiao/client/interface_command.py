@@ -1,0 +1,100 @@
+"""The command `shuqiao interface`: call an operation of a department's own interface through the platform."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from shuqiao.client.call import CallFaulty, read_credentials
+from shuqiao.client.plane import InterfaceAnswer, PlaneClient, PlaneUnreachable, PromiseBroken
+from shuqiao.security import keys
+from shuqiao.security.http_signatures import CallContext, key_signer
+
+MAX_BODY_BYTES = 1024 * 1024
+TIMEOUT_S = 60.0
+"""Longer than any interface may take."""
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
+def _parameters(given: list[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for text in given:
+        name, separator, value = text.partition("=")
+        if not separator or not name:
+            raise CallFaulty(f"write a parameter as name=value, not {text!r} alone")
+        if name in found:
+            raise CallFaulty(f"the parameter {name} stands twice")
+        found[name] = value
+    return found
+
+
+def _body(file: Path | None) -> Any:
+    if file is None:
+        return None
+    try:
+        with file.open("rb") as opened:
+            content = opened.read(MAX_BODY_BYTES + 1)
+        if len(content) > MAX_BODY_BYTES:
+            raise CallFaulty(f"{file} is larger than {MAX_BODY_BYTES} bytes")
+        return json.loads(content)
+    except (OSError, ValueError) as error:
+        raise CallFaulty(f"{file} can't be read as JSON ({type(error).__name__})") from error
+
+
+def _asked(arguments: argparse.Namespace) -> dict[str, Any]:
+    body: dict[str, Any] = {"parameters": _parameters(arguments.param)}
+    given = _body(arguments.body)
+    return (
+        body
+        | ({"body": given} if given is not None else {})
+        | ({"case": arguments.case} if arguments.case else {})
+    )
+
+
+def _show(answer: InterfaceAnswer, out: Path | None) -> None:
+    """Write the answer to the file, or to standard output where it is text."""
+    if out is not None:
+        out.write_bytes(answer.content)
+        _say(f"{len(answer.content)} bytes of {answer.media_type} in {out}")
+    elif answer.is_json:
+        print(json.dumps(json.loads(answer.content), ensure_ascii=False, indent=2))
+    else:
+        _say(f"the answer is a file of {answer.media_type}; name a place for it with --out")
+
+
+def interface_command(arguments: argparse.Namespace) -> int:
+    """Make one call; exit code 0 when it was answered and its promise holds, else 1."""
+    home = Path(os.environ.get("SHUQIAO_HOME", ".shuqiao"))
+    try:
+        credentials = read_credentials(home, arguments.app)
+        signer = key_signer(keys.load_signing_key(credentials.key_file))
+        url = arguments.url or credentials.plane_url
+        known = credentials.promise_keys
+        with PlaneClient(url, signer, promise_keys=known, language="en", timeout_s=TIMEOUT_S) as client:
+            answer = client.interface(
+                arguments.resource,
+                arguments.operation,
+                _asked(arguments),
+                CallContext(arguments.purpose, arguments.end_user, arguments.grant),
+                is_sample=arguments.sample,
+            )
+        _show(answer, arguments.out if answer.is_answered else None)
+    except (CallFaulty, keys.KeyRefusedError, OSError) as error:
+        _say(str(error))
+        return 1
+    except PlaneUnreachable as error:
+        _say(f"the plane can't be reached: {error}. Is the city running? Start it with ./dev demo")
+        return 1
+    except PromiseBroken as error:
+        _say(f"{error}. Do not rely on the answer; tell the platform agency.")
+        return 1
+    if answer.promise is not None:
+        _say(f"entry {answer.promise.entry}; promise checked")
+    return 0 if answer.is_answered else 1
