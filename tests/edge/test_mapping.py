@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from shuqiao.edge.mapping import (
@@ -98,3 +100,36 @@ def test_a_resource_mapped_twice_is_refused(tmp_path: Path) -> None:
     (tmp_path / "b.yaml").write_text(GOOD)
     with pytest.raises(MappingError, match="mapped twice"):
         load_mappings(tmp_path, {RESOURCE: SPEC})
+
+
+@pytest.mark.requirement("ING-09")
+@pytest.mark.parametrize(
+    ("own", "hubs", "fault"),
+    [
+        ("", "hub", ""),
+        ("kept: hub\n", "hub", ""),
+        ("kept: node\n", "node", ""),
+        ("", "node", "the hub says that records are kept at the node: `kept` must agree"),
+        ("kept: node\n", "hub", "the hub says that records are kept at the hub: `kept` must agree"),
+        ("kept: elsewhere\n", "hub", "`kept` is hub or node"),
+    ],
+)
+def test_where_records_are_kept_is_the_departments_word_and_the_hubs(
+    tmp_path: Path, own: str, hubs: str, fault: str
+) -> None:
+    path = written(tmp_path, own + GOOD)
+    spec = msgspec.structs.replace(SPEC, kept=hubs)
+    if fault:
+        with pytest.raises(MappingError, match=re.escape(fault)):
+            read_mapping(path, {RESOURCE: spec})
+    else:
+        assert read_mapping(path, {RESOURCE: spec}).is_held == (hubs == "node")
+
+
+def test_records_that_stay_are_found_by_a_plain_column(tmp_path: Path) -> None:
+    spec = msgspec.structs.replace(SPEC, kept="node")
+    path = written(
+        tmp_path, "kept: node\n" + GOOD.replace("number: bh", "number: {column: bh, codes: {A: B}}")
+    )
+    with pytest.raises(MappingError, match="needs a column without codes"):
+        read_mapping(path, {RESOURCE: spec})
