@@ -2,7 +2,8 @@
 
 A thread that read a body itself would wait for whoever sends it, and a few senders that never go on would
 stop the office. Here bodies come in side by side, in a bounded time and size, and a thread is taken when all
-is there. How long a head may take is granian's option `--http1-header-read-timeout`.
+is there. Whoever takes an answer that is sent in pieces too slowly is cut off, for a thread waits for them.
+How long a head may take is granian's option `--http1-header-read-timeout`.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import asyncio
 import os
 import sys
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +20,7 @@ from functools import partial
 from typing import Any, BinaryIO, NamedTuple, cast
 
 from shuqiao.control.wsgi import application as office
+from shuqiao.rules.pace import Pace
 
 Message = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -30,7 +33,11 @@ BODIES = 256
 MAX_BODY_BYTES = 64 * 1024 * 1024
 KEPT_IN_MEMORY_BYTES = 256 * 1024
 BODY_TIMEOUT_S = float(os.environ.get("SHUQIAO_CONTROL_BODY_TIMEOUT_S", "60"))
-SEND_TIMEOUT_S = 30.0
+PACE = Pace(
+    float(os.environ.get("SHUQIAO_CONTROL_SEND_PATIENCE_S", "30")),
+    float(os.environ.get("SHUQIAO_CONTROL_SEND_BYTES_PER_S", "16384")),
+    float(os.environ.get("SHUQIAO_CONTROL_SEND_TIMEOUT_S", "3600")),
+)
 RETRY_AFTER_S = 1
 _ONCE = (b"host", b"content-length", b"content-type", b"authorization", b"cookie")
 
@@ -146,19 +153,34 @@ async def _passed_on(environ: Environ, send: Send) -> _Answered | None:
     _waiting += 1
     loop = asyncio.get_running_loop()
     try:
-        return await loop.run_in_executor(_threads, partial(_work, environ, partial(_tell, loop, send)))
+        return await loop.run_in_executor(_threads, partial(_work, environ, _Telling(loop, send).tell))
     finally:
         _waiting -= 1
 
 
-def _tell(loop: asyncio.AbstractEventLoop, send: Send, message: Message) -> None:
-    """Send from a thread; raises TimeoutError when the reader does not go on."""
+class _Telling:
+    """Sends an answer from a thread, piece by piece, as long as its reader keeps pace."""
 
-    async def sent() -> None:
-        async with asyncio.timeout(SEND_TIMEOUT_S):
-            await send(message)
+    def __init__(self, loop: asyncio.AbstractEventLoop, send: Send) -> None:
+        self._loop = loop
+        self._send = send
+        self._began_s = time.monotonic()
+        self._waited_s = 0.0
+        self._sent_bytes = 0
 
-    asyncio.run_coroutine_threadsafe(sent(), loop).result()
+    def tell(self, message: Message) -> None:
+        """Send a message; raises TimeoutError when the reader does not go on, or too slowly."""
+        asked_s = time.monotonic()
+        left_s = PACE.left_s(self._sent_bytes, self._waited_s, asked_s - self._began_s)
+        if left_s <= 0:
+            raise TimeoutError("the reader is too slow")
+        asyncio.run_coroutine_threadsafe(self._within(message, left_s), self._loop).result()
+        self._waited_s += time.monotonic() - asked_s
+        self._sent_bytes += len(message.get("body", b""))
+
+    async def _within(self, message: Message, left_s: float) -> None:
+        async with asyncio.timeout(left_s):
+            await self._send(message)
 
 
 def _work(environ: Environ, tell: Callable[[Message], None]) -> _Answered | None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import AsyncGenerator
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Protocol, cast
@@ -21,6 +22,7 @@ import httptools
 from shuqiao.plane.answers import Reply, Streamed
 from shuqiao.plane.settings import BODY_TIMEOUT_S, MAX_BODY_BYTES
 from shuqiao.rules.errors import CallError, RequestMalformed, RequestTimeout, Unavailable
+from shuqiao.rules.pace import Pace
 
 log = logging.getLogger("shuqiao.plane")
 
@@ -30,6 +32,9 @@ HEAD_TIMEOUT_S = 10
 IDLE_TIMEOUT_S = 60
 ANSWER_TIMEOUT_S = 60
 SEND_TIMEOUT_S = 10
+PACE = Pace(patience_s=SEND_TIMEOUT_S, least_bytes_per_s=64 * 1024, most_s=3600)
+"""What a reader of a streamed answer owes: a download has its place among few."""
+
 LINGER_S = 5
 _VERSIONS = ("1.1", "1.0")
 _START_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus}
@@ -303,22 +308,28 @@ class Connection(asyncio.Protocol):
         that can't be sent to its end is cut, so that nobody takes it for whole.
         """
         is_last = self._is_last or not self._is_whole or self._server.is_stopping
-        left = reply.size_bytes
+        left, began_s, waited_s = reply.size_bytes, time.monotonic(), 0.0
         try:
             head = _head(reply.status, reply.headers, left, self._server.date, is_last=is_last)
             if self._transport is not None:
                 self._transport.write(head)
             async for piece in reply.pieces:
-                await self._drained.wait()
+                waited_s += await self._wait_to_drain(reply.size_bytes - left, waited_s, began_s)
                 if self._transport is None:
                     return
                 self._transport.write(piece)
                 left -= len(piece)
                 if not self._is_clogged:
                     self._deadline = self._server.now_s + ANSWER_TIMEOUT_S
+        except TimeoutError:
+            log.info("stream_too_slow")
         except Exception:
             # The boundary of a request: its peer is cut off, and the others go on.
             log.exception("stream_failed")
+        finally:
+            # What the pieces come from, and their place, are let go now and not when they are collected.
+            if isinstance(reply.pieces, AsyncGenerator):
+                await reply.pieces.aclose()
         transport, is_last = self._transport, is_last or self._is_last
         if transport is None or left != 0:
             self.cut()
@@ -326,6 +337,18 @@ class Connection(asyncio.Protocol):
         self._pouring = None
         self._reset()
         self._sent(transport, is_last=is_last)
+
+    async def _wait_to_drain(self, sent_bytes: int, waited_s: float, began_s: float) -> float:
+        """Wait until the peer has taken what was sent, and say for how long; raises TimeoutError."""
+        asked_s = time.monotonic()
+        left_s = PACE.left_s(sent_bytes, waited_s, asked_s - began_s)
+        if left_s <= 0:
+            raise TimeoutError
+        if self._drained.is_set():
+            return 0.0
+        async with asyncio.timeout(left_s):
+            await self._drained.wait()
+        return time.monotonic() - asked_s
 
     def pause_writing(self) -> None:
         """Stop reading from a peer that doesn't take its answers; they may not pile up here."""
