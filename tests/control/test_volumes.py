@@ -62,6 +62,7 @@ def test_the_page_is_for_those_who_watch_over_the_platform(city, settings):
     shown = client.get("/volumes/").content.decode()
     assert "平台数据库" in shown and "身份保险库的数据库" in shown and "消息服务的存储" in shown
     assert "有 3 处没有加密" in shown and "SHUQIAO_VOLUMES_DECLARED" in shown
+    assert shown.count("平台写入前已自行加密") == 1, "the message server's store alone"
     client.cookies.load({"django_language": "en"})
     english = client.get("/volumes/").content.decode()
     assert "3 places are not encrypted" in english

@@ -33,6 +33,7 @@ _PLACES = {
     "copies": Text("待取副本", "Copies to be fetched"),
     "answers": Text("接口应答的暂存", "Answers of interfaces on their way"),
 }
+_SEALED = frozenset({"messages", "copies", "answers"})
 _PROCESSES = {
     "control": Text("办公平台", "Office"),
     "plane": Text("数据面", "Data plane"),
@@ -42,9 +43,10 @@ _PROCESSES = {
 
 @dataclass(frozen=True)
 class VolumeRow:
-    """The newest statement about one place."""
+    """The newest statement about one place; `is_sealed` where nothing is written there in clear anyway."""
 
     place: Text
+    is_sealed: bool
     process: Text
     host: str
     state: str
@@ -113,6 +115,7 @@ def _row(
 ) -> VolumeRow:
     return VolumeRow(
         _PLACES.get(place, Text(place, place)),
+        place in _SEALED,
         _PROCESSES.get(process, Text(process, process)),
         host,
         state,
