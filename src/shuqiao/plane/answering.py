@@ -17,8 +17,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from shuqiao.plane.answers import problem_body, problem_reply, recorded_reply
 from shuqiao.plane.batch import Batcher, Key, QueueFull
-from shuqiao.plane.calls import Call, CallRefused, Granted, decide, refusal_entry, subjects_of
+from shuqiao.plane.calls import Call, CallRefused, Granted, refusal_entry, subjects_of
 from shuqiao.plane.database import Database, DatabaseUnavailable, ReadRow, RefusalRow, Seen
+from shuqiao.plane.decisions import Decisions
 from shuqiao.plane.keeper import Keeper
 from shuqiao.plane.metrics import Metrics
 from shuqiao.plane.neighbours import Neighbours
@@ -118,6 +119,7 @@ class Answering:
         """Keep the parts; nothing runs until the first call."""
         self._slower = Slower(guess_delay_s)
         self._neighbours = Neighbours()
+        self._decisions = Decisions()
         self._promises = promises
         self._database = database
         self._vault = vault
@@ -145,7 +147,7 @@ class Answering:
         """Decide over a call and queue it; it is answered in the end, whatever happens."""
         snapshot = self._keeper.current
         try:
-            granted = decide(call, snapshot)
+            granted = self._decisions.granted(call, snapshot)
             questions = self._prepared(call, granted)
         except CallRefused as refused:
             self.refuse(call, refused, call.entry, snapshot.epoch)

@@ -8,8 +8,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import msgspec
+
 from shuqiao.plane.answers import Reply
-from shuqiao.plane.proofs import CallProof
+from shuqiao.plane.proofs import NO_PROOF, CallProof
 from shuqiao.plane.state import Application, HeldGrant, Resource, Snapshot
 from shuqiao.rules.errors import (
     BY_CODE,
@@ -22,7 +24,7 @@ from shuqiao.rules.errors import (
 )
 from shuqiao.rules.exchange import CallFacts, Channel, Mode, Refused, decide_call
 from shuqiao.rules.ids import ApplicationId, DepartmentCode, GrantId, ResourceId
-from shuqiao.rules.small_domain import read_out
+from shuqiao.rules.small_domain import proving_fields, read_out
 from shuqiao.security.http_signatures import CallContext
 from shuqiao.wire.batch_messages import QueryBatchRequest, VerifyBatchRequest
 from shuqiao.wire.messages import CallEntry, QueryRequest, VerifyRequest
@@ -55,11 +57,64 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """The call may be answered: the resource, the grant and the fields."""
+    """Calls of this kind may be answered: the resource, the grant, the fields, and what follows from them.
+
+    `identity` are the fields that the vault keeps; `masked` and `tokens` those that a query doesn't give in
+    clear. `proof` are the claims that must agree before those of `small` domain are looked at. `head` is
+    what the entries of all these calls share: the beginning of their JSON.
+    """
 
     resource: Resource
     grant: HeldGrant
     fields: tuple[str, ...]
+    identity: tuple[str, ...]
+    masked: tuple[str, ...]
+    tokens: tuple[str, ...]
+    small: frozenset[str]
+    proof: frozenset[str]
+    head: str
+
+
+class _EntryHead(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """The fields of `CallEntry` that are the same for all calls under one decision."""
+
+    event: str
+    department: str
+    application: str
+    key: str
+    provider: str
+    resource: str
+    mode: str
+    grant: str
+    request_no: str = ""
+    regulation: str = ""
+    purpose: str = ""
+    match: str = ""
+    items: tuple[str, ...] = ()
+    masked: tuple[str, ...] = ()
+    pseudonyms: tuple[str, ...] = ()
+
+
+class _EntryTail(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The other fields of `CallEntry`."""
+
+    id: UUID
+    at: datetime
+    actor: str
+    end_user: str = ""
+    case: str = ""
+    place: int = 0
+    identity_version: int = 0
+    near: bool = False
+    algorithm: str = ""
+    session: UUID | None = None
+    number: int | None = None
+    request: str = ""
+    sealed: str = ""
+    call: UUID | None = None
+
+
+_encoder = msgspec.json.Encoder()
 
 
 class CallRefused(Exception):
@@ -90,7 +145,46 @@ def decide(call: Call, snapshot: Snapshot) -> Granted:
         raise CallRefused(SignedCallNeeded(grant=chosen.document.id), chosen.document.id)
     if chosen.document.case_required and not call.request.case.strip():
         raise CallRefused(RequestMalformed(part="case"), chosen.document.id)
-    return Granted(resource, chosen, _fields_there(decision.fields, facts, resource, chosen))
+    return _granted(call, resource, chosen, _fields_there(decision.fields, facts, resource, chosen))
+
+
+def _granted(call: Call, resource: Resource, grant: HeldGrant, fields: tuple[str, ...]) -> Granted:
+    document, mode = grant.document, call.mode
+    masked = _not_in_clear(fields, grant.terms.masked, mode)
+    tokens = _not_in_clear(fields, grant.terms.tokens, mode)
+    small = resource.small.intersection(fields) if mode is Mode.VERIFY else frozenset[str]()
+    head = _EntryHead(
+        event=mode.value,
+        department=call.application.department,
+        application=call.application.id,
+        key=call.application.key_id,
+        provider=resource.department,
+        resource=resource.id,
+        mode=mode.value,
+        grant=document.id,
+        request_no=document.request_no,
+        regulation=document.regulation,
+        purpose=document.purpose,
+        match=document.match if mode is Mode.VERIFY else "",
+        items=fields,
+        masked=masked,
+        pseudonyms=tokens,
+    )
+    return Granted(
+        resource,
+        grant,
+        fields,
+        tuple(field for field in fields if resource.items[field].identity),
+        masked,
+        tokens,
+        small,
+        proving_fields(resource.traits, fields) - small if small else frozenset(),
+        _encoder.encode(head).decode("utf-8")[:-1] + ",",
+    )
+
+
+def _not_in_clear(fields: tuple[str, ...], items: frozenset[str], mode: Mode) -> tuple[str, ...]:
+    return () if mode is Mode.VERIFY else tuple(field for field in fields if field in items)
 
 
 def _fields_there(
@@ -193,50 +287,34 @@ def refusal_entry(call: Call, entry: UUID, refused: CallRefused, resource: str, 
     )
 
 
-def _signed(call: Call, place: int = 0) -> dict[str, Any]:
-    """Say what the call's signature was; of a batch, the first subject's entry holds it sealed."""
-    if call.proof is None:
-        return {}
-    return call.proof._asdict() | ({"sealed": "", "call": call.entry} if place else {})
+def _signed(call: Call) -> dict[str, Any]:
+    """Say what the call's signature was."""
+    return {} if call.proof is None else call.proof._asdict()
 
 
-def answer_entry(
+def entry_text(
     call: Call, granted: Granted, entry: UUID, place: int, identity_version: int, *, near: bool = False
-) -> CallEntry:
-    """Write the plane's audit line about one subject of an answered call.
+) -> str:
+    """Write the plane's audit line about one subject of an answered call, the JSON of a `CallEntry`.
 
-    The outcome is the database's to say: it counts wrong claims in the statement that answers.
+    The outcome is the database's to say: it counts wrong claims in the statement that answers. Of a batch,
+    the first subject's entry holds the sealed signature.
     """
-    document, terms = granted.grant.document, granted.grant.terms
-    return CallEntry(
-        event=call.mode.value,
-        id=entry,
-        at=call.at,
-        department=call.application.department,
-        actor=actor_of(call),
-        application=call.application.id,
-        key=call.application.key_id,
-        end_user=call.context.end_user,
-        provider=granted.resource.department,
-        resource=call.resource_id,
-        mode=call.mode.value,
-        grant=document.id,
-        request_no=document.request_no,
-        regulation=document.regulation,
-        purpose=document.purpose,
-        case=call.request.case if call.request is not None else "",
-        match=document.match if call.mode is Mode.VERIFY else "",
-        items=granted.fields,
-        masked=not_in_clear(granted, terms.masked, call.mode),
-        pseudonyms=not_in_clear(granted, terms.tokens, call.mode),
-        place=place,
-        identity_version=identity_version,
-        near=near,
-        **_signed(call, place),
+    proof = call.proof or NO_PROOF
+    tail = _EntryTail(
+        entry,
+        call.at,
+        actor_of(call),
+        call.context.end_user,
+        call.request.case if call.request is not None else "",
+        place,
+        identity_version,
+        near,
+        proof.algorithm,
+        proof.session,
+        proof.number,
+        proof.request,
+        "" if place else proof.sealed,
+        call.entry if place and call.proof is not None else None,
     )
-
-
-def not_in_clear(granted: Granted, fields: frozenset[str], mode: Mode) -> tuple[str, ...]:
-    if mode is Mode.VERIFY or not fields:
-        return ()
-    return tuple(field for field in granted.fields if field in fields)
+    return granted.head + _encoder.encode(tail).decode("utf-8")[1:]

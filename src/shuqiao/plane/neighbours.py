@@ -6,13 +6,34 @@ worker looks at its own calls. Source: SEC-19; our choice, decision "alarms".
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 
 RECENT = 64
 BESIDE = 3
+_STEPS = tuple(step for step in range(-BESIDE, BESIDE + 1) if step)
 MAX_PLACES = 1_000
 _CHECKED = frozenset({"citizen_id", "credit_code"})
 """Kinds whose last character is a check digit, so that neighbours differ before it."""
+
+
+class _Recent:
+    """The last numbers of one place, in their order and by value."""
+
+    __slots__ = ("counts", "order")
+
+    def __init__(self) -> None:
+        self.order: deque[int] = deque()
+        self.counts: Counter[int] = Counter()
+
+    def note(self, value: int) -> None:
+        """Add a number and forget the one that is too many."""
+        self.order.append(value)
+        self.counts[value] += 1
+        if len(self.order) > RECENT:
+            gone = self.order.popleft()
+            self.counts[gone] -= 1
+            if not self.counts[gone]:
+                del self.counts[gone]
 
 
 class Neighbours:
@@ -20,7 +41,7 @@ class Neighbours:
 
     def __init__(self) -> None:
         """Begin with none."""
-        self._recent: OrderedDict[tuple[str, str], deque[int]] = OrderedDict()
+        self._recent: OrderedDict[tuple[str, str], _Recent] = OrderedDict()
 
     def is_near(self, application: str, resource: str, kind: str, number: str) -> bool:
         """Note a number, and tell whether it lies within three of a recent other one."""
@@ -30,9 +51,9 @@ class Neighbours:
         value, key = int(digits), (application, resource)
         recent = self._recent.get(key)
         if recent is None:
-            recent = self._recent[key] = deque(maxlen=RECENT)
+            recent = self._recent[key] = _Recent()
             if len(self._recent) > MAX_PLACES:
                 self._recent.popitem(last=False)
-        near = any(0 < abs(value - other) <= BESIDE for other in recent)
-        recent.append(value)
+        near = not recent.counts.keys().isdisjoint([value + step for step in _STEPS])
+        recent.note(value)
         return near

@@ -48,6 +48,9 @@ class CallProof(NamedTuple):
     number: int | None = None
 
 
+NO_PROOF = CallProof("", "", "")
+
+
 class Sealing:
     """Seals to the vault's key of the current snapshot."""
 
@@ -103,7 +106,7 @@ class PromiseKeeper:
         sealed = self._sealing.seal(encode_promises(given), PROMISE_CONTEXT)
         if sealed is None:
             return
-        entries = "{" + ",".join([str(promise.entry) for promise in promises]) + "}"
+        entries = "{" + ",".join([promise.entry.hex for promise in promises]) + "}"
         first = promises[0]
         self._waiting.append(
             PromiseRow(

@@ -16,7 +16,7 @@ import msgspec
 
 from shuqiao.plane.answers import JSON_TYPE, Reply
 from shuqiao.plane.body import decode_body
-from shuqiao.plane.calls import Call, CallRefused, Granted, not_in_clear
+from shuqiao.plane.calls import Call, CallRefused, Granted
 from shuqiao.plane.calls import decide as decide_keyed
 from shuqiao.plane.interface.filtering import Filter
 from shuqiao.plane.interface.serving import InterfaceRequest
@@ -124,9 +124,7 @@ def _compared(request: VerifyRequest, granted: Granted) -> VerifyAnswer:
 
 
 def _read(granted: Granted) -> QueryAnswer:
-    terms, items = granted.grant.terms, granted.resource.items
-    masked = not_in_clear(granted, terms.masked, Mode.QUERY)
-    tokens = not_in_clear(granted, terms.tokens, Mode.QUERY)
+    items, masked, tokens = granted.resource.items, granted.masked, granted.tokens
     data = {}
     for name in granted.fields:
         value = sample_value(items[name])

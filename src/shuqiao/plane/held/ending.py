@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import msgspec
 
 from shuqiao.plane.answers import problem_body
-from shuqiao.plane.calls import Call, Granted, not_in_clear
+from shuqiao.plane.calls import Call, Granted
 from shuqiao.rules.errors import (
     CallError,
     CaseNumberDemanded,
@@ -82,5 +82,4 @@ def _queried(call: Call, granted: Granted, answer: HeldAnswer) -> bytes | None:
         raise msgspec.ValidationError("not the granted items")
     if data is None:
         return None
-    masked = not_in_clear(granted, granted.grant.terms.masked, call.mode)
-    return _encoder.encode(QueryAnswer(data, call.entry, call.at, masked))
+    return _encoder.encode(QueryAnswer(data, call.entry, call.at, granted.masked))

@@ -21,7 +21,7 @@ import msgspec
 from shuqiao.plane.answers import Reply, problem_reply, recorded_reply
 from shuqiao.plane.body import decode_body
 from shuqiao.plane.bulk.asking import Promising
-from shuqiao.plane.calls import Call, CallRefused, Granted, answer_entry, decide
+from shuqiao.plane.calls import Call, CallRefused, Granted, decide, entry_text
 from shuqiao.plane.database import DatabaseUnavailable
 from shuqiao.plane.held.ending import End, failed, told
 from shuqiao.plane.held.link import LinkDown, NodeLink
@@ -64,6 +64,7 @@ _DECODERS: dict[str, msgspec.json.Decoder[VerifyRequest | QueryRequest]] = {
     "query": msgspec.json.Decoder(QueryRequest),
 }
 _encoder = msgspec.json.Encoder()
+_entry_decoder = msgspec.json.Decoder(CallEntry)
 
 
 class HeldSigned(NamedTuple):
@@ -323,5 +324,5 @@ def _entry(
     call: Call, granted: Granted, entry: UUID, ended: tuple[str, str], *, near: bool = False
 ) -> CallEntry:
     """Write the plane's line of an entry; `ended` are event and outcome."""
-    said = answer_entry(call, granted, entry, 0, 0, near=near)
+    said = _entry_decoder.decode(entry_text(call, granted, entry, 0, 0, near=near))
     return msgspec.structs.replace(said, event=ended[0], outcome=ended[1])

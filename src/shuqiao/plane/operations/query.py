@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from shuqiao.plane.calls import Call, Granted, not_in_clear
+from shuqiao.plane.calls import Call, Granted
 from shuqiao.plane.database import ReadRow, Seen
 from shuqiao.plane.operations.questions import Compared, Question, is_batch, read_row, subject_numbers
 from shuqiao.rules.errors import NotAvailable, RequestMalformed
@@ -31,10 +31,8 @@ def prepare(call: Call, granted: Granted) -> list[Question]:
         subjects = request.subjects
     else:
         raise RequestMalformed(part="items")
-    items = granted.resource.items
-    identity = {field: "" for field in granted.fields if items[field].identity}
     return [
-        Question(call, granted, entry, place, number, identity)
+        Question(call, granted, entry, place, number, {}, {})
         for place, (entry, number) in enumerate(subject_numbers(call, granted.resource, subjects))
     ]
 
@@ -51,14 +49,14 @@ async def ask_vault(
 
 
 def _reveal(question: Question) -> RevealCall:
-    grant = question.granted.grant
+    grant, identity = question.granted.grant, question.granted.identity
     terms = grant.terms
     return RevealCall(
         question.number,
-        tuple(question.identity),
+        identity,
         grant.document.id,
-        tuple(terms.masked.intersection(question.identity)) if terms.masked else (),
-        tuple(terms.tokens.intersection(question.identity)) if terms.tokens else (),
+        tuple(terms.masked.intersection(identity)) if terms.masked else (),
+        tuple(terms.tokens.intersection(identity)) if terms.tokens else (),
         grant.document.department,
     )
 
@@ -77,7 +75,7 @@ def outcome(question: Question, result: RevealResult, seen: Seen) -> dict[str, s
     plain = _data_decoder.decode(seen.data)
     data: dict[str, str | None] = {}
     for field in granted.fields:
-        if field in question.identity:
+        if field in granted.identity:
             # The vault has masked these, or made tokens of them: the clear value never came here.
             data[field] = result.values.get(field)
             continue
@@ -92,9 +90,7 @@ def answer(
 ) -> bytes | None:
     """Write the answer of a call about one subject, or about many; null when the one record is not there."""
     call, granted = questions[0].call, questions[0].granted
-    terms = granted.grant.terms
-    masked = not_in_clear(granted, terms.masked, call.mode)
-    tokens = not_in_clear(granted, terms.tokens, call.mode)
+    masked, tokens = granted.masked, granted.tokens
     if is_batch(call):
         subjects = [_subject(*triple) for triple in zip(questions, results, seen, strict=True)]
         return _encoder.encode(QueryBatchAnswer(tuple(subjects), call.at, masked, tokens))

@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 from uuid import UUID
 
-import msgspec
-
-from shuqiao.plane.calls import Call, Granted, answer_entry
+from shuqiao.plane.calls import Call, Granted, actor_of, entry_text
 from shuqiao.plane.database import ReadRow
 from shuqiao.plane.state import Resource
 from shuqiao.wire.batch_messages import QueryBatchRequest, VerifyBatchRequest, subject_entry_id
@@ -16,16 +14,13 @@ from shuqiao.wire.claims import subject_number
 
 ANSWERED = "answered"
 
-_encoder = msgspec.json.Encoder()
-
 
 class Question(NamedTuple):
     """One subject of a prepared call: the record key in its written form, claims by where they are compared.
 
-    `identity` (field -> claim, empty text where a value is asked for) goes to the vault, `plain` (JSON) to
-    the read function. `entry` is the id of its audit entry, `place` its 0-based place in a batch. `proof`
-    are the claims that must agree before those of `small` domain are looked at; `guarded` is `plain` without
-    the latter. `near` says that the number lies beside another one asked for shortly before.
+    `identity` (field -> claim) goes to the vault, `plain` to the read function; a query claims nothing.
+    `entry` is the id of its audit entry, `place` its 0-based place in a batch. `near` says that the number
+    lies beside another one asked for shortly before.
     """
 
     call: Call
@@ -34,10 +29,7 @@ class Question(NamedTuple):
     place: int
     number: str
     identity: dict[str, str]
-    plain: str | None = None
-    guarded: str | None = None
-    proof: frozenset[str] = frozenset()
-    small: frozenset[str] = frozenset()
+    plain: dict[str, str]
     near: bool = False
 
 
@@ -68,21 +60,20 @@ def is_batch(call: Call) -> bool:
 
 def read_row(question: Question, record: UUID, version: int, compared: Compared) -> ReadRow:
     """Give the row of the one statement that reads, counts and records."""
-    call = question.call
-    entry = answer_entry(call, question.granted, question.entry, question.place, version, near=question.near)
+    call, granted = question.call, question.granted
     return ReadRow(
         question.entry,
         call.at,
-        entry.event,
-        entry.department,
-        entry.actor,
-        entry.grant,
-        entry.case or None,
+        call.mode.value,
+        call.application.department,
+        actor_of(call),
+        granted.grant.document.id,
+        (call.request.case if call.request is not None else "") or None,
         ANSWERED,
         record,
         compared.plain,
-        _encoder.encode(entry).decode("utf-8"),
-        question.granted.grant.terms.rows,
+        entry_text(call, granted, question.entry, question.place, version, near=question.near),
+        granted.grant.terms.rows,
         compared.mark,
         compared.identity,
         compared.agreed,

@@ -6,6 +6,7 @@ Source: xiamen-2015 art. 13(1)
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from uuid import UUID
 
 import msgspec
 
@@ -19,7 +20,6 @@ from shuqiao.plane.operations.questions import (
     subject_numbers,
 )
 from shuqiao.rules.errors import CaseNumberDemanded, RequestMalformed
-from shuqiao.rules.small_domain import proving_fields
 from shuqiao.wire.batch_messages import VerifiedSubject, VerifyBatchAnswer, VerifyBatchRequest
 from shuqiao.wire.claims import claimed_value
 from shuqiao.wire.messages import VerifyAnswer, VerifyRequest
@@ -42,27 +42,26 @@ def prepare(call: Call, granted: Granted) -> list[Question]:
     if any(asked.keys() != claims[0].keys() for asked in claims):
         # One decision stands for all subjects, so all ask the same.
         raise RequestMalformed(part="claims")
-    numbers = subject_numbers(call, granted.resource, subjects)
-    small = granted.resource.small.intersection(claims[0])
-    proof = proving_fields(granted.resource.traits, claims[0]) - small if small else frozenset[str]()
     return [
-        _question(Question(call, granted, entry, place, number, {}, None, None, proof, small), claims[place])
-        for place, (entry, number) in enumerate(numbers)
+        _question(call, granted, entry, place, number, claims[place])
+        for place, (entry, number) in enumerate(subject_numbers(call, granted.resource, subjects))
     ]
 
 
-def _question(question: Question, claims: Mapping[str, str]) -> Question:
+def _question(
+    call: Call, granted: Granted, entry: UUID, place: int, number: str, claims: Mapping[str, str]
+) -> Question:
     identity: dict[str, str] = {}
     plain: dict[str, str] = {}
+    items = granted.resource.items
     for field, claim in claims.items():
-        item = question.granted.resource.items[field]
+        item = items[field]
         (identity if item.identity else plain)[field] = claimed_value(item, claim)
-    guarded = {field: value for field, value in plain.items() if field not in question.small}
-    return question._replace(identity=identity, plain=_json(plain), guarded=_json(guarded))
+    return Question(call, granted, entry, place, number, identity, plain)
 
 
-def _json(plain: dict[str, str]) -> str | None:
-    return _encoder.encode(plain).decode("utf-8") if plain else None
+def _json(claims: Mapping[str, str] | Mapping[str, bool]) -> str:
+    return _encoder.encode(claims).decode("utf-8")
 
 
 async def ask_vault(
@@ -78,7 +77,7 @@ async def ask_vault(
 
 def _proved(question: Question, agreed: Mapping[str, bool]) -> bool:
     """Tell whether no claim that proves who the record is about is known to disagree."""
-    return all(agreed.get(field, True) for field in question.proof)
+    return all(agreed.get(field, True) for field in question.granted.proof)
 
 
 def row(question: Question, result: CompareResult) -> ReadRow:
@@ -86,13 +85,12 @@ def row(question: Question, result: CompareResult) -> ReadRow:
 
     Claims of small domain beside a wrong name or identifier are not compared at all.
     """
-    matches, plain = result.matches, question.plain
-    if question.small and not _proved(question, matches):
-        matches = {field: word and field not in question.small for field, word in matches.items()}
-        plain = question.guarded
-    compared = Compared(
-        result.mark or None, _encoder.encode(matches).decode("utf-8"), all(matches.values()), plain
-    )
+    matches, plain, small = result.matches, question.plain, question.granted.small
+    agreed = all(matches.values())
+    if small and not agreed and not _proved(question, matches):
+        matches = {field: word and field not in small for field, word in matches.items()}
+        plain = {field: value for field, value in plain.items() if field not in small}
+    compared = Compared(result.mark or None, _json(matches), agreed, _json(plain) if plain else None)
     return read_row(question, result.record, result.version, compared)
 
 
@@ -103,8 +101,8 @@ def outcome(question: Question, result: CompareResult, seen: Seen) -> dict[str, 
     if seen.matches is not None:
         agreed = agreed | _matches_decoder.decode(seen.matches)
     each = {field: seen.found and agreed.get(field, False) for field in granted.fields}
-    if question.small and not _proved(question, each):
-        each |= dict.fromkeys(question.small, False)
+    if granted.small and not _proved(question, each):
+        each |= dict.fromkeys(granted.small, False)
     return all(each.values()) if granted.grant.document.match == "all" else each
 
 
