@@ -47,8 +47,8 @@ def test_a_file_is_listed_and_fetched_and_both_are_recorded(city: FileCity, tmp_
     assert delivered["provider"] == "440100-health" and delivered["grant"] == grant.id
     assert delivered["actor"] == f"{APP}/lin"
     assert delivered["seen"] | {"version_id": ""} == {
-        "file": str(file),
-        "version": 1,
+        "file_id": str(file),
+        "file_version": 1,
         "version_id": "",
         "file_digest": line.digest,
         "size_bytes": LARGE,

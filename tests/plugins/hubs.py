@@ -27,6 +27,7 @@ def environment(folder: Path, database_url: str) -> dict[str, str]:
         "SHUQIAO_PLANE_URL": "http://127.0.0.1:1",
         "SHUQIAO_PORTAL_KEYS": str(folder / "portal"),
         "SHUQIAO_GRANT_KEY_FILE": str(folder / "grants.key"),
+        "FILES_SECRET_FILE": str(folder / "files.key"),
         "SHUQIAO_SAMPLE": "1",
     }
 

@@ -63,6 +63,11 @@ class BulkClient:
         self._keys = promise_keys
         self._http = httpx.Client(base_url=url.rstrip("/"), timeout=60.0, trust_env=False)
 
+    @property
+    def plane(self) -> PlaneClient:
+        """What signs for the application."""
+        return self._plane
+
     def close(self) -> None:
         """Close the connections."""
         self._http.close()

@@ -42,7 +42,7 @@ WITH taken AS MATERIALIZED (
     FROM audit.leaf l JOIN audit.entry e ON e.id = l.entry_id
     WHERE l.position >= %(first)s AND l.position < %(end)s
       AND e.event IN ('verify', 'query', 'call_refused', 'guessing_suspected', 'interface_called',
-                      'bulk_delivered', 'browse_viewed')
+                      'bulk_delivered', 'browse_viewed', 'file_delivered')
       AND e.department IS NOT NULL AND e.resource_id IS NOT NULL),
 counted AS (
     INSERT INTO alarms_usageday AS u

@@ -182,7 +182,7 @@ def _serve(resource: Resource) -> None:
 
 
 def _store(viewer: Viewer, resource: Resource, file: uuid.UUID, number: int, new: NewVersion) -> None:
-    facts = {"version": number, "file_digest": new.digest, "size_bytes": len(new.content)}
+    facts = {"file_version": number, "file_digest": new.digest, "size_bytes": len(new.content)}
     outcome = "registered" if number == 1 else "replaced"
     entry = _record(viewer, resource, "file_registered", outcome, file, facts)
     by = f"account:{viewer.username}"
@@ -202,7 +202,7 @@ def _record(
         provider=resource.department_id,
         resource_id=resource.id,
         facts={
-            "file": str(file),
+            "file_id": str(file),
             **facts,
             "articles": [rules.cite(rules.citations.get("catalogue_entry", SETTING))],
         },

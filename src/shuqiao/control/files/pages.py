@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from django.conf import settings
 from django.db import connection
 
 from shuqiao.control.accounts.access import NotFound, Viewer
+from shuqiao.control.accounts.actors import ActorRef, actor_refs
 from shuqiao.control.accounts.capabilities import Capability
 from shuqiao.control.catalogue.models import Resource
 from shuqiao.control.catalogue.queries import access_resource
@@ -31,6 +32,7 @@ class VersionRow:
     stored_by: str
     stored_at: datetime
     entry: uuid.UUID
+    who: ActorRef | None = None
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ class FetchedRow:
     at: datetime
     actor: str
     grant: str
+    who: ActorRef | None = None
 
 
 @dataclass(frozen=True)
@@ -104,9 +107,11 @@ def files_of(resource_id: str, *, withdrawn: bool = True) -> tuple[FileRow, ...]
             " FROM exchange.file_version WHERE file = ANY(%s) ORDER BY number DESC",
             [[row[0] for row in found]],
         )
-        versions: dict[uuid.UUID, list[VersionRow]] = {}
-        for row in cursor.fetchall():
-            versions.setdefault(row[0], []).append(VersionRow(*row[1:]))
+        stored = cursor.fetchall()
+    versions: dict[uuid.UUID, list[VersionRow]] = {}
+    who = actor_refs(row[6] for row in stored)
+    for row in stored:
+        versions.setdefault(row[0], []).append(replace(VersionRow(*row[1:]), who=who.get(row[6])))
     return tuple(
         FileRow(file, title, registered, withdrawn, reason, tuple(versions[file]))
         for file, title, registered, withdrawn, reason in found
@@ -120,4 +125,6 @@ def _fetched(resource: Resource) -> tuple[FetchedRow, ...]:
             f" AND resource_id = %s AND event = 'file_delivered' ORDER BY occurred_at DESC LIMIT {MAX_SHOWN}",
             [resource.department_id, resource.id],
         )
-        return tuple(FetchedRow(str(row[0]), *row[1:]) for row in cursor.fetchall())
+        rows = tuple(FetchedRow(str(row[0]), *row[1:]) for row in cursor.fetchall())
+    who = actor_refs(row.actor for row in rows)
+    return tuple(replace(row, who=who.get(row.actor)) for row in rows)

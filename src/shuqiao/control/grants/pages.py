@@ -25,6 +25,7 @@ from shuqiao.control.texts import Text
 from shuqiao.rules.errors import CaseNumberDemanded
 from shuqiao.rules.procedures import possible_actions
 from shuqiao.rules.regulation import PROVIDER, SETTING
+from shuqiao.wire.grant import decode_grant
 
 PAGE_SIZE = 20
 MAX_OTHERS = 50
@@ -61,6 +62,7 @@ def delivery(viewer: Viewer, number: str) -> Delivery:
     rules = named(grant.regulation)
     return Delivery(
         terms=grant_view(grant),
+        gives_files=bool(decode_grant(grant.document).files),
         responsibility=article_ref(rules.citations["after_delivery"], rules.id),
         passing_on=article_ref(rules.citations["passing_on"], rules.id),
         is_offline=is_offline(grant),

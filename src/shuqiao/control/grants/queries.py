@@ -65,6 +65,7 @@ class Delivery:
     """
 
     terms: GrantView
+    gives_files: bool
     responsibility: ArticleRef
     passing_on: ArticleRef
     is_offline: bool

@@ -153,8 +153,8 @@ BEGIN
         RETURN QUERY SELECT 'gone', v_epoch, NULL::bytea, NULL::bytea; RETURN;
     END IF;
     v_digest := exchange.record_once(p_id, p_at, 'file_delivered', p_department, v_document ->> 'provider', p_actor,
-        v_file.resource_id, p_grant, nullif(p_case, ''), 'delivering', p_body || E'\n' || jsonb_build_object('file', v_file.id,
-        'version', v_version.number, 'version_id', v_version.id, 'file_digest', v_version.digest,
+        v_file.resource_id, p_grant, nullif(p_case, ''), 'delivering', p_body || E'\n' || jsonb_build_object('file_id', v_file.id,
+        'file_version', v_version.number, 'version_id', v_version.id, 'file_digest', v_version.digest,
         'size_bytes', v_version.size_bytes, 'from_byte', p_from, 'bytes', p_bytes,
         'channel', p_channel)::text);
     IF v_digest IS NULL THEN
