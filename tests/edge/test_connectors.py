@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -11,11 +12,14 @@ from typing import Any
 import pytest
 
 from shuqiao.edge.connectors import Source, SourceError, SourceRow
+from shuqiao.edge.connectors.folder import Keeping
 from shuqiao.edge.connectors.opening import UnknownSource, open_source, open_tables
+from shuqiao.edge.cover import Cover
 from shuqiao.edge.mapping import ColumnSource, TableMapping
 from tests.plugins.departments import Department, in_mariadb
 
 SECRET = "张样例"
+COVER = Cover(Path(tempfile.mkdtemp()) / "cover.key")
 
 
 def mapping(**changed: object) -> TableMapping:
@@ -31,6 +35,11 @@ def mapping(**changed: object) -> TableMapping:
         "path": Path("births.yaml"),
     }
     return TableMapping(**(named | changed))  # type: ignore[arg-type]
+
+
+def opened(url: str) -> Source:
+    """The connector of a database, which needs to keep nothing."""
+    return open_source(url, Keeping(Path("/nowhere"), COVER))
 
 
 def fill(department: Department, rows: int) -> None:
@@ -59,7 +68,7 @@ async def everything(source: Source, table: TableMapping, limit: int) -> list[So
 @pytest.fixture
 async def source(department: Department):
     """The connector of the department's database."""
-    made = open_source(department.url)
+    made = opened(department.url)
     yield made
     await made.close()
 
@@ -198,7 +207,7 @@ async def _write(source: Any) -> None:
     ],
 )
 async def test_a_source_that_is_away_is_told_without_its_password(url: str) -> None:
-    source = open_source(url)
+    source = opened(url)
     with pytest.raises(SourceError) as told:
         await source.check(mapping())
     await source.close()
@@ -208,7 +217,7 @@ async def test_a_source_that_is_away_is_told_without_its_password(url: str) -> N
 @pytest.mark.parametrize("url", ["", "births.db", "oracle://host/x:sesame"])
 def test_an_address_of_no_known_database_is_told_without_repeating_it(url: str) -> None:
     with pytest.raises(UnknownSource, match="postgresql://…") as told:
-        open_source(url)
+        opened(url)
     assert "sesame" not in str(told.value)
 
 
@@ -254,7 +263,7 @@ async def _read_across_zones(department: Department) -> None:
     department.run("SET time_zone = '+00:00'")
     department.run("CREATE TABLE births (bh int PRIMARY KEY, a timestamp(6) NULL, b datetime(6))")
     department.run("INSERT INTO births VALUES (1, '2026-01-01 20:00:00', '2026-01-01 20:00:00')")
-    source = open_source(department.url)
+    source = opened(department.url)
     columns = {"a": ColumnSource("a"), "b": ColumnSource("b")}
     for changed, day in (("a", "2026-01-02 04"), ("b", "2026-01-01 20")):
         table = mapping(changed=changed, items=columns, resource=f"r440100{changed * 10}")

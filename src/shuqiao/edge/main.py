@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 from shuqiao.edge import status
 from shuqiao.edge.batches import Sender
 from shuqiao.edge.capture import Capture, Pace
+from shuqiao.edge.connectors.folder import Keeping
 from shuqiao.edge.connectors.opening import UnknownSource, open_source
 from shuqiao.edge.cover import Cover
 from shuqiao.edge.held.checking import Trusted, held_table
@@ -56,7 +57,9 @@ class Node:
         self._files = node_home.NodeFiles(settings.home)
         cover = Cover(self._files.cover_key, settings.suite)
         self._spool = Spool(self._files.spool, cover)
-        self._source = open_source(settings.source_url)
+        keeping = Keeping(self._files.spool.parent, cover)
+        self._source = open_source(settings.source_url, keeping)
+        self._held_source = open_source(settings.source_url, keeping, HELD_CONNECTIONS)
         self._hub = Hub(settings.department, self._connect)
         keys = {key.id: load_public_der(key.public_key) for key in admission.receipt_keys}
         pace = Pace(settings.batch_rows, settings.poll_s, settings.overlap_s, settings.spool_max_bytes)
@@ -75,7 +78,6 @@ class Node:
         self, settings: NodeSettings, admission: Admission, mappings: list[TableMapping], cover: Cover
     ) -> None:
         """Make what answers about records that stay here."""
-        self._held_source = open_source(settings.source_url, HELD_CONNECTIONS)
         self._held_store = Store(self._files.held) if mappings else None
         self._held: list[HeldLine | Reporter] = []
         if self._held_store is None:

@@ -47,6 +47,7 @@ Source = ColumnSource | ConstantSource
 class TableMapping:
     """One source table mapped to one resource; `version` changes with any byte of the file.
 
+    `changed` names the column of each row's time of change; lists in files have none.
     `is_held` tells that its rows stay here: they are never sent, the node answers about them.
     """
 
@@ -122,12 +123,13 @@ class _Reader:
         if "resource" in top and spec is None:
             self._fault(top["resource"], f"the hub has no resource {resource!r} for this department")
         is_held = self._is_held(root, top.get("kept"), spec)
-        fields = ("system", "table", "key", "changed")
-        source = self._fields(top.get("source"), required=fields)
+        fields = ("system", "table", "key")
+        source = self._fields(top.get("source"), required=fields, optional=("changed",))
         items = self._items(top.get("items"), spec)
         if self.faults:
             return None
-        system, table, key, changed = (self._text(source[name]) for name in fields)
+        system, table, key = (self._text(source[name]) for name in fields)
+        changed = self._text(source["changed"]) if "changed" in source else ""
         if self.faults:
             return None
         if spec is not None and is_held:

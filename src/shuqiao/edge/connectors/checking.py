@@ -42,5 +42,7 @@ def check_columns(
 def _faults(mapping: TableMapping, columns: Collection[str]) -> list[str]:
     if not columns:
         return [f"the source has no table {mapping.table!r} that the node may see"]
+    if not mapping.changed:
+        return ["a database's table needs the column of each row's time of change: `changed`"]
     named = dict.fromkeys((mapping.key, mapping.changed, *mapping.source_columns()))
     return [f"the table has no column {name!r}" for name in named if name not in columns]

@@ -8,6 +8,7 @@ from typing import cast
 from urllib.parse import urlsplit
 
 from shuqiao.edge.connectors import Source, Tables
+from shuqiao.edge.connectors.folder import FolderSource, Keeping
 
 _MODULES: Mapping[str, str] = {
     "postgresql": "postgresql",
@@ -15,6 +16,7 @@ _MODULES: Mapping[str, str] = {
     "mysql": "mysql",
     "mariadb": "mysql",
     "sqlite": "sqlite",
+    "folder": "folder",
 }
 _CLASSES: Mapping[str, str] = {"postgresql": "Postgresql", "mysql": "Mysql", "sqlite": "Sqlite"}
 
@@ -25,12 +27,16 @@ class UnknownSource(ValueError):
     def __init__(self) -> None:
         """Name the schemes."""
         known = ", ".join(f"{scheme}://…" for scheme in _MODULES)
-        super().__init__(f"NODE_SOURCE_URL must be the address of your database: {known}")
+        super().__init__(
+            f"NODE_SOURCE_URL must be the address of your database, or a folder of lists: {known}"
+        )
 
 
-def open_source(url: str, connections: int = 2) -> Source:
-    """Return what reads rows of the database; nothing is opened before the first read."""
+def open_source(url: str, keeping: Keeping, connections: int = 2) -> Source:
+    """Return what reads rows of the source; nothing is opened before the first read."""
     module = _module_of(url)
+    if module == "folder":
+        return FolderSource(url, keeping)
     made = getattr(import_module(f"{__package__}.{module}"), f"{_CLASSES[module]}Source")
     return cast(Source, made(url, connections))
 
@@ -38,6 +44,8 @@ def open_source(url: str, connections: int = 2) -> Source:
 def open_tables(url: str) -> Tables:
     """Return what describes tables of the database."""
     module = _module_of(url)
+    if module not in _CLASSES:
+        raise UnknownSource()
     made = getattr(import_module(f"{__package__}.{module}_tables"), f"{_CLASSES[module]}Tables")
     return cast(Tables, made(url))
 
