@@ -21,6 +21,9 @@ from shuqiao.rules.errors import PermissionDenied
 from shuqiao.wire.schemas import ResourceSpec
 
 from .conftest import BIRTH, NOW, audit_entries, beyond_control, rows
+from .test_terms import issued, offered, refused, wanted
+
+__all__ = ["offered"]
 
 HEALTH = "440100-health"
 
@@ -140,3 +143,18 @@ def test_a_log_that_does_not_come_is_an_alarm(kept):
     report()
     Alarm.objects.all().delete()
     assert watch_node_logs() == 0
+
+
+def test_a_grant_says_that_the_data_stay(offered):
+    asked = wanted(offered, mode="query", channels=("interface",), rows=(), unmask={})
+    document, client = issued(offered, asked, mode="query"), Client()
+    client.force_login(Account.objects.get(username="lin"))
+    assert "数据留存提供方" not in client.get(f"/grants/{document.id}/").content.decode()
+    Service.objects.filter(resource=BIRTH).delete()
+    keep_at_node(offered.viewer("chen"), BIRTH)
+    assert "数据留存提供方" in client.get(f"/grants/{document.id}/").content.decode()
+
+
+def test_a_node_gives_no_pseudonyms(kept):
+    asked = wanted(kept, mode="query", channels=("interface",), unmask={})
+    assert refused(kept, asked, mode="query", pseudonyms=True) >= {("pseudonyms", "kept_at_node")}

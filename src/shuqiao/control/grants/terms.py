@@ -7,7 +7,7 @@ from datetime import date
 from shuqiao.control.accounts.access import Fault
 from shuqiao.control.catalogue.labels import CHANNELS, MODES, label
 from shuqiao.control.catalogue.models import Item
-from shuqiao.control.catalogue.offering import masked
+from shuqiao.control.catalogue.offering import is_held, masked
 from shuqiao.control.grants.models import Grant
 from shuqiao.control.interfaces.granting import operation_words
 from shuqiao.control.organisations.queries import ApplicationRef, application_ref
@@ -44,7 +44,10 @@ class TermsView:
 
 @dataclass(frozen=True)
 class GrantView:
-    """Every term of a grant, or of one that is proposed, as it is shown to whoever decides on it."""
+    """Every term of a grant, or of one that is proposed, as it is shown to whoever decides on it.
+
+    `is_held` tells that the data stay with the provider, whose node answers.
+    """
 
     items: tuple[Text, ...]
     terms: TermsView
@@ -53,6 +56,7 @@ class GrantView:
     valid_from: date | None
     valid_until: date | None
     article: ArticleRef
+    is_held: bool = False
 
 
 def grant_view(grant: Grant) -> GrantView:
@@ -67,6 +71,7 @@ def grant_view(grant: Grant) -> GrantView:
         valid_from=document.valid_from,
         valid_until=document.valid_until,
         article=article_ref(rules.citations["marked_items"], rules.id),
+        is_held=is_held(grant.resource),
     )
 
 
