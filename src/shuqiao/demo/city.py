@@ -253,39 +253,6 @@ def enrol_nodes(home: Home, options: Options) -> None:
         sources.write_mappings(source.department, folder / "mappings")
 
 
-def write_interface(home: Home, list_key: str = registry.LIST_KEY) -> Program:
-    """Tell the node of the sample department where its own interface is; returns the interface's process.
-
-    The port is a free one of this start: nobody but the node calls it.
-    """
-    folder = home.root / "nodes" / SOURCES[0].department / "interfaces"
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    secret = home.secrets / "sample-interface"
-    random_secret_file(secret)
-    password = base64.urlsafe_b64encode(secret.read_bytes())
-    port = free_port()
-    files = {
-        f"{list_key}.openapi": registry.description().read_bytes(),
-        "password": password,
-        f"{list_key}.yaml": (
-            f"resource: {resource_id(REGION, list_key)}\ndescription: {list_key}.openapi\n"
-            f"base_url: http://127.0.0.1:{port}\nheaders: {{authorization: password}}\n"
-        ).encode(),
-    }
-    for name, content in files.items():
-        (folder / name).write_bytes(content)
-        (folder / name).chmod(0o600)
-    command = python("-m", "shuqiao.demo.registry", "--port", str(port))
-    return Program("sample-interface", (*command, "--secret-file", str(folder / "password")), {})
-
-
-def free_port() -> int:
-    """A port of the loopback that nobody listens on now."""
-    with contextlib.closing(socket.socket()) as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
-
-
 def nats_url(options: Options) -> str:
     """Where NATS listens: our own server, or the one that `NATS_URL` names."""
     return os.environ.get("NATS_URL") or f"tls://127.0.0.1:{options.nats_port}"

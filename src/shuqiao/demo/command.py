@@ -14,8 +14,9 @@ from types import FrameType
 
 import psycopg
 
-from shuqiao.demo import city, sources
+from shuqiao.demo import city, registry, sources
 from shuqiao.demo.home import Home
+from shuqiao.demo.own_interface import prepare_interface
 from shuqiao.embedded.processes import end, runs
 from shuqiao.embedded.supervisor import Supervisor
 
@@ -186,7 +187,9 @@ class _City:
         self._say("preparing the hub: schema, departments, accounts, catalogue")
         city.migrate(home, self._options)
         city.register_keys(home)
-        city.run_control(home, self._options, "seed_city", "--credentials", str(home.credentials_file))
+        interface = ("--interface", registry.LIST_KEY, str(registry.description()))
+        credentials = ("--credentials", str(home.credentials_file))
+        city.run_control(home, self._options, "seed_city", *credentials, *interface)
         people.join()
         if not (home.root / "demo" / "sources.made").exists():
             raise RuntimeError("the sample people could not be made; see above")
@@ -201,6 +204,7 @@ class _City:
         for program in city.hub_programs(home, options):
             self._supervisor.start(program)
         city.enrol_nodes(home, options)
+        self._supervisor.start(prepare_interface(home, city.SOURCES[0].department))
         city.certify(home)
         for program in city.node_programs(home, options):
             self._supervisor.start(program)

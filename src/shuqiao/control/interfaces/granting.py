@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import msgspec
 
 from shuqiao.control.accounts.access import Fault
-from shuqiao.control.catalogue.models import Item, Service, ServiceKind
+from shuqiao.control.catalogue.models import Item, Resource, Service, ServiceKind
 from shuqiao.control.catalogue.offering import masked
 from shuqiao.control.interfaces.models import Interface
 from shuqiao.control.regulations.current import regulation
@@ -40,6 +40,12 @@ class OperationOption:
 def is_by_interface(resource_id: str) -> bool:
     """Tell whether queries of an entry go to its own interface: it has one, and no records by key."""
     return not _has_records(resource_id) and description_of(resource_id) is not None
+
+
+def offered_modes(resource: Resource) -> list[str]:
+    """The modes in which an entry can be asked for: an interface answers queries and nothing else."""
+    by_interface = is_by_interface(resource.id)
+    return [one for one in resource.modes if one == "query" or not by_interface]
 
 
 def operation_options(resource_id: str) -> tuple[OperationOption, ...]:

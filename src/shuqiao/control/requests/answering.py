@@ -20,7 +20,7 @@ from shuqiao.control.catalogue.period import period_fault
 from shuqiao.control.files.granting import Asked, file_faults
 from shuqiao.control.grants.models import Grant
 from shuqiao.control.grants.terms import fault_of_term
-from shuqiao.control.interfaces.granting import OperationsAsked, operation_faults
+from shuqiao.control.interfaces.granting import OperationsAsked, offered_modes, operation_faults
 from shuqiao.control.regulations.current import named
 from shuqiao.control.regulations.queries import due
 from shuqiao.control.requests.access import access_request_locked, sides_of
@@ -311,7 +311,7 @@ def _faults(given: AnswerInput, request: Request, answer: _Answer, rules: Regula
 
 def _grant_faults(request: Request, answer: _Answer, rules: Regulation) -> list[Fault]:
     faults = []
-    if answer.mode not in {request.mode, "verify"} & set(request.resource.modes):
+    if answer.mode not in {request.mode, "verify"} & set(offered_modes(request.resource)):
         zh = "只能按申请的方式或更窄的方式同意"
         faults.append(
             _fault("mode", "mode_wider", zh, "Only the mode asked for, or a narrower one, can be granted")

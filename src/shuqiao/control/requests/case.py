@@ -9,7 +9,12 @@ from shuqiao.control.catalogue.offering import masked
 from shuqiao.control.clocks.queries import clocks_of, next_clock
 from shuqiao.control.disputes.models import Dispute
 from shuqiao.control.grants.terms import GrantView
-from shuqiao.control.interfaces.granting import operation_options, operation_words, operations_granted
+from shuqiao.control.interfaces.granting import (
+    offered_modes,
+    operation_options,
+    operation_words,
+    operations_granted,
+)
 from shuqiao.control.organisations.queries import application_ref, department_ref
 from shuqiao.control.regulations.current import named
 from shuqiao.control.regulations.queries import article_ref
@@ -98,7 +103,7 @@ def request_case(viewer: Viewer, number: str) -> RequestCase:
         mode=request.mode,
         mode_label=catalogue_labels.label(catalogue_labels.MODES, request.mode),
         modes_offered=catalogue_labels.mode_labels(
-            [one for one in request.resource.modes if one in (request.mode, "verify")]
+            [one for one in offered_modes(request.resource) if one in (request.mode, "verify")]
         ),
         regulation=Text(rules.title.zh, rules.title.en),
         regulation_ref=rules.id,

@@ -13,7 +13,7 @@ from shuqiao.control.catalogue.offering import masked, offer_of
 from shuqiao.control.catalogue.queries import access_resource, item_row
 from shuqiao.control.catalogue.sharing import way_of_request
 from shuqiao.control.grants.terms import TermsView, channel_words, row_words
-from shuqiao.control.interfaces.granting import operation_words, operations_granted
+from shuqiao.control.interfaces.granting import offered_modes, operation_words, operations_granted
 from shuqiao.control.organisations.models import Application, Duty
 from shuqiao.control.organisations.queries import application_ref, department_ref
 from shuqiao.control.regulations.current import named, regulation
@@ -56,7 +56,8 @@ def request_form(viewer: Viewer, resource_id: str) -> RequestForm:
 def _form(viewer: Viewer, resource: Resource, draft: Request | None) -> RequestForm:
     chosen = dict(draft.items.values_list("item__field", "reason")) if draft else {}
     clear = dict(draft.items.values_list("item__field", "unmask_reason")) if draft else {}
-    rules, mode = regulation(), draft.mode if draft else resource.modes[0]
+    rules, modes = regulation(), offered_modes(resource)
+    mode = draft.mode if draft else modes[0]
     offer = offer_of(resource, rules)
     terms = asked_terms(draft) if draft else Terms(mode, usual(mode, offer.channels))
     own = Application.objects.filter(department_id=viewer.department.code, active=True)
@@ -70,7 +71,7 @@ def _form(viewer: Viewer, resource: Resource, draft: Request | None) -> RequestF
         resource_name=resource.name,
         provider=department_ref(resource.department),
         article=article_ref(resource.article),
-        modes=catalogue_labels.mode_labels(resource.modes),
+        modes=catalogue_labels.mode_labels(modes),
         mode=mode,
         items=tuple(
             DraftItem(

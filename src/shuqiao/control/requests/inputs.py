@@ -12,6 +12,7 @@ from shuqiao.control.catalogue.period import period_fault
 from shuqiao.control.files.granting import Asked, file_faults
 from shuqiao.control.grants.models import ENDED, IN_USE, Grant
 from shuqiao.control.grants.terms import fault_of_term, rows_of
+from shuqiao.control.interfaces.granting import offered_modes
 from shuqiao.control.organisations.models import Application, Duty
 from shuqiao.control.regulations.current import regulation
 from shuqiao.control.texts import Text
@@ -190,7 +191,7 @@ def _renewable(viewer: Viewer, given: RequestInput) -> str | None:
 
 def _check_items(given: RequestInput, resource: Resource) -> tuple[list[tuple[Item, str]], list[Fault]]:
     faults: list[Fault] = []
-    if given.mode not in resource.modes:
+    if given.mode not in offered_modes(resource):
         zh, en = "此条目不提供这种方式", "The entry isn't offered in this mode"
         faults.append(_fault("mode", "mode_unknown", zh, en))
     known = {item.field: item for item in resource.items.all()}

@@ -14,6 +14,7 @@ from django.core.management.base import BaseCommand
 from shuqiao.control.accounts.models import Account
 from shuqiao.control.grants.keys import promise_keys
 from shuqiao.control.operations import sample
+from shuqiao.control.operations.sample_interface import offer_sample_interface
 from shuqiao.control.operations.seed import Seeding, seed_city
 from shuqiao.control.regulations.current import regulation
 from shuqiao.security import keys
@@ -27,8 +28,9 @@ class Command(BaseCommand):
     help = "Make the sample city; writes accounts and application keys to a JSON file of mode 0600."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Take the place of the credentials file."""
+        """Take the place of the credentials file, and a list with the description of its interface."""
         parser.add_argument("--credentials", type=Path, required=True, metavar="FILE")
+        parser.add_argument("--interface", nargs=2, metavar=("LIST", "FILE"), help="serve a list by it")
 
     def handle(self, *_args: Any, **options: Any) -> None:
         """Write the passwords before the accounts exist: killed in between, the next run still knows them."""
@@ -45,6 +47,9 @@ class Command(BaseCommand):
             regulation(),
             Seeding(passwords, file.parent / "keys", renew_passwords=is_new or not _is_seeded(file)),
         )
+        if options.get("interface"):
+            list_key, description = options["interface"]
+            offer_sample_interface(regulation(), list_key, Path(description))
         _write(file, _credentials(file, passwords))
 
 
