@@ -11,6 +11,7 @@ import psycopg
 from psycopg import sql
 
 from shuqiao.embedded import hub, postgres
+from shuqiao.security.keys import random_secret_file
 from tests.plugins.clusters import TEMPLATE, Clusters, home
 
 
@@ -19,6 +20,8 @@ def environment(folder: Path, database_url: str) -> dict[str, str]:
     secret = folder / "secret-key"
     secret.touch(mode=0o600)
     secret.write_text(secrets.token_urlsafe(64), encoding="ascii")
+    # The planes of the tests inherit this setting, and start only if its file is there.
+    random_secret_file(folder / "files.key")
     return {
         "SHUQIAO_DATABASE_URL": database_url,
         "SHUQIAO_SECRET_KEY_FILE": str(secret),
