@@ -48,6 +48,11 @@ class ParameterRow:
     said: str
     example: str
 
+    @property
+    def is_text(self) -> bool:
+        """Tell whether its length is what bounds it."""
+        return self.type is _TYPES["string"]
+
 
 @dataclass(frozen=True)
 class FieldRow:

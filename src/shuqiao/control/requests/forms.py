@@ -95,7 +95,7 @@ def _form(viewer: Viewer, resource: Resource, draft: Request | None) -> RequestF
         wanted_until=draft.wanted_until if draft else None,
         forecast=forecast(clock.today(), regulation().id),
         way=_way(viewer, resource, chosen, terms),
-        channels=channel_options(offer.channels, terms.channels),
+        channels=channel_options(_usable(offer.channels, modes), terms.channels),
         interface_only=_only_interface(offer, rules),
         masked_article=article_ref(rules.citations["marked_items"], rules.id),
         editor=row_editor(terms.rows, resource),
@@ -103,6 +103,11 @@ def _form(viewer: Viewer, resource: Resource, draft: Request | None) -> RequestF
         terms=asked_view(terms, resource, rules, chosen),
         renews=(draft.renews_id or "") if draft else "",
     )
+
+
+def _usable(channels: Collection[str], modes: Iterable[str]) -> set[str]:
+    """The channels that one of the modes can use."""
+    return {one for mode in modes for one in OF_MODE[mode]} & set(channels)
 
 
 def channel_options(offered: Collection[str], chosen: Collection[str]) -> tuple[ChannelOption, ...]:
