@@ -18,6 +18,7 @@ PART_ROWS = 500_000
 
 XLSX_ROWS = 100_000
 XLSX_CELLS = 1_000_000
+XLSX_CELL_CHARS = 32_767
 """A workbook is made in memory, so that it lies on no disk in clear: it is bounded."""
 
 LINK_S = 600

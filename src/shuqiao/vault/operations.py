@@ -39,6 +39,7 @@ from shuqiao.wire.package import sealing_context
 from shuqiao.wire.schemas import ResourceSpec
 from shuqiao.wire.vault import (
     MAX_FOUND,
+    MAX_REVEALED_BYTES,
     Assign,
     Assigned,
     Compare,
@@ -154,13 +155,22 @@ class Operations:
         return mask(item.kind, held) if name in call.masked else held
 
     async def reveal_records(self, client: str, request: RevealRecords) -> RecordsRevealed:
-        """Give values of records known by their ids; the grant is bound into the operation's digest."""
+        """Give values of records known by their ids; the grant is bound into the operation's digest.
+
+        Where values are large, as pictures are, those of the first records come that fit into one answer.
+        """
         known, call = await self._known_of(request.resource), request.call
         digest = entries_digest(request.entries, [call.grant])
-        found = await store.read_by_ids(
-            self._pool, client, "reveal_records", request.resource, request.records, digest
+        count, found = await store.read_by_ids(
+            self._pool,
+            client,
+            "reveal_records",
+            request.resource,
+            request.records,
+            digest,
+            MAX_REVEALED_BYTES,
         )
-        columns: list[list[str | None]] = [[None] * len(request.records) for _ in call.fields]
+        columns: list[list[str | None]] = [[None] * count for _ in call.fields]
         for turn, (place, (record, _, payload)) in enumerate(found.items()):
             self.work.decryptions += 1
             content = decode_content(self._keys.decrypt(record.bytes, payload))
@@ -169,7 +179,7 @@ class Operations:
             if turn % 256 == 255:
                 # Verifications of others must not wait for a whole copy.
                 await asyncio.sleep(0)
-        return RecordsRevealed(request.id, tuple([tuple(column) for column in columns]))
+        return RecordsRevealed(request.id, count, tuple([tuple(column) for column in columns]))
 
     async def find_by_name(self, client: str, request: FindByName) -> Found:
         """Give the records that bear a name, or the list's key; the reason is bound into the digest."""

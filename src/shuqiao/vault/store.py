@@ -41,13 +41,22 @@ FROM unnest($6::bytea[]) WITH ORDINALITY AS asked (key_blind, ordinal)
 JOIN vault.record r ON r.resource = $3 AND r.key_blind = asked.key_blind
 """
 
+# Only as many records as fit into an answer are read, the first one always, and only these are counted. The
+# length of a payload is known without reading it.
 _READ_BY_ID = """
-WITH logged AS (
+WITH found AS MATERIALIZED (
+    SELECT asked.ordinal, r.record_id, r.version, r.payload,
+           sum(octet_length(r.payload)) OVER (ORDER BY asked.ordinal) AS so_far
+    FROM unnest($6::uuid[]) WITH ORDINALITY AS asked (record_id, ordinal)
+    JOIN vault.record r ON r.record_id = asked.record_id AND r.resource = $3),
+kept AS (
+    SELECT coalesce(min(ordinal) - 1, $4)::int AS upto FROM found
+    WHERE so_far > $7 AND so_far > octet_length(payload)),
+logged AS (
     INSERT INTO vault.operation (client, op, resource, count, entries_digest, outcome)
-    VALUES ($1, $2, $3, $4, $5, 'done'))
-SELECT asked.ordinal, r.record_id, r.version, r.payload
-FROM unnest($6::uuid[]) WITH ORDINALITY AS asked (record_id, ordinal)
-JOIN vault.record r ON r.record_id = asked.record_id AND r.resource = $3
+    SELECT $1, $2, $3, upto, $5, 'done' FROM kept)
+SELECT kept.upto, f.ordinal, f.record_id, f.version, f.payload
+FROM kept LEFT JOIN found f ON f.ordinal <= kept.upto
 """
 
 _FIND_NAME = """
@@ -156,11 +165,21 @@ async def read_record_ids(
 
 
 async def read_by_ids(
-    pool: Pool, client: str, op: str, resource: str, records: Sequence[UUID], digest: bytes
-) -> dict[int, tuple[UUID, int, bytes]]:
-    """Record id, version and payload by 0-based place in `records`; what is not there is left out."""
-    rows = await pool.fetch(_READ_BY_ID, client, op, resource, len(records), digest, records)
-    return {row[0] - 1: (row[1], row[2], row[3]) for row in rows}
+    pool: Pool,
+    client: str,
+    op: str,
+    resource: str,
+    records: Sequence[UUID],
+    digest: bytes,
+    limit_bytes: int,
+) -> tuple[int, dict[int, tuple[UUID, int, bytes]]]:
+    """How many of `records` were looked at, and id, version and payload of those there by 0-based place.
+
+    As many are looked at as payloads fit into the limit, one at least.
+    """
+    rows = await pool.fetch(_READ_BY_ID, client, op, resource, len(records), digest, records, limit_bytes)
+    found = {row[1] - 1: (row[2], row[3], row[4]) for row in rows if row[1] is not None}
+    return rows[0][0], found
 
 
 async def find_name(

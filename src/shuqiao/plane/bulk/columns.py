@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -16,6 +16,8 @@ from shuqiao.wire.schemas import ARROW_TYPES, ItemSpec
 from shuqiao.wire.vault import RevealCall, VaultClient
 
 RECORDS_AT_ONCE = 2048
+HELD_BYTES = 16 * 1024 * 1024
+"""How much of identity is held in memory before it is written: pictures make few rows large."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +77,21 @@ def columns_of(resource: Resource, held: HeldGrant) -> Columns:
     return Columns(given, treated, tokens, document.id, document.department)
 
 
-async def complete(
+async def completed(
     vault: VaultClient, resource: str, columns: Columns, table: pa.Table, schema: pa.Schema, job: UUID
+) -> AsyncIterator[pa.Table]:
+    """Bring a table of the view into the schema of the parts, in several where its values are large."""
+    if not columns.treatment.identity:
+        yield _whole(columns, table, schema, {})
+        return
+    async for begin, end, identity in _identity(vault, resource, columns, table, job):
+        yield _whole(columns, table.slice(begin, end - begin), schema, identity)
+
+
+def _whole(
+    columns: Columns, table: pa.Table, schema: pa.Schema, identity: Mapping[str, pa.ChunkedArray]
 ) -> pa.Table:
-    """Bring a table of the view into the schema of the parts."""
-    found = {name: table.column(name) for name in table.column_names if name != RECORD}
-    if columns.treatment.identity:
-        found |= await _identity(vault, resource, columns, table.column(RECORD).to_pylist(), job)
+    found = {name: table.column(name) for name in table.column_names if name != RECORD} | dict(identity)
     for item in columns.plain:
         if item.field in columns.treatment.masked:
             found[item.field] = masked_column(item.kind, found[item.field])
@@ -89,17 +99,24 @@ async def complete(
 
 
 async def _identity(
-    vault: VaultClient, resource: str, columns: Columns, records: Sequence[str | None], job: UUID
-) -> dict[str, pa.ChunkedArray]:
+    vault: VaultClient, resource: str, columns: Columns, table: pa.Table, job: UUID
+) -> AsyncIterator[tuple[int, int, dict[str, pa.ChunkedArray]]]:
+    """Give the values of identity for the rows from one place up to another, `HELD_BYTES` or little more."""
     call = columns.reveal_call()
-    pieces: dict[str, list[pa.Array]] = {field: [] for field in call.fields}
     # What has gone out of a grant has no record id here, and no values.
-    ids = [UUID(record) if record else UUID(int=0) for record in records]
-    for begin in range(0, len(ids), RECORDS_AT_ONCE):
-        revealed = await vault.reveal_records(resource, ids[begin : begin + RECORDS_AT_ONCE], call, [job])
+    ids = [UUID(record) if record else UUID(int=0) for record in table.column(RECORD).to_pylist()]
+    pieces: dict[str, list[pa.Array]] = {field: [] for field in call.fields}
+    begin = at = held_bytes = 0
+    while at < len(ids):
+        count, revealed = await vault.reveal_some(resource, ids[at : at + RECORDS_AT_ONCE], call, [job])
         for field, values in zip(call.fields, revealed, strict=True):
             pieces[field].append(pa.array(values, pa.string()))
-    return {field: pa.chunked_array(arrays, pa.string()) for field, arrays in pieces.items()}
+            held_bytes += pieces[field][-1].nbytes
+        at += count
+        if held_bytes >= HELD_BYTES or at == len(ids):
+            yield begin, at, {name: pa.chunked_array(arrays, pa.string()) for name, arrays in pieces.items()}
+            pieces = {field: [] for field in call.fields}
+            begin, held_bytes = at, 0
 
 
 def masked_column(kind: str, column: pa.ChunkedArray) -> pa.ChunkedArray:

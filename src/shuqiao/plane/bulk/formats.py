@@ -19,6 +19,10 @@ from shuqiao.wire.bulk import Digest, ManifestPart
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
+class CellTooLarge(Exception):
+    """A value that no cell of a workbook holds; a library would leave it out without a word."""
+
+
 class Writer(Protocol):
     """What writes tables into one file."""
 
@@ -90,8 +94,12 @@ class _Workbook:
     def write(self, table: pa.Table) -> None:
         for column, values in enumerate(table.columns):
             for row, value in enumerate(values.to_pylist(), self._row):
-                if value is not None:
-                    self._sheet.write_string(row, column, str(value))
+                if value is None:
+                    continue
+                text = str(value)
+                if len(text) > bulk.XLSX_CELL_CHARS:
+                    raise CellTooLarge
+                self._sheet.write_string(row, column, text)
         self._row += table.num_rows
 
     def close(self) -> None:

@@ -16,8 +16,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from shuqiao.plane.bulk import jobs
-from shuqiao.plane.bulk.columns import Columns, columns_of, complete
-from shuqiao.plane.bulk.formats import Parts
+from shuqiao.plane.bulk.columns import Columns, columns_of, completed
+from shuqiao.plane.bulk.formats import CellTooLarge, Parts
 from shuqiao.plane.bulk.jobs import Job, Opened
 from shuqiao.plane.bulk.rows import Chopper, Reader
 from shuqiao.plane.bulk.settings import BulkSettings
@@ -117,14 +117,17 @@ class Preparer:
                 progress.total = opened.rows
                 reader = Reader(columns.plain, is_feed=is_feed)
                 async for table in _tables(connection, reader):
-                    whole = await complete(self.vault, job.resource_id, columns, table, schema, job.id)
-                    await asyncio.to_thread(parts.write, whole)
-                    progress.done = parts.rows
+                    wholes = completed(self.vault, job.resource_id, columns, table, schema, job.id)
+                    async for whole in wholes:
+                        await asyncio.to_thread(parts.write, whole)
+                        progress.done = parts.rows
                 await asyncio.to_thread(parts.close)
                 manifest = _manifest(job, snapshot, held, columns, opened, parts)
                 wrapped = wrap_key(self.settings.spool.wrapping_secret, key, context)
                 if not await self._finish(connection, job, manifest, wrapped):
                     raise TakenOver
+        except CellTooLarge:
+            raise GivenUp("copy_too_large") from None
         finally:
             parts.discard()
 

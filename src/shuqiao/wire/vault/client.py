@@ -192,8 +192,30 @@ class VaultClient:
         timeout_s: float = 30.0,
     ) -> tuple[tuple[str | None, ...], ...]:
         """Give a column of values for each field of the call, in the order of the records."""
+        columns: list[list[str | None]] = [[] for _ in call.fields]
+        at = 0
+        while at < len(records):
+            count, given = await self.reveal_some(resource, records[at:], call, entries, timeout_s=timeout_s)
+            for column, values in zip(columns, given, strict=True):
+                column += values
+            at += count
+        return tuple([tuple(column) for column in columns])
+
+    async def reveal_some(
+        self,
+        resource: str,
+        records: Sequence[UUID],
+        call: RevealCall,
+        entries: Sequence[UUID],
+        *,
+        timeout_s: float = 30.0,
+    ) -> tuple[int, tuple[tuple[str | None, ...], ...]]:
+        """Give the columns of the first records, as many as fit into one answer, and how many these are."""
         request = RevealRecords(self._next_id(), resource, tuple(records), call, tuple(entries))
-        return (await self._ask(request, RecordsRevealed, timeout_s)).columns
+        answer = await self._ask(request, RecordsRevealed, timeout_s)
+        if not 0 < answer.count <= len(records):
+            raise VaultUnavailable("the vault answered about other records than were asked for")
+        return answer.count, answer.columns
 
     async def find_by_name(
         self, resource: str, field: str, name: str, reason: str, entries: Sequence[UUID]

@@ -16,6 +16,8 @@ import msgspec
 
 PROTOCOL = 1
 MAX_FRAME_BYTES = 8 * 1024 * 1024
+MAX_REVEALED_BYTES = 6 * 1024 * 1024
+"""How much of records an answer holds at most, so that it is a frame with all that is around them."""
 MAX_HANDSHAKE_BYTES = 1024
 MAX_CALLS = 1024
 MAX_ROWS = 10_000
@@ -228,9 +230,13 @@ class Revealed(msgspec.Struct, frozen=True, tag="revealed"):
 
 
 class RecordsRevealed(msgspec.Struct, frozen=True, tag="records_revealed"):
-    """A column for each field, in the order of the records; null where there is no value or no record."""
+    """A column for each field, in the order of the records; null where there is no value or no record.
+
+    `count` says how many of the records it is about, from the first on; the others are to be asked for again.
+    """
 
     id: RequestId
+    count: int
     columns: tuple[tuple[str | None, ...], ...]
 
 
