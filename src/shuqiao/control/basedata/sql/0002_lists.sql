@@ -33,6 +33,12 @@ BEGIN
     FROM jsonb_array_elements(p_rows) r CROSS JOIN LATERAL (SELECT p_record ->> (r ->> 'field')) AS written(v));
 END $$;
 
+-- Whether an entry is there. A function, so that a statement which rarely asks doesn't open every part of the log for it.
+CREATE FUNCTION exchange.is_recorded(p_id uuid) RETURNS boolean LANGUAGE plpgsql STABLE SET search_path = pg_catalog AS $$
+BEGIN
+    RETURN EXISTS (SELECT FROM audit.entry e WHERE e.id = p_id);
+END $$;
+
 -- Reads rows and writes the audit entries of a micro-batch in one statement: no record, no data. Of two calls with one id
 -- only the first is written: the second is a replay, though no entry was there when the statement began.
 -- {plain} are the plain items of the base table; provenance stays here.
@@ -40,6 +46,7 @@ END $$;
 -- Claims that do not agree are counted by p_mark in this very statement: the row of a counter is locked until the commit, so
 -- two workers can't both be the last below a limit. p_limits are the misses a day of one department and of all together; once
 -- they are used up a call without a case number is told nothing, not even to the log, whether its claims agree or not.
+-- The salts of a batch are made of one secret that is nowhere kept: whoever learns one of them learns no other.
 -- `budget` of the answer: 0 within it, 1 used up and answered for its case, 2 used up and not answered.
 CREATE FUNCTION exchange.read_template() RETURNS text LANGUAGE sql IMMUTABLE AS $template$ SELECT $function$
 CREATE OR REPLACE FUNCTION exchange.read_{rid}(
@@ -56,9 +63,9 @@ BEGIN
                (SELECT r.department FROM exchange.resource r WHERE r.id = '{rid}') AS provider,
                array_position(p_id, c.id) = c.n AS is_first, b.record_id IS NOT NULL AS found, b.version, b.identity_version, x.matches,
                b.record_id IS NOT NULL AND coalesce(c.agreed, true) AND coalesce(x.agreed, true) AS agreed,
-               (c.at + interval '8 hours')::date AS day, uuid_send(gen_random_uuid()) AS salt,
+               (c.at + interval '8 hours')::date AS day, substr(sha256(e.secret || int8send(c.n)), 1, 16) AS salt,
                CASE WHEN c.event = 'query' THEN (SELECT row_to_json(i) FROM (SELECT {plain}) i) END AS data
-        FROM exchange.epoch e
+        FROM (SELECT s.value, uuid_send(gen_random_uuid()) AS secret FROM exchange.epoch s OFFSET 0) e
         CROSS JOIN unnest(p_id, p_at, p_event, p_department, p_actor, p_grant, p_case, p_outcome, p_record, p_claims, p_body,
                           p_rows, p_mark, p_identity, p_agreed)
              WITH ORDINALITY AS c(id, at, event, department, actor, "grant", case_no, outcome, record, claims, body,
@@ -88,7 +95,7 @@ BEGIN
             SELECT k.key AS field, (NOT c.found OR k.value <> 'true')::int AS missed FROM json_each_text(c.identity) k
             UNION ALL
             SELECT k.key, (NOT c.found OR k.value <> 'true')::int FROM json_each_text(c.matches) k) f
-        WHERE (SELECT e.id FROM audit.entry e WHERE e.id = c.id) IS NULL),
+        WHERE NOT exchange.is_recorded(c.id)),
     added AS MATERIALIZED (
         SELECT mark, day, field, department, sum(missed)::int AS misses, max(n) FILTER (WHERE missed = 1) AS last
         FROM claim GROUP BY mark, day, field, department),
@@ -271,5 +278,5 @@ GRANT SELECT ON exchange.signing_key, exchange.batch TO shuqiao_control;
 GRANT SELECT, INSERT, UPDATE, DELETE ON exchange.citation TO shuqiao_control;
 GRANT EXECUTE ON FUNCTION exchange.create_list TO shuqiao_control;
 REVOKE ALL ON exchange.guess FROM PUBLIC;
-REVOKE ALL ON FUNCTION exchange.fulfils, exchange.forget_guesses FROM PUBLIC;
+REVOKE ALL ON FUNCTION exchange.fulfils, exchange.forget_guesses, exchange.is_recorded FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION exchange.forget_guesses TO shuqiao_plane;
