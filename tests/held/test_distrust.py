@@ -3,6 +3,7 @@
 import asyncio
 import json
 import secrets
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -33,9 +34,18 @@ from shuqiao.wire.grant import Grant, sign_grant
 from shuqiao.wire.held import HeldAnswer, HeldAsk, encode, held_subject, read_answer
 from shuqiao.wire.messages import call_entry_id
 from tests.held.conftest import PERMITS, PROVIDER, HeldCity, number
+from tests.loader.line import Child
 from tests.plane import conftest as plane
 
 AUTHORITY = "127.0.0.1:1"
+TELLS_MORE = """
+from shuqiao.edge.held import filtering
+own = filtering.given
+filtering.given = lambda record, question, table: own(record, question, table) | {"holder_name": "x"}
+from shuqiao.edge.main import main
+main()
+"""
+"""A node that gives an item nobody was granted."""
 
 
 @dataclass(frozen=True)
@@ -230,3 +240,19 @@ def test_an_answer_that_is_not_the_nodes_is_none(city: HeldCity) -> None:
     finally:
         city.admin.execute(change, [before[0] if before else None, PROVIDER])
     assert city.ask(grant, number(3)).status == 200
+
+
+@pytest.mark.requirement("MOD-03")
+def test_what_was_not_granted_does_not_pass_the_plane_either(city: HeldCity) -> None:
+    grant = city.agreed("query")
+    city.children["node"].end()
+    city.children["telling"] = Child(
+        "telling", [sys.executable, "-c", TELLS_MORE], city.node_environment(), city.folder / "telling.log"
+    )
+    city.start_node("telling")
+    try:
+        answer = city.ask(grant, number(3))
+    finally:
+        city.children["telling"].end()
+    assert (answer.status, answer.code) == (503, "node_refused")
+    assert city.logged("call_refused")[-1]["seen"]["fault"] == "result"
