@@ -57,6 +57,10 @@ def _run(arguments: argparse.Namespace) -> int:
 
             return files_command.files_command(arguments)
         case "node":
+            if arguments.step == "status":
+                from shuqiao.edge import status_command
+
+                return status_command.status_command(arguments)
             if arguments.step != "describe":
                 from shuqiao.edge.held import commands as held
 
@@ -159,6 +163,8 @@ def _add_node(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     describe.add_argument("--key-file", default="", help="private key of the department's application")
     describe.add_argument("--person", default="", help="account of the person who compiles")
     describe.add_argument("--entry-key", default="", help="your key of the entry (default: from the table)")
+    status = steps.add_parser("status", help="say how the node is and what is to be done")
+    status.add_argument("--home", default="", help="the node's folder (default: NODE_HOME)")
     for name, words in (
         ("grants", "list who may ask for what stays here, and who waits for your word"),
         ("confirm", "let an application use a grant on what stays here"),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import psycopg
 import pytest
 
@@ -30,6 +33,12 @@ def _copy(line: Line, department: Department) -> None:
     department.run("SET time_zone = @@global.time_zone")
 
 
+def node_status(line: Line) -> subprocess.CompletedProcess[str]:
+    """Ask the node on the command line how it is."""
+    command = [sys.executable, "-m", "shuqiao.cli", "node", "status", "--home", str(line.node_home)]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
 @pytest.mark.requirement("ING-14")
 async def test_a_mariadb_is_loaded_in_full_and_then_followed(line: Line, mariadb: str) -> None:
     with in_mariadb(mariadb) as department:
@@ -44,4 +53,6 @@ async def test_a_mariadb_is_loaded_in_full_and_then_followed(line: Line, mariadb
         wait_for(lambda: line.ask(worse) == [{"n": 5}], what="the five changes")
         assert line.count() == rows
         assert all(entry["rejected"] == [] for entry in line.ledger())
+        wait_for(lambda: f"{BIRTHS}  up: " in node_status(line).stdout, what="the state on the command line")
+        assert node_status(line).returncode == 0
         line.children["node"].end()

@@ -1,0 +1,80 @@
+"""The command `shuqiao node status`: what `status.json` says, and what to do about it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+
+from shuqiao.edge.status import NodeStatus, ResourceStatus
+from shuqiao.wire.node_home import NodeFiles
+
+STALE = timedelta(seconds=30)
+"""The node writes its state every second: one older than this is of a node that doesn't run."""
+
+ADVICE: Mapping[str, str] = {
+    "up": "changes are sent as they happen",
+    "loading": "wait for the full load",
+    "hub_away": "the link or the hub is down; the node goes on reading into its spool",
+    "source_away": "look at your database, its table or your lists",
+    "refused": "tell the platform agency; the batch is kept and tried again",
+    "receipt_untrusted": "tell the platform agency: a receipt is not signed by the hub's key",
+    "spool_full": "the hub has been away for long: make room or raise NODE_SPOOL_BYTES",
+}
+_WELL = ("up", "loading")
+
+
+def status_command(arguments: argparse.Namespace) -> int:
+    """Print the state; 0 where all is well, 1 where something is to be done, 2 without a node."""
+    home = arguments.home or os.environ.get("NODE_HOME", "")
+    try:
+        status = msgspec.json.decode(NodeFiles(Path(home)).status.read_bytes(), type=NodeStatus)
+    except (OSError, msgspec.DecodeError):
+        print("no node has written its state here: name its folder with --home", file=sys.stderr)
+        return 2
+    now = datetime.now(UTC)
+    for line in lines_of(status, now):
+        print(line)
+    is_stale = now - status.at > STALE
+    return 0 if not is_stale and all(one.state in _WELL for one in status.resources.values()) else 1
+
+
+def lines_of(status: NodeStatus, now: datetime) -> Iterator[str]:
+    """Say a node's state in lines for a terminal."""
+    contact = "never" if status.last_contact is None else _ago(now - status.last_contact)
+    yield f"{status.department}: {status.state}; the hub last answered: {contact}"
+    if now - status.at > STALE:
+        yield f"  This was {_ago(now - status.at)}: the node does not run (python -m shuqiao.edge.main)"
+    for place, state in status.volumes.items():
+        if state in ("open", "unknown"):
+            yield f"  {place}: the volume is not known to be encrypted ({state})"
+    for resource, one in status.resources.items():
+        yield from _resource(resource, one)
+
+
+def _resource(resource: str, one: ResourceStatus) -> Iterator[str]:
+    yield f"{resource}  {one.state}: {ADVICE.get(one.state, '')}"
+    if one.waiting_rows:
+        yield f"  {one.waiting_rows} rows wait, the oldest for {_ago(timedelta(seconds=one.lag_s), '')}"
+    if one.fault:
+        yield f"  {one.fault}"
+    if one.refused:
+        again = "" if one.next_try_s is None else f", tried again in {one.next_try_s:.0f} s"
+        yield f"  the hub refused the next batch: {one.refused}{again}"
+    for outcome in one.faulty:
+        for row, item, reason in outcome.rejected:
+            yield f"  batch {outcome.sequence}, row {row}: {item} {reason}"
+
+
+def _ago(time: timedelta, ending: str = " ago") -> str:
+    """Write a length of time in its largest unit."""
+    seconds = max(0, int(time.total_seconds()))
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds // size} {unit}{ending}"
+    return f"{seconds} s{ending}"

@@ -1,0 +1,72 @@
+"""What a technician reads of a node on the command line."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from shuqiao.edge.status import BatchOutcome, NodeStatus, ResourceStatus, write_status
+from shuqiao.edge.status_command import status_command
+
+RESOURCE = "r440100aaaaaaaaaa"
+
+
+def resource(state: str = "up", **more: object) -> ResourceStatus:
+    """The state of one resource."""
+    named = {"phase": "changes", "next_sequence": 4, "waiting_rows": 0, "lag_s": 0.0, "fault": None}
+    named |= {"refused": None, "next_try_s": None, "latest": [], "faulty": []}
+    return ResourceStatus(state=state, **(named | more))  # type: ignore[arg-type]
+
+
+def said(
+    home: Path,
+    capsys: pytest.CaptureFixture[str],
+    one: ResourceStatus,
+    age_s: float = 0,
+    volume: str = "declared",
+) -> tuple[int, str]:
+    """Write a state and read it with the command."""
+    at = datetime.now(UTC) - timedelta(seconds=age_s)
+    contact = at - timedelta(hours=3)
+    status = NodeStatus("440100-health", one.state, at, contact, {RESOURCE: one}, {"node-home": volume})
+    write_status(home / "status.json", status)
+    code = status_command(argparse.Namespace(home=str(home)))
+    return code, capsys.readouterr().out
+
+
+def test_a_node_that_is_well(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, text = said(tmp_path, capsys, resource())
+    assert code == 0
+    assert "440100-health: up; the hub last answered: 3 h ago" in text
+    assert f"{RESOURCE}  up: changes are sent" in text and "volume" not in text
+
+
+def test_a_node_that_needs_somebody(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    faulty = [BatchOutcome(3, 10, [(7, "sex_code", "code_unknown")], "2026-11-22T10:00:00Z")]
+    bad = resource(
+        "refused", refused="batch_malformed", next_try_s=12.4, waiting_rows=50, lag_s=200.0, faulty=faulty
+    )
+    code, text = said(tmp_path, capsys, bad, volume="unknown")
+    assert code == 1
+    assert "50 rows wait, the oldest for 3 min" in text
+    assert "refused the next batch: batch_malformed, tried again in 12 s" in text
+    assert "batch 3, row 7: sex_code code_unknown" in text
+    assert "node-home: the volume is not known to be encrypted" in text
+
+
+def test_a_node_that_does_not_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, text = said(tmp_path, capsys, resource(), age_s=3 * 86_400)
+    assert code == 1 and "This was 3 d ago: the node does not run" in text
+
+
+@pytest.mark.parametrize("content", [None, b"", b"{}", b"\xff"])
+def test_a_folder_without_a_node(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes | None
+) -> None:
+    if content is not None:
+        (tmp_path / "status.json").write_bytes(content)
+    assert status_command(argparse.Namespace(home=str(tmp_path))) == 2
+    assert "--home" in capsys.readouterr().err
