@@ -14,6 +14,7 @@ from shuqiao.wire.bulk import Digest, Format
 
 LEASE_S = 15
 STATEMENT_TIMEOUT_S = 30.0
+INDEX_TIMEOUT_S = 900.0
 SETTINGS = {
     "timezone": "UTC",
     "datestyle": "ISO, YMD",
@@ -106,6 +107,12 @@ async def look_after(pool: Pool) -> int:
     """Begin the next parts of feeds; returns how many."""
     begun: int = await pool.fetchval("SELECT exchange.next_feeds()", timeout=STATEMENT_TIMEOUT_S)
     return begun
+
+
+async def index_feeds(pool: Pool) -> int:
+    """Give the lists that feeds follow the index by which their parts are found; returns how many."""
+    made: int = await pool.fetchval("SELECT exchange.index_feeds()", timeout=INDEX_TIMEOUT_S)
+    return made
 
 
 async def expire(pool: Pool) -> set[str]:

@@ -17,6 +17,7 @@ from pathlib import Path
 from shuqiao.plane.bulk import jobs
 from shuqiao.plane.bulk.jobs import Job
 from shuqiao.plane.bulk.preparing import GivenUp, Preparer, TakenOver
+from shuqiao.plane.bulk.replica import Replica
 from shuqiao.plane.bulk.settings import BulkSettings, BulkSettingsFaulty, read_settings
 from shuqiao.rules.bulk import MAX_ATTEMPTS
 from shuqiao.security.volumes import tell
@@ -37,7 +38,10 @@ async def serve(settings: BulkSettings, stop: asyncio.Event) -> None:
     if pool is None:
         return
     log.info("ready")
-    preparer = Preparer(settings, pool, vault)
+    replica = None
+    if settings.replica_url is not None:
+        replica = Replica(settings.replica_url, settings.replica_wait_s, settings.slots)
+    preparer = Preparer(settings, pool, vault, replica=replica)
     tasks = [asyncio.create_task(_work(preparer)) for _ in range(settings.slots)]
     tasks.append(asyncio.create_task(_keep_house(preparer)))
     tasks.append(asyncio.create_task(keep_stating(settings.database_url, "bulk", settings.volumes)))
@@ -46,6 +50,8 @@ async def serve(settings: BulkSettings, stop: asyncio.Event) -> None:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     await vault.close()
+    if replica is not None:
+        replica.close()
     pool.terminate()
 
 
@@ -109,6 +115,7 @@ async def _keep_house(preparer: Preparer) -> None:
                 there = await asyncio.to_thread(list, preparer.settings.spool.folder.iterdir())
                 wanted = await jobs.expire(preparer.pool)
                 await asyncio.to_thread(_remove_unwanted, there, wanted)
+                await jobs.index_feeds(preparer.pool)
         except jobs.TROUBLES as error:
             log.warning("database_trouble error=%s", type(error).__name__)
         except Exception:

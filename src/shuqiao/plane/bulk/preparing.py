@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import shutil
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import asyncpg
 import pyarrow as pa
 
 from shuqiao.plane.bulk import jobs
 from shuqiao.plane.bulk.columns import Columns, columns_of, completed
 from shuqiao.plane.bulk.formats import CellTooLarge, Parts
 from shuqiao.plane.bulk.jobs import Job, Opened
+from shuqiao.plane.bulk.replica import Replica, ReplicaBehind
 from shuqiao.plane.bulk.rows import Chopper, Reader
 from shuqiao.plane.bulk.settings import BulkSettings
 from shuqiao.plane.state import HeldGrant, Snapshot, load_snapshot
@@ -28,6 +31,8 @@ from shuqiao.security import keys
 from shuqiao.security.at_rest import flush_folder, new_key, wrap_key
 from shuqiao.wire.bulk import MANIFEST_LABEL, Digest, Manifest, ManifestItem, encode_manifest
 from shuqiao.wire.vault import VaultClient
+
+log = logging.getLogger("shuqiao.bulk")
 
 _RENEW_S = jobs.LEASE_S / 5
 _STALE_TRIES = 5
@@ -58,6 +63,18 @@ class Progress:
     total: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Making:
+    """A copy that is being made: the job, what was decided over it, and where it goes."""
+
+    job: Job
+    snapshot: Snapshot
+    held: HeldGrant
+    columns: Columns
+    progress: Progress
+    folder: Path
+
+
 @dataclass(slots=True)
 class Preparer:
     """Prepares copies; several may be under way at once."""
@@ -66,6 +83,7 @@ class Preparer:
     pool: jobs.Pool
     vault: VaultClient
     known: Snapshot = field(default_factory=Snapshot)
+    replica: Replica | None = None
 
     async def prepare(self, job: Job) -> None:
         """Prepare one copy; raises `GivenUp`, `TakenOver`, or what the database or vault raise."""
@@ -85,102 +103,128 @@ class Preparer:
 
     async def _work(self, job: Job, progress: Progress) -> None:
         folder = self.settings.spool.folder / str(job.id) / str(job.attempt)
-        await asyncio.to_thread(_make_folder, folder)
         for _ in range(_STALE_TRIES):
+            await asyncio.to_thread(_make_folder, folder)
             async with self.pool.acquire() as connection:
                 self.known = snapshot = await load_snapshot(connection, self.known)
                 held, columns = _decided(job, snapshot)
+                making = _Making(job, snapshot, held, columns, progress, folder)
                 with contextlib.suppress(_Stale):
-                    await self._copy(connection, job, snapshot, held, columns, progress, folder)
+                    await self._copy(connection, making)
                     return
         raise GivenUp("grant_changing")
 
-    async def _copy(
-        self,
-        connection: jobs.Connection,
-        job: Job,
-        snapshot: Snapshot,
-        held: HeldGrant,
-        columns: Columns,
-        progress: Progress,
-        folder: Path,
-    ) -> None:
-        key = new_key(self.settings.spool.suite)
-        is_feed = job.subscription is not None
-        context = f"{job.id}/{job.attempt}".encode()
-        schema = columns.schema(is_feed=is_feed)
-        parts = Parts(folder, job.format, schema, key, context, self._digest_of(job))
+    async def _copy(self, connection: jobs.Connection, making: _Making) -> None:
+        """Read on the standby where there is one that keeps up, else on the primary."""
+        # What changed since the last part is found by an index, and no state may be missed between two parts.
+        if self.replica is not None and not making.job.from_sequence:
+            try:
+                await self._copy_of_replica(self.replica, connection, making)
+                return
+            except (ReplicaBehind, *jobs.TROUBLES) as error:
+                log.warning("replica_not_read job=%s error=%s", making.job.id, type(error).__name__)
+                await asyncio.to_thread(_make_folder, making.folder)
+        async with self._parts(making) as parts, connection.transaction(isolation="repeatable_read"):
+            await connection.execute(jobs.HOLD_SETTINGS)
+            opened = await self._open(connection, making.job, making.snapshot)
+            await self._fill(parts, making, connection, "pg_temp.bulk_rows", opened.rows)
+            await self._finish(connection, making, opened, parts)
+
+    async def _copy_of_replica(self, replica: Replica, connection: jobs.Connection, making: _Making) -> None:
+        job, epoch = making.job, making.snapshot.epoch
+        view = _done(
+            await connection.fetchrow(
+                "SELECT outcome, view FROM exchange.open_copy($1, $2, $3)", job.id, job.attempt, epoch
+            )
+        )["view"]
+        async with self._parts(making) as parts:
+            async with replica.reading(job, view, epoch) as read:
+                await self._fill(parts, making, read.connection, read.source, read.rows)
+                to_sequence = read.to_sequence
+            async with connection.transaction():
+                closed = await connection.fetchrow(
+                    "SELECT outcome, rows, to_sequence, entry, at"
+                    " FROM exchange.close_copy($1, $2, $3, $4, $5)",
+                    job.id,
+                    job.attempt,
+                    epoch,
+                    parts.rows,
+                    to_sequence,
+                )
+                await self._finish(connection, making, Opened(*_done(closed)), parts)
+        log.info("bulk_read_on_replica job=%s", job.id)
+
+    @contextlib.asynccontextmanager
+    async def _parts(self, making: _Making) -> AsyncIterator[Parts]:
+        """Begin the files of a copy; what is not finished is thrown away."""
+        job = making.job
+        schema = making.columns.schema(is_feed=job.subscription is not None)
+        key, context = new_key(self.settings.spool.suite), f"{job.id}/{job.attempt}".encode()
+        parts = Parts(making.folder, job.format, schema, key, context, self._digest_of(job))
         try:
-            async with connection.transaction(isolation="repeatable_read"):
-                await connection.execute(jobs.HOLD_SETTINGS)
-                opened = await self._open(connection, job, snapshot, len(schema))
-                progress.total = opened.rows
-                reader = Reader(columns.plain, is_feed=is_feed)
-                async for table in _tables(connection, reader):
-                    wholes = completed(self.vault, job.resource_id, columns, table, schema, job.id)
-                    async for whole in wholes:
-                        await asyncio.to_thread(parts.write, whole)
-                        progress.done = parts.rows
-                await asyncio.to_thread(parts.close)
-                manifest = _manifest(job, snapshot, held, columns, opened, parts)
-                wrapped = wrap_key(self.settings.spool.wrapping_secret, key, context)
-                if not await self._finish(connection, job, manifest, wrapped):
-                    raise TakenOver
+            yield parts
         except CellTooLarge:
             raise GivenUp("copy_too_large") from None
         finally:
             parts.discard()
 
+    async def _fill(
+        self, parts: Parts, making: _Making, connection: jobs.Connection, source: str, rows: int
+    ) -> None:
+        """Read all rows of a view into the files."""
+        job, columns, progress = making.job, making.columns, making.progress
+        if job.format == bulk.XLSX and bulk.is_too_large_for_a_workbook(rows, len(parts.schema)):
+            raise GivenUp("copy_too_large")
+        progress.total = rows
+        reader = Reader(columns.plain, is_feed=job.subscription is not None)
+        async for table in _tables(connection, reader, source):
+            async for whole in completed(self.vault, job.resource_id, columns, table, parts.schema, job.id):
+                await asyncio.to_thread(parts.write, whole)
+                progress.done = parts.rows
+        await asyncio.to_thread(parts.close)
+
     def _digest_of(self, job: Job) -> Digest:
         """A copy was asked for with its digest; the parts of a feed take that of the platform's suite."""
         return job.digest if job.subscription is None else self.settings.spool.suite.digest_name
 
-    async def _open(
-        self,
-        connection: jobs.Connection,
-        job: Job,
-        snapshot: Snapshot,
-        width: int,
-    ) -> Opened:
+    async def _open(self, connection: jobs.Connection, job: Job, snapshot: Snapshot) -> Opened:
         row = await connection.fetchrow(
             "SELECT outcome, rows, to_sequence, entry, at FROM exchange.open_bulk($1, $2, $3)",
             job.id,
             job.attempt,
             snapshot.epoch,
         )
-        if row is None:
-            raise TakenOver
-        opened = Opened(*row)
-        if opened.outcome == "gone":
-            raise TakenOver
-        if opened.outcome != "done":
-            raise _Stale
-        if job.format == bulk.XLSX and bulk.is_too_large_for_a_workbook(opened.rows, width):
-            raise GivenUp("copy_too_large")
-        return opened
+        return Opened(*_done(row))
 
     async def _finish(
-        self,
-        connection: jobs.Connection,
-        job: Job,
-        manifest: Manifest,
-        wrapped: bytes,
-    ) -> bool:
+        self, connection: jobs.Connection, making: _Making, opened: Opened, parts: Parts
+    ) -> None:
+        job, key = making.job, self.settings.signing_key
+        manifest = _manifest(job, making.snapshot, making.held, making.columns, opened, parts)
         text = encode_manifest(manifest)
-        key = self.settings.signing_key
         finished: bool = await connection.fetchval(
             "SELECT exchange.finish_bulk($1, $2, $3, $4, $5, $6, $7, $8, $9)",
             job.id,
             job.attempt,
             manifest.rows,
             manifest.up_to,
-            wrapped,
+            wrap_key(self.settings.spool.wrapping_secret, parts.key, parts.context),
             text.decode(),
             key.sign(MANIFEST_LABEL + text),
             keys.key_id(key.public_key()),
             bulk.KEEP_S if job.subscription is None else bulk.KEEP_FEED_S,
         )
-        return finished
+        if not finished:
+            raise TakenOver
+
+
+def _done(row: asyncpg.Record | None) -> asyncpg.Record:
+    """Pass on what a function says that has done its work; raises `TakenOver`, or `_Stale` to begin anew."""
+    if row is None or row["outcome"] == "gone":
+        raise TakenOver
+    if row["outcome"] != "done":
+        raise _Stale
+    return row
 
 
 def _make_folder(folder: Path) -> None:
@@ -210,10 +254,7 @@ def _decided(job: Job, snapshot: Snapshot) -> tuple[HeldGrant, Columns]:
     return held, columns_of(resource, held)
 
 
-async def _tables(
-    connection: jobs.Connection,
-    reader: Reader,
-) -> AsyncIterator[pa.Table]:
+async def _tables(connection: jobs.Connection, reader: Reader, source: str) -> AsyncIterator[pa.Table]:
     """Read the view, parsing in a thread what has come while more is on its way; two tables at most wait."""
     queue: asyncio.Queue[bytes | None] = asyncio.Queue(maxsize=1)
     chopper = Chopper()
@@ -224,7 +265,7 @@ async def _tables(
             await queue.put(records)
 
     async def copy() -> None:
-        await connection.copy_from_query("SELECT * FROM pg_temp.bulk_rows", output=take, format="csv")
+        await connection.copy_from_query(f"SELECT * FROM {source}", output=take, format="csv")
         rest = chopper.rest()
         if rest is not None:
             await queue.put(rest)

@@ -14,6 +14,8 @@ from shuqiao.security import keys
 from shuqiao.security.suites import INTERNATIONAL, Suite, read_suite
 from shuqiao.security.volumes import Volume, read_volume_settings
 
+MAX_REPLICA_WAIT_S = 600
+
 
 class BulkSettingsFaulty(Exception):
     """The environment can't be used; the message names every fault."""
@@ -38,7 +40,8 @@ class Spool:
 class BulkSettings:
     """What the process needs to know; `slots` is how many copies it prepares at once.
 
-    `is_pooled` says that the database's address is a pooler's in transaction mode.
+    `is_pooled` says that the database's address is a pooler's in transaction mode. Copies are read on a
+    standby where `replica_url` names one, unless it lags by more than `replica_wait_s`.
     """
 
     database_url: str
@@ -49,6 +52,8 @@ class BulkSettings:
     slots: int = 2
     is_pooled: bool = False
     volumes: tuple[Volume, ...] = ()
+    replica_url: str | None = None
+    replica_wait_s: float = 30.0
 
     def __repr__(self) -> str:
         """Leave addresses and keys out: they hold passwords."""
@@ -88,8 +93,8 @@ def read_settings(environment: Mapping[str, str]) -> BulkSettings:
 
     BULK_DATABASE_URL, VAULT_SOCKET, VAULT_CLIENT_KEY_FILE, BULK_SIGNING_KEY_FILE, BULK_SPOOL and
     BULK_SECRET_FILE are required; BULK_SLOTS says how many copies are prepared at once, BULK_DATABASE_POOLER
-    (none or transaction) whether a pooler stands before the database; SHUQIAO_SUITE and SHUQIAO_VOLUMES… as
-    everywhere.
+    (none or transaction) whether a pooler stands before the database, BULK_REPLICA_URL a standby to read on
+    and BULK_REPLICA_WAIT_S (30) for how long it may lag; SHUQIAO_SUITE and SHUQIAO_VOLUMES… as everywhere.
     """
     names = (
         "BULK_DATABASE_URL",
@@ -107,6 +112,9 @@ def read_settings(environment: Mapping[str, str]) -> BulkSettings:
         vault_key = keys.load_secret_file(Path(environment["VAULT_CLIENT_KEY_FILE"]))
         spool = read_spool(environment)
         is_pooled = read_pooler(environment.get("BULK_DATABASE_POOLER", "none"))
+        wait_s = float(environment.get("BULK_REPLICA_WAIT_S", "30"))
+        if not 0 < wait_s <= MAX_REPLICA_WAIT_S:
+            raise ValueError(f"BULK_REPLICA_WAIT_S must lie between 0 and {MAX_REPLICA_WAIT_S}")
         named = read_volume_settings(environment)
     except (ValueError, OSError, keys.KeyRefusedError) as error:
         raise BulkSettingsFaulty(str(error)) from error
@@ -115,4 +123,7 @@ def read_settings(environment: Mapping[str, str]) -> BulkSettings:
     socket = Path(environment["VAULT_SOCKET"])
     url = environment["BULK_DATABASE_URL"]
     volumes = named.volumes({"copies": spool.folder})
-    return BulkSettings(url, socket, vault_key, signing_key, spool, slots, is_pooled, volumes)
+    replica_url = environment.get("BULK_REPLICA_URL") or None
+    return BulkSettings(
+        url, socket, vault_key, signing_key, spool, slots, is_pooled, volumes, replica_url, wait_s
+    )

@@ -347,6 +347,55 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog AS $$
     SELECT EXISTS (SELECT FROM kept)
 $$;
 
+-- The rows of a copy as a query: the granted items of the records that the grant is about, and nothing else.
+CREATE FUNCTION exchange.copy_query(p_job exchange.bulk_job, p_document jsonb) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog AS $$
+DECLARE
+    v_spec jsonb; v_where text; v_columns text; v_nulls text; v_sql text; v_key text := ''; v_identity boolean; v_salt bytea; v_before text;
+BEGIN
+    SELECT r.spec INTO STRICT v_spec FROM exchange.resource r WHERE r.id = p_job.resource_id AND r.active;
+    v_where := exchange.row_conditions(p_document -> 'rows', v_spec, 'b');
+    SELECT bool_or(coalesce((i ->> 'identity')::boolean, false)),
+           coalesce(string_agg(format(', b.%I', i ->> 'field'), '' ORDER BY n) FILTER (WHERE NOT coalesce((i ->> 'identity')::boolean, false)), ''),
+           coalesce(string_agg(format(', NULL AS %I', i ->> 'field'), '' ORDER BY n) FILTER (WHERE NOT coalesce((i ->> 'identity')::boolean, false)), '')
+    INTO v_identity, v_columns, v_nulls
+    FROM jsonb_array_elements(v_spec -> 'items') WITH ORDINALITY AS e(i, n) WHERE p_document -> 'items' ? (i ->> 'field');
+    IF p_job.subscription IS NOT NULL THEN
+        SELECT s.key_salt INTO STRICT v_salt FROM exchange.subscription s WHERE s.id = p_job.subscription;
+        v_key := format(', encode(substr(sha256(%L::bytea || uuid_send(b.record_id)), 1, 16), ''hex'') AS _key', v_salt);
+        v_where := v_where || format(' AND b.batch_sequence > %s', p_job.from_sequence);
+    END IF;
+    -- The record's own id serves to ask the vault, and stays in the process that prepares.
+    v_sql := format('SELECT %s AS _record%s%s%s FROM base.%I b WHERE %s',
+        CASE WHEN v_identity THEN 'b.record_id' ELSE 'NULL::uuid' END, v_key,
+        CASE WHEN v_key <> '' THEN ', ''upsert'' AS _op' ELSE '' END, v_columns, p_job.resource_id, v_where);
+    IF p_job.from_sequence > 0 THEN
+        -- A record that fulfilled the conditions at the last part and no longer does has gone out of the grant.
+        v_before := exchange.row_conditions(p_document -> 'rows', v_spec, 'h');
+        v_sql := v_sql || format(' UNION ALL SELECT NULL::uuid%s, ''gone''%s FROM base.%I b WHERE b.batch_sequence > %s AND (%s) IS NOT TRUE'
+            ' AND EXISTS (SELECT FROM base_history.%I h WHERE h.record_id = b.record_id AND (%s) AND h.version ='
+            ' (SELECT max(o.version) FROM base_history.%I o WHERE o.record_id = b.record_id AND o.batch_sequence <= %s))',
+            v_key, v_nulls, p_job.resource_id, p_job.from_sequence, exchange.row_conditions(p_document -> 'rows', v_spec, 'b'),
+            p_job.resource_id, v_before, p_job.resource_id, p_job.from_sequence);
+    END IF;
+    RETURN v_sql;
+END $$;
+
+-- The entry of a prepared copy, which appears together with its manifest or not at all.
+CREATE FUNCTION exchange.record_prepared(
+    p_job exchange.bulk_job, p_document jsonb, p_epoch bigint, p_rows bigint, p_to bigint, OUT entry uuid, OUT at timestamptz
+) LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+BEGIN
+    entry := audit.new_id();
+    at := clock_timestamp();
+    PERFORM audit.append(entry, at, 'bulk_prepared', p_job.department, p_job.provider, 'system:bulk', p_job.resource_id, NULL,
+        p_job.grant_id, NULL, 'prepared', jsonb_build_object('event', 'bulk_prepared', 'id', entry, 'at', at,
+            'department', p_job.department, 'provider', p_job.provider, 'actor', 'system:bulk', 'resource', p_job.resource_id,
+            'grant', p_job.grant_id, 'outcome', 'prepared', 'job', p_job.id, 'attempt', p_job.attempt, 'asked_by', p_job.actor,
+            'application', p_job.application, 'format', p_job.format, 'items', p_document -> 'items', 'rows', p_rows,
+            'epoch', p_epoch, 'from_sequence', p_job.from_sequence, 'to_sequence', p_to, 'number', p_job.number)::text);
+END $$;
+
 -- Makes the view pg_temp.bulk_rows for the transaction under way, which must see one state of the data throughout, and
 -- writes the entry. The view is the owner's, so it reads what its reader can't. `outcome` other than done: no view.
 CREATE FUNCTION exchange.open_bulk(p_job uuid, p_attempt int, p_epoch bigint)
@@ -354,9 +403,7 @@ RETURNS TABLE (outcome text, rows bigint, to_sequence bigint, entry uuid, at tim
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
 #variable_conflict use_column
 DECLARE
-    v_job exchange.bulk_job; v_document jsonb; v_spec jsonb; v_where text; v_columns text; v_nulls text; v_sql text;
-    v_rows bigint; v_to bigint; v_id uuid := audit.new_id(); v_at timestamptz := clock_timestamp(); v_key text := '';
-    v_identity boolean; v_salt bytea; v_before text;
+    v_job exchange.bulk_job; v_document jsonb; v_rows bigint; v_to bigint;
 BEGIN
     IF current_setting('transaction_isolation') <> 'repeatable read' THEN
         RAISE EXCEPTION 'a copy needs one snapshot' USING ERRCODE = 'invalid_transaction_state';
@@ -369,44 +416,62 @@ BEGIN
     IF v_document IS NULL OR p_epoch <> (SELECT e.value FROM exchange.epoch e) THEN
         RETURN QUERY SELECT 'stale', NULL::bigint, NULL::bigint, NULL::uuid, NULL::timestamptz; RETURN;
     END IF;
-    SELECT r.spec INTO STRICT v_spec FROM exchange.resource r WHERE r.id = v_job.resource_id AND r.active;
-    SELECT coalesce(max(b.sequence), 0) INTO v_to FROM exchange.batch b
-    WHERE b.department = v_job.provider AND b.resource_id = v_job.resource_id;
-    v_where := exchange.row_conditions(v_document -> 'rows', v_spec, 'b');
-    SELECT bool_or(coalesce((i ->> 'identity')::boolean, false)),
-           coalesce(string_agg(format(', b.%I', i ->> 'field'), '' ORDER BY n) FILTER (WHERE NOT coalesce((i ->> 'identity')::boolean, false)), ''),
-           coalesce(string_agg(format(', NULL AS %I', i ->> 'field'), '' ORDER BY n) FILTER (WHERE NOT coalesce((i ->> 'identity')::boolean, false)), '')
-    INTO v_identity, v_columns, v_nulls
-    FROM jsonb_array_elements(v_spec -> 'items') WITH ORDINALITY AS e(i, n) WHERE v_document -> 'items' ? (i ->> 'field');
-    IF v_job.subscription IS NOT NULL THEN
-        SELECT s.key_salt INTO STRICT v_salt FROM exchange.subscription s WHERE s.id = v_job.subscription;
-        v_key := format(', encode(substr(sha256(%L::bytea || uuid_send(b.record_id)), 1, 16), ''hex'') AS _key', v_salt);
-        v_where := v_where || format(' AND b.batch_sequence > %s', v_job.from_sequence);
-    END IF;
-    -- The record's own id serves to ask the vault, and stays in the process that prepares.
-    v_sql := format('SELECT %s AS _record%s%s%s FROM base.%I b WHERE %s',
-        CASE WHEN v_identity THEN 'b.record_id' ELSE 'NULL::uuid' END, v_key,
-        CASE WHEN v_key <> '' THEN ', ''upsert'' AS _op' ELSE '' END, v_columns, v_job.resource_id, v_where);
+    v_to := exchange.last_sequence(v_job.provider, v_job.resource_id);
     IF v_job.from_sequence > 0 THEN
-        -- A record that fulfilled the conditions at the last part and no longer does has gone out of the grant.
-        v_before := exchange.row_conditions(v_document -> 'rows', v_spec, 'h');
-        v_sql := v_sql || format(' UNION ALL SELECT NULL::uuid%s, ''gone''%s FROM base.%I b WHERE b.batch_sequence > %s AND (%s) IS NOT TRUE'
-            ' AND EXISTS (SELECT FROM base_history.%I h WHERE h.record_id = b.record_id AND (%s) AND h.version ='
-            ' (SELECT max(o.version) FROM base_history.%I o WHERE o.record_id = b.record_id AND o.batch_sequence <= %s))',
-            v_key, v_nulls, v_job.resource_id, v_job.from_sequence, exchange.row_conditions(v_document -> 'rows', v_spec, 'b'),
-            v_job.resource_id, v_before, v_job.resource_id, v_job.from_sequence);
+        -- What has changed is found by the index of `index_feeds`, whatever statistics of an older state say.
+        PERFORM set_config('enable_seqscan', 'off', true);
     END IF;
     DROP VIEW IF EXISTS pg_temp.bulk_rows;
-    EXECUTE 'CREATE TEMPORARY VIEW bulk_rows AS ' || v_sql;
+    EXECUTE 'CREATE TEMPORARY VIEW bulk_rows AS ' || exchange.copy_query(v_job, v_document);
     GRANT SELECT ON pg_temp.bulk_rows TO shuqiao_bulk;
     EXECUTE 'SELECT count(*) FROM pg_temp.bulk_rows' INTO v_rows;
-    PERFORM audit.append(v_id, v_at, 'bulk_prepared', v_job.department, v_job.provider, 'system:bulk', v_job.resource_id, NULL,
-        v_job.grant_id, NULL, 'prepared', jsonb_build_object('event', 'bulk_prepared', 'id', v_id, 'at', v_at,
-            'department', v_job.department, 'provider', v_job.provider, 'actor', 'system:bulk', 'resource', v_job.resource_id,
-            'grant', v_job.grant_id, 'outcome', 'prepared', 'job', v_job.id, 'attempt', v_job.attempt, 'asked_by', v_job.actor,
-            'application', v_job.application, 'format', v_job.format, 'items', v_document -> 'items', 'rows', v_rows,
-            'epoch', p_epoch, 'from_sequence', v_job.from_sequence, 'to_sequence', v_to, 'number', v_job.number)::text);
-    RETURN QUERY SELECT 'done', v_rows, v_to, v_id, v_at;
+    RETURN QUERY SELECT 'done', v_rows, v_to, r.entry, r.at FROM exchange.record_prepared(v_job, v_document, p_epoch, v_rows, v_to) r;
+END $$;
+
+-- Views of copies that are read on a standby, which can make none itself: each is there for one attempt. Once the standby
+-- has it, it has everything that was committed before, every revocation too.
+CREATE SCHEMA copying;
+GRANT USAGE ON SCHEMA copying TO shuqiao_bulk;
+
+CREATE FUNCTION exchange.open_copy(p_job uuid, p_attempt int, p_epoch bigint) RETURNS TABLE (outcome text, view text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+DECLARE
+    v_job exchange.bulk_job; v_document jsonb; v_view text := p_job || '_' || p_attempt;
+BEGIN
+    SELECT j.* INTO v_job FROM exchange.bulk_job j WHERE j.id = p_job AND j.attempt = p_attempt AND j.state = 'preparing';
+    IF NOT FOUND THEN
+        RETURN QUERY SELECT 'gone', NULL::text; RETURN;
+    END IF;
+    v_document := exchange.bulk_grant(v_job.grant_id, v_job.resource_id);
+    IF v_document IS NULL OR p_epoch <> (SELECT e.value FROM exchange.epoch e) THEN
+        RETURN QUERY SELECT 'stale', NULL::text; RETURN;
+    END IF;
+    EXECUTE format('DROP VIEW IF EXISTS copying.%I', v_view);
+    EXECUTE format('CREATE VIEW copying.%I AS ', v_view) || exchange.copy_query(v_job, v_document);
+    EXECUTE format('GRANT SELECT ON copying.%I TO shuqiao_bulk', v_view);
+    RETURN QUERY SELECT 'done', v_view;
+END $$;
+
+-- Before what was read on a standby becomes a copy: the grant is asked for once more here, where a revocation is first.
+CREATE FUNCTION exchange.close_copy(p_job uuid, p_attempt int, p_epoch bigint, p_rows bigint, p_to bigint)
+RETURNS TABLE (outcome text, rows bigint, to_sequence bigint, entry uuid, at timestamptz)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+#variable_conflict use_column
+DECLARE
+    v_job exchange.bulk_job; v_document jsonb;
+BEGIN
+    SELECT j.* INTO v_job FROM exchange.bulk_job j WHERE j.id = p_job AND j.attempt = p_attempt AND j.state = 'preparing';
+    IF NOT FOUND THEN
+        RETURN QUERY SELECT 'gone', NULL::bigint, NULL::bigint, NULL::uuid, NULL::timestamptz; RETURN;
+    END IF;
+    EXECUTE format('DROP VIEW IF EXISTS copying.%I', p_job || '_' || p_attempt);
+    v_document := exchange.bulk_grant(v_job.grant_id, v_job.resource_id);
+    IF v_document IS NULL OR NOT EXISTS (SELECT FROM exchange.application a WHERE a.id = v_job.application AND a.active)
+       OR NOT EXISTS (SELECT FROM exchange.resource r WHERE r.id = v_job.resource_id AND r.active) THEN
+        RETURN QUERY SELECT 'stale', NULL::bigint, NULL::bigint, NULL::uuid, NULL::timestamptz; RETURN;
+    END IF;
+    RETURN QUERY SELECT 'done', p_rows, p_to, r.entry, r.at
+        FROM exchange.record_prepared(v_job, v_document, p_epoch, p_rows, p_to) r;
 END $$;
 
 -- Ends what `open_bulk` began, in the same transaction: entry, manifest and state appear together or not at all.
@@ -447,6 +512,25 @@ BEGIN
             'grant', v_job.grant_id, 'outcome', p_code, 'job', v_job.id, 'attempt', v_job.attempt, 'asked_by', v_job.actor)::text);
 END $$;
 
+-- An index by batch for each list that a feed follows: a part then reads what has changed and not the whole list. Other
+-- lists have none, for it makes each merge dearer. A list that is being merged is left for the next time.
+CREATE FUNCTION exchange.index_feeds() RETURNS int
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog SET lock_timeout = '2s' AS $$
+DECLARE
+    v_list text; v_made int := 0;
+BEGIN
+    FOR v_list IN SELECT DISTINCT s.resource_id FROM exchange.subscription s WHERE s.ended_at IS NULL AND s.last_number > 0
+                  AND to_regclass(format('base.%I', s.resource_id || '_by_batch')) IS NULL LOOP
+        BEGIN
+            EXECUTE format('CREATE INDEX %I ON base.%I (batch_sequence)', v_list || '_by_batch', v_list);
+            v_made := v_made + 1;
+        EXCEPTION WHEN lock_not_available THEN
+            NULL;
+        END;
+    END LOOP;
+    RETURN v_made;
+END $$;
+
 -- Begins the next part of each feed that has fallen behind; what waits to be taken bounds how far a feed runs ahead.
 CREATE FUNCTION exchange.next_feeds() RETURNS int LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
 DECLARE
@@ -476,8 +560,13 @@ END $$;
 -- Ends what is past its time, or whose grant is over; a part of a feed stays until it is taken, for 30 days at most.
 CREATE FUNCTION exchange.expire_bulk() RETURNS int LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
 DECLARE
-    v_ended int;
+    v_ended int; v_view text;
 BEGIN
+    -- What a broken off attempt has left; one under way has its job.
+    FOR v_view IN SELECT c.relname FROM pg_class c WHERE c.relnamespace = 'copying'::regnamespace AND c.relkind = 'v'
+                  AND NOT EXISTS (SELECT FROM exchange.bulk_job j WHERE j.state = 'preparing' AND c.relname = j.id || '_' || j.attempt) LOOP
+        EXECUTE format('DROP VIEW IF EXISTS copying.%I', v_view);
+    END LOOP;
     UPDATE exchange.bulk_job j SET state = 'expired', wrapped_key = NULL
     WHERE j.state = 'ready' AND (j.expires_at <= clock_timestamp()
         OR EXISTS (SELECT FROM exchange."grant" g WHERE g.id = j.grant_id AND g.revoked_at IS NOT NULL)
@@ -498,7 +587,8 @@ END $$;
 REVOKE ALL ON exchange.subscription, exchange.bulk_job, exchange.bulk_progress, exchange.used_signature FROM PUBLIC;
 REVOKE ALL ON FUNCTION exchange.row_conditions, exchange.written_column, exchange.bulk_grant, exchange.record_once, exchange.ask_bulk,
     exchange.deliver_bulk, exchange.subscribe, exchange.take_feed, exchange.use_signature, exchange.browse, exchange.claim_bulk, exchange.progress_bulk,
-    exchange.open_bulk, exchange.finish_bulk, exchange.fail_bulk, exchange.next_feeds, exchange.expire_bulk FROM PUBLIC;
+    exchange.open_bulk, exchange.copy_query, exchange.record_prepared, exchange.open_copy, exchange.close_copy, exchange.index_feeds,
+    exchange.finish_bulk, exchange.fail_bulk, exchange.next_feeds, exchange.expire_bulk FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION exchange.ask_bulk, exchange.deliver_bulk, exchange.subscribe, exchange.take_feed, exchange.use_signature, exchange.browse
     TO shuqiao_plane;
 GRANT SELECT ON exchange.bulk_job, exchange.bulk_progress, exchange.subscription TO shuqiao_plane;
@@ -506,7 +596,8 @@ GRANT USAGE ON SCHEMA exchange TO shuqiao_bulk;
 GRANT SELECT ON exchange.application, exchange.resource, exchange."grant", exchange.signing_key, exchange.citation, exchange.epoch TO shuqiao_bulk;
 GRANT SELECT (id, state, attempt) ON exchange.bulk_job TO shuqiao_bulk;
 GRANT EXECUTE ON FUNCTION exchange.claim_bulk, exchange.progress_bulk, exchange.open_bulk, exchange.finish_bulk, exchange.fail_bulk,
-    exchange.next_feeds, exchange.expire_bulk TO shuqiao_bulk;
+    exchange.next_feeds, exchange.expire_bulk, exchange.open_copy, exchange.close_copy, exchange.index_feeds, exchange.last_sequence
+    TO shuqiao_bulk;
 -- Pages list deliveries; the keys of the files are not for them.
 GRANT SELECT (id, grant_id, resource_id, department, provider, application, actor, channel, format, subscription, number,
     from_sequence, to_sequence, asked_at, state, attempt, rows, manifest, signature, key_id, failure, ready_at, expires_at)
