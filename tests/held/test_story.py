@@ -46,6 +46,9 @@ def test_the_platform_keeps_nothing_of_it(city: HeldCity) -> None:
     tables = city.admin.execute("SELECT to_regclass(%s)", [f"base.{PERMITS}"]).fetchone()
     assert tables == (None,)
     assert city.admin.execute("SELECT count(*) FROM exchange.batch").fetchone() == (0,)
+    delivered = "SELECT exchange.delivered(%s, %s, 'account:chen', '样例')"
+    (entry,) = city.logged("query")
+    assert city.admin.execute(delivered, [entry["id"], PROVIDER]).fetchone() == (None,)
     records = city.admin.execute("SELECT record_id FROM audit.entry WHERE resource_id = %s", [PERMITS])
     assert {row[0] for row in records} == {None}
 

@@ -50,9 +50,12 @@ def delivery_row(viewer: Viewer, entry: str) -> AuditRow:
 
 
 def is_party(viewer: Viewer, entry: str) -> bool:
-    """Tell whether the viewer's department made or answered the call."""
+    """Tell whether the viewer's department made or answered a call about a record of the platform."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT department, provider FROM audit.entry WHERE id = %s", [UUID(entry)])
+        cursor.execute(
+            "SELECT department, provider FROM audit.entry WHERE id = %s AND record_id IS NOT NULL",
+            [UUID(entry)],
+        )
         return viewer.department.code in (cursor.fetchone() or ())
 
 

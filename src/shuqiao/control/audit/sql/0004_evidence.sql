@@ -53,7 +53,9 @@ DECLARE
     v_items text[];
 BEGIN
     SELECT e.* INTO v_entry FROM audit.entry e
-    WHERE e.id = p_entry AND e.event IN ('verify', 'query') AND e.outcome = 'answered' AND p_reader IN (e.department, e.provider);
+    WHERE e.id = p_entry AND e.event IN ('verify', 'query') AND e.outcome = 'answered' AND p_reader IN (e.department, e.provider)
+          -- What a department's own node answered was never here.
+          AND e.record_id IS NOT NULL;
     IF NOT FOUND OR v_entry.body IS NULL OR v_entry.resource_id !~ '^r[0-9]{6}[a-z2-7]{10}$' THEN
         RETURN NULL;
     END IF;
