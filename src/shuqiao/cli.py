@@ -61,6 +61,10 @@ def _run(arguments: argparse.Namespace) -> int:
                 from shuqiao.edge import status_command
 
                 return status_command.status_command(arguments)
+            if arguments.step == "unit":
+                from shuqiao.edge import unit_command
+
+                return unit_command.unit_command(arguments)
             if arguments.step != "describe":
                 from shuqiao.edge.held import commands as held
 
@@ -165,6 +169,10 @@ def _add_node(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     describe.add_argument("--entry-key", default="", help="your key of the entry (default: from the table)")
     status = steps.add_parser("status", help="say how the node is and what is to be done")
     status.add_argument("--home", default="", help="the node's folder (default: NODE_HOME)")
+    unit = steps.add_parser("unit", help="print a systemd unit that runs the node")
+    unit.add_argument("--home", default="", help="the node's folder (default: NODE_HOME)")
+    unit.add_argument("--environment", default="/etc/shuqiao/node.env", help="file with its NODE_* settings")
+    unit.add_argument("--user", default="shuqiao-node", help="user of the system that the node runs as")
     for name, words in (
         ("grants", "list who may ask for what stays here, and who waits for your word"),
         ("confirm", "let an application use a grant on what stays here"),
