@@ -13,6 +13,7 @@ from shuqiao.control.organisations.queries import DepartmentRef, department_ref
 from shuqiao.control.texts import Text
 
 ACCOUNT, SYSTEM = "account:", "system:"
+PORTAL = Text("平台页面", "platform pages")
 NODE, UNKNOWN = "node:", "unknown"
 PROCESSES = {
     "worker": Text("平台定时任务", "The platform's jobs"),
@@ -24,6 +25,9 @@ PROCESSES = {
     "enrolment": Text("平台接入程序", "The platform's admission"),
     "log": Text("平台审计程序", "The platform's log keeping"),
     "rules": Text("平台规则程序", "The platform's rules"),
+    "plane": Text("平台数据服务", "The platform's data plane"),
+    "vault": Text("身份信息库", "The identity vault"),
+    "integrator": Text("日志编入程序", "The log's integrator"),
     "seed": Text("平台初始化", "The platform's first filling"),
     "simulation": Text("示例时间程序", "The sample's clock"),
 }
@@ -98,5 +102,6 @@ def _actor(code: str, systems: dict[str, Application], accounts: dict[str, Accou
     shown = known.display_name if known is not None else user
     if system is None:
         return ActorRef(code, Text(_system_of(code), _system_of(code)), user=shown)
-    name = Text(system.name_zh, system.name_en or system.name_zh)
+    # The portal's own name repeats its department's; the person is who acts.
+    name = PORTAL if system.portal else Text(system.name_zh, system.name_en or system.name_zh)
     return ActorRef(code, name, department_ref(system.department), shown)

@@ -77,6 +77,7 @@ class AlarmRow:
     provider: DepartmentRef
     grant: str
     system: ActorRef | None
+    departments: int
     measured: int
     limit: int
     day: date
@@ -207,6 +208,7 @@ def _row(alarm: Alarm, system: ActorRef | None) -> AlarmRow:
         provider=department_ref(alarm.provider),
         grant=alarm.grant,
         system=system,
+        departments=len(alarm.departments),
         measured=alarm.measured,
         limit=alarm.limit,
         day=alarm.day,

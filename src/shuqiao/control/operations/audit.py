@@ -16,8 +16,8 @@ from shuqiao.control.accounts.access import NotFound, Viewer
 from shuqiao.control.accounts.actors import actor_refs
 from shuqiao.control.accounts.capabilities import Capability
 from shuqiao.control.audit.actions import append_entry
-from shuqiao.control.catalogue.models import Resource
-from shuqiao.control.operations import labels
+from shuqiao.control.catalogue.models import Item, Resource
+from shuqiao.control.operations import fact_values, labels
 from shuqiao.control.operations.queries import (
     AuditFilters,
     AuditPage,
@@ -295,7 +295,7 @@ def _proof(row: AuditRow, stored: _Stored, newest: _Newest | None) -> AuditProof
     )
     return AuditProof(
         row=row,
-        facts=_facts(body),
+        facts=_facts(body, row),
         body=body,
         digest=digest.hex(),
         salt=salt.hex(),
@@ -380,16 +380,26 @@ def _signature_check(newest: _Newest | None) -> Check:
     return Check("signature", name, passed, Text(f"Ed25519 · 密钥 {key_id}", f"Ed25519, key {key_id}"))
 
 
-def _facts(body: str) -> tuple[tuple[Text, str], ...]:
+def _facts(body: str, row: AuditRow) -> tuple[tuple[Text, str], ...]:
     """Show the members of the one or two lines of JSON of a body; the database's line comes second."""
-    shown = []
+    lines = []
     for line in body.splitlines()[:2]:
         try:
             members = json.loads(line)
         except ValueError:
             continue
-        for key, value in members.items() if isinstance(members, dict) else ():
-            if value not in (None, "", {}, []):
-                text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-                shown.append((labels.label(labels.FACTS, str(key)), text))
-    return tuple(shown)
+        lines.append(members if isinstance(members, dict) else {})
+    items = Item.every.filter(resource_id=row.resource) if row.resource else Item.every.none()
+    names = fact_values.Names(
+        event=row.event,
+        departments=department_refs() if lines else {},
+        systems=actor_refs(fact_values.systems_in(lines)),
+        items={item.field: item.name for item in items},
+        resources={row.resource: row.resource_name} if row.resource_name else {},
+    )
+    return tuple(
+        (labels.label(labels.FACTS, str(key)), fact_values.shown(str(key), value, names))
+        for line in lines
+        for key, value in line.items()
+        if value not in (None, "", {}, [])
+    )

@@ -126,6 +126,8 @@ FACTS = {
     "measured": Text("实测值", "Measured"),
     "medium": Text("介质", "Medium"),
     "members": Text("参加单位", "Members"),
+    "minutes": Text("协商记录", "Minutes"),
+    "wanted": Text("所需信息", "Information wanted"),
     "months": Text("月数", "Months"),
     "name": Text("名称", "Name"),
     "nats_user": Text("节点账户", "Account of the node"),
