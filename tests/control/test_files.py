@@ -309,3 +309,33 @@ def test_the_files_of_a_grant_on_its_page(offered):
     provider.force_login(Account.objects.get(username="chen"))
     assert "formaction" not in provider.get(f"/grants/{grant.number}/files/").content.decode()
     assert provider.post(fetch, {"case": "x"}).status_code == 404
+
+
+def test_a_reviewer_chooses_files_on_the_page(offered):
+    chen = offered.viewer("chen")
+    register_file(chen, BIRTH, "年度报告", REPORT)
+    chosen = register_file(chen, BIRTH, "说明", FileInput("说明.txt", "样例".encode()))
+    number = submit_request(offered.viewer("lin"), asked(offered))
+    client = Client()
+    client.force_login(Account.objects.get(username="chen"))
+    page = client.get(f"/requests/{number}/").content.decode()
+    assert "提供的文件" in page and f'value="{chosen}"' in page and "另加记录条件" not in page
+    words = {
+        "decision": "grant",
+        "granted": fields(),
+        "mode": "bulk",
+        "match": "all",
+        "purpose": "编制住房规划",
+        "valid_from": "2026-11-11",
+        "valid_until": "2027-11-11",
+        "applications": ["app-housing-portal"],
+        "channels": ["download"],
+        "channels.shown": "1",
+        "files": [str(chosen)],
+    }
+    done = client.post(f"/requests/{number}/answer", words, follow=True)
+    assert done.status_code == 200, done.content.decode()[:3000]
+    [grant] = Grant.objects.all()
+    assert decode_grant(grant.document).files == (str(chosen),)
+    shown = client.get(f"/grants/{grant.number}/").content.decode()
+    assert "提供的文件" in shown and "说明" in shown and "年度报告" not in shown

@@ -46,6 +46,31 @@ def files_granted(resource_id: str, mode: str, chosen: Collection[str]) -> tuple
     return tuple(chosen) or (EVERY,)
 
 
+def file_options(resource_id: str, mode: str) -> tuple[tuple[str, str], ...]:
+    """The files that a grant in this mode can name, with their titles."""
+    return tuple(_titles(resource_id).items()) if mode == MODE and serves_files(resource_id) else ()
+
+
+def file_words(resource_id: str, named: Collection[str]) -> tuple[Text, ...]:
+    """Name the files of a grant; one that was withdrawn is still known by its title."""
+    if not named:
+        return ()
+    if EVERY in named:
+        return (Text("全部文件，包括以后登记的", "All files, those registered later too"),)
+    titles = _titles(resource_id, withdrawn=True)
+    return tuple(Text(titles.get(one, one), titles.get(one, one)) for one in named)
+
+
+def _titles(resource_id: str, *, withdrawn: bool = False) -> dict[str, str]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT id::text, title FROM exchange.file WHERE resource_id = %s"
+            " AND (%s OR withdrawn_at IS NULL) ORDER BY title, registered_at",
+            [resource_id, withdrawn],
+        )
+        return dict(cursor.fetchall())
+
+
 def file_faults(resource: Resource, asked: Asked, regulation: Regulation) -> tuple[Fault, ...]:
     """What files can't honour of what is asked for or given; empty where no files serve the entry."""
     if asked.mode != MODE or not serves_files(resource.id):
@@ -73,13 +98,6 @@ def file_faults(resource: Resource, asked: Asked, regulation: Regulation) -> tup
 
 
 def _unknown(resource_id: str, files: Collection[str]) -> tuple[Fault, ...]:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT count(*) FROM exchange.file WHERE resource_id = %s AND withdrawn_at IS NULL"
-            " AND id::text = ANY(%s)",
-            [resource_id, list(files)],
-        )
-        found = cursor.fetchone()[0]
-    if found == len(set(files)):
+    if not files or set(files) <= _titles(resource_id).keys():
         return ()
     return (Fault("files", "file_unknown", Text("所选文件不存在或已撤下", "A chosen file is not there")),)

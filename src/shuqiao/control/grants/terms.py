@@ -8,6 +8,7 @@ from shuqiao.control.accounts.access import Fault
 from shuqiao.control.catalogue.labels import CHANNELS, MODES, label
 from shuqiao.control.catalogue.models import Item
 from shuqiao.control.catalogue.offering import is_held, masked
+from shuqiao.control.files.granting import file_words
 from shuqiao.control.grants.models import Grant
 from shuqiao.control.interfaces.granting import operation_words
 from shuqiao.control.organisations.queries import ApplicationRef, application_ref
@@ -40,6 +41,7 @@ class TermsView:
     match: str = ""
     case_required: bool | None = None
     operations: tuple[Text, ...] = ()
+    files: tuple[Text, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,7 @@ def terms_of_grant(document: wire.Grant, items: Iterable[Item], regulation: Regu
         match=document.match if document.mode == "verify" else "",
         case_required=document.case_required,
         operations=operation_words(document.resource, document.operations),
+        files=file_words(document.resource, document.files),
     )
 
 

@@ -8,6 +8,7 @@ from shuqiao.control.catalogue import labels as catalogue_labels
 from shuqiao.control.catalogue.offering import masked
 from shuqiao.control.clocks.queries import clocks_of, next_clock
 from shuqiao.control.disputes.models import Dispute
+from shuqiao.control.files.granting import file_options
 from shuqiao.control.grants.terms import GrantView
 from shuqiao.control.interfaces.granting import (
     offered_modes,
@@ -138,6 +139,7 @@ def request_case(viewer: Viewer, number: str) -> RequestCase:
         editor=row_editor(_added_before(kept, asked), request.resource),
         operations=operation_options(request.resource_id) if request.mode == "query" else (),
         opened=_opened(request, kept),
+        files=file_options(request.resource_id, request.mode),
         kept=kept,
         proposals=_proposals(viewer, request, rules),
         offers=_offers([step for step in possible if step not in answering], rules),

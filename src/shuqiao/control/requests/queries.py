@@ -244,7 +244,8 @@ class ProposedAnswer:
 class RequestCase:
     """Everything the case page shows to this viewer; `offers` and `can_…` decide what it offers.
 
-    `operations` are those of an interface that may be given, `opened` the ones that are proposed.
+    `operations` are those of an interface that may be given, `opened` the ones that are proposed;
+    `files` the files of an entry that files serve, with their titles.
     """
 
     key: int
@@ -293,6 +294,7 @@ class RequestCase:
     editor: RowEditor
     operations: tuple[OperationOption, ...]
     opened: tuple[str, ...]
+    files: tuple[tuple[str, str], ...]
     kept: Kept | None
     proposals: tuple[ProposedAnswer, ...]
     offers: tuple[ActionOffer, ...]

@@ -24,6 +24,7 @@ from shuqiao.control.web.row_form import read_rows, typed_lines
 from shuqiao.control.web.shell import explain, show, signed_in
 from shuqiao.rules.channels import channels_for
 from shuqiao.rules.errors import FieldRequired, ReasonRequired
+from shuqiao.rules.files import MAX_FILES
 
 MAX_CHANNELS = 4
 MAX_OPERATIONS = 64
@@ -182,6 +183,7 @@ def _case(
         "channels": set(values.getlist("channels")),
         "unmasked": set(values.getlist("unmasked")),
         "operations": set(values.getlist("operations")),
+        "files": set(values.getlist("files")),
         "editor": _editor(case, values),
         "posted": request.POST,
     }
@@ -225,6 +227,7 @@ def _proposed(case: RequestCase) -> QueryDict:
         for name in ("case_required", "pseudonyms", "signed_calls"):
             values[name] = "1" if getattr(kept, name) else ""
     values.setlist("operations", list(case.opened))
+    values.setlist("files", list(kept.files) if kept else [])
     values["purpose"] = case.purpose
     values["valid_from"] = case.begins_on.isoformat()
     latest = min(case.wanted_until or case.max_valid_until, case.max_valid_until)
@@ -274,4 +277,5 @@ def _answer(case: RequestCase, post: QueryDict) -> AnswerInput:
         pseudonyms=post.get("pseudonyms") == "1",
         signed_calls=post.get("signed_calls") == "1",
         operations=tuple(post.getlist("operations")[:MAX_OPERATIONS]) if "operations.shown" in post else None,
+        files=tuple(post.getlist("files")[:MAX_FILES]) if case.files else (),
     )
