@@ -131,6 +131,9 @@ class _Reader:
         in_path = {one.name for one in parameters if one.place == "path"}
         if set(holes) != in_path or len(holes) != len(in_path):
             raise DescriptionRefused(f"{name}: the path and its parameters don't agree")
+        if "}{" in path:
+            # What stands side by side can be cut in two ways: allowed values would make one that isn't.
+            raise DescriptionRefused(f"{name}: between two parameters of a path something must stand")
         takes_body = "requestBody" in holder
         if takes_body:
             content = _mapping(self._followed(holder["requestBody"], name).get("content"), f"{name} body")

@@ -68,7 +68,9 @@ def decide(call: Call, snapshot: Snapshot, channel: str, case: str = "") -> Allo
     return Allowed(chosen, resource, snapshot)
 
 
-def entry_of(call: Call, event: str, outcome: str, allowed: Allowed, case: str = "") -> str:
+def entry_of(
+    call: Call, event: str, outcome: str, allowed: Allowed, case: str = "", *, near: bool = False
+) -> str:
     """Write the plane's line of an entry."""
     document = allowed.held.document
     proof = {} if call.proof is None else call.proof._asdict()
@@ -91,6 +93,7 @@ def entry_of(call: Call, event: str, outcome: str, allowed: Allowed, case: str =
         purpose=document.purpose,
         case=case,
         items=document.items,
+        near=near,
         **proof,
     )
     return _encoder.encode(entry).decode()

@@ -21,6 +21,20 @@ class AnswerRefused(Exception):
     """An answer that is not what the description says."""
 
 
+def _is_of(kind: str, value: object) -> bool:
+    """Tell whether a plain JSON value has the type that the description names."""
+    match kind:
+        case "boolean":
+            return isinstance(value, bool)
+        case "integer":
+            is_whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+            return is_whole and not isinstance(value, bool)
+        case "number":
+            return isinstance(value, (int, float)) and not isinstance(value, bool)
+        case _:
+            return isinstance(value, str)
+
+
 @dataclass(slots=True)
 class Filter:
     """Filters answers of one call; remembers which items were given, and which of them masked."""
@@ -60,12 +74,12 @@ class Filter:
         return shape.kind != "value" or not shape.item or shape.item in self.granted
 
     def _value(self, shape: Shape, value: object) -> object:
-        if not self._may(shape) or isinstance(value, (dict, list)):
-            raise AnswerRefused("not a plain value")
+        # A value that isn't of its type, or a technical one that is no listed word, could carry anything.
+        if not self._may(shape) or not _is_of(shape.type, value):
+            raise AnswerRefused("not of its type")
         if not shape.item:
-            # A technical value that isn't of its type, or not a listed word, could carry anything.
-            if isinstance(value, str) and (shape.type != "string" or value not in shape.values):
-                raise AnswerRefused("not of its type")
+            if isinstance(value, str) and value not in shape.values:
+                raise AnswerRefused("not a listed word")
             return value
         self.given.add(shape.item)
         item = self.items.get(shape.item)

@@ -27,6 +27,7 @@ from shuqiao.plane.interface.breaker import Breaker
 from shuqiao.plane.interface.filtering import MAX_JSON_BYTES, AnswerRefused, Filter
 from shuqiao.plane.interface.relay import Held, Relay, RelayFailed, body_digest
 from shuqiao.plane.keeper import Keeper
+from shuqiao.plane.neighbours import Neighbours
 from shuqiao.plane.state import Resource, Snapshot
 from shuqiao.rules.errors import (
     CallError,
@@ -52,6 +53,8 @@ ROUTE = re.compile(r"/v1/resources/(r[0-9]{6}[a-z2-7]{10})/interface/([A-Za-z][A
 MAX_UNDER_WAY = 64
 MAX_EACH = 16
 """Calls that may wait for nodes in one worker, of all departments and of the one asked."""
+IDENTIFIER_CHARS = 18
+"""So long are the numbers of persons and bodies, which end in a check digit."""
 
 # Faults that tell that the interface or its node is unwell; the others are the caller's or the description's.
 _UNWELL = frozenset({"unreachable", "too_slow", "busy", "unknown", "digest"})
@@ -140,6 +143,7 @@ class Interfaces:
         self._promising = promising
         self._refuse = refuse
         self.refuse_unused = refuse_unused
+        self._neighbours = Neighbours()
         self._breakers: dict[str, Breaker] = {}
         self._waiting: dict[str, int] = {}
         self._under_way: set[asyncio.Task[None]] = set()
@@ -188,6 +192,7 @@ class Interfaces:
 
     async def _recorded(self, call: Call, operation: str, request: InterfaceRequest) -> _Decided:
         """Write the entry that goes before the call; of another epoch, decide again."""
+        is_near = self._is_near(call, operation, request)
         decided: list[_Decided] = []
 
         def decide_now(snapshot: Snapshot) -> Allowed:
@@ -195,7 +200,7 @@ class Interfaces:
             return decided[-1].allowed
 
         async def record(allowed: Allowed) -> Done:
-            line = entry_of(call, "interface_called", "asked", allowed, request.case)
+            line = entry_of(call, "interface_called", "asked", allowed, request.case, near=is_near)
             return await self._statements.call_interface(
                 allowed.snapshot.epoch,
                 call.entry,
@@ -211,6 +216,22 @@ class Interfaces:
 
         await recorded(self._keeper, decide_now, record)
         return decided[-1]
+
+    def _is_near(self, call: Call, operation: str, request: InterfaceRequest) -> bool:
+        """Tell whether a number that names a record lies beside one that was asked for shortly before.
+
+        Only what a call can't be without names a record: a page of a list is counted up by everybody.
+        """
+        spec = self._keeper.current.interfaces.get(call.resource_id)
+        known = spec.description.operation(operation) if spec is not None else None
+        near = False
+        for one in known.parameters if known is not None else ():
+            value = request.parameters.get(one.name)
+            if value and one.is_required and not one.values:
+                kind = "citizen_id" if len(value) == IDENTIFIER_CHARS else "plain"
+                place = f"{call.resource_id}/{operation}/{one.name}"
+                near |= self._neighbours.is_near(call.application.id, place, kind, value)
+        return near
 
     async def _asked(self, call: Call, decided: _Decided, request: InterfaceRequest) -> Reply | Streamed:
         limits = decided.spec.limits
