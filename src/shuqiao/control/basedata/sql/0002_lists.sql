@@ -33,10 +33,70 @@ BEGIN
     FROM jsonb_array_elements(p_rows) r CROSS JOIN LATERAL (SELECT p_record ->> (r ->> 'field')) AS written(v));
 END $$;
 
--- Whether an entry is there. A function, so that a statement which rarely asks doesn't open every part of the log for it.
-CREATE FUNCTION exchange.is_recorded(p_id uuid) RETURNS boolean LANGUAGE plpgsql STABLE SET search_path = pg_catalog AS $$
+-- Counts the claims of calls that do not agree, and names by `n` those whose budget is used up. The row of a counter is locked
+-- until the commit, so two workers can't both be the last below a limit. `p_limits` are the misses a day of one department and
+-- of all together. A function of its own, so that most batches, in which everybody agrees, don't pay for setting it up.
+-- What is looked up in large tables is a scalar subquery: as a join it could be planned, while they are small, as a scan of
+-- all of them, and the plan is kept.
+CREATE FUNCTION exchange.count_guesses(
+    p_resource text, p_limits int[], p_n bigint[], p_id uuid[], p_at timestamptz[], p_department text[], p_provider text[],
+    p_actor text[], p_grant text[], p_mark bytea[], p_found boolean[], p_identity json[], p_matches json[]
+) RETURNS TABLE (n bigint)
+LANGUAGE plpgsql SET search_path = pg_catalog SET timezone = 'UTC' AS $$
+#variable_conflict use_column
 BEGIN
-    RETURN EXISTS (SELECT FROM audit.entry e WHERE e.id = p_id);
+    RETURN QUERY
+    WITH suspect AS MATERIALIZED (
+        SELECT s.*, (s.at + interval '8 hours')::date AS day
+        FROM unnest(p_n, p_id, p_at, p_department, p_provider, p_actor, p_grant, p_mark, p_found, p_identity, p_matches)
+             AS s(n, id, at, department, provider, actor, "grant", mark, found, identity, matches)),
+    claim AS MATERIALIZED (
+        SELECT c.n, c.mark, c.day, f.field, c.department, f.missed,
+               sum(f.missed) OVER (PARTITION BY c.mark, c.day, f.field, c.department ORDER BY c.n) - f.missed AS own_earlier,
+               sum(f.missed) OVER (PARTITION BY c.mark, c.day, f.field ORDER BY c.n) - f.missed AS all_earlier
+        FROM suspect c CROSS JOIN LATERAL (
+            SELECT k.key AS field, (NOT c.found OR k.value <> 'true')::int AS missed FROM json_each_text(c.identity) k
+            UNION ALL
+            SELECT k.key, (NOT c.found OR k.value <> 'true')::int FROM json_each_text(c.matches) k) f
+        WHERE (SELECT e.id FROM audit.entry e WHERE e.id = c.id) IS NULL),
+    added AS MATERIALIZED (
+        SELECT mark, day, field, department, sum(missed)::int AS misses, max(n) FILTER (WHERE missed = 1) AS last
+        FROM claim GROUP BY mark, day, field, department),
+    counted AS (
+        INSERT INTO exchange.guess AS g (mark, day, field, department, misses)
+        SELECT mark, day, field, department, misses FROM added WHERE misses > 0 ORDER BY mark, day, field, department
+        ON CONFLICT (mark, day, field, department) DO UPDATE SET misses = g.misses + excluded.misses
+        RETURNING mark, day, field, department, misses),
+    before AS MATERIALIZED (
+        SELECT a.*, own.misses AS own, own.misses + coalesce((
+                   SELECT sum(o.misses) FROM exchange.guess o WHERE o.mark = a.mark AND o.day = a.day AND o.field = a.field
+                          AND o.department <> a.department), 0) AS everywhere
+        FROM added a LEFT JOIN counted t USING (mark, day, field, department)
+        CROSS JOIN LATERAL (SELECT coalesce(t.misses - a.misses, (
+            SELECT h.misses FROM exchange.guess h WHERE h.mark = a.mark AND h.day = a.day AND h.field = a.field
+                   AND h.department = a.department), 0) AS misses) own),
+    over AS MATERIALIZED (
+        SELECT c.n FROM claim c JOIN before b USING (mark, day, field, department)
+        WHERE b.own + c.own_earlier >= p_limits[1] OR b.everywhere + c.all_earlier >= p_limits[2] GROUP BY c.n),
+    -- The alarm names the call and not the record: an id that came back another day would tell that somebody is there.
+    alarm AS MATERIALIZED (
+        SELECT audit.new_id() AS id, c.id AS call, c.at, c.department, c.provider, c.actor, c."grant", b.field, v.scope, v.most,
+               uuid_send(gen_random_uuid()) AS salt
+        FROM before b
+        CROSS JOIN LATERAL (VALUES ('department', b.own, p_limits[1]), ('city', b.everywhere, p_limits[2])) v(scope, had, most)
+        JOIN suspect c ON c.n = b.last
+        WHERE v.had < v.most AND v.had + b.misses >= v.most),
+    alarmed AS (
+        INSERT INTO audit.entry (id, occurred_at, event, department, provider, actor, resource_id, grant_id, outcome, body, salt,
+                                 digest)
+        SELECT a.id, a.at, 'guessing_suspected', a.department, a.provider, a.actor, p_resource, a."grant", 'suspected', w.body, a.salt,
+               sha256(a.salt || convert_to(w.body, 'UTF8'))
+        FROM alarm a CROSS JOIN LATERAL (SELECT json_build_object('event', 'guessing_suspected', 'id', a.id, 'at', a.at,
+            'department', a.department, 'provider', a.provider, 'actor', a.actor, 'resource', p_resource, 'call', a.call,
+            'grant', a."grant", 'outcome', 'suspected', 'item', a.field, 'scope', a.scope, 'limit', a.most)::text AS body) w
+        RETURNING id, digest),
+    queued AS (INSERT INTO audit.pending (entry_id, digest) SELECT id, digest FROM alarmed)
+    SELECT n FROM over;
 END $$;
 
 -- Reads rows and writes the audit entries of a micro-batch in one statement: no record, no data. Of two calls with one id
@@ -87,34 +147,15 @@ BEGIN
         WHERE c.mark IN (SELECT s.mark FROM call s WHERE NOT s.agreed
                          UNION ALL SELECT s.mark FROM call s WHERE (
                              SELECT g.misses FROM exchange.guess g WHERE g.mark = s.mark AND g.day = s.day LIMIT 1) > 0)),
-    claim AS MATERIALIZED (
-        SELECT c.n, c.mark, c.day, f.field, c.department, f.missed,
-               sum(f.missed) OVER (PARTITION BY c.mark, c.day, f.field, c.department ORDER BY c.n) - f.missed AS own_earlier,
-               sum(f.missed) OVER (PARTITION BY c.mark, c.day, f.field ORDER BY c.n) - f.missed AS all_earlier
-        FROM suspect c CROSS JOIN LATERAL (
-            SELECT k.key AS field, (NOT c.found OR k.value <> 'true')::int AS missed FROM json_each_text(c.identity) k
-            UNION ALL
-            SELECT k.key, (NOT c.found OR k.value <> 'true')::int FROM json_each_text(c.matches) k) f
-        WHERE NOT exchange.is_recorded(c.id)),
-    added AS MATERIALIZED (
-        SELECT mark, day, field, department, sum(missed)::int AS misses, max(n) FILTER (WHERE missed = 1) AS last
-        FROM claim GROUP BY mark, day, field, department),
-    counted AS (
-        INSERT INTO exchange.guess AS g (mark, day, field, department, misses)
-        SELECT mark, day, field, department, misses FROM added WHERE misses > 0 ORDER BY mark, day, field, department
-        ON CONFLICT (mark, day, field, department) DO UPDATE SET misses = g.misses + excluded.misses
-        RETURNING mark, day, field, department, misses),
-    before AS MATERIALIZED (
-        SELECT a.*, own.misses AS own, own.misses + coalesce((
-                   SELECT sum(o.misses) FROM exchange.guess o WHERE o.mark = a.mark AND o.day = a.day AND o.field = a.field
-                          AND o.department <> a.department), 0) AS everywhere
-        FROM added a LEFT JOIN counted t USING (mark, day, field, department)
-        CROSS JOIN LATERAL (SELECT coalesce(t.misses - a.misses, (
-            SELECT h.misses FROM exchange.guess h WHERE h.mark = a.mark AND h.day = a.day AND h.field = a.field
-                   AND h.department = a.department), 0) AS misses) own),
     over AS MATERIALIZED (
-        SELECT c.n FROM claim c JOIN before b USING (mark, day, field, department)
-        WHERE b.own + c.own_earlier >= p_limits[1] OR b.everywhere + c.all_earlier >= p_limits[2] GROUP BY c.n),
+        SELECT g.n FROM (
+            SELECT array_agg(c.n) AS n, array_agg(c.id) AS id, array_agg(c.at) AS at, array_agg(c.department) AS department,
+                   array_agg(c.provider) AS provider, array_agg(c.actor) AS actor, array_agg(c."grant") AS "grant",
+                   array_agg(c.mark) AS mark, array_agg(c.found) AS found, array_agg(c.identity) AS identity,
+                   array_agg(c.matches) AS matches FROM suspect c) s
+        CROSS JOIN LATERAL exchange.count_guesses('{rid}', p_limits, s.n, s.id, s.at, s.department, s.provider, s.actor,
+            s."grant", s.mark, s.found, s.identity, s.matches) g
+        WHERE s.n IS NOT NULL),
     judged AS MATERIALIZED (
         SELECT c.*, CASE WHEN o.n IS NULL THEN 0 WHEN coalesce(c.case_no, '') = '' THEN 2 ELSE 1 END AS budget
         FROM call c LEFT JOIN over o ON o.n = c.n),
@@ -127,30 +168,13 @@ BEGIN
                        'identity', CASE WHEN j.found THEN j.identity
                            ELSE (SELECT json_object_agg(k.key, false) FROM json_each_text(j.identity) k) END, 'matches', j.matches) END::text AS whole
         FROM judged j),
-    -- The alarm names the call and not the record: an id that came back another day would tell that somebody is there.
-    alarm AS MATERIALIZED (
-        SELECT audit.new_id() AS id, c.id AS call, c.at, c.department, c.provider, c.actor, c."grant", b.field, v.scope, v.most,
-               uuid_send(gen_random_uuid()) AS salt
-        FROM before b
-        CROSS JOIN LATERAL (VALUES ('department', b.own, p_limits[1]), ('city', b.everywhere, p_limits[2])) v(scope, had, most)
-        JOIN call c ON c.n = b.last
-        WHERE v.had < v.most AND v.had + b.misses >= v.most),
-    alarmed AS (
-        INSERT INTO audit.entry (id, occurred_at, event, department, provider, actor, resource_id, grant_id, outcome, body, salt,
-                                 digest)
-        SELECT a.id, a.at, 'guessing_suspected', a.department, a.provider, a.actor, '{rid}', a."grant", 'suspected', w.body, a.salt,
-               sha256(a.salt || convert_to(w.body, 'UTF8'))
-        FROM alarm a CROSS JOIN LATERAL (SELECT json_build_object('event', 'guessing_suspected', 'id', a.id, 'at', a.at,
-            'department', a.department, 'provider', a.provider, 'actor', a.actor, 'resource', '{rid}', 'call', a.call,
-            'grant', a."grant", 'outcome', 'suspected', 'item', a.field, 'scope', a.scope, 'limit', a.most)::text AS body) w
-        RETURNING id, digest),
     entry AS (
         INSERT INTO audit.entry (id, occurred_at, event, department, provider, actor, resource_id, record_id, grant_id,
                                  case_no, outcome, body, salt, digest)
         SELECT id, at, event, department, provider, actor, '{rid}', record, "grant", case_no, ended, whole, salt,
                sha256(salt || convert_to(whole, 'UTF8'))
         FROM said WHERE is_first ON CONFLICT (id) DO NOTHING RETURNING id, digest),
-    queued AS (INSERT INTO audit.pending (entry_id, digest) SELECT id, digest FROM entry UNION ALL SELECT id, digest FROM alarmed)
+    queued AS (INSERT INTO audit.pending (entry_id, digest) SELECT id, digest FROM entry)
     SELECT said.n::int, p_epoch, entry.id IS NOT NULL, entry.digest, said.found AND said.budget < 2, said.version, said.matches,
            CASE WHEN said.found THEN said.data END, said.budget
     FROM said LEFT JOIN entry ON entry.id = said.id AND said.is_first;
@@ -278,5 +302,5 @@ GRANT SELECT ON exchange.signing_key, exchange.batch TO shuqiao_control;
 GRANT SELECT, INSERT, UPDATE, DELETE ON exchange.citation TO shuqiao_control;
 GRANT EXECUTE ON FUNCTION exchange.create_list TO shuqiao_control;
 REVOKE ALL ON exchange.guess FROM PUBLIC;
-REVOKE ALL ON FUNCTION exchange.fulfils, exchange.forget_guesses, exchange.is_recorded FROM PUBLIC;
+REVOKE ALL ON FUNCTION exchange.fulfils, exchange.forget_guesses, exchange.count_guesses FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION exchange.forget_guesses TO shuqiao_plane;
