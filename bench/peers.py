@@ -93,7 +93,8 @@ def start(peer: Peer, place: Place, folder: Path | None) -> Running:
         running = Running(running.port, peer.begin(place, home, running.port))
         _wait_for(peer, place, running)
     except (OSError, subprocess.SubprocessError, psycopg.Error, sqlite3.Error) as error:
-        raise PeerMissing(f"{type(error).__name__}: {str(error)[:200]}") from error
+        said = _last_words(place, peer.name) or str(error)[:200]
+        raise PeerMissing(f"{type(error).__name__}: {said}") from error
     return running
 
 
@@ -204,7 +205,11 @@ def _begin_directus(place: Place, home: Path, port: int) -> Callable[[int], byte
     hub.create_database(superuser, "directus", _ROLE)
     environment = {
         "DB_CLIENT": "pg",
-        "DB_CONNECTION_STRING": place.url(_ROLE, "directus"),
+        "DB_HOST": str(place.server.socket),
+        "DB_PORT": "5432",
+        "DB_DATABASE": "directus",
+        "DB_USER": _ROLE,
+        "DB_PASSWORD": place.password,
         "PORT": str(port),
         "HOST": "127.0.0.1",
         "SECRET": secrets.token_hex(16),
