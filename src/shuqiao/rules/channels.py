@@ -25,7 +25,7 @@ Source: xiamen-2015 art. 13(3); our choice, decision "terms of a grant".
 ON_PAGES = frozenset({DOWNLOAD, BROWSE})
 """The ways in which a data set goes to a person who looks at the platform's pages, and not to a system.
 
-Source: shenyang-2016 art. 21 (文件下载、在线浏览 beside 接口交换); our choice, decision "through the pages".
+Source: shenyang-2016 art. 21 (文件下载、在线浏览 beside 接口交换); our choice, decision 30.
 """
 
 
