@@ -17,6 +17,7 @@ from shuqiao.control.alarms.models import Alarm, Reading, SubjectDay, UsageDay
 from shuqiao.control.alarms.pages import alarm_list, alarm_page
 from shuqiao.control.alarms.watching import LIMITS, watch_usage
 from shuqiao.control.grants.models import Grant
+from shuqiao.control.organisations.models import Application
 from shuqiao.control.requests.actions import submit_request
 from shuqiao.control.requests.answering import answer_request
 from shuqiao.rules.errors import TransitionRefused
@@ -223,3 +224,33 @@ def test_the_pages_show_it_and_say_what_is_wrong_with_a_judgement(city, grant) -
     assert done.status_code == 302
     assert Alarm.objects.get().state == "justified"
     assert client.post(reverse("alarm_step", args=[number, "throw"]), {}).status_code == 404
+
+
+def test_the_departments_that_asked_for_one_subject_are_named(city) -> None:
+    asking = ("440100-housing", "440100-police", "440100-education", "440100-civil-affairs")
+    log_by = [*asking, "440100-disabled-federation"][: LIMITS.subject_departments]
+    record = uuid4()
+    for department in log_by:
+        log(1, department=department, record=record)
+    watch_usage()
+    number = raised("subject").number
+    assert sorted(Alarm.objects.get().departments) == sorted(log_by)
+    client = Client()
+    client.force_login(Account.objects.get(username="chen"))
+    page = client.get(reverse("alarm", args=[number])).content.decode()
+    assert "市住房和城乡建设局" in page and "市教育局" in page
+    listed = client.get(reverse("alarms")).content.decode()
+    assert f"{LIMITS.subject_departments} 个部门" in listed
+    # Who has been forgotten in the figures still stands in the alarm.
+    SubjectDay.objects.all().delete()
+    assert "市教育局" in client.get(reverse("alarm", args=[number])).content.decode()
+
+
+def test_a_system_is_named_with_its_id_beside_it(city) -> None:
+    Application.objects.filter(pk="app-housing-rental").update(name_zh="公租房审核系统")
+    log(LIMITS.trial_calls, near=True, application="app-housing-rental")
+    watch_usage()
+    client = Client()
+    client.force_login(Account.objects.get(username="chen"))
+    page = client.get(reverse("alarm", args=[raised("sequence").number])).content.decode()
+    assert "公租房审核系统" in page and "app-housing-rental" in page

@@ -10,17 +10,24 @@ from pathlib import Path
 
 import pytest
 
+from shuqiao.control.accounts.actors import actor_refs
+from shuqiao.control.accounts.models import Account
 from shuqiao.control.alarms import pages as alarms
 from shuqiao.control.enrolments import page as enrolments
 from shuqiao.control.onesource.models import ClaimState
 from shuqiao.control.operations import labels
+from shuqiao.control.operations.audit import audit_proof
+from shuqiao.control.organisations.models import Application
 from shuqiao.control.othersystems.pages import STATE_WORDS
 from shuqiao.control.outside.pages import WORDS
 from shuqiao.control.regulations.current import readable
 from shuqiao.control.regulations.files import regulation_ids
+from shuqiao.control.requests.actions import submit_request
+from shuqiao.control.requests.answering import answer_request
 from shuqiao.rules.errors import BY_CODE
 from shuqiao.wire.messages import CallEntry
 
+from .conftest import rows
 from .written_entries import (
     Programs,
     Written,
@@ -200,3 +207,44 @@ def test_a_new_event_without_words_is_noticed(tmp_path):
         {"cut", "kept"},
         {"event", "stems"},
     )
+
+
+def test_what_an_entry_says_is_shown_in_words(city):
+    """Codes by their meaning, systems, departments and items by name, times in the legal zone."""
+    Account.objects.filter(username="chen").update(display_name="陈示例")
+    number = submit_request(city.viewer("lin"), city.wanted())
+    grant = answer_request(city.viewer("chen"), number, city.answer(case_required=True))
+    [(entry,)] = rows("SELECT id FROM audit.entry WHERE event = 'grant_issued'")
+    said = {str(name): value for name, value in audit_proof(city.viewer("chen"), str(entry)).facts}
+    assert (said["动作"], said["结果"], said["方式"]) == ("授权", "使用中", "核验")
+    assert (said["应答方式"], said["须填办件编号"]) == ("逐项答复", "是")
+    assert said["信息项"] == "母亲姓名、母亲公民身份号码" and said["授权"] == grant
+    assert (said["提供方"], said["操作人"]) == ("市卫生健康委员会", "陈示例")
+    assert said["时间"] == "2026-11-11 09:42:00"
+
+
+def test_systems_and_portal_users_are_named(city):
+    """The portal's users are accounts; another system's users are its own; what is unknown shows its code."""
+    for username, name in (("lin", "林示例"), ("chen", "陈示例")):
+        Account.objects.filter(username=username).update(display_name=name)
+    Application.objects.filter(pk="app-housing-rental").update(name_zh="公租房审核系统")
+    named = actor_refs(
+        [
+            "app-housing-portal/lin",
+            "app-housing-rental/wang",
+            "account:chen",
+            "system:worker",
+            "app-gone",
+            "node:x",
+        ]
+    )
+    assert {code: str(one) for code, one in named.items()} == {
+        "app-housing-portal/lin": "平台页面 / 林示例",
+        "app-housing-rental/wang": "公租房审核系统 / wang",
+        "account:chen": "陈示例",
+        "system:worker": "平台定时任务",
+        "app-gone": "app-gone",
+        "node:x": "部门前置机",
+    }
+    assert str(named["app-housing-rental/wang"].department) == "市住房和城乡建设局"
+    assert not named["app-gone"].is_known and named["account:chen"].is_known

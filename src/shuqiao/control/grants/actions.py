@@ -167,7 +167,7 @@ def _terms_facts(given: GrantInput) -> dict[str, object]:
         "pseudonyms": given.pseudonyms,
         "signed_calls": given.signed_calls,
         "files": list(given.files),
-        "match": given.match,
+        "match": given.match if given.mode == "verify" else "",
         "case_required": given.case_required,
     }
 

@@ -6,9 +6,11 @@ The text itself, of which every character counts for the digest, stands below it
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from shuqiao.control.accounts.actors import ActorRef
 from shuqiao.control.catalogue.labels import CHANNELS, MODES
+from shuqiao.control.clock import LEGAL_ZONE
 from shuqiao.control.operations import labels
 from shuqiao.control.organisations.queries import DepartmentRef
 from shuqiao.control.texts import Text
@@ -16,6 +18,7 @@ from shuqiao.control.texts import Text
 MATCHES = {"all": Text("合并答复", "All together"), "each": Text("逐项答复", "Item by item")}
 YES, NO = Text("是", "Yes"), Text("否", "No")
 _DEPARTMENTS = {"department", "provider", "consumer", "by", "departments", "members"}
+_MOMENTS = {"at", "expires_at", "handed_over_at"}
 _ITEMS = {"items", "fields", "masked", "pseudonyms", "unmasked", "granted", "given", "item"}
 
 
@@ -37,12 +40,20 @@ def shown(key: str, value: object, names: Names) -> str:
     if isinstance(value, list) and all(isinstance(one, str) for one in value):
         return "、".join(_word(key, one, names) for one in value)
     if isinstance(value, str):
-        return _word(key, value, names)
+        return _moment(value) if key in _MOMENTS else _word(key, value, names)
     return json.dumps(value, ensure_ascii=False)
 
 
 def _word(key: str, value: str, names: Names) -> str:
     return str(_table(key, names).get(value, value)) if key != "outcome" else _outcome(value, names)
+
+
+def _moment(value: str) -> str:
+    """A time in Asia/Shanghai, to the second."""
+    try:
+        return f"{datetime.fromisoformat(value).astimezone(LEGAL_ZONE):%Y-%m-%d %H:%M:%S}"
+    except ValueError:
+        return value
 
 
 def _outcome(value: str, names: Names) -> str:
