@@ -156,7 +156,7 @@ def test_a_grant_of_chosen_files_opens_no_other(city: FileCity) -> None:
                 files.list(REPORTS, NO_CONTEXT, file=hidden)
             assert refused.value.code == "not_available"
     # Even a link that the platform itself had made for the other file gives nothing.
-    link = FileLink(secret, APP, grant.id, APP, "interface", "", int(time.time()) + 600)
+    link = FileLink(secret, APP, grant.id, APP, "interface", "", int(time.time()) + 600, uuid.UUID(int=1))
     token = file_link_token(read_store_secrets(city.secret).link, link)
     assert got(city, f"/v1/files/{secret}?link={token}").status_code == 404
 
@@ -179,15 +179,18 @@ def test_refusals_do_not_tell_what_exists(city: FileCity) -> None:
 def test_a_link_is_for_its_file_its_reader_and_its_time(city: FileCity) -> None:
     version, other = city.store(city.register("一"), b"a"), city.store(city.register("二"), b"b")
     grant, secrets = city.file_grant(), read_store_secrets(city.secret)
-    late = FileLink(version, APP, grant.id, APP, "interface", "", int(time.time()) - 1)
+    late = FileLink(version, APP, grant.id, APP, "interface", "", int(time.time()) - 1, uuid.UUID(int=1))
     token = file_link_token(secrets.link, late)
     assert got(city, f"/v1/files/{version}?link={token}").json()["code"] == "link_expired"
     good = file_link_token(
-        secrets.link, FileLink(version, APP, grant.id, APP, "interface", "", int(time.time()) + 60)
+        secrets.link,
+        FileLink(version, APP, grant.id, APP, "interface", "", int(time.time()) + 60, uuid.UUID(int=1)),
     )
     assert got(city, f"/v1/files/{version}?link={good}").content == b"a"
     assert got(city, f"/v1/files/{other}?link={good}").status_code == 404
-    stranger = FileLink(version, OTHER_APP, grant.id, OTHER_APP, "interface", "", int(time.time()) + 60)
+    stranger = FileLink(
+        version, OTHER_APP, grant.id, OTHER_APP, "interface", "", int(time.time()) + 60, uuid.UUID(int=1)
+    )
     token = file_link_token(secrets.link, stranger)
     assert got(city, f"/v1/files/{version}?link={token}").status_code == 404
     assert open_file_link(b"0" * 32, good) is None
@@ -213,7 +216,7 @@ def test_a_grant_that_withholds_something_gives_no_file(city: FileCity, change: 
         files.list(REPORTS, NO_CONTEXT)
     token = file_link_token(
         read_store_secrets(city.secret).link,
-        FileLink(version, APP, grant.id, APP, "interface", "", int(time.time()) + 60),
+        FileLink(version, APP, grant.id, APP, "interface", "", int(time.time()) + 60, uuid.UUID(int=1)),
     )
     assert got(city, f"/v1/files/{version}?link={token}").status_code in (403, 404)
     assert not city.logged("file_delivered")

@@ -13,7 +13,7 @@ import secrets
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-MAX_TOKEN = 1024
+MAX_TOKEN = 2048
 _NONCE_BYTES = 12
 _LABEL = b"shuqiao link 1"
 

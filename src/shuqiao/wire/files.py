@@ -55,7 +55,8 @@ class FilesAnswer(msgspec.Struct, frozen=True):
 class FileLink(msgspec.Struct, frozen=True, array_like=True):
     """What a link is good for: one version of a file, for whom it was made, until when (seconds since 1970).
 
-    `case` is the number that was named when it was asked for.
+    `case` is the number that was named when it was asked for; `call` is the entry of the signed request that
+    asked, `algorithm` and `request` say how it was signed (`wire.call_proof`).
     """
 
     version: UUID
@@ -65,6 +66,9 @@ class FileLink(msgspec.Struct, frozen=True, array_like=True):
     channel: Channel
     case: str
     expires: int
+    call: UUID
+    algorithm: str = ""
+    request: str = ""
 
 
 _link_decoder = msgspec.msgpack.Decoder(FileLink)

@@ -69,9 +69,16 @@ def decide(call: Call, snapshot: Snapshot, channel: str, case: str = "") -> Allo
 
 
 def entry_of(
-    call: Call, event: str, outcome: str, allowed: Allowed, case: str = "", *, near: bool = False
+    call: Call,
+    event: str,
+    outcome: str,
+    allowed: Allowed,
+    case: str = "",
+    *,
+    near: bool = False,
+    asked: UUID | None = None,
 ) -> str:
-    """Write the plane's line of an entry."""
+    """Write the plane's line of an entry; `asked` is the entry of the signed request it follows from."""
     document = allowed.held.document
     proof = {} if call.proof is None else call.proof._asdict()
     entry = CallEntry(
@@ -94,6 +101,7 @@ def entry_of(
         case=case,
         items=document.items,
         near=near,
+        call=asked,
         **proof,
     )
     return _encoder.encode(entry).decode()

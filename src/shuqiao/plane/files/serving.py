@@ -29,6 +29,7 @@ from shuqiao.plane.database import DatabaseUnavailable
 from shuqiao.plane.files.fetching import file_reply
 from shuqiao.plane.keeper import Keeper
 from shuqiao.plane.places import Places
+from shuqiao.plane.proofs import CallProof
 from shuqiao.plane.state import Application, Snapshot
 from shuqiao.rules.channels import ON_PAGES
 from shuqiao.rules.errors import (
@@ -215,6 +216,9 @@ class Files:
                     request.channel,
                     request.case,
                     expires,
+                    call.entry,
+                    call.proof.algorithm if call.proof is not None else "",
+                    call.proof.request if call.proof is not None else "",
                 ),
             )
             for one in _listed_decoder.decode(found[-1])
@@ -274,7 +278,7 @@ class Files:
                 link.grant,
                 link.channel,
                 link.case,
-                entry_of(call, "file_delivered", "delivering", allowed, link.case),
+                entry_of(call, "file_delivered", "delivering", allowed, link.case, asked=link.call),
             )
             wrapped.append(key)
             return done
@@ -307,4 +311,7 @@ def _call_by(link: FileLink, application: Application, language: str, request: R
     named = hashlib.sha256(str(link).encode()).hexdigest()
     entry = call_entry_id(application.key_id, link.expires, named)
     context = CallContext(AUTO, link.actor.partition("/")[2], link.grant)
-    return Call(entry, datetime.now(UTC), application, context, "", Mode.BULK, language, answer)
+    # What was signed is kept with the entry of the request that asked; this one says which it was.
+    proof = CallProof(link.algorithm, link.request, "")
+    at = datetime.now(UTC)
+    return Call(entry, at, application, context, "", Mode.BULK, language, answer, proof=proof)
