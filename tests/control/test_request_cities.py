@@ -151,7 +151,7 @@ def test_an_answer_goes_out_only_when_another_person_of_the_provider_has_confirm
     assert waiting.state_label.zh == "待主管领导审核" and waiting.proposals == ()
     assert [item.granted for item in waiting.items] == [None, None], "the requester does not see it yet"
     [proposal] = request_case(gong, number).proposals
-    assert (proposal.by, [str(name.zh) for name in proposal.granted]) == ("chen", ["母亲姓名"])
+    assert (proposal.by, [str(name.zh) for name in proposal.grants.items]) == ("chen", ["母亲姓名"])
     assert [task.reference for group in task_list(gong).groups for task in group.tasks] == [number]
     assert task_list(chen).task_count == 0
 

@@ -130,7 +130,7 @@ def test_the_reviewer_ticks_the_operations_that_are_granted(by_interface):
     assert "是否登记母亲（hasMother）" in page("lin", f"/grants/{grant}/")
     assert "是否登记母亲（hasMother）" in page("lin", f"/requests/{number}/").partition('id="history"')[2]
     last = request_case(city.viewer("lin"), number).history
-    assert [str(one) for row in last for one in row.operations] == ["是否登记母亲（hasMother）"]
+    assert [one.zh for row in last for one in row.operations] == ["是否登记母亲（hasMother）"]
     assert len(audit_entries("grant_issued")) == 1
 
 

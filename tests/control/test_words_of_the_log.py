@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from django.utils import translation
 
 from shuqiao.control.accounts.actors import actor_refs
 from shuqiao.control.accounts.models import Account
@@ -40,6 +41,13 @@ from .written_entries import (
 CHINESE = re.compile("[一-鿿]")
 PROGRAMS = Programs()
 ARCHITECTURE = Path(__file__).parents[2] / "docs" / "architecture.md"
+
+
+@pytest.fixture(autouse=True)
+def in_chinese() -> Iterator[None]:
+    """Read in Chinese, whatever language an earlier page was in."""
+    with translation.override("zh-hans"):
+        yield
 
 
 def states(kind: str = "") -> set[str]:
