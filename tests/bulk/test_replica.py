@@ -26,7 +26,7 @@ from tests.vault import births
 pytestmark = [pytest.mark.database, pytest.mark.timeout(240)]
 
 ROWS = 20_000
-WAIT_S = 2
+WAIT_S = 4
 WORKERS = 4
 
 

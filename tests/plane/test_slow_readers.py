@@ -64,7 +64,7 @@ async def received(port: int, chunk: int, pause_s: float) -> tuple[int, float]:
 @pytest.mark.parametrize(
     ("pace", "chunk", "pause_s", "is_whole"),
     [
-        (Pace(1.0, 4_000_000, 60.0), 1_000_000, 0.0, True),
+        (Pace(2.0, 1_000_000, 60.0), 1_000_000, 0.0, True),
         # Never silent, and always below the rate.
         (Pace(1.0, 4_000_000, 60.0), 16_384, 0.02, False),
         # The same reader, where the rate is its own.
