@@ -55,17 +55,29 @@ class Found:
 def measure(bench: Bench, variants: Sequence[Variant], rounds: int, found: Found) -> None:
     """Run every variant once in each round, so that the machine's moods meet all of them."""
     wanted = [REFERENCE, *(one for one in variants if one.peer not in found.missing)]
+    for variant in wanted:
+        # Others compile while they run, and their first seconds would say nothing of them.
+        if variant.peer and not _ran(bench, variant, found):
+            print(f"{variant.peer} does not answer", file=sys.stderr)
     for turn in range(rounds):
         for variant in wanted:
-            try:
-                run = bench.run(variant)
-            except RuntimeError as error:
-                if not variant.peer:
-                    raise
-                found.missing[variant.peer] = str(error)
-                continue
-            found.runs.setdefault(variant, []).append(run)
-            print(f"round {turn + 1}: {variant.name}: {run.per_s:,.0f}/s", file=sys.stderr)
+            run = _ran(bench, variant, found)
+            if run is not None:
+                found.runs.setdefault(variant, []).append(run)
+                print(f"round {turn + 1}: {variant.name}: {run.per_s:,.0f}/s", file=sys.stderr)
+
+
+def _ran(bench: Bench, variant: Variant, found: Found) -> Run | None:
+    """Run once; a peer that fails is missing from then on."""
+    if variant.peer in found.missing:
+        return None
+    try:
+        return bench.run(variant)
+    except RuntimeError as error:
+        if not variant.peer:
+            raise
+        found.missing[variant.peer] = str(error)
+        return None
 
 
 class Row(msgspec.Struct, frozen=True, omit_defaults=True):
