@@ -6,7 +6,7 @@ import asyncio
 import os
 import time
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -120,6 +120,22 @@ def test_numbers_of_a_spreadsheet_and_times_come_as_people_write_them(tmp_path: 
     names, rows = read_list(tmp_path / "a.xlsx")
     assert names == ["a", "b", "c"]
     assert list(rows) == [[440105199103089, 2.5, "2026-01-01T08:30:00"], [1, "  ", None]]
+
+
+async def test_odd_cells_of_a_workbook_stop_nothing_but_their_file(
+    folder: Path, source: FolderSource
+) -> None:
+    book = openpyxl.Workbook()
+    book.active.append(list(HEADER))
+    book.active.append(["0001", 1e20, None, -(10**25)])
+    book.save(folder / "births.xlsx")
+    put(folder / "births.xlsx", (folder / "births.xlsx").read_bytes())
+    assert (await rows_of(source, mapping()))[0].values[0] == str(10**20)
+    book.active.append(["0002", timedelta(hours=30), None, None])
+    book.save(folder / "births.xlsx")
+    put(folder / "births.xlsx", (folder / "births.xlsx").read_bytes())
+    with pytest.raises(SourceError, match=r"births\.xlsx: row 3 has a cell"):
+        await source.clock(mapping())
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,12 @@ def read_list(path: Path) -> tuple[list[str], Rows]:
 
 def _rows(path: Path, lines: Iterator[Sequence[Any]], width: int) -> Rows:
     for number, line in enumerate(lines, 2):
-        cells = [_cell(value) for value in line]
+        try:
+            cells = [_cell(value) for value in line]
+        except ValueError:
+            raise SourceError(
+                f"{path.name}: row {number} has a cell that is no text, number or time"
+            ) from None
         if all(cell is None or cell == "" for cell in cells):
             continue
         if any(cell not in (None, "") for cell in cells[width:]):
@@ -85,12 +90,13 @@ def _told(path: Path, lines: Iterator[Sequence[Any]]) -> Iterator[Sequence[Any]]
 def _cell(value: Any) -> Cell:
     if value is None or isinstance(value, str | bytes):
         return value
-    if isinstance(value, bool):
-        return int(value)
-    if isinstance(value, float):
+    if isinstance(value, float) and value.is_integer():
         # A spreadsheet keeps every number as a fraction.
-        return int(value) if value.is_integer() else value
+        value = int(value)
     if isinstance(value, int):
+        # What doesn't fit into 64 bits can't be kept as a number.
+        return int(value) if abs(value) < 2**63 else str(value)
+    if isinstance(value, float):
         return value
     if isinstance(value, Decimal):
         return format(value, "f")

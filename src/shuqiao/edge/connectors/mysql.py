@@ -100,7 +100,7 @@ class MysqlSource:
 
     def __init__(self, url: str, connections: int = 2) -> None:
         """Remember the URL; nothing is opened before the first read."""
-        self._connections = Connections(lambda: connect(url), connections, FAULTS)
+        self._connections = Connections(lambda: connect(url), connections)
         self._known: dict[str, _Columns] = {}
 
     async def check(self, mapping: TableMapping) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Generic, Protocol, TypeVar
 
 
@@ -19,23 +20,22 @@ T = TypeVar("T")
 
 
 class Connections(Generic[C]):
-    """Opens up to `most` connections and lends them; one that failed is closed and not lent again.
+    """Opens up to `most` connections and lends them, each to a thread of its own.
 
-    `faults` are the driver's errors. They are raised as they come: the connector says what they mean.
+    The threads are not those that the rest of the node uses: a source that doesn't answer holds up nobody
+    else. A connection at which anything failed is closed and not lent again; errors of the driver are raised
+    as they come, and the connector says what they mean.
     """
 
-    def __init__(self, open_one: Callable[[], C], most: int, faults: tuple[type[Exception], ...]) -> None:
+    def __init__(self, open_one: Callable[[], C], most: int) -> None:
         """Remember how to open one; nothing is opened before the first use."""
         self._open = open_one
-        self._faults = faults
         self._free: list[C] = []
-        self._seats = asyncio.Semaphore(most)
+        self._threads = ThreadPoolExecutor(most, thread_name_prefix="source")
 
     async def use(self, work: Callable[[C], T]) -> T:
-        """Run `work` with a connection in a thread."""
-        async with self._seats:
-            # Shielded, for a thread can't be stopped: its connection must not be lent meanwhile.
-            return await asyncio.shield(asyncio.to_thread(self._with_one, work))
+        """Run `work` with a connection; whoever stops waiting leaves the thread to end by itself."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._with_one, work)
 
     def _with_one(self, work: Callable[[C], T]) -> T:
         try:
@@ -44,13 +44,14 @@ class Connections(Generic[C]):
             connection = self._open()
         try:
             done = work(connection)
-        except self._faults:
+        except BaseException:
             connection.close()
             raise
         self._free.append(connection)
         return done
 
     def close(self) -> None:
-        """Close what isn't in use."""
+        """Close what isn't in use, and begin nothing more."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
         while self._free:
             self._free.pop().close()
