@@ -141,6 +141,7 @@ class Preparer:
             async with replica.reading(job, view, epoch) as read:
                 await self._fill(parts, making, read.connection, read.source, read.rows)
                 to_sequence = read.to_sequence
+            log.info("bulk_read_on_replica job=%s", job.id)
             async with connection.transaction():
                 closed = await connection.fetchrow(
                     "SELECT outcome, rows, to_sequence, entry, at"
@@ -152,7 +153,6 @@ class Preparer:
                     to_sequence,
                 )
                 await self._finish(connection, making, Opened(*_done(closed)), parts)
-        log.info("bulk_read_on_replica job=%s", job.id)
 
     @contextlib.asynccontextmanager
     async def _parts(self, making: _Making) -> AsyncIterator[Parts]:
