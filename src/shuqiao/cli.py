@@ -184,6 +184,7 @@ def _add_node(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
         if name in ("confirm", "withdraw"):
             step.add_argument("grant", help="number of the grant")
             step.add_argument("key", help="id of the application's key, compared with the department's word")
+            step.add_argument("document", help="first 12 digits of the document, as 'grants' shows them")
 
 
 def _add_backup(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

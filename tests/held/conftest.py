@@ -158,9 +158,17 @@ class HeldCity(plane.City):
         grant = self.held_grant(mode, applications=(application,), **changes)
         asked = self.ask(grant, NOBODY, application=application, case="案-0")
         assert (asked.status, asked.code) == (403, "grant_not_confirmed"), asked.body
-        key = self.signer(application).key_id
-        assert shuqiao(["node", "confirm", "--home", str(self.home), grant.id, key]) == 0
+        words = [grant.id, self.signer(application).key_id, self.document(grant)]
+        assert shuqiao(["node", "confirm", "--home", str(self.home), *words]) == 0
         return grant
+
+    def document(self, grant: Grant) -> str:
+        """The digits by which the node names the newest document of a grant."""
+        with contextlib.closing(self.store()) as store:
+            (digest,) = store.execute(
+                'SELECT digest FROM permission WHERE "grant" = ? ORDER BY rowid DESC LIMIT 1', [grant.id]
+            ).fetchone()
+        return str(digest.hex()[:12])
 
     def ask(
         self,

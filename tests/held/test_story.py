@@ -140,14 +140,16 @@ def test_revocation_at_the_platform_ends_it_at_once(city: HeldCity) -> None:
 def test_the_department_withdraws_its_word_by_itself(city: HeldCity, capsys: pytest.CaptureFixture) -> None:
     grant, key = city.agreed("query"), city.signer().key_id
     assert city.ask(grant, number(3)).status == 200
-    assert shuqiao(["node", "withdraw", "--home", str(city.home), grant.id, key]) == 0
+    document = city.document(grant)
+    assert shuqiao(["node", "withdraw", "--home", str(city.home), grant.id, key, document]) == 0
     assert city.ask(grant, number(3)).code == "grant_not_confirmed"
     (refused,) = city.logged("call_refused")[-1:]
     assert refused["outcome"] == "grant_not_confirmed" and refused["seen"]["fault"] == "unconfirmed"
     capsys.readouterr()
     assert shuqiao(["node", "grants", "--home", str(city.home)]) == 0
     shown = capsys.readouterr().out
-    assert f"withdrawn  {grant.id}  key {key}" in shown and "permit_no, issued_on, phone" in shown
+    assert f"withdrawn  {grant.id}  key {key}  document {document}" in shown
+    assert "permit_no, issued_on, phone" in shown
 
 
 @pytest.mark.requirement("MOD-05")

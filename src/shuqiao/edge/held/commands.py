@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from shuqiao.edge.held.store import NO_LINE, Line, Permission, Store, broken_at
+from shuqiao.edge.held.store import NO_LINE, SHOWN_DIGITS, Line, Permission, Store, broken_at
 from shuqiao.wire.grant import Grant, decode_grant
 from shuqiao.wire.node_home import NodeFiles
 
@@ -28,22 +28,47 @@ def held_command(arguments: argparse.Namespace) -> int:
         if arguments.step == "log":
             return _log(store)
         state = "confirmed" if arguments.step == "confirm" else "withdrawn"
-        if store.decide(arguments.grant, arguments.key, state):
-            print(f"{arguments.grant} with key {arguments.key}: {state}")
-            return 0
-        print(f"no call was made under {arguments.grant} with key {arguments.key}", file=sys.stderr)
-        return 1
+        return _decide(store, arguments, state)
     finally:
         store.close()
 
 
+def _decide(store: Store, arguments: argparse.Namespace, state: str) -> int:
+    """Say the department's word about one document, and what else stays confirmed."""
+    grant, key, digits = arguments.grant, arguments.key, arguments.document
+    if not store.decide(grant, key, digits, state):
+        print(
+            f"not exactly one document {digits} under {grant} with key {key}: see 'shuqiao node grants'",
+            file=sys.stderr,
+        )
+        return 1
+    print(f"{grant} with key {key}, document {digits}: {state}")
+    others = [
+        one.digest.hex()[:SHOWN_DIGITS]
+        for one in store.permissions()
+        if (one.grant, one.key, one.state) == (grant, key, "confirmed")
+        and not one.digest.hex().startswith(digits.lower())
+    ]
+    if others:
+        print(f"still confirmed under this grant and key: {' '.join(others)}")
+    return 0
+
+
 def _show(permissions: list[Permission]) -> int:
     for one in permissions:
-        print(f"{one.state:9}  {one.grant}  key {one.key}  {one.signer}")
-        print("  " + _words(decode_grant(one.document)))
+        document = one.digest.hex()[:SHOWN_DIGITS]
+        print(_plain(f"{one.state:9}  {one.grant}  key {one.key}  document {document}  {one.signer}"))
+        print("  " + _plain(_words(decode_grant(one.document))))
     if not permissions:
         print("nobody has asked yet")
     return 0
+
+
+def _plain(words: str) -> str:
+    """Escape what could move the cursor, change colours or turn the direction of writing."""
+    return "".join(
+        one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in words
+    )
 
 
 def _words(grant: Grant) -> str:
@@ -61,7 +86,7 @@ def _log(store: Store) -> int:
     while rows := store.lines(before.number, _PAGE):
         broken = broken_at(rows, before)
         for row in rows:
-            print(f"{row.number}  {row.digest.hex()}  {row.body.decode()}")
+            print(f"{row.number}  {row.digest.hex()}  {_plain(row.body.decode(errors='backslashreplace'))}")
         if broken is not None:
             print(f"line {broken} does not follow the one before: the log was changed", file=sys.stderr)
             return 1

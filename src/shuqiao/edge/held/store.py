@@ -7,7 +7,6 @@ Calls block on the disk: async code runs them in a thread.
 
 from __future__ import annotations
 
-import hmac
 import sqlite3
 import threading
 from collections.abc import Collection, Iterator
@@ -23,6 +22,9 @@ from shuqiao.wire.held import line_digest
 
 NO_LINE = bytes(32)
 MAX_WAITING = 200
+MAX_WAITING_EACH = 20
+"""Documents that wait: of all grants, and of one grant used with one key. Further ones are not kept."""
+SHOWN_DIGITS = 12
 LIMITS = (10, 50)
 """Misses a day about one item of one subject: of one department, and of all together."""
 
@@ -46,7 +48,7 @@ CREATE TABLE IF NOT EXISTS permission (
     document TEXT NOT NULL,
     signer   TEXT NOT NULL,
     state    TEXT NOT NULL CHECK (state IN ('waiting', 'confirmed', 'withdrawn')),
-    PRIMARY KEY ("grant", key)
+    PRIMARY KEY ("grant", key, digest)
 ) STRICT;
 CREATE TABLE IF NOT EXISTS guess (
     mark       BLOB NOT NULL,
@@ -181,36 +183,53 @@ class Store:
             raise CallRepeated from None
 
     def offer(self, asked: Permission) -> str:
-        """Return the state of a permission; one never heard of waits for the department."""
+        """Return the state of a permission; one never heard of waits for the department.
+
+        Another document or description under the same number needs a word of its own. None that waits gives
+        way to another: the technician decides about what he was shown.
+        """
+        pair = [asked.grant, asked.key]
         with self._transaction():
             known = self._db.execute(
-                'SELECT digest, state FROM permission WHERE "grant" = ? AND key = ?', [asked.grant, asked.key]
+                'SELECT state FROM permission WHERE "grant" = ? AND key = ? AND digest = ?',
+                [*pair, asked.digest],
             ).fetchone()
-            if known and hmac.compare_digest(known[0], asked.digest):
-                return str(known[1])
-            # Another document or description under the same number needs a new word.
-            waiting = self._db.execute("SELECT count(*) FROM permission WHERE state = 'waiting'").fetchone()
-            if known or waiting[0] < MAX_WAITING:
-                self._db.execute(
-                    "INSERT OR REPLACE INTO permission VALUES (?, ?, ?, ?, ?, 'waiting')", asked[:5]
-                )
+            if known:
+                return str(known[0])
+            own, waiting = self._db.execute(
+                'SELECT count(*) FILTER (WHERE "grant" = ? AND key = ?), count(*)'
+                " FROM permission WHERE state = 'waiting'",
+                pair,
+            ).fetchone()
+            if own < MAX_WAITING_EACH and waiting < MAX_WAITING:
+                self._db.execute("INSERT INTO permission VALUES (?, ?, ?, ?, ?, 'waiting')", asked[:5])
             return "waiting"
 
     def permissions(self) -> list[Permission]:
         """Return all, those that wait first."""
         with self._lock:
             rows = self._db.execute(
-                "SELECT * FROM permission ORDER BY state <> 'waiting', \"grant\", key"
+                "SELECT * FROM permission ORDER BY state <> 'waiting', \"grant\", key, digest"
             ).fetchall()
         return [Permission(*row) for row in rows]
 
-    def decide(self, grant: str, key: str, state: str) -> bool:
-        """Confirm or withdraw a permission; False where there is none."""
+    def decide(self, grant: str, key: str, digits: str, state: str) -> bool:
+        """Confirm or withdraw the one permission whose digest begins so; False where it isn't exactly one."""
+        if len(digits) < SHOWN_DIGITS:
+            return False
         with self._transaction():
-            done = self._db.execute(
-                'UPDATE permission SET state = ? WHERE "grant" = ? AND key = ?', [state, grant, key]
+            found = self._db.execute(
+                'SELECT digest FROM permission WHERE "grant" = ? AND key = ?'
+                " AND substr(lower(hex(digest)), 1, ?) = ?",
+                [grant, key, len(digits), digits.lower()],
+            ).fetchall()
+            if len(found) != 1:
+                return False
+            self._db.execute(
+                'UPDATE permission SET state = ? WHERE "grant" = ? AND key = ? AND digest = ?',
+                [state, grant, key, found[0][0]],
             )
-            return done.rowcount == 1
+            return True
 
     def lines(self, after: int = 0, limit: int = 1000) -> list[Row]:
         """Return lines in order."""
