@@ -19,7 +19,7 @@ from shuqiao.client.files import FilesClient
 from shuqiao.security import keys
 from shuqiao.security.at_rest import new_key, wrap_key
 from shuqiao.security.http_signatures import CallContext
-from shuqiao.security.pieces import read_store_secrets, seal_pieces
+from shuqiao.security.pieces import link_secret, read_wrapping, seal_pieces
 from shuqiao.security.suites import INTERNATIONAL, Suite
 from shuqiao.wire.grant import Grant
 from shuqiao.wire.schemas import ItemSpec, ResourceSpec
@@ -57,6 +57,11 @@ class FileCity(plane.City):
         """Where the secret of files lies."""
         return self.folder / "files.key"
 
+    @property
+    def link_secret(self) -> bytes:
+        """What the plane's workers make links with."""
+        return link_secret(keys.load_secret_file(self.folder / "session.key"))
+
     def environment(self) -> dict[str, str]:
         """Settings of the plane."""
         return super().environment() | {"FILES_SECRET_FILE": str(self.secret)}
@@ -84,7 +89,7 @@ class FileCity(plane.City):
     ) -> uuid.UUID:
         """Store a version as control does, under its role; `pieces` are stored instead of the true ones."""
         version, key = uuid.uuid4(), new_key(suite)
-        wrapped = wrap_key(read_store_secrets(self.secret).wrapping, key, version.bytes)
+        wrapped = wrap_key(read_wrapping(self.secret), key, version.bytes)
         sealed = list(seal_pieces(key, content, version.bytes)) if pieces is None else pieces
         with self.control() as control:
             for at, piece in enumerate(sealed):

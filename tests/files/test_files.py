@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import hmac
 import json
 import time
 import uuid
@@ -12,8 +13,11 @@ import psycopg
 import pytest
 
 from shuqiao.client.bulk import CopyRefused
+from shuqiao.demo.city import Options, control_environment
+from shuqiao.demo.home import Home
+from shuqiao.security import keys
 from shuqiao.security.http_signatures import CallContext
-from shuqiao.security.pieces import read_store_secrets
+from shuqiao.security.pieces import link_secret, read_wrapping
 from shuqiao.security.suites import SUITES
 from shuqiao.wire.files import FileLink, file_link_token, open_file_link
 from tests.files.conftest import ITEMS, NO_CONTEXT, REPORTS, FileCity, content_of
@@ -157,7 +161,7 @@ def test_a_grant_of_chosen_files_opens_no_other(city: FileCity) -> None:
             assert refused.value.code == "not_available"
     # Even a link that the platform itself had made for the other file gives nothing.
     link = FileLink(secret, APP, grant.id, APP, "interface", "", int(time.time()) + 600, uuid.UUID(int=1))
-    token = file_link_token(read_store_secrets(city.secret).link, link)
+    token = file_link_token(city.link_secret, link)
     assert got(city, f"/v1/files/{secret}?link={token}").status_code == 404
 
 
@@ -178,12 +182,12 @@ def test_refusals_do_not_tell_what_exists(city: FileCity) -> None:
 
 def test_a_link_is_for_its_file_its_reader_and_its_time(city: FileCity) -> None:
     version, other = city.store(city.register("一"), b"a"), city.store(city.register("二"), b"b")
-    grant, secrets = city.file_grant(), read_store_secrets(city.secret)
+    grant, secret = city.file_grant(), city.link_secret
     late = FileLink(version, APP, grant.id, APP, "interface", "", int(time.time()) - 1, uuid.UUID(int=1))
-    token = file_link_token(secrets.link, late)
+    token = file_link_token(secret, late)
     assert got(city, f"/v1/files/{version}?link={token}").json()["code"] == "link_expired"
     good = file_link_token(
-        secrets.link,
+        secret,
         FileLink(version, APP, grant.id, APP, "interface", "", int(time.time()) + 60, uuid.UUID(int=1)),
     )
     assert got(city, f"/v1/files/{version}?link={good}").content == b"a"
@@ -191,9 +195,24 @@ def test_a_link_is_for_its_file_its_reader_and_its_time(city: FileCity) -> None:
     stranger = FileLink(
         version, OTHER_APP, grant.id, OTHER_APP, "interface", "", int(time.time()) + 60, uuid.UUID(int=1)
     )
-    token = file_link_token(secrets.link, stranger)
+    token = file_link_token(secret, stranger)
     assert got(city, f"/v1/files/{version}?link={token}").status_code == 404
     assert open_file_link(b"0" * 32, good) is None
+
+
+def test_what_control_holds_makes_no_link(city: FileCity) -> None:
+    version, grant = city.store(city.register(), b"there"), city.file_grant()
+    link = FileLink(version, APP, grant.id, APP, "interface", "", int(time.time()) + 60, uuid.UUID(int=1))
+    held = keys.load_secret_file(city.secret)
+    before = hmac.digest(held, b"file links", hashlib.sha256)
+    for secret in (held, read_wrapping(city.secret), link_secret(held), before):
+        token = file_link_token(secret, link)
+        assert got(city, f"/v1/files/{version}?link={token}").status_code == 404
+    assert not city.logged("file_delivered")
+    # The same link, made with what only the plane has, is good on every worker.
+    token = file_link_token(city.link_secret, link)
+    assert got(city, f"/v1/files/{version}?link={token}").content == b"there"
+    assert "PLANE_SESSION_KEY_FILE" not in control_environment(Home(city.folder), Options())
 
 
 @pytest.mark.parametrize(
@@ -215,7 +234,7 @@ def test_a_grant_that_withholds_something_gives_no_file(city: FileCity, change: 
     with city.files() as files, pytest.raises(CopyRefused):
         files.list(REPORTS, NO_CONTEXT)
     token = file_link_token(
-        read_store_secrets(city.secret).link,
+        city.link_secret,
         FileLink(version, APP, grant.id, APP, "interface", "", int(time.time()) + 60, uuid.UUID(int=1)),
     )
     assert got(city, f"/v1/files/{version}?link={token}").status_code in (403, 404)

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from shuqiao.plane.bulk.settings import BulkSettingsFaulty, Spool, read_pooler, read_spool
 from shuqiao.plane.interface.settings import RelaySettings, RelaySettingsFaulty, read_relay
 from shuqiao.security import keys
-from shuqiao.security.pieces import StoreSecrets, read_store_secrets
+from shuqiao.security.pieces import StoreSecrets, link_secret, read_wrapping
 
 T = TypeVar("T")
 
@@ -159,11 +159,13 @@ def _relay(reader: _Reader) -> RelaySettings | None:
         return None
 
 
-def _files(reader: _Reader) -> StoreSecrets | None:
+def _files(reader: _Reader, session_key: bytes | None) -> StoreSecrets | None:
+    """Control has the file too, so links are made with a secret of all the plane's workers and no other."""
     name = "FILES_SECRET_FILE"
     if not reader.environment.get(name):
         return None
-    return reader.read(name, lambda text: read_store_secrets(Path(text)))
+    wrapping = reader.read(name, lambda text: read_wrapping(Path(text)))
+    return StoreSecrets(wrapping, link_secret(session_key)) if wrapping and session_key else None
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
@@ -182,7 +184,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     max_waiting = reader.read("PLANE_MAX_WAITING", _number, str(MAX_WAITING))
     is_pooled = reader.read("PLANE_DATABASE_POOLER", read_pooler, "none")
     node_timeout_s = reader.read("PLANE_NODE_TIMEOUT_S", _node_timeout_s, str(NODE_TIMEOUT_S))
-    spool, relay, files = _spool(reader), _relay(reader), _files(reader)
+    spool, relay, files = _spool(reader), _relay(reader), _files(reader, session_key)
     if reader.faults:
         raise SettingsFaulty("; ".join(reader.faults))
     return Settings(

@@ -28,11 +28,14 @@ class StoreSecrets:
     link: bytes
 
 
-def read_store_secrets(file: Path) -> StoreSecrets:
-    """Read the secret and derive one for each use; raises what `keys.load_secret_file` does."""
-    secret = keys.load_secret_file(file)
-    wrapping, link = (hmac.digest(secret, use, hashlib.sha256) for use in (b"file keys", b"file links"))
-    return StoreSecrets(wrapping, link)
+def read_wrapping(file: Path) -> bytes:
+    """Read what keys are wrapped under, by who stores and who gives; raises as `keys.load_secret_file`."""
+    return hmac.digest(keys.load_secret_file(file), b"file keys", hashlib.sha256)
+
+
+def link_secret(of_plane: bytes) -> bytes:
+    """Derive what links are made with from a secret of the plane alone: who stores files can't make one."""
+    return hmac.digest(of_plane, b"shuqiao file links 1", hashlib.sha256)
 
 
 def count_of(size_bytes: int) -> int:

@@ -20,7 +20,7 @@ from shuqiao.control.files.content import kind_of
 from shuqiao.control.texts import Text
 from shuqiao.rules.files import MAX_FILE_BYTES, TYPES
 from shuqiao.security.at_rest import new_key, wrap_key
-from shuqiao.security.pieces import read_store_secrets, seal_pieces
+from shuqiao.security.pieces import read_wrapping, seal_pieces
 
 _SIZE = Text(
     f"文件不得为空，且不超过 {MAX_FILE_BYTES // 1024 // 1024} MB",
@@ -72,7 +72,7 @@ def store_version(
     place = settings.CONFIG.files_secret_file
     if place is None:
         raise RuntimeError("a version is stored where files have a place")
-    secrets = read_store_secrets(place)
+    wrapping = read_wrapping(place)
     key = new_key(settings.CONFIG.suite)
     with connection.cursor() as cursor:
         for at_piece, piece in enumerate(seal_pieces(key, new.content, version.bytes)):
@@ -91,7 +91,7 @@ def store_version(
                 new.media_type,
                 len(new.content),
                 new.digest,
-                wrap_key(secrets.wrapping, key, version.bytes),
+                wrap_key(wrapping, key, version.bytes),
                 by,
                 at,
                 entry,
