@@ -1,4 +1,4 @@
-"""Data that stay with the department: the entries of calls its node answers, and its log held against ours."""
+"""Data that stay with the department: entries of calls its node answers, and its log held against ours."""
 
 from pathlib import Path
 
