@@ -44,7 +44,7 @@ number = submit_request(viewer("lin"), RequestInput(
     accepted_conditions=tuple(one.key for one in regulation().conditions), wanted_until=until,
     channels=("download",)))
 print(entry.id, answer_request(viewer("huang"), number, AnswerInput(
-    decisions=dict.fromkeys(fields, True), mode="bulk", valid_until=until)))
+    decisions=dict.fromkeys(fields, True), mode="bulk", valid_until=until, files=("*",))))
 """
 
 

@@ -4,12 +4,16 @@ import io
 import json
 import uuid
 import zipfile
+from dataclasses import replace
+from datetime import date, timedelta
 
 import pytest
 from django.conf import settings
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import transaction
 from django.test import Client
 
+from shuqiao.control import clock
 from shuqiao.control.accounts.access import FormRefused, NotFound
 from shuqiao.control.accounts.models import Account
 from shuqiao.control.catalogue.models import Item, Resource, Service, ServiceKind
@@ -23,8 +27,10 @@ from shuqiao.control.files.pages import files_page
 from shuqiao.control.grants.models import Grant
 from shuqiao.control.requests.actions import submit_request
 from shuqiao.control.requests.answering import answer_request
+from shuqiao.control.requests.drafts import start_renewal
 from shuqiao.rules.errors import PermissionDenied
 from shuqiao.rules.files import MAX_FILE_BYTES
+from shuqiao.rules.sharing import Way, WayKind
 from shuqiao.security import keys
 from shuqiao.wire.grant import decode_grant
 
@@ -75,7 +81,7 @@ def asked(city, **changes):
 def granted(city, **changes):
     """The grant that an answer gives."""
     number = submit_request(city.viewer("lin"), asked(city))
-    given = {"decisions": dict.fromkeys(fields(), True), "mode": "bulk", "match": "all"}
+    given = {"decisions": dict.fromkeys(fields(), True), "mode": "bulk", "match": "all", "files": ("*",)}
     found = answer_request(city.viewer("chen"), number, city.answer(**(given | changes)))
     return Grant.objects.get(number=found)
 
@@ -213,8 +219,8 @@ def test_a_grant_gives_all_files_or_the_chosen_ones(offered):
     chosen = granted(offered, files=(str(second),))
     assert decode_grant(chosen.document).files == (str(second),)
     assert [row.id for row in grant_files_page(offered.viewer("lin"), chosen.number).rows] == [second]
-    [*_, said] = rows("SELECT body FROM audit.entry WHERE event = 'grant_issued' ORDER BY occurred_at, id")
-    assert "files" in json.loads(said[0].splitlines()[0])
+    said = rows("SELECT body FROM audit.entry WHERE event = 'grant_issued' ORDER BY occurred_at, id")
+    assert [json.loads(body.splitlines()[0])["files"] for (body,) in said] == [["*"], [str(second)]]
     # The provider sees the same list and fetches nothing; others see no grant.
     assert not grant_files_page(chen, chosen.number).may_fetch
     for stranger in ("zhao", "chen"):
@@ -243,6 +249,8 @@ def test_files_are_asked_for_whole(offered, change, fault):
     [
         ({"pseudonyms": True}, ("rows", "files_are_whole")),
         ({"files": (str(uuid.UUID(int=7)),)}, ("files", "file_unknown")),
+        ({"files": ()}, ("files", "field_required")),
+        ({"files": None}, ("files", "field_required")),
     ],
 )
 def test_an_answer_promises_nothing_that_files_cannot_keep(offered, change, fault):
@@ -311,16 +319,9 @@ def test_the_files_of_a_grant_on_its_page(offered):
     assert provider.post(fetch, {"case": "x"}).status_code == 404
 
 
-def test_a_reviewer_chooses_files_on_the_page(offered):
-    chen = offered.viewer("chen")
-    register_file(chen, BIRTH, "年度报告", REPORT)
-    chosen = register_file(chen, BIRTH, "说明", FileInput("说明.txt", "样例".encode()))
-    number = submit_request(offered.viewer("lin"), asked(offered))
-    client = Client()
-    client.force_login(Account.objects.get(username="chen"))
-    page = client.get(f"/requests/{number}/").content.decode()
-    assert "提供的文件" in page and f'value="{chosen}"' in page and "另加记录条件" not in page
-    words = {
+def form(**changes) -> dict[str, object]:
+    """The answer form as a browser sends it."""
+    given = {
         "decision": "grant",
         "granted": fields(),
         "mode": "bulk",
@@ -331,11 +332,92 @@ def test_a_reviewer_chooses_files_on_the_page(offered):
         "applications": ["app-housing-portal"],
         "channels": ["download"],
         "channels.shown": "1",
-        "files": [str(chosen)],
+        "files.shown": "1",
     }
+    return given | changes
+
+
+def test_a_reviewer_chooses_files_on_the_page(offered):
+    chen = offered.viewer("chen")
+    register_file(chen, BIRTH, "年度报告", REPORT)
+    chosen = register_file(chen, BIRTH, "说明", FileInput("说明.txt", "样例".encode()))
+    number = submit_request(offered.viewer("lin"), asked(offered))
+    client = Client()
+    client.force_login(Account.objects.get(username="chen"))
+    page = client.get(f"/requests/{number}/").content.decode()
+    assert "提供的文件" in page and f'value="{chosen}"' in page and "另加记录条件" not in page
+    assert 'id="file-every" value="*">' in page
+    words = form(files=[str(chosen)])
+    for none in ({"files": []}, {"files.shown": "", "files": []}):
+        sent = {name: value for name, value in (words | none).items() if value}
+        refused = client.post(f"/requests/{number}/answer", sent)
+        assert refused.status_code == 422 and "请选择提供的文件" in refused.content.decode()
+    assert not Grant.objects.exists()
     done = client.post(f"/requests/{number}/answer", words, follow=True)
     assert done.status_code == 200, done.content.decode()[:3000]
     [grant] = Grant.objects.all()
     assert decode_grant(grant.document).files == (str(chosen),)
     shown = client.get(f"/grants/{grant.number}/").content.decode()
     assert "提供的文件" in shown and "说明" in shown and "年度报告" not in shown
+
+
+@pytest.mark.parametrize("ticked", ["*", "file", "none"])
+def test_a_file_that_is_withdrawn_behind_the_form_makes_no_plain_grant(offered, ticked):
+    chen = offered.viewer("chen")
+    file = register_file(chen, BIRTH, "年度报告", REPORT)
+    number = submit_request(offered.viewer("lin"), asked(offered))
+    withdraw_file(chen, BIRTH, file, "内容有误")
+    client = Client()
+    client.force_login(Account.objects.get(username="chen"))
+    sent = {"*": ["*"], "file": [str(file)], "none": []}[ticked]
+    refused = client.post(f"/requests/{number}/answer", form(files=sent))
+    assert refused.status_code == 422 and "文件已全部撤下" in refused.content.decode()
+    assert not Grant.objects.exists()
+
+
+@pytest.mark.requirement("REQ-13")
+def test_a_renewal_whose_file_is_gone_ticks_nothing_and_is_refused_until_somebody_ticks(offered):
+    chen, lin = offered.viewer("chen"), offered.viewer("lin")
+    gone = register_file(chen, BIRTH, "年度报告", REPORT)
+    other = register_file(chen, BIRTH, "说明", FileInput("说明.txt", "样例".encode()))
+    first = granted(offered, files=(str(gone),))
+    withdraw_file(chen, BIRTH, gone, "内容有误")
+    client = Client()
+    client.force_login(Account.objects.get(username="chen"))
+    with clock.fixed(NOW + timedelta(days=340)):
+        start_renewal(lin, first.number)
+        until = date(2028, 9, 1)
+        number = submit_request(lin, asked(offered, renews=first.number, wanted_until=until))
+        page = client.get(f"/requests/{number}/").content.decode()
+        ticks = page.partition('id="files"')[2].partition("</fieldset>")[0]
+        assert str(other) in ticks and str(gone) not in ticks and " checked" not in ticks
+        given = {"decisions": dict.fromkeys(fields(), True), "mode": "bulk", "valid_until": date(2027, 12, 1)}
+        answer = lambda **more: answer_request(chen, number, offered.answer(**(given | more)))  # noqa: E731
+        assert ("files", "field_required") in faults_of(lambda: answer(files=()))
+        found = answer(files=(str(other),))
+    assert decode_grant(Grant.objects.get(number=found).document).files == (str(other),)
+
+
+@pytest.mark.requirement("REQ-13")
+def test_a_renewal_given_at_once_keeps_its_files_and_never_widens(offered, monkeypatch, settings):
+    chen, lin = offered.viewer("chen"), offered.viewer("lin")
+    kept = register_file(chen, BIRTH, "年度报告", REPORT)
+    gone = register_file(chen, BIRTH, "说明", FileInput("说明.txt", "样例".encode()))
+    first = granted(offered, files=(str(kept), str(gone)))
+    settings.CONFIG = replace(settings.CONFIG, regulation="xiamen-2015", regulation_fallback="guangzhou-2016")
+    at_once = Way(WayKind.IMMEDIATE, "4(1)", "", ())
+    monkeypatch.setattr("shuqiao.control.requests.actions.way_of_request", lambda *_: at_once)
+    withdraw_file(chen, BIRTH, gone, "内容有误")
+    with clock.fixed(NOW + timedelta(days=340)):
+        renewed = lambda: submit_request(  # noqa: E731
+            lin, asked(offered, renews=first.number, wanted_until=date(2027, 12, 1))
+        )
+        with transaction.atomic():
+            number = renewed()
+            [document] = Grant.objects.filter(request_number=number).values_list("document", flat=True)
+            assert decode_grant(document).files == (str(kept),)
+            transaction.set_rollback(True)
+        register_file(chen, BIRTH, "新文件", FileInput("新.txt", "样例".encode()))
+        withdraw_file(chen, BIRTH, kept, "内容有误")
+        assert ("files", "file_unknown") in faults_of(renewed)
+    assert Grant.objects.count() == 1

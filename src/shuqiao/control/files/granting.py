@@ -19,6 +19,7 @@ from shuqiao.rules.files import EVERY, gives_whole
 from shuqiao.rules.regulation import Regulation
 
 MODE = "bulk"
+EVERY_FILE = Text("全部文件，含以后登记的", "All files, later ones too")
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,6 @@ class Asked:
     channels: Collection[str]
     has_rows: bool = False
     pseudonyms: bool = False
-    files: Collection[str] = ()
 
 
 def serves_files(resource_id: str) -> bool:
@@ -39,11 +39,23 @@ def serves_files(resource_id: str) -> bool:
     return Service.objects.filter(resource_id=resource_id, kind=ServiceKind.FILE, ended_at=None).exists()
 
 
-def files_granted(resource_id: str, mode: str, chosen: Collection[str]) -> tuple[str, ...]:
-    """Name the files that a grant opens: the chosen ones, else all of the entry, later ones too."""
-    if mode != MODE or not serves_files(resource_id):
+def files_granted(mode: str, chosen: Collection[str] | None) -> tuple[str, ...]:
+    """Name the files that a grant opens: the chosen ones and no other, all of them where that was chosen."""
+    if mode != MODE or not chosen:
         return ()
-    return tuple(chosen) or (EVERY,)
+    return (EVERY,) if EVERY in chosen else tuple(dict.fromkeys(chosen))
+
+
+def files_kept(resource_id: str, mode: str, kept: Collection[str]) -> tuple[str, ...] | None:
+    """What a grant that nobody chooses gives: of an older one the files still there, else all of the entry.
+
+    None where no files serve the entry.
+    """
+    if mode != MODE or not serves_files(resource_id):
+        return tuple(kept) or None
+    there = {EVERY, *_titles(resource_id)}
+    # Where all are gone their names stay: then they are refused instead of widened.
+    return tuple(one for one in kept if one in there) or tuple(kept) or (EVERY,)
 
 
 def file_options(resource_id: str, mode: str) -> tuple[tuple[str, str], ...]:
@@ -56,7 +68,7 @@ def file_words(resource_id: str, named: Collection[str]) -> tuple[Text, ...]:
     if not named:
         return ()
     if EVERY in named:
-        return (Text("全部文件，包括以后登记的", "All files, those registered later too"),)
+        return (EVERY_FILE,)
     titles = _titles(resource_id, withdrawn=True)
     return tuple(Text(titles.get(one, one), titles.get(one, one)) for one in named)
 
@@ -74,10 +86,10 @@ def _titles(resource_id: str, *, withdrawn: bool = False) -> dict[str, str]:
 def file_faults(resource: Resource, asked: Asked, regulation: Regulation) -> tuple[Fault, ...]:
     """What files can't honour of what is asked for or given; empty where no files serve the entry."""
     if asked.mode != MODE or not serves_files(resource.id):
-        return _unknown(resource.id, asked.files) if asked.files else ()
+        return ()
     items = list(resource.items.all())
     hidden = [item.field for item in items if masked(item, regulation)]
-    found = list(_unknown(resource.id, asked.files))
+    found = []
     if not gives_whole([item.field for item in items], hidden, asked.fields, asked.unmasked):
         zh = "此条目以文件提供，文件不能分项或脱敏：请选择全部信息项，敏感项逐一说明需要原值的理由"
         en = (
@@ -97,7 +109,22 @@ def file_faults(resource: Resource, asked: Asked, regulation: Regulation) -> tup
     return tuple(found)
 
 
-def _unknown(resource_id: str, files: Collection[str]) -> tuple[Fault, ...]:
-    if not files or set(files) <= _titles(resource_id).keys():
+def choice_faults(resource_id: str, mode: str, chosen: Collection[str] | None) -> tuple[Fault, ...]:
+    """What is wrong with the files that are given; `chosen` is None where nobody was asked to choose.
+
+    None chosen is never all of them, and a choice of files that are all gone is no grant without files.
+    """
+    if mode != MODE:
         return ()
-    return (Fault("files", "file_unknown", Text("所选文件不存在或已撤下", "A chosen file is not there")),)
+    if not serves_files(resource_id):
+        if chosen is None:
+            return ()
+        words = Text("文件已全部撤下，此条目不再以文件提供", "The files were withdrawn: none serve the entry")
+        return (Fault("files", "file_unknown", words),)
+    if not chosen:
+        words = Text("请选择提供的文件，或选择全部文件", "Choose the files to give, or all of them")
+        return (Fault("files", "field_required", words),)
+    if not set(chosen) <= {EVERY, *_titles(resource_id)}:
+        words = Text("所选文件不存在或已撤下", "A chosen file is not there")
+        return (Fault("files", "file_unknown", words),)
+    return ()

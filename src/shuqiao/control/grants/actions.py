@@ -19,7 +19,7 @@ from shuqiao.control.audit.actions import append_entry
 from shuqiao.control.catalogue.models import Resource
 from shuqiao.control.catalogue.offering import offer_of
 from shuqiao.control.catalogue.period import check_within_entry
-from shuqiao.control.files.granting import Asked, file_faults, files_granted
+from shuqiao.control.files.granting import Asked, choice_faults, file_faults, files_granted
 from shuqiao.control.grants.access import access_grant_to_change
 from shuqiao.control.grants.models import ENDED, IN_USE, KIND, Grant
 from shuqiao.control.grants.terms import fault_of_term
@@ -71,8 +71,8 @@ class GrantInput:
     renews: str = ""
     # Of an interface, the operations that are given; None is every one that the items open.
     operations: tuple[str, ...] | None = None
-    # Of an entry that files serve, those that are given; none named are all of them.
-    files: tuple[str, ...] = ()
+    # Of an entry that files serve, those that are given; "*" is all of them. None where no files serve it.
+    files: tuple[str, ...] | None = None
 
 
 def issue_grant(given: GrantInput, issuer: Viewer | None) -> Grant:
@@ -110,14 +110,15 @@ def issue_grant(given: GrantInput, issuer: Viewer | None) -> Grant:
         operations=operations_granted(
             given.resource, given.mode, given.fields, given.unmasked, given.operations
         ),
-        files=files_granted(given.resource, given.mode, given.files),
+        files=files_granted(given.mode, given.files),
         issued_at=now,
         issued_by=issuer.username if issuer else PLATFORM,
     )
     signed = wire.sign_grant(document, keys.load_signing_key(settings.CONFIG.grant_key_file))
     grant = _store(document, signed, given)
     actor = f"account:{issuer.username}" if issuer else f"system:{PLATFORM}"
-    facts = {"fields": list(given.fields), **_terms_facts(given), "operations": list(document.operations)}
+    facts = {"fields": list(given.fields), **_terms_facts(given)}
+    facts |= {"operations": list(document.operations), "files": list(document.files)}
     _record("grant_issued", grant, actor, facts)
     return grant
 
@@ -142,9 +143,9 @@ def _check_offered(given: GrantInput) -> None:
         given.channels,
         has_rows=bool(given.rows),
         pseudonyms=given.pseudonyms,
-        files=given.files,
     )
     faults += file_faults(resource, asked, rules)
+    faults += choice_faults(resource.id, given.mode, given.files)
     modes = {item.field: item.modes for item in resource.items.all()}
     if given.mode not in offer.modes or any(given.mode not in modes.get(one, ()) for one in given.fields):
         words = Text("所给内容不以此方式提供", "What is given isn't offered in this mode")
@@ -166,7 +167,6 @@ def _terms_facts(given: GrantInput) -> dict[str, object]:
         "unmasked": list(given.unmasked),
         "pseudonyms": given.pseudonyms,
         "signed_calls": given.signed_calls,
-        "files": list(given.files),
         "match": given.match if given.mode == "verify" else "",
         "case_required": given.case_required,
     }

@@ -11,9 +11,11 @@ from datetime import datetime
 from shuqiao.control.accounts.actors import ActorRef
 from shuqiao.control.catalogue.labels import CHANNELS, MODES
 from shuqiao.control.clock import LEGAL_ZONE
+from shuqiao.control.files.granting import EVERY_FILE
 from shuqiao.control.operations import labels
 from shuqiao.control.organisations.queries import DepartmentRef
 from shuqiao.control.texts import Text
+from shuqiao.rules.files import EVERY
 
 MATCHES = {"all": Text("合并答复", "All together"), "each": Text("逐项答复", "Item by item")}
 YES, NO = Text("是", "Yes"), Text("否", "No")
@@ -70,6 +72,7 @@ def _table(key: str, names: Names) -> Mapping[str, object]:
         "mode": MODES,
         "match": MATCHES,
         "channels": CHANNELS,
+        "files": {EVERY: EVERY_FILE},
         "actor": names.systems,
         "application": names.systems,
         "asked_by": names.systems,

@@ -17,7 +17,7 @@ from shuqiao.control.accounts.capabilities import Capability
 from shuqiao.control.accounts.notices import notify
 from shuqiao.control.catalogue.offering import is_held, offer_of
 from shuqiao.control.catalogue.period import period_fault
-from shuqiao.control.files.granting import Asked, file_faults
+from shuqiao.control.files.granting import Asked, choice_faults, file_faults
 from shuqiao.control.grants.models import Grant
 from shuqiao.control.grants.terms import fault_of_term
 from shuqiao.control.interfaces.granting import OperationsAsked, offered_modes, operation_faults
@@ -68,7 +68,7 @@ class _Answer:
     pseudonyms: bool
     signed_calls: bool
     operations: tuple[str, ...] | None
-    files: tuple[str, ...]
+    files: tuple[str, ...] | None
 
     def action(self, procedure: Procedure, state: str) -> str:
         """The word of the procedure for this answer, from this state; what no step fits is refused by it."""
@@ -256,7 +256,7 @@ def _read(given: AnswerInput, request: Request, *, not_before: date | None) -> _
         # Only keyed calls are signed one by one; a copy is asked for under the application's own key anyway.
         signed_calls=given.signed_calls and given.mode != "bulk",
         operations=given.operations if given.mode == "query" else None,
-        files=given.files,
+        files=given.files if given.mode == "bulk" else None,
     )
 
 
@@ -354,9 +354,9 @@ def _term_faults(given: AnswerInput, request: Request, answer: _Answer, rules: R
         answer.terms.channels,
         has_rows=bool(answer.terms.rows),
         pseudonyms=answer.pseudonyms,
-        files=answer.files,
     )
     found += file_faults(request.resource, asked, rules)
+    found += choice_faults(request.resource_id, answer.mode, answer.files)
     found += _held_faults(request, answer)
     found += operation_faults(
         request.resource_id,

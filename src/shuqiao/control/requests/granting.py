@@ -17,6 +17,7 @@ from shuqiao.control.accounts.notices import notify
 from shuqiao.control.audit.actions import append_entry
 from shuqiao.control.clocks.actions import meet_clock
 from shuqiao.control.disputes.actions import case_provided
+from shuqiao.control.files.granting import files_kept
 from shuqiao.control.grants.actions import PLATFORM, GrantInput, issue_grant, replace_by_renewal
 from shuqiao.control.grants.models import ENDED, Grant
 from shuqiao.control.regulations.current import named
@@ -51,7 +52,7 @@ class Granted:
     pseudonyms: bool = False
     signed_calls: bool = False
     operations: tuple[str, ...] | None = None
-    files: tuple[str, ...] = ()
+    files: tuple[str, ...] | None = None
 
 
 def issue(request: Request, given: Granted, issuer: Viewer | None) -> Grant:
@@ -116,7 +117,7 @@ def grant_at_once(request: Request, accepted: Accepted) -> Grant:
         pseudonyms=kept.pseudonyms if kept else False,
         signed_calls=kept.signed_calls if kept else False,
         operations=kept.operations if kept else None,
-        files=kept.files if kept else (),
+        files=files_kept(request.resource_id, request.mode, kept.files if kept else ()),
     )
     grant = issue(request, given, None)
     append_entry(

@@ -77,8 +77,8 @@ class AnswerInput:
     signed_calls: bool = False
     # Of an interface, the operations that are given; None is every one that the items open.
     operations: tuple[str, ...] | None = None
-    # Of an entry that files serve, those that are given; none named are all of them, later ones too.
-    files: tuple[str, ...] = ()
+    # Of an entry that files serve, those that are given; "*" is all, later ones too. None is no choice.
+    files: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)

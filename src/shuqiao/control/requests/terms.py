@@ -13,7 +13,6 @@ from shuqiao.control.grants.terms import rows_of
 from shuqiao.control.regulations.current import named
 from shuqiao.control.requests.models import Request
 from shuqiao.rules.channels import channels_for, usual
-from shuqiao.rules.files import EVERY
 from shuqiao.rules.regulation import Regulation
 from shuqiao.rules.rows import MAX_CONDITIONS, MAX_VALUES, Row
 from shuqiao.rules.sharing import Way, WayKind
@@ -85,7 +84,7 @@ def kept_of(request: Request) -> Kept | None:
         unmasked=frozenset(document.unmasked),
         rows=rows_of(document),
         operations=document.operations or None,
-        files=tuple(one for one in document.files if one != EVERY),
+        files=document.files,
     )
 
 

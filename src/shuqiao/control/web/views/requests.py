@@ -277,5 +277,5 @@ def _answer(case: RequestCase, post: QueryDict) -> AnswerInput:
         pseudonyms=post.get("pseudonyms") == "1",
         signed_calls=post.get("signed_calls") == "1",
         operations=tuple(post.getlist("operations")[:MAX_OPERATIONS]) if "operations.shown" in post else None,
-        files=tuple(post.getlist("files")[:MAX_FILES]) if case.files else (),
+        files=tuple(post.getlist("files")[: MAX_FILES + 1]) if "files.shown" in post else None,
     )
