@@ -1,10 +1,9 @@
 """What a file really is, read from its content; its name alone counts for nothing."""
 
 import re
-import zipfile
-from io import BytesIO
 from pathlib import PurePosixPath
 
+from shuqiao.control.documents.archives import names_in
 from shuqiao.control.documents.models import MAX_NAME_CHARS, MediaType
 
 _SUFFIXES = {
@@ -67,14 +66,7 @@ def _is_text(content: bytes) -> bool:
 
 def _is_office(content: bytes, part: str) -> bool:
     """An office file without macros. Only the directory of the archive is read, nothing is unpacked."""
-    if not content.startswith(b"PK\x03\x04"):
+    names = names_in(content, _MAX_PARTS)
+    if names is None or not {"[Content_Types].xml", part} <= names:
         return False
-    try:
-        with zipfile.ZipFile(BytesIO(content)) as archive:
-            names = {entry.filename for entry in archive.infolist()[: _MAX_PARTS + 1]}
-    except (zipfile.BadZipFile, ValueError, NotImplementedError):
-        return False
-    if len(names) > _MAX_PARTS:
-        return False
-    macros = any(name.lower().endswith("vbaproject.bin") for name in names)
-    return {"[Content_Types].xml", part} <= names and not macros
+    return not any(name.lower().endswith("vbaproject.bin") for name in names)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-import zipfile
-from io import BytesIO
 from pathlib import PurePosixPath
 
+from shuqiao.control.documents.archives import names_in
 from shuqiao.control.documents.content import media_type_of
 from shuqiao.rules.files import TYPES
 
@@ -34,9 +33,9 @@ def kind_of(name: str, content: bytes) -> str | None:
         case ".json" | ".geojson":
             holds = _is_json(content)
         case ".zip":
-            holds = _names_in(content) is not None
+            holds = names_in(content, _MAX_PARTS) is not None
         case ".ofd":
-            holds = _OFD_ROOT in (_names_in(content) or ())
+            holds = _OFD_ROOT in (names_in(content, _MAX_PARTS) or ())
         case _:
             holds = media_type_of(name, content) is not None
     return claimed if holds else None
@@ -57,16 +56,3 @@ def _is_json(content: bytes) -> bool:
     except (ValueError, RecursionError):
         return False
     return True
-
-
-def _names_in(content: bytes) -> frozenset[str] | None:
-    """The names in an archive's directory, nothing unpacked; None where one would leave its folder."""
-    if not content.startswith(b"PK\x03\x04"):
-        return None
-    try:
-        with zipfile.ZipFile(BytesIO(content)) as archive:
-            names = frozenset(entry.filename for entry in archive.infolist()[: _MAX_PARTS + 1])
-    except (zipfile.BadZipFile, ValueError, NotImplementedError):
-        return None
-    leaves = any(name.startswith(("/", "\\")) or ".." in PurePosixPath(name).parts for name in names)
-    return None if leaves or not names or len(names) > _MAX_PARTS else names
