@@ -1,6 +1,8 @@
 """Verify and query of data that stay with their department, from the application to the table and back."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import httpx
 import psycopg
@@ -137,6 +139,27 @@ def test_revocation_at_the_platform_ends_it_at_once(city: HeldCity) -> None:
 
 
 @pytest.mark.requirement("MOD-05")
+def test_what_is_revoked_while_the_node_works_is_not_given(city: HeldCity) -> None:
+    grant = city.agreed("query")
+
+    def entries(event: str) -> list[dict[str, Any]]:
+        return [row for row in city.logged(event) if row["grant"] == grant.id]
+
+    before = len(entries("held_asked"))
+    with psycopg.connect(city.source) as source, ThreadPoolExecutor(1) as pool:
+        source.execute("LOCK TABLE permits IN ACCESS EXCLUSIVE MODE")
+        waiting = pool.submit(city.ask, grant, number(3))
+        wait_for(lambda: len(entries("held_asked")) > before, 5, "the call's way to the node")
+        city.revoke(grant)
+        source.rollback()
+        answer = waiting.result(20)
+    assert answer.code == "grant_revoked" and "data" not in answer.body
+    refused = entries("call_refused")[-1]
+    assert (refused["outcome"], refused["seen"]["fault"]) == ("grant_revoked", "ended")
+    assert not entries("query")
+
+
+@pytest.mark.requirement("MOD-05")
 def test_the_department_withdraws_its_word_by_itself(city: HeldCity, capsys: pytest.CaptureFixture) -> None:
     grant, key = city.agreed("query"), city.signer().key_id
     assert city.ask(grant, number(3)).status == 200
@@ -184,6 +207,22 @@ def test_the_departments_database_is_away_for_a_while(city: HeldCity) -> None:
             source.execute("ALTER TABLE moved RENAME TO permits")
     assert (answer.status, answer.code) == (503, "node_refused") and "source" in answer.body["detail"]
     assert city.ask(grant, number(3)).status == 200
+
+
+def test_a_result_that_is_too_large_is_refused_and_is_no_silence(city: HeldCity) -> None:
+    grant = city.agreed("query", items=("permit_no", "district"))
+    write = "UPDATE permits SET permit_no = %s, district = %s WHERE holder = %s"
+    with psycopg.connect(city.source, autocommit=True) as source:
+        # Six bytes each in the answer's JSON.
+        source.execute(write, ["\x01" * 60_000, "\x01" * 60_000, number(11).lower()])
+        try:
+            answers = [city.ask(grant, number(11)) for _ in range(4)]
+        finally:
+            source.execute(write, ["P00000011", "天河区", number(11).lower()])
+    assert {(answer.status, answer.code) for answer in answers} == {(503, "node_refused")}
+    assert [row["seen"]["fault"] for row in city.logged("call_refused")[-4:]] == ["too_large"] * 4
+    assert not [row for row in city.lines("answered") if row["grant"] == grant.id]
+    assert city.ask(grant, number(11)).body["data"]["permit_no"] == "P00000011"
 
 
 def test_a_node_that_is_away_is_left_alone_and_found_again(city: HeldCity) -> None:

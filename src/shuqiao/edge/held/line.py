@@ -35,7 +35,14 @@ from shuqiao.rules.exchange import Mode, legal_day
 from shuqiao.security import keys
 from shuqiao.security.http_signatures import decode_word
 from shuqiao.security.sessions import delivery_digest
-from shuqiao.wire.held import HeldAnswer, HeldAsk, decode_ask, held_subject, sign_answer
+from shuqiao.wire.held import (
+    MAX_RESULT_BYTES,
+    HeldAnswer,
+    HeldAsk,
+    decode_ask,
+    held_subject,
+    sign_answer,
+)
 from shuqiao.wire.interface_messages import answer_subject
 from shuqiao.wire.nats_client import Client
 
@@ -87,19 +94,22 @@ class HeldLine:
             for task in self._calls:
                 task.cancel()
             await asyncio.gather(*self._calls, return_exceptions=True)
-            if self._client is not None:
-                await self._client.close()
 
     async def _listen(self) -> None:
         for table in self._tables.values():
             await self._source.check(table.mapping)
         self._client = client = await self._connect()
-        await client.subscribe(held_subject(self._trusted.department), cb=self._asked)
-        await client.flush()
-        _log.info("held_ready %s", len(self._tables))
-        # A broken link is restored by the client itself, with its subscriptions.
-        while not client.is_closed:  # noqa: ASYNC110 - the client has no event for it
-            await asyncio.sleep(_LOOK_S)
+        try:
+            await client.subscribe(held_subject(self._trusted.department), cb=self._asked)
+            await client.flush()
+            _log.info("held_ready %s", len(self._tables))
+            # A broken link is restored by the client itself, with its subscriptions.
+            while not client.is_closed:  # noqa: ASYNC110 - the client has no event for it
+                await asyncio.sleep(_LOOK_S)
+        finally:
+            # One that goes on beside the next would hear every call a second time.
+            self._client = None
+            await client.close()
 
     async def _asked(self, message: Msg) -> None:
         try:
@@ -174,6 +184,9 @@ class HeldLine:
         record = filtering.record_of(row, question, table)
         agreed = filtering.compared(record, question, table)
         result = _result(record, agreed, question, table)
+        if len(result) > MAX_RESULT_BYTES:
+            # The plane could not read it, and would take that for silence.
+            raise AskRefused("too_large")
         call = question.call
         guess = None
         if agreed:

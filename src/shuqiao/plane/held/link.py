@@ -24,6 +24,7 @@ from shuqiao.wire.interface_messages import answer_subject
 log = logging.getLogger("shuqiao.plane")
 
 _CLOSE_S = 2.0
+_OPEN_S = 2.0
 _TROUBLES = (NatsError, OSError, ValueError)
 
 
@@ -67,8 +68,8 @@ class NodeLink:
         answer: asyncio.Future[HeldAnswer] = asyncio.get_running_loop().create_future()
         self._waiting[ask.call] = _Waiting(ask.department, node_key, answer)
         try:
+            client = await self._opened_in_time()
             async with asyncio.timeout(ask.timeout_s):
-                client = await self._opened()
                 await client.publish(held_subject(ask.department), encode(ask))
                 return await answer
         except TimeoutError:
@@ -78,6 +79,13 @@ class NodeLink:
             raise LinkDown from None
         finally:
             del self._waiting[ask.call]
+
+    async def _opened_in_time(self) -> nats_client.Client:
+        """The platform's own link is no silence of the department."""
+        try:
+            return await asyncio.wait_for(self._opened(), _OPEN_S)
+        except TimeoutError:
+            raise OSError("the message server is away") from None
 
     async def _opened(self) -> nats_client.Client:
         async with self._opening:

@@ -20,7 +20,8 @@ import msgspec
 
 from shuqiao.plane.answers import Reply, problem_reply, recorded_reply
 from shuqiao.plane.body import decode_body
-from shuqiao.plane.bulk.asking import Promising
+from shuqiao.plane.bulk.asking import Promising, decided_now
+from shuqiao.plane.bulk.statements import Done
 from shuqiao.plane.calls import Call, CallRefused, Granted, decide, entry_text
 from shuqiao.plane.database import DatabaseUnavailable
 from shuqiao.plane.held.ending import End, failed, told
@@ -36,6 +37,7 @@ from shuqiao.rules.errors import (
     NodeAway,
     NodeRefused,
     NodeSilent,
+    NotAvailable,
     OneSubjectOnly,
     Overloaded,
     RequestMalformed,
@@ -184,7 +186,8 @@ class HeldCalls:
 
     async def _answered(self, call: Call, signed: HeldSigned) -> Reply:
         # Refused calls don't take a place, and a replayed one is found before the node hears of it.
-        provider = self._decided(call).resource.department
+        granted = await decided_now(self._keeper, lambda _: self._decided(call))
+        provider = granted.resource.department
         if sum(self._waiting.values()) >= MAX_UNDER_WAY or self._waiting.get(provider, 0) >= MAX_EACH:
             raise Overloaded
         self._waiting[provider] = self._waiting.get(provider, 0) + 1
@@ -212,7 +215,7 @@ class HeldCalls:
         """Write the entry that goes before the call; of another epoch, decide again."""
         for _ in range(MAX_TRIES):
             epoch = self._keeper.current.epoch
-            granted = self._decided(call)
+            granted = await decided_now(self._keeper, lambda _: self._decided(call))
             entry = refusal_entry_id(call.entry, "held_asked")
             said = _entry(call, granted, entry, ("held_asked", "asked"))
             row = await self._statements.ask_node(
@@ -266,7 +269,8 @@ class HeldCalls:
             known.failed(time.monotonic())
             return self._failed(call, NodeSilent(seconds=f"{self._timeout_s:g}"), "silent")
         except LinkDown:
-            known.failed(time.monotonic())
+            # The platform's own fault: the department is asked again as soon as the link is back.
+            known.given_up()
             return self._failed(call, NodeAway(seconds=max(1, round(rest_s))), "away", max(1, round(rest_s)))
         except BaseException:
             known.given_up()
@@ -297,19 +301,8 @@ class HeldCalls:
 
     async def _ended(self, call: Call, asked: _Asked, end: End) -> Reply:
         """Record how the call ended, promise it and answer; raises where that can't be recorded."""
-        event = call.mode.value if end.is_given else "call_refused"
-        ended = replace(call, at=datetime.now(UTC))
-        said = _entry(ended, asked.granted, call.entry, (event, end.outcome), near=asked.near)
-        done = await self._statements.end_node_call(
-            call.entry,
-            ended.at,
-            refusal_entry_id(call.entry, "held_asked"),
-            event,
-            end.outcome,
-            _encoder.encode(said).decode(),
-            _encoder.encode(end.seen).decode(),
-        )
-        if done.outcome != "done" or done.digest is None:
+        end, done = await self._end_recorded(call, asked, end)
+        if done.digest is None:
             raise DatabaseUnavailable("the end of a call was not recorded")
         if end.seen.get("budget"):
             await asyncio.sleep(self._guess_delay_s)
@@ -318,6 +311,40 @@ class HeldCalls:
         if end.again_s:
             return reply._replace(headers=f"{reply.headers}retry-after: {end.again_s}\r\n")
         return reply
+
+    async def _end_recorded(self, call: Call, asked: _Asked, end: End) -> tuple[End, Done]:
+        """Write the entry of the end; of another epoch, only what is granted still is given."""
+        epoch = asked.row.epoch
+        for _ in range(MAX_TRIES):
+            event = call.mode.value if end.is_given else "call_refused"
+            ended = replace(call, at=datetime.now(UTC))
+            said = _entry(ended, asked.granted, call.entry, (event, end.outcome), near=asked.near)
+            done = await self._statements.end_node_call(
+                epoch,
+                call.entry,
+                ended.at,
+                refusal_entry_id(call.entry, "held_asked"),
+                event,
+                end.outcome,
+                _encoder.encode(said).decode(),
+                _encoder.encode(end.seen).decode(),
+            )
+            if done.outcome != "stale":
+                return end, done
+            await self._keeper.refresh(done.epoch)
+            epoch = self._keeper.current.epoch
+            end = self._still(call, asked, end)
+        raise Unavailable
+
+    def _still(self, call: Call, asked: _Asked, end: End) -> End:
+        """Return the answer where the same grant still covers it, else that it is refused."""
+        try:
+            document = self._decided(call).grant.document
+        except CallRefused as refused:
+            return self._failed(call, refused.error, "ended")
+        return (
+            end if document == asked.granted.grant.document else self._failed(call, NotAvailable(), "changed")
+        )
 
 
 def _entry(

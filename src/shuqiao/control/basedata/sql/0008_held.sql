@@ -33,9 +33,10 @@ BEGIN
 END $$;
 
 -- How such a call ended; nothing of the answer leaves before this entry is durable. p_event is the mode of an answered call, or
--- that it was refused; p_seen is what the node's signed answer said of itself.
+-- that it was refused; p_seen is what the node's signed answer said of itself. An answer is given under the epoch it was decided
+-- in only: what was revoked while the node worked is revoked.
 CREATE FUNCTION exchange.end_node_call(
-    p_id uuid, p_at timestamptz, p_asked uuid, p_event text, p_outcome text, p_body text, p_seen jsonb
+    p_epoch bigint, p_id uuid, p_at timestamptz, p_asked uuid, p_event text, p_outcome text, p_body text, p_seen jsonb
 ) RETURNS TABLE (outcome text, epoch bigint, digest bytea) LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
 #variable_conflict use_column
 DECLARE
@@ -45,6 +46,9 @@ BEGIN
     SELECT a.* INTO v_asked FROM audit.entry a WHERE a.id = p_asked AND a.event = 'held_asked';
     IF v_asked.id IS NULL OR p_event NOT IN ('verify', 'query', 'call_refused') THEN
         RETURN QUERY SELECT 'gone', v_epoch, NULL::bytea; RETURN;
+    END IF;
+    IF p_event <> 'call_refused' AND v_epoch <> p_epoch THEN
+        RETURN QUERY SELECT 'stale', v_epoch, NULL::bytea; RETURN;
     END IF;
     v_digest := exchange.record_once(p_id, p_at, p_event, v_asked.department, v_asked.provider, v_asked.actor,
         v_asked.resource_id, v_asked.grant_id, v_asked.case_no, p_outcome,
