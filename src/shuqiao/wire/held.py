@@ -26,10 +26,10 @@ _REPORT_LABEL = b"shuqiao-held-report-v1\n"
 
 Refusal = Literal[
     "busy", "certificate", "digest", "grant", "malformed", "not_granted", "replayed", "signature", "source",
-    "stale", "unconfirmed", "unknown",
+    "stale", "too_large", "unconfirmed", "unknown",
 ]  # fmt: skip
 """Why a node gives no answer. `grant` is one that is not the platform's, `unconfirmed` one that the
-department did not confirm or has withdrawn."""
+department did not confirm or has withdrawn, `too_large` a result above `MAX_RESULT_BYTES`."""
 
 
 class HeldAsk(msgspec.Struct, frozen=True, array_like=True):
