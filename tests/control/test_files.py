@@ -25,9 +25,10 @@ from shuqiao.control.files.actions import register_file, replace_file, withdraw_
 from shuqiao.control.files.content import kind_of
 from shuqiao.control.files.pages import files_page
 from shuqiao.control.grants.models import Grant
-from shuqiao.control.requests.actions import submit_request
+from shuqiao.control.requests.actions import submit_request, take_step
 from shuqiao.control.requests.answering import answer_request
 from shuqiao.control.requests.drafts import start_renewal
+from shuqiao.control.requests.inputs import StepInput
 from shuqiao.rules.errors import PermissionDenied
 from shuqiao.rules.files import MAX_FILE_BYTES
 from shuqiao.rules.sharing import Way, WayKind
@@ -219,8 +220,8 @@ def test_a_grant_gives_all_files_or_the_chosen_ones(offered):
     chosen = granted(offered, files=(str(second),))
     assert decode_grant(chosen.document).files == (str(second),)
     assert [row.id for row in grant_files_page(offered.viewer("lin"), chosen.number).rows] == [second]
-    said = rows("SELECT body FROM audit.entry WHERE event = 'grant_issued' ORDER BY occurred_at, id")
-    assert [json.loads(body.splitlines()[0])["files"] for (body,) in said] == [["*"], [str(second)]]
+    said = rows("SELECT body FROM audit.entry WHERE event = 'grant_issued'")
+    assert sorted(json.loads(body.splitlines()[0])["files"] for (body,) in said) == [["*"], [str(second)]]
     # The provider sees the same list and fetches nothing; others see no grant.
     assert not grant_files_page(chen, chosen.number).may_fetch
     for stranger in ("zhao", "chen"):
@@ -421,3 +422,29 @@ def test_a_renewal_given_at_once_keeps_its_files_and_never_widens(offered, monke
         withdraw_file(chen, BIRTH, kept, "内容有误")
         assert ("files", "file_unknown") in faults_of(renewed)
     assert Grant.objects.count() == 1
+
+
+@pytest.mark.requirement("REQ-10")
+@pytest.mark.parametrize("all_of_them", [True, False])
+def test_the_leader_sees_which_files_an_answer_gives(offered, settings, all_of_them):
+    chen, gong = offered.viewer("chen"), offered.viewer("gong")
+    register_file(chen, BIRTH, "年度报告", REPORT)
+    chosen = register_file(chen, BIRTH, "填报说明", FileInput("说明.txt", "样例".encode()))
+    settings.CONFIG = replace(
+        settings.CONFIG, regulation="shenyang-2016", regulation_fallback="guangzhou-2016"
+    )
+    number = submit_request(offered.viewer("lin"), asked(offered))
+    take_step(chen, number, "receive_form", StepInput(received_on=clock.today()))
+    files = ("*",) if all_of_them else (str(chosen),)
+    given = {"decisions": dict.fromkeys(fields(), True), "mode": "bulk", "match": "all", "files": files}
+    assert answer_request(chen, number, offered.answer(**given)) is None
+    leader = Client()
+    leader.force_login(Account.objects.get(username="gong"))
+    shown = leader.get(f"/requests/{number}/").content.decode()
+    assert "提供的文件" in shown and "年度报告" not in shown
+    assert ("全部文件，含以后登记的" in shown, "填报说明" in shown) == (all_of_them, not all_of_them)
+    said = [json.loads(body.splitlines()[0]) for (body,) in rows("SELECT body FROM audit.entry")]
+    assert [one["files"] for one in said if "files" in one] == [list(files)]
+    take_step(gong, number, "confirm", StepInput())
+    [document] = Grant.objects.values_list("document", flat=True)
+    assert decode_grant(document).files == files

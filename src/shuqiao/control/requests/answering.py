@@ -17,7 +17,7 @@ from shuqiao.control.accounts.capabilities import Capability
 from shuqiao.control.accounts.notices import notify
 from shuqiao.control.catalogue.offering import is_held, offer_of
 from shuqiao.control.catalogue.period import period_fault
-from shuqiao.control.files.granting import Asked, choice_faults, file_faults
+from shuqiao.control.files.granting import Asked, choice_faults, file_faults, files_granted
 from shuqiao.control.grants.models import Grant
 from shuqiao.control.grants.terms import fault_of_term
 from shuqiao.control.interfaces.granting import OperationsAsked, offered_modes, operation_faults
@@ -91,6 +91,7 @@ class _Answer:
             "mode": self.mode if self.granted else None,
             "unmasked": sorted(self.terms.unmasked) if self.granted else [],
             "operations": list(self.operations or ()) if self.granted else [],
+            "files": list(files_granted(self.mode, self.files)) if self.granted else [],
         }
 
 

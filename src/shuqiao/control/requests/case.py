@@ -5,7 +5,7 @@ import msgspec
 from shuqiao.control import clock
 from shuqiao.control.accounts.access import Viewer
 from shuqiao.control.catalogue import labels as catalogue_labels
-from shuqiao.control.catalogue.offering import masked
+from shuqiao.control.catalogue.offering import is_held, masked
 from shuqiao.control.clocks.queries import clocks_of, next_clock
 from shuqiao.control.disputes.models import Dispute
 from shuqiao.control.files.granting import file_options
@@ -245,6 +245,7 @@ def _proposed_grant(
         valid_from=answer.valid_from,
         valid_until=answer.valid_until,
         article=article_ref(rules.citations["marked_items"], rules.id),
+        is_held=is_held(request.resource),
     )
 
 

@@ -12,6 +12,7 @@ from shuqiao.control.catalogue.models import Resource
 from shuqiao.control.catalogue.offering import masked, offer_of
 from shuqiao.control.catalogue.queries import access_resource, item_row
 from shuqiao.control.catalogue.sharing import way_of_request
+from shuqiao.control.files.granting import file_words, files_granted
 from shuqiao.control.grants.terms import TermsView, channel_words, row_words
 from shuqiao.control.interfaces.granting import offered_modes, operation_words, operations_granted
 from shuqiao.control.organisations.models import Application, Duty
@@ -149,7 +150,7 @@ def asked_view(
 
 
 def _said(answer: AnswerInput, resource: Resource, terms: Terms, fields: Collection[str]) -> dict[str, Any]:
-    """What only an answer says: how it matches, what it demands of each use, which operations it opens."""
+    """What only an answer says: how it matches, what each use needs, which operations and files it opens."""
     opened = operations_granted(resource.id, terms.mode, fields, terms.unmasked, answer.operations)
     return {
         "pseudonyms": answer.pseudonyms and terms.mode != "verify",
@@ -157,6 +158,7 @@ def _said(answer: AnswerInput, resource: Resource, terms: Terms, fields: Collect
         "match": answer.match if terms.mode == "verify" else "",
         "case_required": answer.case_required,
         "operations": operation_words(resource.id, opened),
+        "files": file_words(resource.id, files_granted(terms.mode, answer.files)),
     }
 
 
