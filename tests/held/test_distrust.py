@@ -14,6 +14,7 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
+from shuqiao.cli import main as shuqiao
 from shuqiao.security import keys
 from shuqiao.security.certificates import (
     KeyedCertificate,
@@ -164,9 +165,29 @@ def test_the_hub_alone_composes_no_call(city: HeldCity) -> None:
     )
     refused = ["certificate", "signature", "certificate", "unconfirmed"]
     assert [answer.outcome for answer in answers] == refused
-    # What was refused is written down too.
-    assert [line["outcome"] for line in city.lines()[-4:]] == refused
-    assert [line["number"] for line in city.lines()[-4:]] == [answer.line for answer in answers]
+    # What was refused is written down too; what no signature vouched for has no line of its own.
+    assert [answer.line > 0 for answer in answers] == [False, False, False, True]
+    assert city.lines()[-1]["number"] == answers[-1].line and city.lines()[-1]["outcome"] == "unconfirmed"
+
+
+@pytest.mark.requirement("ING-09")
+def test_messages_without_a_signature_are_counted_in_one_line(city: HeldCity) -> None:
+    made = true_call(city, city.agreed("query"))
+    city.children["node"].end()
+    city.start_node()
+    before = len(city.lines())
+    answers = tell(
+        city,
+        *[lambda worker: made.ask(worker, signature=bytes(64))] * 20,
+        *[lambda worker: made.ask(worker, resource="r440100otherone234")] * 5,
+    )
+    assert [answer.outcome for answer in answers] == ["signature"] * 20 + ["unknown"] * 5
+    assert len(city.lines()) == before
+    # What was counted when the node ends is written down.
+    city.children["node"].end()
+    (line,) = city.lines()[before:]
+    assert line["outcome"] == "unsigned" and line["counts"] == {"signature": 20, "unknown": 5}
+    assert shuqiao(["node", "log", "--home", str(city.home)]) == 0
 
 
 @pytest.mark.requirement("ING-09")

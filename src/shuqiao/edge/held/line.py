@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 
@@ -52,6 +53,8 @@ _LOOK_S = 5.0
 _REPLY_TIMEOUT_S = 5.0
 MAX_TIMEOUT_S = 30.0
 MAX_CALLS = 16
+COUNT_S = 60.0
+"""How long messages without a signature are counted before one line is written about them."""
 _TROUBLES = (NatsError, OSError, asyncio.TimeoutError, ValueError, SourceError)
 
 
@@ -78,6 +81,8 @@ class HeldLine:
         self._connect = connect
         self._client: Client | None = None
         self._calls: set[asyncio.Task[None]] = set()
+        self._unsigned: Counter[str] = Counter()
+        self._counting: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
         """Work until cancelled; where nothing is kept here there is nothing to do."""
@@ -94,6 +99,10 @@ class HeldLine:
             for task in self._calls:
                 task.cancel()
             await asyncio.gather(*self._calls, return_exceptions=True)
+            if self._counting is not None:
+                self._counting.cancel()
+                await asyncio.gather(self._counting, return_exceptions=True)
+                await asyncio.to_thread(self._write_counts)
 
     async def _listen(self) -> None:
         for table in self._tables.values():
@@ -166,6 +175,9 @@ class HeldLine:
             )
             return await self._answered(ask, question, table, now)
         except AskRefused as refused:
+            if call is None:
+                self._count(refused)
+                return HeldAnswer(ask.call, refused.refusal)
             return await self._refused(ask, call, refused, now)
 
     async def _answered(
@@ -206,24 +218,40 @@ class HeldLine:
         return HeldAnswer(ask.call, "answered", found, 1 if budget else 0, result, line.number, line.digest)
 
     async def _refused(
-        self, ask: HeldAsk, call: SignedCall | None, refused: AskRefused, now: datetime
+        self, ask: HeldAsk, call: SignedCall, refused: AskRefused, now: datetime
     ) -> HeldAnswer:
-        claimed = bytes.fromhex(ask.call) if call is None else call.id
         body = LineBody(
             at=moment(now),
-            call=claimed.hex(),
+            call=call.id.hex(),
             resource=ask.resource[:64],
             outcome=refused.refusal,
-            application="" if call is None else call.signer.name,
-            department="" if call is None else call.signer.body,
-            key="" if call is None else call.key_id,
-            request="" if call is None else call.digest,
+            application=call.signer.name,
+            department=call.signer.body,
+            key=call.key_id,
+            request=call.digest,
         )
-        made = int(now.timestamp()) if call is None else call.covered.created
-        line = await asyncio.to_thread(self._store.refuse, claimed, made, body)
+        line = await asyncio.to_thread(self._store.refuse, call.id, call.covered.created, body)
         if line is None:
             return HeldAnswer(ask.call, refused.refusal)
         return HeldAnswer(ask.call, refused.refusal, line=line.number, digest=line.digest)
+
+    def _count(self, refused: AskRefused) -> None:
+        """Count a message that nothing vouches for: a line for each would let the hub fill the disk."""
+        self._unsigned[refused.refusal] += 1
+        if self._counting is None or self._counting.done():
+            self._counting = asyncio.get_running_loop().create_task(self._note_counts())
+
+    async def _note_counts(self) -> None:
+        while self._unsigned:
+            await asyncio.sleep(COUNT_S)
+            await asyncio.to_thread(self._write_counts)
+
+    def _write_counts(self) -> None:
+        counts, self._unsigned = self._unsigned, Counter()
+        if counts:
+            now = datetime.now(UTC)
+            body = LineBody(at=moment(now), call="", resource="", outcome="unsigned", counts=dict(counts))
+            self._store.count(int(now.timestamp()), body)
 
 
 def _result(

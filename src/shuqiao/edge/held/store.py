@@ -7,6 +7,7 @@ Calls block on the disk: async code runs them in a thread.
 
 from __future__ import annotations
 
+import secrets
 import sqlite3
 import threading
 from collections.abc import Collection, Iterator
@@ -69,7 +70,8 @@ class LineBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a line says of a call: who asked what under which grant, and how it ended; never a value.
 
     `request` and `answer` stand for the signed request and the result, in hexadecimal; the signature is in
-    both digests, so that whoever sees them can't try out what was asked or answered.
+    both digests, so that whoever sees them can't try out what was asked or answered. A line `unsigned` stands
+    for many messages that no application's signature vouched for: `counts` of each reason.
     """
 
     at: str
@@ -88,6 +90,7 @@ class LineBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     found: bool = False
     request: str = ""
     answer: str = ""
+    counts: dict[str, int] = {}
 
 
 class Line(NamedTuple):
@@ -164,6 +167,11 @@ class Store:
                 "SELECT 1 FROM line WHERE call = ? AND outcome = ?", [call, body.outcome]
             ).fetchone()
             return None if known else self._write(call, made, body)
+
+    def count(self, made: int, body: LineBody) -> Line:
+        """Write a line that stands for many messages; its id is drawn here."""
+        with self._transaction():
+            return self._write(secrets.token_bytes(16), made, body)
 
     def append(self, call: bytes, made: int, body: LineBody, guess: Guess | None) -> tuple[Line, int]:
         """Write the line of an answer and count wrong claims; returns when both are on the disk.
