@@ -24,6 +24,7 @@ from shuqiao.control.documents.actions import FileInput
 from shuqiao.control.files.actions import register_file, replace_file, withdraw_file
 from shuqiao.control.files.content import kind_of
 from shuqiao.control.files.pages import files_page
+from shuqiao.control.grants.actions import revoke_grant, suspend_grant
 from shuqiao.control.grants.models import Grant
 from shuqiao.control.requests.actions import submit_request, take_step
 from shuqiao.control.requests.answering import answer_request
@@ -231,6 +232,35 @@ def test_a_grant_gives_all_files_or_the_chosen_ones(offered):
         fetch_file(offered.viewer("lin"), chosen.number, first, "", None)
     with pytest.raises(NotFound):
         copies_page(offered.viewer("lin"), chosen.number)
+
+
+@pytest.mark.requirement("MOD-05")
+@pytest.mark.parametrize("change", ["suspend", "revoke", "over", "not yet"])
+def test_a_consumer_sees_no_files_of_a_grant_that_cannot_be_used(offered, change):
+    chen, lin, zhou = (offered.viewer(name) for name in ("chen", "lin", "zhou"))
+    register_file(chen, BIRTH, "年度报告", REPORT)
+    grant = granted(offered)
+    assert [row.title for row in grant_files_page(lin, grant.number).rows] == ["年度报告"]
+    match change:
+        case "suspend":
+            suspend_grant(chen, grant.number, "核查")
+        case "revoke":
+            revoke_grant(chen, grant.number, "用途已改变")
+        case "over":
+            Grant.objects.filter(pk=grant.pk).update(
+                valid_from=NOW.date() - timedelta(9), valid_until=NOW.date() - timedelta(1)
+            )
+        case _:
+            Grant.objects.filter(pk=grant.pk).update(valid_from=NOW.date() + timedelta(1))
+    register_file(chen, BIRTH, "其后登记", FileInput("b.txt", b"b"))
+    assert grant_files_page(lin, grant.number).rows == ()
+    client = Client()
+    client.force_login(Account.objects.get(username="lin"))
+    page = client.get(f"/grants/{grant.number}/files/").content.decode()
+    assert "其后登记" not in page and "年度报告" not in page and "SHA-256" not in page
+    # Its provider and supervision see what there is.
+    for viewer in (chen, zhou):
+        assert len(grant_files_page(viewer, grant.number).rows) == 2
 
 
 @pytest.mark.parametrize(

@@ -14,12 +14,15 @@ from django.conf import settings
 from django.db import connection
 
 from shuqiao.client.files import FilesClient
+from shuqiao.control import clock
 from shuqiao.control.accounts.access import Fault, FormRefused, NotFound, Viewer
 from shuqiao.control.accounts.actors import ActorRef, actor_refs
+from shuqiao.control.accounts.capabilities import Capability
 from shuqiao.control.deliveries.access import DOWNLOAD, BulkGrant, access_bulk_grant, access_to_use
 from shuqiao.control.deliveries.copies import MAX_CASE, HeldPieces, PartStream
 from shuqiao.control.deliveries.portal import through_plane
 from shuqiao.control.files.pages import FileRow, files_of
+from shuqiao.control.grants.models import IN_USE, Grant
 from shuqiao.control.texts import Text
 from shuqiao.rules.errors import Overloaded
 from shuqiao.rules.files import opens
@@ -45,7 +48,10 @@ class FetchedRow:
 
 @dataclass(frozen=True)
 class GrantFilesPage:
-    """The files that a grant opens, for both of its sides; `may_fetch` is the consumer's."""
+    """The files that a grant opens, for both of its sides; `may_fetch` is the consumer's.
+
+    While a grant can't be used, its consumer sees what was fetched, and not what there is now.
+    """
 
     number: str
     resource_name: Text
@@ -60,14 +66,24 @@ def grant_files_page(viewer: Viewer, number: str) -> GrantFilesPage:
     found = access_bulk_grant(viewer, number, of_files=True)
     rows = files_of(found.grant.resource_id)
     titles = {str(row.id): row.title for row in rows}
+    is_shown = _shows_files(viewer, found.grant)
     return GrantFilesPage(
         number=number,
         resource_name=Text(found.grant.resource.name_zh, found.grant.resource.name_en),
-        rows=tuple(row for row in rows if row.withdrawn_at is None and opens(found.files, str(row.id))),
+        rows=tuple(
+            row for row in rows if is_shown and row.withdrawn_at is None and opens(found.files, str(row.id))
+        ),
         fetched=_fetched(found, titles),
         may_fetch=found.may(DOWNLOAD),
         case_required=found.case_required,
     )
+
+
+def _shows_files(viewer: Viewer, grant: Grant) -> bool:
+    """Tell whether the list is shown: always to its provider and to supervision, to others while it holds."""
+    if grant.provider_id == viewer.department.code or viewer.can(Capability.AUDIT_VIEW_ALL):
+        return True
+    return grant.phase == IN_USE and grant.valid_from <= clock.today() <= grant.valid_until
 
 
 def fetch_file(viewer: Viewer, number: str, file: uuid.UUID, case: str, wanted: str | None) -> PartStream:
