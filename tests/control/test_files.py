@@ -17,7 +17,8 @@ from shuqiao.control import clock
 from shuqiao.control.accounts.access import FormRefused, NotFound
 from shuqiao.control.accounts.models import Account
 from shuqiao.control.catalogue.models import Item, Resource, Service, ServiceKind
-from shuqiao.control.catalogue.services import offer_table
+from shuqiao.control.catalogue.services import keep_at_node, offer_table
+from shuqiao.control.catalogue.supply_page import supply_of
 from shuqiao.control.deliveries.copies import copies_page
 from shuqiao.control.deliveries.files import fetch_file, grant_files_page
 from shuqiao.control.documents.actions import FileInput
@@ -205,6 +206,21 @@ def test_table_and_files_do_not_serve_one_entry(offered):
     register_file(chen, BIRTH, "年度报告", REPORT)
     with pytest.raises(FormRefused) as error:
         offer_table(chen, BIRTH)
+    assert "files_serve" in {fault.code for fault in error.value.faults}
+
+
+def test_an_entry_whose_data_stay_with_the_department_gets_no_files(offered):
+    chen = offered.viewer("chen")
+    Resource.objects.filter(pk=BIRTH).update(modes=["query", "bulk"])
+    assert supply_of(chen, BIRTH).may_register_files
+    Service.objects.create(resource_id=BIRTH, kind=ServiceKind.NODE, offered_at=NOW)
+    assert ("file", "kept_at_node") in faults_of(lambda: register_file(chen, BIRTH, "年度报告", REPORT))
+    assert not rows("SELECT FROM exchange.file")
+    assert not supply_of(chen, BIRTH).may_register_files
+    Service.objects.filter(kind=ServiceKind.NODE).update(ended_at=NOW)
+    register_file(chen, BIRTH, "年度报告", REPORT)
+    with pytest.raises(FormRefused) as error:
+        keep_at_node(chen, BIRTH)
     assert "files_serve" in {fault.code for fault in error.value.faults}
 
 

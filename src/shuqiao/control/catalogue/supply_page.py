@@ -14,6 +14,7 @@ from shuqiao.control.catalogue import labels
 from shuqiao.control.catalogue.models import Item, Resource, Service, ServiceKind
 from shuqiao.control.catalogue.offering import is_confined, masked, offer_of
 from shuqiao.control.catalogue.queries import access_resource
+from shuqiao.control.catalogue.services import KINDS
 from shuqiao.control.regulations.current import regulation
 from shuqiao.control.regulations.queries import ArticleRef, article_ref
 from shuqiao.control.texts import Text
@@ -94,7 +95,7 @@ def supply_of(viewer: Viewer, resource_id: str) -> Supply:
         has_own_interface=ServiceKind.INTERFACE in kinds,
         may_register=may_offer and "query" in resource.modes,
         has_files=ServiceKind.FILE in kinds,
-        may_register_files=may_offer and "bulk" in resource.modes and ServiceKind.TABLE not in kinds,
+        may_register_files=may_offer and "bulk" in resource.modes and kinds.isdisjoint(KINDS),
         is_held=ServiceKind.NODE in kinds,
         is_stored=ServiceKind.TABLE in kinds,
         may_keep=may_offer and not kinds and bool(set(resource.modes) - {"bulk"}),

@@ -11,7 +11,7 @@ from shuqiao.control.accounts.access import Fault, FormRefused, NotFound, Viewer
 from shuqiao.control.accounts.capabilities import Capability
 from shuqiao.control.audit.actions import append_entry
 from shuqiao.control.catalogue.models import Resource, Service, ServiceKind
-from shuqiao.control.catalogue.offering import offer_of
+from shuqiao.control.catalogue.offering import is_held, offer_of
 from shuqiao.control.catalogue.services import write_exchange
 from shuqiao.control.documents.actions import FileInput
 from shuqiao.control.files.storing import NewVersion, check_upload, store_version
@@ -135,6 +135,12 @@ def _entry_faults(resource: Resource) -> list[Fault]:
             "A table serves this entry; compile an entry of its own for files",
         )
         faults.append(Fault("file", "table_serves", Text(zh, en)))
+    if is_held(resource):
+        zh, en = (
+            "该目录条目的数据留存部门，由前置机应答；文件请另编条目",
+            "The data of this entry stay with the department; compile an entry of its own for files",
+        )
+        faults.append(Fault("file", "kept_at_node", Text(zh, en)))
     return faults
 
 
