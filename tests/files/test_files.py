@@ -271,7 +271,6 @@ def test_a_half_stored_version_is_never_there(city: FileCity) -> None:
         control.execute("INSERT INTO exchange.file_piece VALUES (%s, 0, %s)", [uuid.uuid4(), b"x" * 100])
 
 
-@pytest.mark.requirement("SEC-01")
 def test_control_writes_files_and_reads_none_back(city: FileCity) -> None:
     version = city.store(city.register(), b"content in clear")
     for statement in (
