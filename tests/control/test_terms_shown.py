@@ -20,6 +20,7 @@ from shuqiao.control.requests.inputs import StepInput
 from shuqiao.control.requests.models import Request
 from shuqiao.control.requests.pages import request_case
 from shuqiao.rules.rows import Row
+from shuqiao.rules.sharing import Way, WayKind
 from shuqiao.wire.grant import decode_grant
 
 from .conftest import BIRTH, NOW, audit_entries
@@ -70,7 +71,7 @@ def asked(city, **changes) -> str:
 
 def answered(city, number: str, **changes) -> str:
     """The grant that health gives."""
-    given = {"decisions": {"mother_name": True}, "mode": "query"}
+    given = {"decisions": {"mother_name": True}, "mode": "query", "operations": ("getBirth", "hasMother")}
     return answer_request(city.viewer("chen"), number, city.answer(**(given | changes)))
 
 
@@ -152,8 +153,71 @@ def test_what_an_interface_cannot_be_held_to_is_refused(by_interface, changes, f
     assert not Grant.objects.exists()
 
 
-def test_an_answer_that_names_no_operation_opens_those_of_the_items(by_interface):
-    assert operations(answered(by_interface, asked(by_interface))) == ("getBirth", "hasMother")
+def test_a_form_that_was_sent_without_its_markers_opens_nothing(by_interface):
+    number = asked(by_interface)
+    data = {
+        "decision": "grant", "granted": ["mother_name"], "mode": "query", "operations": ["hasMother"],
+        "purpose": "公租房", "valid_from": "2026-11-11", "valid_until": "2027-01-01",
+        "applications": ["app-housing-portal"],
+    }  # fmt: skip
+    assert "请至少选一个接口操作" in page("chen", f"/requests/{number}/answer", data=data)
+    assert not Grant.objects.exists()
+
+
+RENAMED = TWO_LOOKS.replace(b"hasMother", b"motherKnown")
+
+
+def test_a_renewal_whose_operation_is_gone_ticks_nothing_and_is_refused_until_somebody_ticks(by_interface):
+    city = by_interface
+    grant = answered(city, asked(city), operations=("hasMother",))
+    offer_interface(city.viewer("chen"), BIRTH, RENAMED, 10)
+    with clock.fixed(NOW + timedelta(days=340)):
+        start_renewal(city.viewer("lin"), grant)
+        number = asked(city, renews=grant, wanted_until=date(2028, 9, 1))
+        form = (
+            page("chen", f"/requests/{number}/").partition('id="operations"')[2].partition("</fieldset>")[0]
+        )
+        assert "motherKnown" in form and " checked" not in form
+        for none in ((), None):
+            with pytest.raises(FormRefused) as error:
+                answered(city, number, operations=none, valid_until=date(2027, 12, 1))
+            assert {(one.field, one.code) for one in error.value.faults} == {("operations", "field_required")}
+        found = answered(city, number, operations=("motherKnown",), valid_until=date(2027, 12, 1))
+    assert operations(found) == ("motherKnown",)
+
+
+@pytest.mark.parametrize(("renamed", "given"), [(False, ("hasMother",)), (True, None)])
+def test_a_renewal_given_at_once_signs_no_grant_without_operations(
+    by_interface, monkeypatch, settings, renamed, given
+):
+    city = by_interface
+    grant = answered(city, asked(city), operations=("hasMother",))
+    settings.CONFIG = replace(
+        configured.CONFIG, regulation="xiamen-2015", regulation_fallback="guangzhou-2016"
+    )
+    at_once = Way(WayKind.IMMEDIATE, "12(1)", "", ())
+    monkeypatch.setattr("shuqiao.control.requests.actions.way_of_request", lambda *_: at_once)
+    if renamed:
+        offer_interface(city.viewer("chen"), BIRTH, RENAMED, 10)
+    with clock.fixed(NOW + timedelta(days=340)):
+        renewed = lambda: asked(city, renews=grant, wanted_until=date(2027, 12, 1))  # noqa: E731
+        if given is None:
+            with pytest.raises(FormRefused) as error:
+                renewed()
+            assert {one.code for one in error.value.faults} == {"field_required"}
+            assert Grant.objects.count() == 1
+        else:
+            assert operations(Grant.objects.get(request_number=renewed()).number) == given
+
+
+def test_what_is_given_at_once_opens_all_that_the_items_open(by_interface, monkeypatch, settings):
+    settings.CONFIG = replace(
+        configured.CONFIG, regulation="xiamen-2015", regulation_fallback="guangzhou-2016"
+    )
+    at_once = Way(WayKind.IMMEDIATE, "12(1)", "", ())
+    monkeypatch.setattr("shuqiao.control.requests.actions.way_of_request", lambda *_: at_once)
+    found = Grant.objects.get(request_number=asked(by_interface)).number
+    assert operations(found) == ("getBirth", "hasMother")
 
 
 def test_a_renewal_proposes_the_operations_that_were_given(by_interface):

@@ -23,7 +23,7 @@ from shuqiao.control.files.granting import Asked, choice_faults, file_faults, fi
 from shuqiao.control.grants.access import access_grant_to_change
 from shuqiao.control.grants.models import ENDED, IN_USE, KIND, Grant
 from shuqiao.control.grants.terms import fault_of_term
-from shuqiao.control.interfaces.granting import operations_granted
+from shuqiao.control.interfaces.granting import OperationsAsked, operation_faults, operations_granted
 from shuqiao.control.organisations.models import Application
 from shuqiao.control.organisations.numbers import next_number
 from shuqiao.control.regulations.current import named
@@ -69,7 +69,7 @@ class GrantInput:
     pseudonyms: bool = False
     signed_calls: bool = False
     renews: str = ""
-    # Of an interface, the operations that are given; None is every one that the items open.
+    # Of an interface, the operations that are given. None where no interface serves the entry.
     operations: tuple[str, ...] | None = None
     # Of an entry that files serve, those that are given; "*" is all of them. None where no files serve it.
     files: tuple[str, ...] | None = None
@@ -108,7 +108,7 @@ def issue_grant(given: GrantInput, issuer: Viewer | None) -> Grant:
         pseudonyms=given.pseudonyms,
         signed_calls=given.signed_calls,
         operations=operations_granted(
-            given.resource, given.mode, given.fields, given.unmasked, given.operations
+            given.resource, given.mode, given.fields, given.unmasked, given.operations or ()
         ),
         files=files_granted(given.mode, given.files),
         issued_at=now,
@@ -146,6 +146,15 @@ def _check_offered(given: GrantInput) -> None:
     )
     faults += file_faults(resource, asked, rules)
     faults += choice_faults(resource.id, given.mode, given.files)
+    operations = OperationsAsked(
+        given.mode,
+        given.fields,
+        given.unmasked,
+        has_rows=bool(given.rows),
+        pseudonyms=given.pseudonyms,
+        chosen=given.operations,
+    )
+    faults += operation_faults(resource.id, operations)
     modes = {item.field: item.modes for item in resource.items.all()}
     if given.mode not in offer.modes or any(given.mode not in modes.get(one, ()) for one in given.fields):
         words = Text("所给内容不以此方式提供", "What is given isn't offered in this mode")

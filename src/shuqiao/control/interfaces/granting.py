@@ -76,7 +76,7 @@ def operation_words(resource_id: str, operations: Collection[str]) -> tuple[Text
 
 @dataclass(frozen=True)
 class OperationsAsked:
-    """What an answer gives of an interface; `chosen` are the reviewer's operations, None all that open."""
+    """What is given of an interface; `chosen` are the operations, None where nobody was asked to choose."""
 
     mode: str
     fields: Collection[str]
@@ -103,7 +103,7 @@ def operation_faults(resource_id: str, asked: OperationsAsked) -> tuple[Fault, .
         words = Text("由部门接口提供的信息不能以假名标识代替", "An interface can't be held to pseudonyms")
         found.append(Fault("pseudonyms", "interface_pseudonyms", words))
     possible = operations_granted(resource_id, asked.mode, asked.fields, asked.unmasked)
-    chosen = possible if asked.chosen is None else tuple(asked.chosen)
+    chosen = tuple(asked.chosen or ())
     if not chosen:
         words = Text("请至少选一个接口操作", "Choose at least one operation")
         found.append(Fault("operations", "field_required", words))
@@ -112,6 +112,22 @@ def operation_faults(resource_id: str, asked: OperationsAsked) -> tuple[Fault, .
         en = f"The operation {words.en} answers with none of the granted items"
         found.append(Fault("operations", "operation_not_granted", Text(zh, en)))
     return tuple(found)
+
+
+def operations_kept(
+    resource_id: str,
+    mode: str,
+    fields: Collection[str],
+    unmasked: Collection[str],
+    kept: Collection[str] | None,
+) -> tuple[str, ...] | None:
+    """What a grant that nobody chooses gives: of an older one what still opens, else all that the items open.
+
+    None where no interface serves the entry.
+    """
+    if mode != "query" or not is_by_interface(resource_id):
+        return None
+    return operations_granted(resource_id, mode, fields, unmasked, kept)
 
 
 def operations_granted(

@@ -151,7 +151,7 @@ def asked_view(
 
 def _said(answer: AnswerInput, resource: Resource, terms: Terms, fields: Collection[str]) -> dict[str, Any]:
     """What only an answer says: how it matches, what each use needs, which operations and files it opens."""
-    opened = operations_granted(resource.id, terms.mode, fields, terms.unmasked, answer.operations)
+    opened = operations_granted(resource.id, terms.mode, fields, terms.unmasked, answer.operations or ())
     return {
         "pseudonyms": answer.pseudonyms and terms.mode != "verify",
         "signed_calls": answer.signed_calls and terms.mode != "bulk",

@@ -20,6 +20,7 @@ from shuqiao.control.disputes.actions import case_provided
 from shuqiao.control.files.granting import files_kept
 from shuqiao.control.grants.actions import PLATFORM, GrantInput, issue_grant, replace_by_renewal
 from shuqiao.control.grants.models import ENDED, Grant
+from shuqiao.control.interfaces.granting import operations_kept
 from shuqiao.control.regulations.current import named
 from shuqiao.control.requests.models import KIND, Request, RequestEvent, RequestItem
 from shuqiao.control.requests.steps import add_event, case_ref
@@ -101,10 +102,11 @@ def grant_at_once(request: Request, accepted: Accepted) -> Grant:
     older grant keeps its narrower terms.
     """
     kept = kept_of(request)
+    fields = tuple(request.items.values_list("item__field", flat=True))
     RequestItem.objects.filter(request=request).update(granted=True)
     Request.objects.filter(pk=request.pk).update(granted_mode=request.mode)
     given = Granted(
-        fields=tuple(request.items.values_list("item__field", flat=True)),
+        fields=fields,
         mode=request.mode,
         match=kept.match if kept else "each",
         purpose=request.purpose,
@@ -116,7 +118,9 @@ def grant_at_once(request: Request, accepted: Accepted) -> Grant:
         rows=together(rows_from(request.rows), kept.rows if kept else ()),
         pseudonyms=kept.pseudonyms if kept else False,
         signed_calls=kept.signed_calls if kept else False,
-        operations=kept.operations if kept else None,
+        operations=operations_kept(
+            request.resource_id, request.mode, fields, (), kept.operations if kept else None
+        ),
         files=files_kept(request.resource_id, request.mode, kept.files if kept else ()),
     )
     grant = issue(request, given, None)

@@ -75,7 +75,7 @@ class AnswerInput:
     unmasked: frozenset[str] = frozenset()
     pseudonyms: bool = False
     signed_calls: bool = False
-    # Of an interface, the operations that are given; None is every one that the items open.
+    # Of an interface, the operations that are given. None is no choice.
     operations: tuple[str, ...] | None = None
     # Of an entry that files serve, those that are given; "*" is all, later ones too. None is no choice.
     files: tuple[str, ...] | None = None
