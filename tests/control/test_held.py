@@ -92,7 +92,7 @@ def test_no_copy_is_offered_of_what_stays(kept):
         keep_at_node(kept.viewer("chen"), BIRTH)
 
 
-def report(**found: list[uuid.UUID]) -> None:
+def report(since=NOW - timedelta(days=1), until=NOW, **found: list[uuid.UUID]) -> None:
     """What the loader found when it compared a stretch."""
     kinds = {"missing": [], "unknown": [], "other": []} | found
     with beyond_control(), connection.cursor() as cursor:
@@ -103,8 +103,8 @@ def report(**found: list[uuid.UUID]) -> None:
             [
                 HEALTH,
                 BIRTH,
-                NOW - timedelta(days=1),
-                NOW,
+                since,
+                until,
                 *(kinds[kind] for kind in ("missing", "unknown", "other")),
                 NOW,
             ],
@@ -142,6 +142,21 @@ def test_a_log_that_does_not_come_is_an_alarm(kept):
     assert (alarm.kind, alarm.measured, alarm.limit) == ("log", 4, 2)
     report()
     Alarm.objects.all().delete()
+    assert watch_node_logs() == 0
+
+
+@pytest.mark.requirement("ING-09")
+def test_what_comes_after_a_gap_does_not_make_up_for_it(kept):
+    day = NOW.date()
+    UsageDay.objects.create(
+        day=day - timedelta(days=4), department=HEALTH, application="a", resource=BIRTH, calls=1
+    )
+    report(NOW - timedelta(days=20), NOW - timedelta(days=10))
+    report(NOW - timedelta(days=10), NOW - timedelta(days=6))
+    report(NOW - timedelta(days=1), NOW)
+    assert watch_node_logs() == 1
+    Alarm.objects.all().delete()
+    report(NOW - timedelta(days=6), NOW - timedelta(days=1))
     assert watch_node_logs() == 0
 
 

@@ -1,14 +1,24 @@
 """The node's own log: durable before the answer, chained, and held against the platform's."""
 
+import asyncio
 import contextlib
 import signal
 import sys
+import time
 import uuid
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
+import psycopg
 import pytest
+from nats.errors import Error as NatsError
 
 from shuqiao.cli import main as shuqiao
+from shuqiao.security import keys
+from shuqiao.wire import nats_client, node_home
+from shuqiao.wire.held import Report, decode_compared, report_subject, sign_report
+from shuqiao.wire.subjects import inbox_prefix
 from tests.held.conftest import PERMITS, PROVIDER, HeldCity, number, settle
 from tests.loader.line import Child, wait_for
 
@@ -151,20 +161,103 @@ def test_a_call_the_platform_does_not_know_of_is_found(city: HeldCity) -> None:
     change(city, "DELETE FROM line WHERE call = ?", call.bytes)
 
 
+def bring(city: HeldCity, *messages: tuple[str, bytes]) -> list[int | None]:
+    """Send reports with the node's own rights on NATS; None where one got no answer."""
+
+    async def talk() -> list[int | None]:
+        client = await nats_client.connect(
+            city.nats_url,
+            city.home / "node.creds",
+            city.home / "ca.pem",
+            name="rogue",
+            inbox_prefix=inbox_prefix(PROVIDER),
+        )
+        answers: list[int | None] = []
+        for resource, message in messages:
+            try:
+                reply = await client.request(report_subject(PROVIDER, resource), message, timeout=1)
+                answers.append(decode_compared(reply.data).differences)
+            except NatsError:
+                answers.append(None)
+        await client.close()
+        return answers
+
+    return asyncio.run(talk())
+
+
+def made_report(city: HeldCity, since: datetime, until: datetime, **changes: Any) -> bytes:
+    """A report of no calls, signed by the node."""
+    made = Report(PROVIDER, PERMITS, since, until, b"", b"", 0, bytes(32))
+    return sign_report(msgspec.structs.replace(made, **changes), node_home.load_key(city.home))
+
+
+def reports(city: HeldCity) -> Any:
+    """What tells whether anything was compared."""
+    return city.admin.execute("SELECT count(*), max(compared_at) FROM exchange.node_report").fetchone()
+
+
+@pytest.mark.requirement("ING-09")
 def test_a_report_that_is_not_the_nodes_changes_nothing(city: HeldCity) -> None:
-    before = city.admin.execute("SELECT count(*), max(compared_at) FROM exchange.node_report").fetchone()
-    forged = city.children["loader"].written().count("node_report_refused")
-    row = city.admin.execute(
-        "SELECT public_key FROM exchange.node WHERE department = %s", [PROVIDER]
-    ).fetchone()
+    written = city.children["loader"].written
+    before, start = reports(city), len(written())
+    read = "SELECT public_key FROM exchange.node WHERE department = %s"
+    row = city.admin.execute(read, [PROVIDER]).fetchone()
+    assert row is not None
     update = "UPDATE exchange.node SET public_key = %s WHERE department = %s"
-    city.admin.execute(update, [b"\x30\x00", PROVIDER])
+    another = keys.public_der(keys.generate_signing_key().public_key())
+    end = datetime.now(UTC) - timedelta(hours=1)
+    stretch = (end - timedelta(minutes=1), end)
+    city.admin.execute(update, [another, PROVIDER])
     try:
-        city.children["node"].end()
-        city.start_node()
-        written = city.children["loader"].written
-        wait_for(lambda: written().count("node_report_refused") > forged, 10, "the refusal")
+        assert bring(city, (PERMITS, made_report(city, *stretch))) == [None]
     finally:
-        city.admin.execute(update, [row[0] if row else None, PROVIDER])
-    after = city.admin.execute("SELECT count(*), max(compared_at) FROM exchange.node_report").fetchone()
-    assert after == before and PERMITS not in city.children["loader"].written()
+        city.admin.execute(update, [row[0], PROVIDER])
+    others = [
+        (PERMITS, made_report(city, *stretch, department="440100-police")),
+        (PERMITS, made_report(city, *stretch, resource="r440100permitab24")),
+        ("r440100permitab24", made_report(city, *stretch)),
+        ("r440100permitab24", made_report(city, *stretch, resource="r440100permitab24")),
+    ]
+    assert bring(city, *others) == [None] * 4
+    refused = [line for line in written()[start:].splitlines() if "node_report_refused" in line]
+    assert ["signature" in line for line in refused] == [True] + [False] * 4
+    assert ["another's" in line for line in refused] == [False] + [True] * 3 + [False]
+    assert reports(city) == before
+    # The same words are taken where all is as it should be.
+    assert bring(city, (PERMITS, made_report(city, *stretch))) != [None]
+    city.admin.execute("DELETE FROM exchange.node_report WHERE since = %s", [stretch[0]])
+
+
+@pytest.mark.requirement("ING-09")
+def test_a_report_of_what_is_not_over_is_refused(city: HeldCity) -> None:
+    before, now = reports(city), datetime.now(UTC)
+    since = now - timedelta(hours=1)
+    far = made_report(city, since, datetime(2999, 1, 1, tzinfo=UTC))
+    # Even here, where no margin is asked for.
+    assert bring(city, (PERMITS, far), (PERMITS, made_report(city, since, since))) == [None, None]
+    assert reports(city) == before
+    compare = "SELECT exchange.compare_node_log(%s, %s, %s, now() - %s, '{}', '{}', 0, '\\x', '\\x')"
+    words = [PROVIDER, PERMITS, since]
+    with pytest.raises(psycopg.errors.InvalidParameterValue, match="not over"):
+        city.admin.execute(compare, [*words, timedelta(minutes=10, seconds=50)])
+    assert reports(city) == before
+    with city.admin.transaction(force_rollback=True):
+        assert city.admin.execute(compare, [*words, timedelta(minutes=11)]).fetchone() is not None
+
+
+@pytest.mark.requirement("ING-09")
+def test_a_gap_between_two_stretches_hides_no_call(city: HeldCity) -> None:
+    grant = city.agreed("query")
+    report(city)
+    (until,) = city.admin.execute("SELECT max(until) FROM exchange.node_report").fetchone() or (None,)
+    call = uuid.UUID(city.ask(grant, number(1)).body["entry"])
+    wait_for(lambda: second_has_passed(city), 5)
+    time.sleep(1)
+    now = datetime.now(UTC)
+    late = made_report(city, now - timedelta(milliseconds=10), now - timedelta(milliseconds=1))
+    assert until is not None and bring(city, (PERMITS, late)) == [1]
+    found = city.admin.execute(
+        "SELECT missing FROM exchange.node_report ORDER BY compared_at DESC LIMIT 1"
+    ).fetchone()
+    assert found == ([call],)
+    city.admin.execute("DELETE FROM exchange.node_report WHERE since > %s", [until])

@@ -75,7 +75,7 @@ def load_settings(environment: Mapping[str, str]) -> NodeSettings:
     batch_rows = number("NODE_BATCH_ROWS", 4_000, 1, 10_000)
     spool_max_bytes = number("NODE_SPOOL_BYTES", 2 * 1024**3, 1024**2, 1024**4)
     report_s = number("NODE_REPORT_SECONDS", 86_400, 0.5, 7 * 86_400)
-    report_margin_s = number("NODE_REPORT_MARGIN_SECONDS", 900, 0, 86_400)
+    report_margin_s = number("NODE_REPORT_MARGIN_SECONDS", 900, 660, 86_400)
     suite, named = INTERNATIONAL, VolumeSettings()
     try:
         suite, named = read_suite(environment), read_volume_settings(environment)

@@ -6,6 +6,7 @@ import hashlib
 import logging
 from uuid import UUID
 
+import asyncpg
 from nats.aio.msg import Msg
 
 from shuqiao.loader.consumer import OUTAGES, Workshop
@@ -39,7 +40,12 @@ class ReportsService:
             if differences:
                 _log.warning("node_log_differs department=%s count=%s", department, differences)
             await message.respond(encode(Compared(differences)))
-        except (NotTheNodes, ValueError, keys.KeyRefusedError) as error:
+        except (
+            NotTheNodes,
+            ValueError,
+            keys.KeyRefusedError,
+            asyncpg.InvalidParameterValueError,
+        ) as error:
             _log.warning("node_report_refused %s", error)
         except OUTAGES as error:
             _log.warning("node_report_waits %s", type(error).__name__)

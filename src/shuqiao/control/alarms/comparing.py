@@ -25,9 +25,14 @@ WHERE compared_at >= %s AND cardinality(missing) + cardinality("unknown") + card
 ORDER BY compared_at
 """
 _COMPARED = """
-SELECT r.id, max(n.until) FROM exchange.resource r LEFT JOIN exchange.node_report n ON n.resource_id = r.id
-WHERE r.active AND r.spec ->> 'kept' = 'node' GROUP BY r.id ORDER BY r.id
+SELECT r.id, (
+    SELECT min(upper(stretch)) FROM (
+        SELECT unnest(range_agg(tstzrange(n.since, n.until))) AS stretch
+        FROM exchange.node_report n WHERE n.resource_id = r.id
+    ) AS stretches)
+FROM exchange.resource r WHERE r.active AND r.spec ->> 'kept' = 'node' ORDER BY r.id
 """
+"""Up to when each log has come without a gap: what comes after one does not make up for it."""
 
 
 def watch_node_logs() -> int:

@@ -77,10 +77,11 @@ CREATE TABLE exchange.node_report (
 
 -- Holds a stretch of a node's log against the platform's; the report's signature was checked, p_digest is that of the report.
 -- A stretch that comes again, because its acknowledgement was lost, replaces what was found. What a node leaves out between two
--- stretches is looked at with the second: a gap would hide calls.
+-- stretches is looked at with the second: a gap would hide calls. A stretch ends p_margin ago at the latest, twice the
+-- clock window and a minute: later calls may still come, and one that ends in another century would be the last.
 CREATE FUNCTION exchange.compare_node_log(
     p_department text, p_resource text, p_since timestamptz, p_until timestamptz, p_calls uuid[], p_digests bytea[],
-    p_line bigint, p_head bytea, p_digest bytea
+    p_line bigint, p_head bytea, p_digest bytea, p_margin interval DEFAULT '11 minutes'
 ) RETURNS int LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog SET timezone = 'UTC' AS $$
 DECLARE
     v_missing uuid[]; v_unknown uuid[]; v_other uuid[]; v_count int; v_since timestamptz; v_outcome text;
@@ -88,6 +89,9 @@ DECLARE
 BEGIN
     IF NOT EXISTS (SELECT FROM exchange.resource r WHERE r.id = p_resource AND r.department = p_department) THEN
         RAISE EXCEPTION '% is no resource of %', p_resource, p_department USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    IF p_until > v_at - greatest(p_margin, interval '0') OR p_until <= p_since THEN
+        RAISE EXCEPTION 'a stretch that ends at % is not over', p_until USING ERRCODE = 'invalid_parameter_value';
     END IF;
     SELECT least(p_since, coalesce(max(r.until), to_timestamp(0))) INTO v_since FROM exchange.node_report r
     WHERE r.department = p_department AND r.resource_id = p_resource AND r.since < p_since;
