@@ -90,8 +90,8 @@ class Api(BaseHTTPRequestHandler):
 
     def _send(self, kind: str, body: bytes) -> None:
         fault = self.server.fault
-        if fault == "slow":
-            time.sleep(4)
+        if fault in ("slow", "late"):
+            time.sleep(4 if fault == "slow" else 1)
         if fault == "hangs_up":
             self.close_connection = True
             return

@@ -3,6 +3,8 @@
 import hashlib
 import json
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -195,6 +197,33 @@ def test_a_file_is_streamed_whole_with_a_promise_and_nothing_stays_behind(city: 
     (ended,) = city.logged("interface_answered")
     assert ended["seen"]["answer"] == hashlib.sha256(city.api.scan).hexdigest()
     wait_for(lambda: not list((city.folder / "answers").iterdir()), 5, "an empty folder")
+
+
+def answered_while(city: InterfaceCity, operation: str, change: Callable[[], None]) -> PlaneAnswer:
+    """Call an operation, and do something while the department works on it."""
+    city.api.fault = "late"
+    seen = len(city.api.seen)
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(city.call, operation, PERMIT)
+        wait_for(lambda: len(city.api.seen) > seen, 10, "the call at the department")
+        change()
+        return waiting.result(timeout=20)
+
+
+@pytest.mark.parametrize("operation", ["getPermit", "getScan"])
+@pytest.mark.requirement("MOD-05")
+def test_what_is_revoked_while_the_department_works_is_not_given(city: InterfaceCity, operation: str) -> None:
+    grant = city.interface_grant(items=ALL_ITEMS, unmasked=("phone",))
+    answer = answered_while(city, operation, lambda: city.revoke(grant))
+    assert code_of(answer) == (403, "grant_revoked") and ends(city) == ["grant_revoked"]
+    assert list((city.folder / "answers").iterdir()) == []
+
+
+def test_the_end_of_another_grant_is_none_of_a_calls_business(city: InterfaceCity) -> None:
+    city.interface_grant()
+    other = city.interface_grant(department="440100-civil-affairs", applications=(plane.OTHER_APP,))
+    answer = answered_while(city, "getPermit", lambda: city.revoke(other))
+    assert answer.status == 200 and ends(city) == ["answered"]
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from uuid import UUID
 import msgspec
 
 from shuqiao.plane.answers import Reply, Streamed, problem_body, recorded_reply
-from shuqiao.plane.bulk.asking import Allowed, Promising, decided_now, entry_of, recorded
+from shuqiao.plane.bulk.asking import MAX_TRIES, Allowed, Promising, decided_now, entry_of, recorded
 from shuqiao.plane.bulk.statements import Done, Statements
 from shuqiao.plane.calls import Call, CallRefused, actor_of, facts_of, refused_by
 from shuqiao.plane.database import DatabaseUnavailable
@@ -80,6 +80,7 @@ class _Decided:
     allowed: Allowed
     spec: InterfaceSpec
     operation: Operation
+    request: InterfaceRequest
 
 
 def decide(call: Call, operation: str, request: InterfaceRequest, snapshot: Snapshot) -> _Decided:
@@ -113,7 +114,7 @@ def decide(call: Call, operation: str, request: InterfaceRequest, snapshot: Snap
     fault = parameter_fault(known, request.parameters, has_body=bool(bytes(request.body)))
     if fault is not None:
         raise CallRefused(ParameterRefused(parameter=fault), document.id)
-    return _Decided(Allowed(chosen, resource, snapshot), spec, known)
+    return _Decided(Allowed(chosen, resource, snapshot), spec, known, request)
 
 
 def _gives_all(resource: Resource, document: Grant) -> bool:
@@ -258,7 +259,10 @@ class Interfaces:
             known.given_up()
             raise
         known.succeeded()
-        return await self._given(call, decided, held)
+        try:
+            return await self._given(call, decided, held)
+        except CallRefused as refused:
+            return await self._failed(call, decided, refused.error, "ended")
 
     async def _passed_on(self, call: Call, decided: _Decided, request: InterfaceRequest) -> Held:
         limits, body = decided.spec.limits, bytes(request.body)
@@ -344,19 +348,33 @@ class Interfaces:
         ended = replace(call, entry=entry, at=at, proof=None)
         line = entry_of(ended, "interface_answered", outcome, decided.allowed)
         line = msgspec.json.encode(msgspec.json.decode(line) | {"call": str(call.entry)}).decode()
-        done = await self._statements.end_interface_call(
-            entry,
-            at,
-            call.entry,
-            outcome,
-            call.application.id,
-            decided.operation.id,
-            line,
-            msgspec.json.encode(seen).decode(),
-        )
-        if done.outcome != "done" or done.digest is None:
-            raise DatabaseUnavailable("the end of a call was not recorded")
-        return self._promising.header(entry, done.digest, answer)
+        epoch = decided.allowed.snapshot.epoch
+        for _ in range(MAX_TRIES):
+            done = await self._statements.end_interface_call(
+                epoch,
+                entry,
+                at,
+                call.entry,
+                outcome,
+                call.application.id,
+                decided.operation.id,
+                line,
+                msgspec.json.encode(seen).decode(),
+            )
+            if done.outcome == "done" and done.digest is not None:
+                return self._promising.header(entry, done.digest, answer)
+            if done.outcome != "stale":
+                break
+            await self._keeper.refresh(done.epoch)
+            epoch = self._check_still(call, decided)
+        raise DatabaseUnavailable("the end of a call was not recorded")
+
+    def _check_still(self, call: Call, decided: _Decided) -> int:
+        """Return the epoch in which the same grant covers the call as before; raises `CallRefused`."""
+        again = decide(call, decided.operation.id, decided.request, self._keeper.current)
+        if again.allowed.held.document != decided.allowed.held.document:
+            raise CallRefused(NotAvailable(), decided.allowed.held.document.id)
+        return again.allowed.snapshot.epoch
 
 
 def _with_headers(reply: Reply, more: str) -> Reply:

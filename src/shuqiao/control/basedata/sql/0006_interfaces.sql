@@ -49,9 +49,10 @@ BEGIN
 END $$;
 
 -- How a recorded call ended; nothing of the answer leaves before this entry is durable. It names the call and takes from its
--- entry whose it is. `p_seen` is what was seen of the answer: status, length and digest.
+-- entry whose it is. `p_seen` is what was seen of the answer: status, length and digest. An answer is given under the epoch it
+-- was decided in only: what was revoked while the department worked is revoked.
 CREATE FUNCTION exchange.end_interface_call(
-    p_id uuid, p_at timestamptz, p_call uuid, p_outcome text, p_application text, p_operation text, p_body text, p_seen jsonb
+    p_epoch bigint, p_id uuid, p_at timestamptz, p_call uuid, p_outcome text, p_application text, p_operation text, p_body text, p_seen jsonb
 ) RETURNS TABLE (outcome text, epoch bigint, digest bytea) LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
 #variable_conflict use_column
 DECLARE
@@ -61,6 +62,9 @@ BEGIN
     SELECT a.* INTO v_call FROM audit.entry a WHERE a.id = p_call AND a.event = 'interface_called';
     IF v_call.id IS NULL THEN
         RETURN QUERY SELECT 'gone', v_epoch, NULL::bytea; RETURN;
+    END IF;
+    IF p_outcome = 'answered' AND v_epoch <> p_epoch THEN
+        RETURN QUERY SELECT 'stale', v_epoch, NULL::bytea; RETURN;
     END IF;
     v_digest := exchange.record_once(p_id, p_at, 'interface_answered', v_call.department, v_call.provider, v_call.actor,
         v_call.resource_id, v_call.grant_id, v_call.case_no, p_outcome,
