@@ -1,6 +1,6 @@
 """Changing the vault's master key: `python -m shuqiao.vault.rotate`, beside the running vault.
 
-Takes VAULT_DATABASE_URL and VAULT_KEY_FILE as the vault does. A new key is made beside the file, the root is
+Takes VAULT_DATABASE_URL and VAULT_KEY_FILE as the vault does, and is run by the vault's own user. A new key is made beside the file, the root is
 wrapped under it too, the new file takes the old one's place, and the old key's wrapping is removed. Killed at
 any line, it goes on where it stood when it is run again, and at every moment the file opens the database.
 
@@ -48,6 +48,8 @@ async def rotate(database_url: str, key_file: Path) -> str:
         # Two wrappings and no key that waits: an earlier run was killed after the new file was in place.
         if len(wrapped) == 1 or _waiting(key_file).exists():
             current = await _put_new(connection, key_file, current, root)
+        # Again where an earlier run was killed before it: a power cut must not bring the old file back.
+        flush_folder(key_file.parent)
         await _let_go(connection, master_id(current))
     finally:
         await connection.close(timeout=10)
@@ -63,7 +65,6 @@ async def _put_new(connection: Connection, key_file: Path, old: bytes, root: byt
     with suppress(FileExistsError):
         os.link(key_file, kept)
     _waiting(key_file).replace(key_file)
-    flush_folder(key_file.parent)
     return new
 
 

@@ -26,7 +26,8 @@ MAX_SHOWN = 50
 MAX_CASE = 128
 MAX_DOWNLOADS = 2
 _PIECE_BYTES = 256 * 1024
-_places = threading.BoundedSemaphore(MAX_DOWNLOADS)
+DOWNLOADS = threading.BoundedSemaphore(MAX_DOWNLOADS)
+"""Places for copies and files together: each holds a thread of the office, which has four."""
 
 FORMAT_LABELS = {
     "csv": Text("CSV 表格文本", "CSV"),
@@ -245,10 +246,10 @@ def fetch_part(viewer: Viewer, number: str, job: str, part: int, wanted: str | N
     row = _row(found, job)
     if row.channel != DOWNLOAD:
         raise NotFound
-    if not _places.acquire(blocking=False):
+    if not DOWNLOADS.acquire(blocking=False):
         raise Overloaded
     with ExitStack() as held:
-        held.callback(_places.release)
+        held.callback(DOWNLOADS.release)
         bulk, context = held.enter_context(through_plane(viewer, found))
         path = next((one.path for one in bulk.state(job, context).links if one.number == part), None)
         if path is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 import uuid
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -19,7 +18,7 @@ from shuqiao.control.accounts.access import Fault, FormRefused, NotFound, Viewer
 from shuqiao.control.accounts.actors import ActorRef, actor_refs
 from shuqiao.control.accounts.capabilities import Capability
 from shuqiao.control.deliveries.access import DOWNLOAD, BulkGrant, access_bulk_grant, access_to_use
-from shuqiao.control.deliveries.copies import MAX_CASE, HeldPieces, PartStream
+from shuqiao.control.deliveries.copies import DOWNLOADS, MAX_CASE, HeldPieces, PartStream
 from shuqiao.control.deliveries.portal import through_plane
 from shuqiao.control.files.pages import FileRow, files_of
 from shuqiao.control.grants.models import IN_USE, Grant
@@ -28,10 +27,8 @@ from shuqiao.rules.errors import Overloaded
 from shuqiao.rules.files import opens
 
 MAX_SHOWN = 50
-MAX_DOWNLOADS = 2
 _PIECE_BYTES = 256 * 1024
 _KEPT = ("content-length", "content-range", "etag", "accept-ranges", "repr-digest")
-_places = threading.BoundedSemaphore(MAX_DOWNLOADS)
 
 
 @dataclass(frozen=True)
@@ -99,10 +96,10 @@ def fetch_file(viewer: Viewer, number: str, file: uuid.UUID, case: str, wanted: 
     if (found.case_required and not case) or len(case) > MAX_CASE or not case.isprintable():
         words = Text("请填写办件编号", "Give the number of the case")
         raise FormRefused((Fault("case", "field_required", words),))
-    if not _places.acquire(blocking=False):
+    if not DOWNLOADS.acquire(blocking=False):
         raise Overloaded
     with ExitStack() as held:
-        held.callback(_places.release)
+        held.callback(DOWNLOADS.release)
         plane, context = held.enter_context(through_plane(viewer, found))
         files = FilesClient(plane.plane, settings.CONFIG.plane_url)
         held.callback(files.close)
