@@ -1,8 +1,9 @@
 """Changing the vault's master key: `python -m shuqiao.vault.rotate`, beside the running vault.
 
-Takes VAULT_DATABASE_URL and VAULT_KEY_FILE as the vault does, and is run by the vault's own user. A new key is made beside the file, the root is
-wrapped under it too, the new file takes the old one's place, and the old key's wrapping is removed. Killed at
-any line, it goes on where it stood when it is run again, and at every moment the file opens the database.
+Takes VAULT_DATABASE_URL and VAULT_KEY_FILE as the vault does, and is run by the vault's own user. A new key is
+made beside the file, the root is wrapped under it too, the new file takes the old one's place, and the old
+key's wrapping is removed. Killed at any line, it goes on where it stood when it is run again, and at every
+moment the file opens the database.
 
 The old key stays beside the file as `….old-<name>`: backups of the database from before need it. Once none
 of them is kept it can be destroyed. The root is not changed: whoever held both the old key and the database
