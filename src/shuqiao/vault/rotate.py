@@ -1,7 +1,7 @@
 """Changing the vault's master key: `python -m shuqiao.vault.rotate`, beside the running vault.
 
-Takes VAULT_DATABASE_URL and VAULT_KEY_FILE as the vault does, and is run by the vault's own user. A new key is
-made beside the file, the root is wrapped under it too, the new file takes the old one's place, and the old
+Takes VAULT_DATABASE_URL and VAULT_KEY_FILE as the vault does, and is run by the vault's own user. A new key
+is made beside the file, the root is wrapped under it too, the new file takes the old one's place, and the old
 key's wrapping is removed. Killed at any line, it goes on where it stood when it is run again, and at every
 moment the file opens the database.
 
