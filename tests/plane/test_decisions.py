@@ -98,7 +98,6 @@ SIGNED = snapshot_of(held("G-1", "verify", signed_calls=True), held("G-2", "quer
 SESSION = CallProof("hmac-sha256", "bb" * 32, "c2VhbGVk", uuid4(), 7)
 
 
-@pytest.mark.requirement("AUD-01")
 @pytest.mark.parametrize(
     ("mode", "changes", "snapshot"),
     [
@@ -150,7 +149,6 @@ def test_another_snapshot_forgets_every_decision(monkeypatch: pytest.MonkeyPatch
     assert len(known._known) <= 3
 
 
-@pytest.mark.requirement("AUD-01")
 @pytest.mark.parametrize("place", [0, 3])
 @pytest.mark.parametrize("proof", [None, SESSION, CallProof("ed25519", "aa" * 32, "")])
 def test_an_entry_says_everything_about_its_call(proof: CallProof | None, place: int) -> None:
