@@ -66,6 +66,9 @@ def permit(number: str) -> dict[str, Any]:
     }
 
 
+SCAN = b"%PDF-1.4 sample"
+
+
 class Api(BaseHTTPRequestHandler):
     """The department's own interface; what it should do wrong stands in `server.fault`."""
 
@@ -121,7 +124,7 @@ class ApiServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Api)
         self.seen: list[tuple[str, str, dict[str, str], bytes]] = []
         self.fault = ""
-        self.scan = b"%PDF-1.4 sample"
+        self.scan = SCAN
 
 
 @dataclass
@@ -317,7 +320,7 @@ def city(shared_interface_city: InterfaceCity) -> Iterator[InterfaceCity]:
     city.admin.execute('DELETE FROM exchange."grant"')
     city.admin.execute("DELETE FROM exchange.interface_outcome")
     city.api.seen.clear()
-    city.api.fault = ""
+    city.api.fault, city.api.scan = "", SCAN
     seen = {entry for (entry,) in city.admin.execute("SELECT id FROM audit.entry").fetchall()}
     yield dataclasses.replace(city, application_keys=dict(city.application_keys), seen_before=seen)
     city.api.fault = ""
