@@ -6,23 +6,20 @@ which is what items without a zone mean; one of type DATETIME holds what the ser
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pymysql
 
 from shuqiao.edge.connectors import SourceError, SourceRow
-from shuqiao.edge.connectors.checking import CLOCK_FORMAT, check_columns, earlier
-from shuqiao.edge.connectors.threads import Connections
+from shuqiao.edge.connectors.blocking import TIMEOUT_S, BlockingSource, Driver
+from shuqiao.edge.connectors.checking import CLOCK_FORMAT, check_columns
 from shuqiao.edge.mapping import TableMapping
 
-TIMEOUT_S = 60
 FAULTS = (pymysql.MySQLError, OSError)
-T = TypeVar("T")
 
 _ZONE = "+08:00"
 _INTEGERS = ("tinyint", "smallint", "mediumint", "int", "bigint")
@@ -95,17 +92,12 @@ def connect(url: str) -> Session:
     return Session(link, offset_s)
 
 
-class MysqlSource:
+class MysqlSource(BlockingSource[Session, _Columns]):
     """Reads one database over a few read-only connections."""
 
     def __init__(self, url: str, connections: int = 2) -> None:
         """Remember the URL; nothing is opened before the first read."""
-        self._connections = Connections(lambda: connect(url), connections)
-        self._known: dict[str, _Columns] = {}
-
-    async def check(self, mapping: TableMapping) -> None:
-        """Compare the mapping with the table."""
-        await self._describe(mapping)
+        super().__init__(Driver("%s", quoted, FAULTS, fault_of), lambda: connect(url), connections)
 
     async def clock(self, mapping: TableMapping) -> str:
         """Return the time now in Chinese time, or as the server's own clock has it for a DATETIME column."""
@@ -117,10 +109,6 @@ class MysqlSource:
             return (moment + timedelta(seconds=ahead)).strftime(CLOCK_FORMAT)
 
         return await self._use(read)
-
-    def earlier(self, clock: str, seconds: float) -> str:
-        """Return the text of a time before `clock`."""
-        return earlier(clock, seconds)
 
     async def read_all(self, mapping: TableMapping, after: str | None, limit: int) -> list[SourceRow]:
         """Return one page in key order."""
@@ -142,25 +130,7 @@ class MysqlSource:
         sql = f"SELECT {c.select} FROM {c.table} t WHERE {where} ORDER BY {c.changed}, {c.key} LIMIT %s"
         return await self._page(sql, (*arguments, limit))
 
-    async def read_one(
-        self, mapping: TableMapping, column: str, values: Sequence[str], timeout_s: float
-    ) -> SourceRow | None:
-        """Return the one row by one statement; an index on the column makes it a quick one."""
-        c = await self._describe(mapping)
-        places = ", ".join(["%s"] * len(values))
-        where = f"t.{_quote(column)} IN ({places})"
-        sql = f"SELECT {c.select} FROM {c.table} t WHERE {where} ORDER BY {c.changed} DESC LIMIT 1"
-        rows = await self._page(sql, values, timeout_s)
-        return rows[0] if rows else None
-
-    async def close(self) -> None:
-        """Close the connections."""
-        self._connections.close()
-
-    async def _describe(self, mapping: TableMapping) -> _Columns:
-        known = self._known.get(mapping.resource)
-        if known is not None:
-            return known
+    async def _described(self, mapping: TableMapping) -> _Columns:
         schema, _, name = mapping.table.rpartition(".")
         found = await self._use(lambda session: session.rows(_COLUMNS, (schema or None, name)))
         types = {str(row[0]): str(row[1]).lower() for row in found}
@@ -170,22 +140,7 @@ class MysqlSource:
             is_moment=lambda kind: kind.startswith(("timestamp", "datetime")),
             is_ordered=lambda kind: _base(kind) in (*_INTEGERS, *_TEXTS, *_BYTES, "decimal", "date"),
         )
-        self._known[mapping.resource] = made = _sql_pieces(mapping, types)
-        return made
-
-    async def _page(
-        self, sql: str, arguments: Sequence[Any], timeout_s: float = TIMEOUT_S
-    ) -> list[SourceRow]:
-        rows = await self._use(lambda session: session.rows(sql, arguments), timeout_s)
-        return [SourceRow(row[0], row[1] or "", tuple(row[2:])) for row in rows]
-
-    async def _use(self, work: Callable[[Session], T], timeout_s: float = TIMEOUT_S) -> T:
-        try:
-            return await asyncio.wait_for(self._connections.use(work), timeout_s)
-        except (TimeoutError, *FAULTS) as error:
-            # The table may have been altered, so the next read looks at its columns again.
-            self._known.clear()
-            raise fault_of(error) from None
+        return _sql_pieces(mapping, types)
 
 
 def fault_of(error: Exception) -> SourceError:
@@ -195,7 +150,7 @@ def fault_of(error: Exception) -> SourceError:
 
 
 def _sql_pieces(mapping: TableMapping, types: dict[str, str]) -> _Columns:
-    key, changed = f"t.{_quote(mapping.key)}", f"t.{_quote(mapping.changed)}"
+    key, changed = f"t.{quoted(mapping.key)}", f"t.{quoted(mapping.changed)}"
     kind = types[mapping.key]
     shown, place = f"CAST({key} AS CHAR)", "%s"
     if _base(kind) in _INTEGERS:
@@ -206,9 +161,9 @@ def _sql_pieces(mapping: TableMapping, types: dict[str, str]) -> _Columns:
     elif _base(kind) == "decimal":
         place = f"CAST(%s AS DECIMAL{kind.removeprefix('decimal').split(' ')[0]})"
     clock = f"DATE_FORMAT({changed}, {_SORTABLE})"
-    wanted = [shown, clock, *(f"t.{_quote(name)}" for name in mapping.source_columns())]
+    wanted = [shown, clock, *(f"t.{quoted(name)}" for name in mapping.source_columns())]
     return _Columns(
-        table=_quoted(mapping.table),
+        table=_qualified(mapping.table),
         select=", ".join(wanted),
         key=key,
         key_place=place,
@@ -222,10 +177,11 @@ def _base(kind: str) -> str:
     return kind.partition("(")[0].partition(" ")[0]
 
 
-def _quote(name: str) -> str:
+def quoted(name: str) -> str:
+    """Return a name as SQL takes it."""
     # A percent sign in a name would be taken for a place of a value.
     return "`" + name.replace("`", "``").replace("%", "%%") + "`"
 
 
-def _quoted(table: str) -> str:
-    return ".".join(_quote(part) for part in table.split("."))
+def _qualified(table: str) -> str:
+    return ".".join(quoted(part) for part in table.split("."))

@@ -9,7 +9,7 @@ from typing import Any
 
 from shuqiao.edge.connectors import SourceError
 from shuqiao.edge.connectors.figures import SAMPLE_ROWS, profile_of, rough
-from shuqiao.edge.connectors.mysql import FAULTS, Session, connect, fault_of
+from shuqiao.edge.connectors.mysql import FAULTS, Session, connect, fault_of, quoted
 from shuqiao.wire.tables import (
     MAX_COLUMNS,
     MAX_COMMENT,
@@ -81,7 +81,7 @@ def _describe(session: Session, table: str, profile: bool) -> TableDescription:
     rows = session.rows(_COLUMNS, (schema, name))
     if not 1 <= len(rows) <= MAX_COLUMNS:
         raise SourceError(f"the table has {len(rows)} columns; 1 to {MAX_COLUMNS} can be described")
-    place = f"{_quote(schema)}.{_quote(name)}"
+    place = f"{quoted(schema)}.{quoted(name)}"
     return TableDescription(
         version=VERSION,
         database="mysql",
@@ -117,14 +117,10 @@ def _profile(session: Session, place: str, name: str) -> ColumnProfile | None:
     matching = ", ".join(["COALESCE(SUM(v REGEXP %s), 0)"] * len(PATTERNS))
     sql = (
         f"SELECT COUNT(*), COUNT(v), COUNT(DISTINCT v), COALESCE(MAX(CHAR_LENGTH(v)), 0), {matching}"
-        f" FROM (SELECT LEFT(CONVERT({_quote(name)} USING utf8mb4), 4000) AS v"
+        f" FROM (SELECT LEFT(CONVERT({quoted(name)} USING utf8mb4), 4000) AS v"
         f" FROM {place} LIMIT {SAMPLE_ROWS}) AS sample"
     )
     # MariaDB and MySQL both know a character by this form of its number.
     patterns = [re.sub(r"\\u([0-9a-f]{4})", r"\\x{\1}", pattern) for pattern in PATTERNS.values()]
     rows, filled, distinct, longest, *counts = (int(one) for one in session.rows(sql, patterns)[0])
     return profile_of(rows, filled, distinct, longest, counts)
-
-
-def _quote(name: str) -> str:
-    return "`" + name.replace("`", "``").replace("%", "%%") + "`"

@@ -7,21 +7,18 @@ so the clock is UTC: east of Greenwich that reads some rows again, which are kno
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 from shuqiao.edge.connectors import SourceError, SourceRow
-from shuqiao.edge.connectors.checking import check_columns, earlier
-from shuqiao.edge.connectors.threads import Connections
+from shuqiao.edge.connectors.blocking import BlockingSource, Driver
+from shuqiao.edge.connectors.checking import check_columns
 from shuqiao.edge.mapping import TableMapping
 
-T = TypeVar("T")
-TIMEOUT_S = 60.0
 FAULTS = (sqlite3.Error, OSError)
 _SORTABLE = "'%Y-%m-%d %H:%M:%f000'"
 
@@ -42,27 +39,33 @@ def connect(url: str) -> sqlite3.Connection:
     return sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, timeout=10, check_same_thread=False)
 
 
-class SqliteSource:
+@dataclass(frozen=True)
+class _Session:
+    """A read-only connection."""
+
+    link: sqlite3.Connection
+
+    def rows(self, sql: str, arguments: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Run one statement."""
+        return self.link.execute(sql, tuple(arguments)).fetchall()
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self.link.close()
+
+
+class SqliteSource(BlockingSource[_Session, _Columns]):
     """Reads one file over a few read-only connections."""
 
     def __init__(self, url: str, connections: int = 2) -> None:
         """Remember the URL; nothing is opened before the first read."""
-        self._connections = Connections(lambda: connect(url), connections)
-        self._known: dict[str, _Columns] = {}
-
-    async def check(self, mapping: TableMapping) -> None:
-        """Compare the mapping with the table."""
-        await self._describe(mapping)
+        super().__init__(Driver("?", quoted, FAULTS, fault_of), lambda: _Session(connect(url)), connections)
 
     async def clock(self, mapping: TableMapping) -> str:
         """Return the time now, UTC, once the table is as the mapping says."""
         await self._describe(mapping)
-        rows = await self._use(lambda one: one.execute(f"SELECT strftime({_SORTABLE}, 'now')").fetchall())
+        rows = await self._use(lambda session: session.rows(f"SELECT strftime({_SORTABLE}, 'now')"))
         return str(rows[0][0])
-
-    def earlier(self, clock: str, seconds: float) -> str:
-        """Return the text of a time before `clock`."""
-        return earlier(clock, seconds)
 
     async def read_all(self, mapping: TableMapping, after: str | None, limit: int) -> list[SourceRow]:
         """Return one page in key order."""
@@ -83,28 +86,10 @@ class SqliteSource:
         sql = f"SELECT {c.select} FROM {c.table} t WHERE {where} ORDER BY {c.changed}, {c.key} LIMIT ?"
         return await self._page(sql, (*arguments, limit))
 
-    async def read_one(
-        self, mapping: TableMapping, column: str, values: Sequence[str], timeout_s: float
-    ) -> SourceRow | None:
-        """Return the one row by one statement; an index on the column makes it a quick one."""
-        c = await self._describe(mapping)
-        places = ", ".join("?" * len(values))
-        where = f"t.{quoted(column)} IN ({places})"
-        sql = f"SELECT {c.select} FROM {c.table} t WHERE {where} ORDER BY {c.changed} DESC LIMIT 1"
-        rows = await self._page(sql, values, timeout_s)
-        return rows[0] if rows else None
-
-    async def close(self) -> None:
-        """Close the connections."""
-        self._connections.close()
-
-    async def _describe(self, mapping: TableMapping) -> _Columns:
-        known = self._known.get(mapping.resource)
-        if known is not None:
-            return known
+    async def _described(self, mapping: TableMapping) -> _Columns:
         sql = "SELECT name, lower(type) FROM pragma_table_xinfo(?)"
-        found = await self._use(lambda one: one.execute(sql, (mapping.table,)).fetchall())
-        types: dict[str, str] = dict(found)
+        found = await self._use(lambda session: session.rows(sql, (mapping.table,)))
+        types = {str(name): str(kind) for name, kind in found}
         # Numbers in a column without a type would not be compared as numbers with the key of the last page.
         check_columns(
             mapping,
@@ -112,21 +97,7 @@ class SqliteSource:
             is_moment=lambda _: True,
             is_ordered=lambda kind: kind != "" and "blob" not in kind,
         )
-        self._known[mapping.resource] = made = _sql_pieces(mapping)
-        return made
-
-    async def _page(
-        self, sql: str, arguments: Sequence[Any], timeout_s: float = TIMEOUT_S
-    ) -> list[SourceRow]:
-        rows = await self._use(lambda one: one.execute(sql, tuple(arguments)).fetchall(), timeout_s)
-        return [SourceRow(row[0], row[1] or "", tuple(row[2:])) for row in rows]
-
-    async def _use(self, work: Callable[[sqlite3.Connection], T], timeout_s: float = TIMEOUT_S) -> T:
-        try:
-            return await asyncio.wait_for(self._connections.use(work), timeout_s)
-        except (TimeoutError, *FAULTS) as error:
-            self._known.clear()
-            raise fault_of(error) from None
+        return _sql_pieces(mapping)
 
 
 def fault_of(error: Exception) -> SourceError:
