@@ -5,7 +5,7 @@ run its pages on the embedded one. Of all others everything runs on the embedded
 database on Debian's as well. `--database URL` (a superuser's) runs everything on that server instead. Other
 arguments go to pytest.
 
-The tests are run in parts, three at a time, since they mostly wait for databases and processes; never two on
+The tests are run in parts, four at a time, since they mostly wait for databases and processes; never two on
 one server, whose logins and their passwords are the same in all its databases. What failed beside other
 work is run once more by itself, and both outcomes are printed: a fault fails twice.
 """
@@ -56,7 +56,7 @@ def run(part: Part, kept: Path, *more: str) -> tuple[int, str]:
     return done.returncode, done.stdout
 
 
-def run_all(parts: list[Part], lanes: int = 3) -> int:
+def run_all(parts: list[Part], lanes: int = 4) -> int:
     """Run parts side by side, then what failed once more alone; return the first exit code that says so."""
     codes: dict[str, int] = {}
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(lanes) as pool:
@@ -113,19 +113,21 @@ def debian_server(programs: Path) -> Iterator[str]:
 
 
 OFFICE = ("compiling", "control", "disputes", "documents", "exports", "finding", "onesource")
-"""Folders of tests of the office's pages and rules, about half of all in time."""
+"""Folders of tests of the office's pages and rules, a third of all in time."""
 
 
-def office(environment: dict[str, str]) -> Part:
-    """The office's tests without a browser."""
-    folders = (f"tests/{folder}" for folder in OFFICE)
-    return Part("the office's, without a browser", ("-m", WITHOUT_BROWSER, *folders), environment)
+PLANE = ("bulk", "files", "held", "interfaces", "plane")
+"""Folders of tests of the data plane, of the rest half."""
 
 
-def others(name: str, mark: str, environment: dict[str, str]) -> Part:
-    """All tests of a mark but the office's."""
-    ignored = (f"--ignore=tests/{folder}" for folder in OFFICE)
-    return Part(name, ("-m", mark, "tests", *ignored), environment)
+def those_of(name: str, folders: tuple[str, ...], environment: dict[str, str]) -> Part:
+    """The tests of some folders, without a browser."""
+    return Part(name, ("-m", WITHOUT_BROWSER, *(f"tests/{folder}" for folder in folders)), environment)
+
+
+def others(name: str, mark: str, but: tuple[str, ...], environment: dict[str, str]) -> Part:
+    """All tests of a mark but those of some folders."""
+    return Part(name, ("-m", mark, "tests", *(f"--ignore=tests/{folder}" for folder in but)), environment)
 
 
 def in_browser(*more: str) -> Part:
@@ -142,16 +144,13 @@ def chosen(arguments: list[str], **environment: str) -> list[Part]:
 
 
 def whole(on_debian: list[dict[str, str]]) -> list[Part]:
-    """Everything, with an environment for each of two parts where Debian's server is there."""
-    mine = [in_browser(), others("all others, without a browser", WITHOUT_BROWSER, {})]
-    if not on_debian:
-        return [*mine, office({})]
-    again = on_debian[1] | {"SHUQIAO_REQUIREMENTS": ""}
-    return [
-        *mine,
-        office(on_debian[0]),
-        others("all others that use a database, on Debian's", "database", again),
-    ]
+    """Everything, the longest first; two parts get an environment of Debian's where that is there."""
+    office = those_of("the office's, without a browser", OFFICE, on_debian[0] if on_debian else {})
+    parts = [in_browser(), office, those_of("the data plane's, without a browser", PLANE, {})]
+    if on_debian:
+        again = on_debian[1] | {"SHUQIAO_REQUIREMENTS": ""}
+        parts.append(others("all others that use a database, on Debian's", "database", OFFICE, again))
+    return [*parts, others("all others, without a browser", WITHOUT_BROWSER, (*OFFICE, *PLANE), {})]
 
 
 def main(arguments: list[str]) -> int:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.run import OFFICE, WITH_BROWSER, WITHOUT_BROWSER, Part, run_all, whole
+from tests.run import OFFICE, PLANE, WITH_BROWSER, WITHOUT_BROWSER, Part, run_all, whole
 
 FLAKY = """
 from pathlib import Path
@@ -53,14 +53,17 @@ def test_a_file_that_cannot_be_read_fails(tmp_path: Path) -> None:
 
 def test_the_parts_are_all_tests_each_on_the_server_it_is_meant_for() -> None:
     tests = Path(__file__).parents[1]
-    assert all((tests / folder).is_dir() and any((tests / folder).rglob("test_*.py")) for folder in OFFICE)
+    for folder in (*OFFICE, *PLANE):
+        assert any((tests / folder).rglob("test_*.py"))
     debian: list[dict[str, str]] = [{"SHUQIAO_TEST_DATABASE": "first"}, {"SHUQIAO_TEST_DATABASE": "second"}]
-    browser, embedded, office, again = whole(debian)
-    folders = [f"tests/{folder}" for folder in OFFICE]
-    ignored = [f"--ignore={folder}" for folder in folders]
-    assert office.arguments == ("-m", WITHOUT_BROWSER, *folders) and office.environment == debian[0]
-    assert embedded.arguments == ("-m", WITHOUT_BROWSER, "tests", *ignored) and not embedded.environment
+    browser, office, plane, again, rest = whole(debian)
+    mine, planes = ([f"tests/{folder}" for folder in folders] for folders in (OFFICE, PLANE))
+    ignored = [f"--ignore={folder}" for folder in mine]
+    assert office.arguments == ("-m", WITHOUT_BROWSER, *mine) and office.environment == debian[0]
+    assert plane.arguments == ("-m", WITHOUT_BROWSER, *planes) and not plane.environment
+    both = [*ignored, *(f"--ignore={folder}" for folder in planes)]
+    assert rest.arguments == ("-m", WITHOUT_BROWSER, "tests", *both) and not rest.environment
     assert again.arguments == ("-m", "database", "tests", *ignored)
     assert again.environment["SHUQIAO_TEST_DATABASE"] == "second"
     assert browser.arguments == ("-m", WITH_BROWSER) and not browser.environment
-    assert [one.environment for one in whole([])] == [{}, {}, {}]
+    assert [one.environment for one in whole([])] == [{}, {}, {}, {}]
