@@ -11,7 +11,8 @@ from nats.aio.msg import Msg
 
 from shuqiao.loader.consumer import OUTAGES, Workshop
 from shuqiao.security import keys
-from shuqiao.wire.held import Compared, NotTheNodes, Report, answered_of, encode, read_report
+from shuqiao.wire.held import Compared, Report, answered_of, encode, read_report
+from shuqiao.wire.node_signed import NotTheNodes
 from shuqiao.wire.subjects import parse_subject
 
 _log = logging.getLogger("shuqiao.loader")

@@ -14,6 +14,7 @@ import msgspec
 
 from shuqiao.security import keys
 from shuqiao.wire.interface_messages import CallId
+from shuqiao.wire.node_signed import NotTheNodes, content_of, sign_content, split
 from shuqiao.wire.subjects import check_department, check_resource
 
 MAX_BODY_BYTES = 256 * 1024
@@ -68,13 +69,6 @@ class HeldAnswer(msgspec.Struct, frozen=True, array_like=True):
     digest: Annotated[bytes, msgspec.Meta(max_length=_DIGEST_BYTES)] = b""
 
 
-class Signed(msgspec.Struct, frozen=True, array_like=True):
-    """Something a node signed with the key of its batches."""
-
-    content: bytes
-    signature: bytes
-
-
 class Report(msgspec.Struct, frozen=True, array_like=True):
     """A stretch of a node's log about one resource: which calls it answered, those of `since` up to `until`.
 
@@ -106,14 +100,9 @@ class Answered(NamedTuple):
     digest: bytes
 
 
-class NotTheNodes(ValueError):
-    """Something that is not signed by the node it is said to come from, or can't be read."""
-
-
 encode = msgspec.msgpack.Encoder().encode
 decode_ask = msgspec.msgpack.Decoder(HeldAsk).decode
 decode_compared = msgspec.msgpack.Decoder(Compared).decode
-_signed_decoder = msgspec.msgpack.Decoder(Signed)
 _answer_decoder = msgspec.msgpack.Decoder(HeldAnswer)
 _report_decoder = msgspec.msgpack.Decoder(Report)
 
@@ -130,18 +119,18 @@ def report_subject(department: str, resource: str) -> str:
 
 def sign_answer(answer: HeldAnswer, key: keys.SigningKey) -> bytes:
     """Encode and sign an answer."""
-    return _sign(_ANSWER_LABEL, encode(answer), key)
+    return sign_content(_ANSWER_LABEL, encode(answer), key)
 
 
 def sign_report(report: Report, key: keys.SigningKey) -> bytes:
     """Encode and sign a report."""
-    return _sign(_REPORT_LABEL, encode(report), key)
+    return sign_content(_REPORT_LABEL, encode(report), key)
 
 
 def peek_call(message: bytes) -> str:
     """Read which call an answer says it is about, before anything of it is believed; raises `NotTheNodes`."""
     try:
-        return _answer_decoder.decode(_signed_decoder.decode(message).content).call
+        return _answer_decoder.decode(split(message).content).call
     except msgspec.MsgspecError:
         raise NotTheNodes("unreadable") from None
 
@@ -149,7 +138,7 @@ def peek_call(message: bytes) -> str:
 def read_answer(message: bytes, key: keys.PublicKey) -> HeldAnswer:
     """Check and read an answer; raises `NotTheNodes`."""
     try:
-        return _answer_decoder.decode(_checked(_ANSWER_LABEL, message, key))
+        return _answer_decoder.decode(content_of(_ANSWER_LABEL, message, key))
     except msgspec.MsgspecError:
         raise NotTheNodes("unreadable") from None
 
@@ -157,7 +146,7 @@ def read_answer(message: bytes, key: keys.PublicKey) -> HeldAnswer:
 def read_report(message: bytes, key: keys.PublicKey) -> Report:
     """Check and read a report; raises `NotTheNodes`."""
     try:
-        report = _report_decoder.decode(_checked(_REPORT_LABEL, message, key))
+        report = _report_decoder.decode(content_of(_REPORT_LABEL, message, key))
     except msgspec.MsgspecError:
         raise NotTheNodes("unreadable") from None
     lines, rest = divmod(len(report.calls), _ID_BYTES)
@@ -180,14 +169,3 @@ def answered_of(report: Report) -> list[Answered]:
 def line_digest(before: bytes, body: bytes) -> bytes:
     """Chain a line of a node's log to the one before; the first one follows 32 zero bytes."""
     return hashlib.sha256(before + body).digest()
-
-
-def _sign(label: bytes, content: bytes, key: keys.SigningKey) -> bytes:
-    return encode(Signed(content, keys.sign(keys.algorithm_of(key), key, label + content)))
-
-
-def _checked(label: bytes, message: bytes, key: keys.PublicKey) -> bytes:
-    signed = _signed_decoder.decode(message)
-    if not keys.verify("ed25519", key, signed.signature, label + signed.content):
-        raise NotTheNodes("the signature is not the node's")
-    return signed.content
