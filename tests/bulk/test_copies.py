@@ -208,7 +208,9 @@ def test_a_link_is_good_for_one_part_and_while_the_grant_holds(city: CopyCity, t
     with city.bulk() as bulk:
         path = bulk.state(job, NO_CONTEXT).links[0].path
         place, _, token = path.partition("?link=")
-        for wrong in (place, f"{place}?link={token[:-2]}AA", f"{place[:-1]}2?link={token}", f"{path}&link=x"):
+        many = f"{path}&a=1&b=2&c=3&d=4"
+        altered, other = f"{place}?link={token[:-2]}AA", f"{place[:-1]}2?link={token}"
+        for wrong in (place, altered, other, f"{path}&link=x", many):
             refused = httpx.get(city.url + wrong, trust_env=False)
             assert (refused.status_code, refused.json()["code"]) == (404, "not_available"), wrong
         secret = open_spool(city.spool, city.folder / "bulk.key").link_secret

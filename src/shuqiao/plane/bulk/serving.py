@@ -7,16 +7,13 @@ durable before the first byte leaves.
 
 from __future__ import annotations
 
-import asyncio
 import base64
-import hashlib
 import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
-from urllib.parse import parse_qs
+from functools import partial
 from uuid import UUID
 
 import msgspec
@@ -26,26 +23,24 @@ from shuqiao.plane.bulk import asking
 from shuqiao.plane.bulk.asking import Allowed, Promising
 from shuqiao.plane.bulk.browsing import Browsing
 from shuqiao.plane.bulk.fetching import extent_of, part_reply
+from shuqiao.plane.bulk.links import Downloads, Problem, Refuse, RefuseUnused
 from shuqiao.plane.bulk.settings import Spool
 from shuqiao.plane.bulk.statements import Done, FeedRow, JobRow, Statements
 from shuqiao.plane.calls import AUTO, Call, CallRefused, actor_of
 from shuqiao.plane.connection import Request
 from shuqiao.plane.database import DatabaseUnavailable
 from shuqiao.plane.keeper import Keeper
+from shuqiao.plane.places import Places
 from shuqiao.plane.settings import Settings
-from shuqiao.plane.state import Application, Snapshot
+from shuqiao.plane.state import Snapshot
+from shuqiao.plane.under_way import UnderWay
 from shuqiao.rules.bulk import LINK_S
 from shuqiao.rules.errors import (
     CallError,
-    LinkExpired,
     NotAvailable,
-    Overloaded,
-    RangeUnsatisfiable,
     RequestMalformed,
     Unavailable,
 )
-from shuqiao.rules.exchange import Mode
-from shuqiao.security.at_rest import FileRefused
 from shuqiao.security.http_signatures import WINDOW_S, CallContext
 from shuqiao.wire.bulk import (
     BrowseRequest,
@@ -58,7 +53,6 @@ from shuqiao.wire.bulk import (
     FeedState,
     FeedTaken,
     Link,
-    ManifestUnreadable,
     PartLink,
     StateRequest,
     TakenRequest,
@@ -66,7 +60,7 @@ from shuqiao.wire.bulk import (
     open_link,
     read_manifest,
 )
-from shuqiao.wire.messages import call_entry_id, new_entry_id, refusal_entry_id
+from shuqiao.wire.messages import new_entry_id
 from shuqiao.wire.vault import VaultClient, VaultError
 
 MAX_STREAMS = 32
@@ -88,7 +82,6 @@ PREFIXES = ("/v1/bulk", "/v1/feeds")
 
 Answer = Callable[[Reply], None]
 StreamAnswer = Callable[[Reply | Streamed], bool]
-Problem = Callable[[CallError], Reply]
 
 DECODERS: dict[str, msgspec.json.Decoder[msgspec.Struct]] = {
     name: msgspec.json.Decoder(form)
@@ -126,8 +119,8 @@ class Copies:
         spool: Spool,
         keeper: Keeper,
         vault: VaultClient,
-        refuse: Callable[[Call, CallRefused, UUID], None],
-        refuse_unused: Callable[[Call, CallError], None],
+        refuse: Refuse,
+        refuse_unused: RefuseUnused,
     ) -> None:
         """Keep the parts; nothing is connected yet."""
         self._spool = spool
@@ -137,43 +130,31 @@ class Copies:
         self._browsing = Browsing(self._statements, keeper, vault, self._promising)
         self._refuse = refuse
         self.refuse_unused = refuse_unused
-        self._under_way: set[asyncio.Task[None]] = set()
-        self._streams: dict[str, int] = {}
+        self._under_way = UnderWay()
+        self._places = Places(MAX_STREAMS, MAX_STREAMS_EACH)
+        self._downloads = Downloads(
+            PART_ROUTE,
+            partial(open_link, spool.link_secret),
+            lambda link: (str(link.job), str(link.part)),
+            self._handed_out,
+            keeper,
+            self._under_way,
+            refuse,
+            refuse_unused,
+        )
 
     async def close(self) -> None:
         """End what is under way."""
-        for task in self._under_way:
-            task.cancel()
+        await self._under_way.close()
         await self._statements.close()
 
     def begin(self, name: str, named: str, call: Call, request: msgspec.Struct, problem: Problem) -> None:
         """Work on a request whose body has come."""
-        self._start(self._work(name, named, call, request, problem))
+        self._under_way.begin(self._work(name, named, call, request, problem))
 
     def fetch(self, request: Request, language: str, problem: Problem, admit: Callable[[str], None]) -> None:
         """Answer the request for a part; raises a `CallError` where its form is wrong, or `admit` does."""
-        found = PART_ROUTE.fullmatch(request.path)
-        if found is None:
-            raise NotAvailable()
-        if request.method != "GET":
-            raise RequestMalformed(part="method")
-        link = open_link(self._spool.link_secret, _token(request.query))
-        application = self._keeper.current.applications.get(link.application) if link is not None else None
-        if link is None or application is None:
-            raise NotAvailable()
-        if str(link.job) != found[1] or link.part != int(found[2]):
-            raise NotAvailable()
-        admit(link.application)
-        call = _call_by(link, application, language, request)
-        if link.expires <= time.time():
-            self.refuse_unused(call, LinkExpired())
-        else:
-            self._start(self._fetch(call, request, link, problem))
-
-    def _start(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._under_way.add(task)
-        task.add_done_callback(self._under_way.discard)
+        self._downloads.begin(request, language, problem, admit)
 
     async def _work(
         self, name: str, named: str, call: Call, request: msgspec.Struct, problem: Problem
@@ -344,26 +325,17 @@ class Copies:
         call.context = CallContext(AUTO, call.context.end_user, feed.grant_id)
         return feed
 
-    async def _fetch(self, call: Call, request: Request, link: Link, problem: Problem) -> None:
+    async def _handed_out(self, call: Call, request: Request, link: Link) -> Streamed:
         """Hand out a part: decide anew, record, then let the first byte go."""
-        try:
-            job = await self._statements.job(link.job)
-            if job is None or job.application != link.application:
-                raise NotAvailable()
-            call.resource_id = job.resource_id
-            if job.state != "ready" or job.grant_id != link.grant or job.manifest is None:
-                raise NotAvailable()
-            # Each start of a download has an entry of its own.
-            delivery = replace(call, entry=new_entry_id(call.at))
-            request.answer(await self._delivered(delivery, request, job, link))
-        except CallRefused as refused:
-            self._refuse(call, refused, refusal_entry_id(call.entry, refused.error.code))
-        except (Overloaded, RangeUnsatisfiable) as error:
-            request.answer(problem(error))
-        except CallError as error:
-            self.refuse_unused(call, error)
-        except (DatabaseUnavailable, FileRefused, ManifestUnreadable, OSError):
-            request.answer(problem(Unavailable()))
+        job = await self._statements.job(link.job)
+        if job is None or job.application != link.application:
+            raise NotAvailable()
+        call.resource_id = job.resource_id
+        if job.state != "ready" or job.grant_id != link.grant or job.manifest is None:
+            raise NotAvailable()
+        # Each start of a download has an entry of its own.
+        delivery = replace(call, entry=new_entry_id(call.at))
+        return await self._delivered(delivery, request, job, link)
 
     async def _delivered(self, call: Call, request: Request, job: JobRow, link: Link) -> Streamed:
         manifest = read_manifest(job.manifest or "")
@@ -387,47 +359,10 @@ class Copies:
             )
 
         # Counted while it is decided over too, or many begun together would pass the bound.
-        with self._room(job.department):
+        with self._places.held(job.department):
             await asking.recorded(self._keeper, _decided(call, job.channel, "-"), record)
             reply = part_reply(self._spool, job, manifest, part, extent)
-        return reply._replace(pieces=self._counted(job.department, reply))
-
-    @contextmanager
-    def _room(self, department: str) -> Iterator[None]:
-        """Hold a place among the downloads under way; raises `Overloaded` where there is none."""
-        if sum(self._streams.values()) >= MAX_STREAMS or self._streams.get(department, 0) >= MAX_STREAMS_EACH:
-            raise Overloaded()
-        self._streams[department] = self._streams.get(department, 0) + 1
-        try:
-            yield
-        finally:
-            self._streams[department] -= 1
-
-    async def _counted(self, department: str, reply: Streamed) -> AsyncIterator[bytes]:
-        self._streams[department] = self._streams.get(department, 0) + 1
-        try:
-            async for piece in reply.pieces:
-                yield piece
-        finally:
-            self._streams[department] -= 1
-
-
-def _token(query: str) -> str:
-    """The token of a link; empty where the query has none, or more than one."""
-    given = parse_qs(query, max_num_fields=4).get("link", [""])
-    return given[0] if len(given) == 1 else ""
-
-
-def _call_by(link: Link, application: Application, language: str, request: Request) -> Call:
-    """The call that a link stands for; its id is the link's, so whoever sends one again fills no log."""
-
-    def answer(reply: Reply) -> None:
-        request.answer(reply)
-
-    named = hashlib.sha256(str(link).encode()).hexdigest()
-    entry = call_entry_id(application.key_id, link.expires, named)
-    context = CallContext(AUTO, link.actor.partition("/")[2], link.grant)
-    return Call(entry, datetime.now(UTC), application, context, "", Mode.BULK, language, answer)
+        return self._places.while_sent(job.department, reply)
 
 
 def _decided(call: Call, channel: str, case: str = "") -> Callable[[Snapshot], Allowed]:

@@ -7,14 +7,12 @@ and an entry is durable before the first byte leaves.
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
 import re
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
-from urllib.parse import parse_qs
+from functools import partial
 from uuid import UUID
 
 import msgspec
@@ -22,30 +20,28 @@ import msgspec
 from shuqiao.plane.answers import Reply, Streamed
 from shuqiao.plane.bulk.asking import Allowed, Promising, entry_of, recorded
 from shuqiao.plane.bulk.fetching import extent_of
+from shuqiao.plane.bulk.links import Downloads, Problem, Refuse, RefuseUnused
 from shuqiao.plane.bulk.statements import Done, FileRow, Statements
-from shuqiao.plane.calls import AUTO, Call, CallRefused, actor_of, facts_of, refused_by
+from shuqiao.plane.calls import Call, CallRefused, actor_of, facts_of, refused_by
 from shuqiao.plane.connection import Request
 from shuqiao.plane.database import DatabaseUnavailable
 from shuqiao.plane.files.fetching import file_reply
 from shuqiao.plane.keeper import Keeper
 from shuqiao.plane.places import Places
 from shuqiao.plane.proofs import CallProof
-from shuqiao.plane.state import Application, Snapshot
+from shuqiao.plane.state import Snapshot
+from shuqiao.plane.under_way import UnderWay
 from shuqiao.rules.channels import ON_PAGES
 from shuqiao.rules.errors import (
     CallError,
-    LinkExpired,
     NotAvailable,
-    Overloaded,
     PagesOnly,
-    RangeUnsatisfiable,
     RequestMalformed,
     Unavailable,
 )
 from shuqiao.rules.exchange import Channel, Mode, Refused, decide_call
 from shuqiao.rules.files import LINK_S, gives_whole, opens
-from shuqiao.security.at_rest import FileRefused, unwrap_key
-from shuqiao.security.http_signatures import CallContext
+from shuqiao.security.at_rest import unwrap_key
 from shuqiao.security.pieces import StoreSecrets
 from shuqiao.wire.files import (
     FileLine,
@@ -55,7 +51,7 @@ from shuqiao.wire.files import (
     file_link_token,
     open_file_link,
 )
-from shuqiao.wire.messages import call_entry_id, new_entry_id, refusal_entry_id
+from shuqiao.wire.messages import new_entry_id
 
 _UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 LIST_ROUTE = re.compile(r"/v1/resources/(r[0-9]{6}[a-z2-7]{10})/files", re.ASCII)
@@ -64,7 +60,6 @@ PREFIX = "/v1/files/"
 MAX_STREAMS = 16
 MAX_STREAMS_EACH = 4
 DECODER = msgspec.json.Decoder(FilesRequest)
-Problem = Callable[[CallError], Reply]
 
 
 class _Listed(msgspec.Struct, frozen=True):
@@ -121,8 +116,8 @@ class Files:
         statements: Statements,
         keeper: Keeper,
         promising: Promising,
-        refuse: Callable[[Call, CallRefused, UUID], None],
-        refuse_unused: Callable[[Call, CallError], None],
+        refuse: Refuse,
+        refuse_unused: RefuseUnused,
     ) -> None:
         """Keep the parts; nothing is connected yet."""
         self._secrets = secrets
@@ -132,43 +127,33 @@ class Files:
         self._refuse = refuse
         self.refuse_unused = refuse_unused
         self._places = Places(MAX_STREAMS, MAX_STREAMS_EACH)
-        self._under_way: set[asyncio.Task[None]] = set()
+        self._under_way = UnderWay()
+        self._downloads = Downloads(
+            FILE_ROUTE,
+            partial(open_file_link, secrets.link),
+            lambda link: (str(link.version),),
+            self._handed_out,
+            keeper,
+            self._under_way,
+            refuse,
+            refuse_unused,
+            _proof_of,
+        )
 
     async def close(self) -> None:
         """End what is under way."""
-        for task in self._under_way:
-            task.cancel()
-        await asyncio.gather(*self._under_way, return_exceptions=True)
+        await self._under_way.close()
         await self._statements.close()
 
     def begin(self, call: Call, request: FilesRequest, problem: Problem) -> None:
         """Work on a request for the list; raises `RequestMalformed` for an unprintable case."""
         if not request.case.isprintable():
             raise RequestMalformed(part="case")
-        self._start(self._list(call, request, problem))
+        self._under_way.begin(self._list(call, request, problem))
 
     def fetch(self, request: Request, language: str, problem: Problem, admit: Callable[[str], None]) -> None:
         """Answer the request for a file; raises a `CallError` where its form is wrong, or `admit` does."""
-        found = FILE_ROUTE.fullmatch(request.path)
-        if found is None:
-            raise NotAvailable()
-        if request.method != "GET":
-            raise RequestMalformed(part="method")
-        link = open_file_link(self._secrets.link, _token(request.query))
-        application = self._keeper.current.applications.get(link.application) if link is not None else None
-        if link is None or application is None or str(link.version) != found[1]:
-            raise NotAvailable()
-        admit(link.application)
-        call = _call_by(link, application, language, request)
-        if link.expires <= time.time():
-            self.refuse_unused(call, LinkExpired())
-        else:
-            self._start(self._fetch(call, request, link, problem))
-
-    def _start(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._under_way.add(task)
-        task.add_done_callback(self._under_way.discard)
+        self._downloads.begin(request, language, problem, admit)
 
     async def _list(self, call: Call, request: FilesRequest, problem: Problem) -> None:
         try:
@@ -241,24 +226,15 @@ class Files:
             datetime.fromtimestamp(link.expires, UTC),
         )
 
-    async def _fetch(self, call: Call, request: Request, link: FileLink, problem: Problem) -> None:
+    async def _handed_out(self, call: Call, request: Request, link: FileLink) -> Streamed:
         """Hand out a file: decide anew, record, then let the first byte go."""
-        try:
-            row = await self._statements.file_version(link.version)
-            if row is None:
-                raise NotAvailable()
-            call.resource_id = row.resource_id
-            # Each start of a download has an entry of its own.
-            delivery = replace(call, entry=new_entry_id(call.at))
-            request.answer(await self._delivered(delivery, request, row, link))
-        except CallRefused as refused:
-            self._refuse(call, refused, refusal_entry_id(call.entry, refused.error.code))
-        except (Overloaded, RangeUnsatisfiable) as error:
-            request.answer(problem(error))
-        except CallError as error:
-            self.refuse_unused(call, error)
-        except (DatabaseUnavailable, FileRefused):
-            request.answer(problem(Unavailable()))
+        row = await self._statements.file_version(link.version)
+        if row is None:
+            raise NotAvailable()
+        call.resource_id = row.resource_id
+        # Each start of a download has an entry of its own.
+        delivery = replace(call, entry=new_entry_id(call.at))
+        return await self._delivered(delivery, request, row, link)
 
     async def _delivered(self, call: Call, request: Request, row: FileRow, link: FileLink) -> Streamed:
         headers = request.headers
@@ -296,22 +272,6 @@ class Files:
         return self._places.while_sent(department, reply)
 
 
-def _token(query: str) -> str:
-    """The token of a link; empty where the query has none, or more than one."""
-    given = parse_qs(query, max_num_fields=4).get("link", [""])
-    return given[0] if len(given) == 1 else ""
-
-
-def _call_by(link: FileLink, application: Application, language: str, request: Request) -> Call:
-    """The call that a link stands for; its id is the link's, so whoever sends one again fills no log."""
-
-    def answer(reply: Reply) -> None:
-        request.answer(reply)
-
-    named = hashlib.sha256(str(link).encode()).hexdigest()
-    entry = call_entry_id(application.key_id, link.expires, named)
-    context = CallContext(AUTO, link.actor.partition("/")[2], link.grant)
-    # What was signed is kept with the entry of the request that asked; this one says which it was.
-    proof = CallProof(link.algorithm, link.request, "")
-    at = datetime.now(UTC)
-    return Call(entry, at, application, context, "", Mode.BULK, language, answer, proof=proof)
+def _proof_of(link: FileLink) -> CallProof:
+    """What was signed is kept with the entry of the request that asked; this one says which it was."""
+    return CallProof(link.algorithm, link.request, "")
