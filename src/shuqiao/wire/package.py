@@ -33,13 +33,14 @@ ALGORITHM = "ed25519"
 _WRITE = pa.ipc.IpcWriteOptions(compression=pa.Codec("zstd", compression_level=3))
 _Digest = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 _Field = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9_]{0,62}$")]
+Row = Annotated[int, msgspec.Meta(ge=0, lt=MAX_ROWS)]
 _Code = Annotated[str, msgspec.Meta(pattern="^[a-z_]{1,40}$")]
 
 
 class RowFault(msgspec.Struct, frozen=True, array_like=True):
     """A row (from 0, in the order sent), the item at fault and the stable code of the reason."""
 
-    row: Annotated[int, msgspec.Meta(ge=0, lt=MAX_ROWS)]
+    row: Row
     item: _Field
     code: _Code
 
@@ -51,20 +52,24 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     every new beginning with a full load, so that of two batches (generation, sequence) says which is newer,
     also where a sequence occurs again because the hub was restored to an older state. `faults` are rows
     with a value the node could not bring into the item's type: they travel empty at that item and are not
-    to be merged.
+    to be merged. `removed` are rows that say that their record is gone from the source: they hold the record
+    key in the sealed part and nothing else. A batch with `complete_since` has no rows: it says that everything
+    the source holds was sent in this generation or later ones, so that records not met since are gone.
     """
 
     department: Annotated[str, msgspec.Meta(max_length=64)]
     resource: Annotated[str, msgspec.Meta(max_length=32)]
     sequence: Annotated[int, msgspec.Meta(ge=1, lt=2**53)]
     generation: Annotated[int, msgspec.Meta(ge=1, lt=2**53)]
-    rows: Annotated[int, msgspec.Meta(ge=1, le=MAX_ROWS)]
+    rows: Annotated[int, msgspec.Meta(ge=0, le=MAX_ROWS)]
     mapping_version: Annotated[str, msgspec.Meta(max_length=64)]
     source: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
     plain_digest: _Digest
     sealed_digest: _Digest
     created: datetime
     faults: Annotated[tuple[RowFault, ...], msgspec.Meta(max_length=MAX_ROWS)] = ()
+    removed: Annotated[tuple[Row, ...], msgspec.Meta(max_length=MAX_ROWS)] = ()
+    complete_since: Annotated[int, msgspec.Meta(ge=1, lt=2**53)] | None = None
 
 
 class Package(msgspec.Struct, frozen=True, array_like=True):
@@ -113,13 +118,25 @@ def read_manifest(package: Package) -> Manifest:
         manifest = _manifests.decode(package.manifest)
     except (msgspec.DecodeError, msgspec.ValidationError, RecursionError):
         raise BatchMalformed(part="manifest") from None
-    if manifest.created.tzinfo is None or any(fault.row >= manifest.rows for fault in manifest.faults):
+    if not _is_consistent(manifest):
         raise BatchMalformed(part="manifest")
     for part, digest in (("plain", manifest.plain_digest), ("sealed", manifest.sealed_digest)):
         actual = hashlib.sha256(getattr(package, part)).hexdigest()
         if not hmac.compare_digest(actual, digest):
             raise BatchMalformed(part=part)
     return manifest
+
+
+def _is_consistent(manifest: Manifest) -> bool:
+    """Say whether rows are named that are there, each once, and a batch is either of rows or an end."""
+    named = [fault.row for fault in manifest.faults] + list(manifest.removed)
+    if manifest.created.tzinfo is None or any(row >= manifest.rows for row in named):
+        return False
+    if len(set(manifest.removed)) < len(manifest.removed):
+        return False
+    if manifest.complete_since is None:
+        return manifest.rows > 0
+    return manifest.rows == 0 and manifest.complete_since <= manifest.generation
 
 
 def encode_part(rows: pa.RecordBatch) -> bytes:

@@ -16,11 +16,25 @@ class SourceError(Exception):
 
 @dataclass(frozen=True)
 class SourceRow:
-    """One row: its key and time of change as texts of the connector, and the mapped columns in order."""
+    """One row: its key and time of change as texts of the connector, and the mapped columns in order.
+
+    A `removed` row is gone from the source: its key is the value of the record key, its values are all None.
+    `weight` is what the row adds to the sum of its range, where the source makes sums.
+    """
 
     key: str
     changed: str
     values: tuple[Any, ...]
+    removed: bool = False
+    weight: int | None = None
+
+
+@dataclass(frozen=True)
+class RangeSum:
+    """How many rows lie in a range of keys, and the sum of their weights modulo 2**64."""
+
+    rows: int
+    weight: int
 
 
 class Source(Protocol):
@@ -42,6 +56,17 @@ class Source(Protocol):
         self, mapping: TableMapping, since: str, after: SourceRow | None, limit: int
     ) -> list[SourceRow]:
         """Return rows changed at `since` or later, in order of change and key, those behind `after` only."""
+
+    async def read_range(
+        self, mapping: TableMapping, after: str | None, until: str | None, limit: int
+    ) -> list[SourceRow]:
+        """Return the first rows with a key greater than `after` and not greater than `until`, in its order.
+
+        None is no bound. The order is the source's own: whoever compares ranges assumes nothing about it.
+        """
+
+    async def checksum(self, mapping: TableMapping, after: str | None, until: str | None) -> RangeSum | None:
+        """Return the sum of a range as `read_range` weighs its rows; None where the source makes no sums."""
 
     async def read_one(
         self, mapping: TableMapping, column: str, values: Sequence[str], timeout_s: float
