@@ -58,9 +58,11 @@ class CaptureState:
     """What the status file says about reading one table.
 
     Whoever changes the position of the resource holds `exclusive`; `spooled` tells that batches are there.
+    While it is `paused` nothing is read; what is in the spool is still sent.
     """
 
     fault: str | None = None
+    paused: bool = False
     spool_full: bool = False
     spooled: asyncio.Event = field(default_factory=asyncio.Event)
     exclusive: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -111,7 +113,7 @@ class Capture:
 
         Returns the seconds to wait before the next one.
         """
-        if not await self._has_room() or not await self._may_go_on():
+        if self.state.paused or not await self._has_room() or not await self._may_go_on():
             return _FULL_WAIT_S
         async with self.state.exclusive:
             state = await asyncio.to_thread(self._spool.state, self.mapping.resource)
@@ -126,6 +128,12 @@ class Capture:
                 await self._read_changes(state.position)
                 return self._pace.poll_s
         return 0.0
+
+    async def reload(self) -> None:
+        """Read the whole table again from its beginning; what waits in the spool is still sent."""
+        async with self.state.exclusive:
+            if await asyncio.to_thread(self._spool.state, self.mapping.resource) is not None:
+                await asyncio.to_thread(self._spool.restart_load, self.mapping.resource, self.mapping.version)
 
     async def _begin(self) -> None:
         # The hub knows which sequence comes next even where the node's disk was lost.

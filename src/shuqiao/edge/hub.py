@@ -1,4 +1,4 @@
-"""The node's side of the two subjects it may use: hand over batches, ask for receipts.
+"""The node's side of the subjects it may use: hand over batches, ask for receipts, tell its state.
 
 Every call waits for an answer: a publication the server forbids is otherwise dropped without a word.
 """
@@ -15,6 +15,7 @@ from nats.errors import Error as NatsError
 from shuqiao.rules.errors import BatchMalformed
 from shuqiao.wire.batch_receipt import ReceiptsReply, ReceiptsRequest, decode_reply
 from shuqiao.wire.nats_client import Client
+from shuqiao.wire.node_state import Orders, decode_orders, state_subject
 from shuqiao.wire.subjects import STREAM, ingest_subject, receipts_subject
 
 _TIMEOUT_S = 5.0
@@ -74,6 +75,16 @@ class Hub:
             raise HubAwayError(type(error).__name__) from None
         self.last_contact = time.time()
         return reply
+
+    async def tell(self, state: bytes) -> Orders:
+        """Bring the node's signed state and return what the hub asks."""
+        data = await self._request(state_subject(self._department), state)
+        try:
+            orders = decode_orders(data)
+        except _FAULTS as error:
+            raise HubAwayError(type(error).__name__) from None
+        self.last_contact = time.time()
+        return orders
 
     async def close(self) -> None:
         """Close the connection."""

@@ -21,6 +21,7 @@ from shuqiao.edge.capture import Capture, Pace
 from shuqiao.edge.connectors.folder import Keeping
 from shuqiao.edge.connectors.opening import UnknownSource, open_source
 from shuqiao.edge.cover import Cover
+from shuqiao.edge.heartbeat import Heartbeat
 from shuqiao.edge.held.checking import Trusted, held_table
 from shuqiao.edge.held.line import HeldLine
 from shuqiao.edge.held.reporting import Reporter, Rhythm
@@ -73,6 +74,16 @@ class Node:
             capture = Capture(mapping, spec, self._source, self._spool, cover, sender, self._hub, pace)
             delivery = Delivery(settings.department, capture, self._spool, self._hub, keys, settings.resend_s)
             self._lines.append((capture, delivery))
+        self._heartbeat = Heartbeat(
+            [capture for capture, _ in self._lines],
+            self._hub,
+            sender.key,
+            self._describe,
+            self._spool.size_bytes,
+            self._files.orders,
+            settings.authority_file,
+            settings.state_s,
+        )
 
     def _open_held(
         self, settings: NodeSettings, admission: Admission, mappings: list[TableMapping], cover: Cover
@@ -98,7 +109,7 @@ class Node:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set; a fault nobody foresaw ends the process, which may then start anew."""
-        work: list[Awaitable[None]] = [self._watch(), self._interfaces.run()]
+        work: list[Awaitable[None]] = [self._watch(), self._heartbeat.run(), self._interfaces.run()]
         work += [part.run() for line in self._lines for part in line]
         work += [part.run() for part in self._held]
         tasks = [asyncio.ensure_future(part) for part in work]
@@ -129,11 +140,12 @@ class Node:
             inbox_prefix=inbox_prefix(settings.department),
         )
 
+    def _describe(self) -> status.NodeStatus:
+        return status.describe(self._settings.department, self._hub, self._spool, self._lines)
+
     async def _watch(self) -> None:
         while True:
-            now = await asyncio.to_thread(
-                status.describe, self._settings.department, self._hub, self._spool, self._lines
-            )
+            now = await asyncio.to_thread(self._describe)
             volumes: dict[str, str] = {one.place: one.state for one in self._settings.volumes}
             now = msgspec.structs.replace(now, volumes=volumes)
             await asyncio.to_thread(status.write_status, self._files.status, now)

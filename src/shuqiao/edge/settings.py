@@ -20,7 +20,8 @@ class NodeSettings:
     """What a node needs. `home` holds keys, spool and status; times are in seconds, sizes in bytes.
 
     `interface_folder` says which interfaces of the department calls are passed to; None for none. The log of
-    calls on what stays here is brought to the hub every `report_s`, calls older than `report_margin_s`.
+    calls on what stays here is brought to the hub every `report_s`, calls older than `report_margin_s`; the
+    node's own state every `state_s`.
     """
 
     home: Path
@@ -38,6 +39,7 @@ class NodeSettings:
     interface_folder: Path | None = None
     report_s: float = 86_400
     report_margin_s: float = 900
+    state_s: float = 10
     suite: Suite = INTERNATIONAL
     volumes: tuple[Volume, ...] = ()
 
@@ -76,6 +78,7 @@ def load_settings(environment: Mapping[str, str]) -> NodeSettings:
     spool_max_bytes = number("NODE_SPOOL_BYTES", 2 * 1024**3, 1024**2, 1024**4)
     report_s = number("NODE_REPORT_SECONDS", 86_400, 0.5, 7 * 86_400)
     report_margin_s = number("NODE_REPORT_MARGIN_SECONDS", 900, 660, 86_400)
+    state_s = number("NODE_STATE_SECONDS", 10, 0.1, 600)
     suite, named = INTERNATIONAL, VolumeSettings()
     try:
         suite, named = read_suite(environment), read_volume_settings(environment)
@@ -99,6 +102,7 @@ def load_settings(environment: Mapping[str, str]) -> NodeSettings:
         interface_folder=Path(folder) if (folder := environment.get("NODE_INTERFACES", "")) else None,
         report_s=report_s,
         report_margin_s=report_margin_s,
+        state_s=state_s,
         suite=suite,
         volumes=named.volumes({"spool": Path(environment["NODE_HOME"])}),
     )

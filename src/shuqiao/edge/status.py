@@ -56,7 +56,7 @@ class NodeStatus(msgspec.Struct, frozen=True):
     volumes: dict[str, str] = {}
 
 
-_ORDER = ("hub_away", "source_away", "refused", "receipt_untrusted", "spool_full", "loading", "up")
+_ORDER = ("hub_away", "source_away", "refused", "receipt_untrusted", "spool_full", "paused", "loading", "up")
 """States from the gravest: the node's state is the gravest of its resources."""
 
 _SHOWN_OUTCOMES = 5
@@ -110,6 +110,8 @@ def _state(capture: Capture, delivery: Delivery, phase: str | None) -> str:
         return "receipt_untrusted"
     if capture.state.spool_full:
         return "spool_full"
+    if capture.state.paused:
+        return "paused"
     return "up" if phase == "changes" else "loading"
 
 

@@ -24,9 +24,10 @@ ADVICE: Mapping[str, str] = {
     "source_away": "look at your database, its table or your lists",
     "refused": "tell the platform agency; the batch is kept and tried again",
     "receipt_untrusted": "tell the platform agency: a receipt is not signed by the hub's key",
+    "paused": "the platform's pages ask it to rest: resume it there",
     "spool_full": "the hub has been away for long: make room or raise NODE_SPOOL_BYTES",
 }
-_WELL = ("up", "loading")
+_WELL = ("up", "loading", "paused")
 
 
 def status_command(arguments: argparse.Namespace) -> int:

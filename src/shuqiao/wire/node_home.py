@@ -70,6 +70,11 @@ class NodeFiles:
         return self.home / "held" / "held.sqlite"
 
     @property
+    def orders(self) -> Path:
+        """Which of the hub's wishes for a full load were followed."""
+        return self.home / "orders.json"
+
+    @property
     def status(self) -> Path:
         """The status file."""
         return self.home / "status.json"

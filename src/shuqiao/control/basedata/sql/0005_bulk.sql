@@ -49,6 +49,7 @@ CREATE TABLE exchange.bulk_job (
     failure       text,
     ready_at      timestamptz,
     expires_at    timestamptz,
+    taken         uuid,
     CHECK ((subscription IS NULL) = (number IS NULL)),
     CHECK ((subscription IS NULL) = (from_sequence IS NULL)),
     CHECK (state <> 'ready' OR (rows IS NOT NULL AND wrapped_key IS NOT NULL AND manifest IS NOT NULL AND signature IS NOT NULL
@@ -58,6 +59,24 @@ CREATE TABLE exchange.bulk_job (
 );
 CREATE INDEX bulk_job_open ON exchange.bulk_job (asked_at) WHERE state IN ('waiting', 'preparing');
 CREATE INDEX bulk_job_by_grant ON exchange.bulk_job (grant_id, asked_at DESC);
+CREATE INDEX bulk_job_by_list ON exchange.bulk_job (resource_id) WHERE manifest IS NOT NULL;
+COMMENT ON COLUMN exchange.bulk_job.taken IS 'The entry with which the consumer first said that it keeps this part of a feed.';
+
+-- The entry of the first download of each part, and which records a browsed page showed in which version: by these evidence is
+-- found. What they say stands in the entries, too.
+CREATE TABLE exchange.bulk_delivery (
+    job   uuid NOT NULL REFERENCES exchange.bulk_job (id) ON DELETE CASCADE,
+    part  int NOT NULL,
+    entry uuid NOT NULL,
+    at    timestamptz NOT NULL,
+    PRIMARY KEY (job, part)
+);
+CREATE TABLE exchange.browsed (
+    record_id uuid NOT NULL,
+    entry     uuid NOT NULL,
+    version   int NOT NULL,
+    PRIMARY KEY (record_id, entry)
+);
 
 -- How far a preparation is and until when it counts as alive. Apart from the job, whose row the long transaction of the
 -- preparation writes; lost in a crash, after which nobody is at work.
@@ -199,6 +218,8 @@ BEGIN
         v_job.grant_id, NULL, 'delivering', p_body || E'\n' || jsonb_build_object('job', v_job.id, 'part', p_part,
         'from_byte', p_from, 'rows', v_job.rows, 'format', v_job.format,
         'manifest_digest', encode(sha256(convert_to(v_job.manifest, 'UTF8')), 'hex'))::text);
+    INSERT INTO exchange.bulk_delivery (job, part, entry, at)
+    SELECT v_job.id, p_part, p_id, p_at WHERE v_digest IS NOT NULL ON CONFLICT DO NOTHING;
     RETURN QUERY SELECT CASE WHEN v_digest IS NULL THEN 'replayed' ELSE 'done' END, v_epoch, v_digest;
 END $$;
 
@@ -251,6 +272,7 @@ BEGIN
         || jsonb_build_object('subscription', v_feed.id, 'number', p_number)::text);
     IF v_digest IS NOT NULL THEN
         UPDATE exchange.subscription SET taken_number = greatest(taken_number, p_number), taken_at = p_at WHERE id = v_feed.id;
+        UPDATE exchange.bulk_job j SET taken = p_id WHERE j.subscription = v_feed.id AND j.number <= p_number AND j.taken IS NULL;
     END IF;
     RETURN QUERY SELECT CASE WHEN v_digest IS NULL THEN 'replayed' ELSE 'done' END, v_epoch, v_digest;
 END $$;
@@ -282,7 +304,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog SET timezone = 'U
 #variable_conflict use_column
 DECLARE
     v_epoch bigint; v_document jsonb; v_spec jsonb; v_where text; v_total bigint; v_rows json; v_given int; v_digest bytea;
-    v_items text; v_order text := 'b.record_id';
+    v_versions jsonb; v_items text; v_order text := 'b.record_id';
 BEGIN
     SELECT e.value INTO v_epoch FROM exchange.epoch e;
     v_document := exchange.bulk_grant(p_grant, p_resource);
@@ -307,14 +329,16 @@ BEGIN
         v_order := format('b.%I %s NULLS LAST, b.record_id', p_sort, CASE WHEN p_descending THEN 'DESC' ELSE 'ASC' END);
     END IF;
     EXECUTE format('SELECT count(*) FROM (SELECT FROM base.%I b WHERE %s LIMIT 10001) c', p_resource, v_where) INTO v_total;
-    EXECUTE format('SELECT coalesce(json_agg(r), ''[]''), count(*) FROM (SELECT b.record_id AS _record%s FROM base.%I b WHERE %s ORDER BY %s LIMIT %s OFFSET %s) r',
-                   v_items, p_resource, v_where, v_order, p_limit, p_offset) INTO v_rows, v_given;
+    EXECUTE format('SELECT coalesce(json_agg(r), ''[]''), count(*), coalesce(jsonb_object_agg(r._record, r._version::int), ''{}'')'
+                   ' FROM (SELECT b.record_id AS _record, b.version::text AS _version%s FROM base.%I b WHERE %s ORDER BY %s LIMIT %s OFFSET %s) r',
+                   v_items, p_resource, v_where, v_order, p_limit, p_offset) INTO v_rows, v_given, v_versions;
     v_digest := exchange.record_once(p_id, p_at, 'browse_viewed', p_department, v_document ->> 'provider', p_actor, p_resource,
-        p_grant, NULL, 'shown', p_body || E'\n' || jsonb_build_object('count', v_given, 'offset', p_offset,
+        p_grant, NULL, 'shown', p_body || E'\n' || jsonb_build_object('count', v_given, 'versions', v_versions, 'offset', p_offset,
         'filters', (SELECT coalesce(jsonb_agg(f ->> 'field'), '[]') FROM jsonb_array_elements(p_filters) f), 'sort', p_sort)::text);
     IF v_digest IS NULL THEN
         RETURN QUERY SELECT 'replayed', v_epoch, NULL::bytea, NULL::bigint, NULL::json; RETURN;
     END IF;
+    INSERT INTO exchange.browsed (record_id, entry, version) SELECT r.key::uuid, p_id, r.value::int FROM jsonb_each_text(v_versions) r;
     RETURN QUERY SELECT 'done', v_epoch, v_digest, v_total, v_rows;
 END $$;
 
@@ -584,7 +608,8 @@ BEGIN
     RETURN v_ended;
 END $$;
 
-REVOKE ALL ON exchange.subscription, exchange.bulk_job, exchange.bulk_progress, exchange.used_signature FROM PUBLIC;
+REVOKE ALL ON exchange.subscription, exchange.bulk_job, exchange.bulk_progress, exchange.used_signature, exchange.bulk_delivery,
+    exchange.browsed FROM PUBLIC;
 REVOKE ALL ON FUNCTION exchange.row_conditions, exchange.written_column, exchange.bulk_grant, exchange.record_once, exchange.ask_bulk,
     exchange.deliver_bulk, exchange.subscribe, exchange.take_feed, exchange.use_signature, exchange.browse, exchange.claim_bulk, exchange.progress_bulk,
     exchange.open_bulk, exchange.copy_query, exchange.record_prepared, exchange.open_copy, exchange.close_copy, exchange.index_feeds,
