@@ -1,4 +1,4 @@
-"""Places for downloads under way in one worker: so many in all, and so many for one department."""
+"""Places for what is under way in one worker: so many in all, and so many for one department."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from shuqiao.rules.errors import Overloaded
 
 
 class Places:
-    """Counts what is under way, from the decision over it to its last byte."""
+    """Counts what is under way; a download from the decision over it to its last byte."""
 
     def __init__(self, most: int, most_each: int) -> None:
         """Begin with all places free."""

@@ -9,7 +9,6 @@ Source: our choice, decision 21
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -26,6 +25,7 @@ from shuqiao.plane.database import Database, DatabaseUnavailable, HeadRow, Sessi
 from shuqiao.plane.keeper import Keeper
 from shuqiao.plane.settings import Settings
 from shuqiao.plane.state import Application
+from shuqiao.plane.under_way import UnderWay
 from shuqiao.rules.errors import (
     CallError,
     DigestMismatch,
@@ -98,7 +98,7 @@ class SignedBody:
         problem: Problem,
         content_digest: str,
         work: Callable[[bytes], Awaitable[Reply]],
-        under_way: set[asyncio.Task[None]],
+        under_way: UnderWay,
     ) -> None:
         self._call = call
         self._refusals = refusals
@@ -112,9 +112,7 @@ class SignedBody:
         if not is_digest_of(self._content_digest, body):
             self.broken(DigestMismatch())
             return
-        task = asyncio.get_running_loop().create_task(self._do(body))
-        self._under_way.add(task)
-        task.add_done_callback(self._under_way.discard)
+        self._under_way.begin(self._do(body))
 
     async def _do(self, body: bytes) -> None:
         try:
@@ -139,7 +137,7 @@ class Sessions:
         self._promise_key = settings.promise_key
         self._promise_key_id = keys.key_id(settings.promise_key.public_key())
         self._sealer = SessionSealer(settings.session_key)
-        self._under_way: set[asyncio.Task[None]] = set()
+        self._under_way = UnderWay()
 
     def owner(self, signature: RequestSignature, now: datetime) -> SessionOwner:
         """Find whose session a call is of; it ends with its time, the application or the key that agreed it.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -16,7 +16,7 @@ from shuqiao.plane.answers import Reply, answer_reply, recorded_reply
 from shuqiao.plane.bulk.statements import Done
 from shuqiao.plane.calls import Call, CallRefused, actor_of, facts_of, refused_by
 from shuqiao.plane.keeper import Keeper
-from shuqiao.plane.state import HeldGrant, Resource, Snapshot
+from shuqiao.plane.state import Application, HeldGrant, Resource, Snapshot
 from shuqiao.rules.channels import ON_PAGES
 from shuqiao.rules.errors import (
     BulkBusy,
@@ -26,8 +26,9 @@ from shuqiao.rules.errors import (
     SignatureReplayed,
     Unavailable,
 )
-from shuqiao.rules.exchange import Channel, Mode, Refused, decide_call
+from shuqiao.rules.exchange import CallFacts, Channel, GrantFacts, Mode, Refused, decide_call
 from shuqiao.security import keys
+from shuqiao.wire.grant import Grant
 from shuqiao.wire.messages import CallEntry
 from shuqiao.wire.receipt import encode_promise, make_promises
 
@@ -48,24 +49,39 @@ class Allowed:
 
 def decide(call: Call, snapshot: Snapshot, channel: str, case: str = "") -> Allowed:
     """Decide over a request for a copy; raises `CallRefused`."""
+    application, resource = asked(call, snapshot, Mode.BULK)
+    facts = facts_of(call, application, Mode.BULK, Channel(channel))
+    held = snapshot.grants_of.get((application.department, call.resource_id), ())
+    chosen = granted(call, snapshot, facts, held)
+    check_use(call, application, chosen.document, channel, case)
+    return Allowed(chosen, resource, snapshot)
+
+
+def asked(call: Call, snapshot: Snapshot, mode: Mode) -> tuple[Application, Resource]:
+    """Give who asks, and for what; raises `CallRefused` where the snapshot has either no longer."""
     application = snapshot.applications.get(call.application.id)
     resource = snapshot.resources.get(call.resource_id)
     if application is None or application.key_id != call.application.key_id or resource is None:
         raise CallRefused(NotAvailable())
-    if Mode.BULK.value not in resource.modes:
+    if mode.value not in resource.modes:
         raise CallRefused(NotAvailable())
-    facts = facts_of(call, application, Mode.BULK, Channel(channel))
-    held = snapshot.grants_of.get((application.department, call.resource_id), ())
+    return application, resource
+
+
+def granted(call: Call, snapshot: Snapshot, facts: CallFacts, held: Sequence[GrantFacts]) -> HeldGrant:
+    """Give the grant that covers what is asked; raises `CallRefused` where none does."""
     decision = decide_call(facts, held, call.at)
     if isinstance(decision, Refused):
         raise refused_by(decision)
-    chosen = snapshot.grants[decision.grant.id]
-    document = chosen.document
+    return snapshot.grants[decision.grant.id]
+
+
+def check_use(call: Call, application: Application, document: Grant, channel: str, case: str) -> None:
+    """Refuse a way or a missing case that the grant does not allow; raises `CallRefused`."""
     if channel in ON_PAGES and not (application.is_portal and call.context.end_user):
         raise CallRefused(PagesOnly(grant=document.id, channel=channel), document.id)
     if document.case_required and not case.strip():
         raise CallRefused(RequestMalformed(part="case"), document.id)
-    return Allowed(chosen, resource, snapshot)
 
 
 def entry_of(

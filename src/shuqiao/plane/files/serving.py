@@ -18,11 +18,19 @@ from uuid import UUID
 import msgspec
 
 from shuqiao.plane.answers import Reply, Streamed
-from shuqiao.plane.bulk.asking import Allowed, Promising, entry_of, recorded
+from shuqiao.plane.bulk.asking import (
+    Allowed,
+    Promising,
+    asked,
+    check_use,
+    entry_of,
+    granted,
+    recorded,
+)
 from shuqiao.plane.bulk.fetching import extent_of
 from shuqiao.plane.bulk.links import Downloads, Problem, Refuse, RefuseUnused
 from shuqiao.plane.bulk.statements import Done, FileRow, Statements
-from shuqiao.plane.calls import Call, CallRefused, actor_of, facts_of, refused_by
+from shuqiao.plane.calls import Call, CallRefused, actor_of, facts_of
 from shuqiao.plane.connection import Request
 from shuqiao.plane.database import DatabaseUnavailable
 from shuqiao.plane.files.fetching import file_reply
@@ -31,15 +39,13 @@ from shuqiao.plane.places import Places
 from shuqiao.plane.proofs import CallProof
 from shuqiao.plane.state import Snapshot
 from shuqiao.plane.under_way import UnderWay
-from shuqiao.rules.channels import ON_PAGES
 from shuqiao.rules.errors import (
     CallError,
     NotAvailable,
-    PagesOnly,
     RequestMalformed,
     Unavailable,
 )
-from shuqiao.rules.exchange import Channel, Mode, Refused, decide_call
+from shuqiao.rules.exchange import Channel, Mode
 from shuqiao.rules.files import LINK_S, gives_whole, opens
 from shuqiao.security.at_rest import unwrap_key
 from shuqiao.security.pieces import StoreSecrets
@@ -81,29 +87,18 @@ _listed_decoder = msgspec.json.Decoder(tuple[_Listed, ...])
 
 def decide(call: Call, snapshot: Snapshot, channel: str, case: str = "", file: UUID | None = None) -> Allowed:
     """Decide over a request for files, or for one of them; raises `CallRefused`."""
-    application = snapshot.applications.get(call.application.id)
-    resource = snapshot.resources.get(call.resource_id)
-    if application is None or application.key_id != call.application.key_id or resource is None:
-        raise CallRefused(NotAvailable())
-    if Mode.BULK.value not in resource.modes:
-        raise CallRefused(NotAvailable())
+    application, resource = asked(call, snapshot, Mode.BULK)
     facts = facts_of(call, application, Mode.BULK, Channel(channel))
     held = snapshot.file_grants.get((application.department, call.resource_id), ())
     if file is not None:
         held = tuple(one for one in held if opens(snapshot.grants[one.id].document.files, str(file)))
-    decision = decide_call(facts, held, call.at)
-    if isinstance(decision, Refused):
-        raise refused_by(decision)
-    chosen = snapshot.grants[decision.grant.id]
+    chosen = granted(call, snapshot, facts, held)
     document = chosen.document
     masked = [field for field, item in resource.items.items() if item.masked]
     if not gives_whole(resource.items, masked, document.items, document.unmasked):
         # The entry has got an item since that this grant withholds: a file can't leave it out.
         raise CallRefused(NotAvailable(), document.id)
-    if channel in ON_PAGES and not (application.is_portal and call.context.end_user):
-        raise CallRefused(PagesOnly(grant=document.id, channel=channel), document.id)
-    if document.case_required and not case.strip():
-        raise CallRefused(RequestMalformed(part="case"), document.id)
+    check_use(call, application, document, channel, case)
     return Allowed(chosen, resource, snapshot)
 
 

@@ -7,14 +7,13 @@ subject. What a node says is believed only with that signature, for the call it 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-import secrets
 from dataclasses import dataclass
 
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
+from shuqiao.plane.interface.nodes import Nodes
 from shuqiao.plane.interface.settings import RelaySettings
 from shuqiao.security import keys
 from shuqiao.wire import nats_client
@@ -24,7 +23,6 @@ from shuqiao.wire.node_signed import NotTheNodes
 
 log = logging.getLogger("shuqiao.plane")
 
-_CLOSE_S = 2.0
 _OPEN_S = 2.0
 _TROUBLES = (NatsError, OSError, ValueError)
 
@@ -47,22 +45,17 @@ class NodeLink:
 
     def __init__(self, settings: RelaySettings) -> None:
         """Draw the worker's name; nothing is connected yet."""
-        self._settings = settings
-        self._worker = secrets.token_hex(16)
-        self._client: nats_client.Client | None = None
-        self._opening = asyncio.Lock()
+        self._nodes = Nodes(settings, "plane-held", self._heard)
         self._waiting: dict[str, _Waiting] = {}
 
     @property
     def worker(self) -> str:
         """The name under which nodes answer this worker."""
-        return self._worker
+        return self._nodes.worker
 
     async def close(self) -> None:
         """Hang up."""
-        if self._client is not None:
-            with contextlib.suppress(*_TROUBLES):
-                await asyncio.wait_for(self._client.close(), _CLOSE_S)
+        await self._nodes.close()
 
     async def ask(self, ask: HeldAsk, node_key: keys.PublicKey) -> HeldAnswer:
         """Ask and wait; raises `LinkDown`, or TimeoutError where the node stays silent."""
@@ -84,23 +77,9 @@ class NodeLink:
     async def _opened_in_time(self) -> nats_client.Client:
         """The platform's own link is no silence of the department."""
         try:
-            return await asyncio.wait_for(self._opened(), _OPEN_S)
+            return await asyncio.wait_for(self._nodes.opened(), _OPEN_S)
         except TimeoutError:
             raise OSError("the message server is away") from None
-
-    async def _opened(self) -> nats_client.Client:
-        async with self._opening:
-            if self._client is None or self._client.is_closed:
-                settings = self._settings
-                self._client = client = await nats_client.connect(
-                    settings.nats_url, settings.credentials_file, settings.authority_file, name="plane-held"
-                )
-                await client.subscribe(f"answer.*.{self._worker}", cb=self._heard)
-                await client.flush()
-            if not self._client.is_connected:
-                # The client would hold the call back and send it whenever the link returns.
-                raise OSError("the link is being restored")
-            return self._client
 
     async def _heard(self, message: Msg) -> None:
         # The node only wants to know that its answer has arrived.
@@ -108,7 +87,7 @@ class NodeLink:
         try:
             waiting = self._waiting.get(peek_call(message.data))
             # The server lets a department publish under its own name only: another's node is nobody here.
-            if waiting is None or message.subject != answer_subject(waiting.department, self._worker):
+            if waiting is None or message.subject != answer_subject(waiting.department, self.worker):
                 return
             answer = read_answer(message.data, waiting.node_key)
         except NotTheNodes as error:

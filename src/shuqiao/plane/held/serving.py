@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -21,6 +20,7 @@ import msgspec
 from shuqiao.plane.answers import Reply, problem_reply, recorded_reply
 from shuqiao.plane.body import decode_body
 from shuqiao.plane.bulk.asking import Promising, decided_now
+from shuqiao.plane.bulk.links import Refuse, RefuseUnused
 from shuqiao.plane.bulk.statements import Done
 from shuqiao.plane.calls import Call, CallRefused, Granted, decide, entry_text
 from shuqiao.plane.database import DatabaseUnavailable
@@ -31,6 +31,8 @@ from shuqiao.plane.interface.breaker import Breaker
 from shuqiao.plane.keeper import Keeper
 from shuqiao.plane.neighbours import Neighbours
 from shuqiao.plane.operations import query, verify
+from shuqiao.plane.places import Places
+from shuqiao.plane.under_way import UnderWay
 from shuqiao.rules.errors import (
     CallError,
     DigestMismatch,
@@ -39,7 +41,6 @@ from shuqiao.rules.errors import (
     NodeSilent,
     NotAvailable,
     OneSubjectOnly,
-    Overloaded,
     RequestMalformed,
     SignatureReplayed,
     SignedCallNeeded,
@@ -130,8 +131,8 @@ class HeldCalls:
         statements: HeldStatements,
         keeper: Keeper,
         promising: Promising,
-        refuse: Callable[[Call, CallRefused, UUID], None],
-        refuse_unused: Callable[[Call, CallError], None],
+        refuse: Refuse,
+        refuse_unused: RefuseUnused,
         timeout_s: float,
         guess_delay_s: float,
     ) -> None:
@@ -146,8 +147,8 @@ class HeldCalls:
         self._guess_delay_s = guess_delay_s
         self._neighbours = Neighbours()
         self._breakers: dict[str, Breaker] = {}
-        self._waiting: dict[str, int] = {}
-        self._under_way: set[asyncio.Task[None]] = set()
+        self._places = Places(MAX_UNDER_WAY, MAX_EACH)
+        self._under_way = UnderWay()
 
     def keeps(self, resource_id: str) -> bool:
         """Tell whether the records of a resource stay with its department."""
@@ -156,17 +157,13 @@ class HeldCalls:
 
     async def close(self) -> None:
         """End what is under way."""
-        for task in self._under_way:
-            task.cancel()
-        await asyncio.gather(*self._under_way, return_exceptions=True)
+        await self._under_way.close()
         await self._link.close()
         await self._statements.close()
 
     def begin(self, call: Call, signed: HeldSigned) -> None:
         """Work on a call whose body has come; it is answered in the end, whatever happens."""
-        task = asyncio.get_running_loop().create_task(self._work(call, signed))
-        self._under_way.add(task)
-        task.add_done_callback(self._under_way.discard)
+        self._under_way.begin(self._work(call, signed))
 
     async def _work(self, call: Call, signed: HeldSigned) -> None:
         try:
@@ -187,15 +184,9 @@ class HeldCalls:
     async def _answered(self, call: Call, signed: HeldSigned) -> Reply:
         # Refused calls don't take a place, and a replayed one is found before the node hears of it.
         granted = await decided_now(self._keeper, lambda _: self._decided(call))
-        provider = granted.resource.department
-        if sum(self._waiting.values()) >= MAX_UNDER_WAY or self._waiting.get(provider, 0) >= MAX_EACH:
-            raise Overloaded
-        self._waiting[provider] = self._waiting.get(provider, 0) + 1
-        try:
+        with self._places.held(granted.resource.department):
             asked = await self._recorded(call)
             end = await self._asked(call, signed, asked)
-        finally:
-            self._waiting[provider] -= 1
         return await self._ended(call, asked, end)
 
     def _decided(self, call: Call) -> Granted:

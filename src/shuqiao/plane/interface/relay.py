@@ -7,10 +7,8 @@ slower side. The answer lies encrypted on the disk until it is whole and its dig
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 import logging
-import secrets
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -20,9 +18,9 @@ import msgspec
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
+from shuqiao.plane.interface.nodes import Nodes
 from shuqiao.plane.interface.settings import RelaySettings
 from shuqiao.security.at_rest import EncryptedFile, FileKey, new_key, read_pieces
-from shuqiao.wire import nats_client
 from shuqiao.wire.interface_messages import (
     PIECE_BYTES,
     Ask,
@@ -97,21 +95,17 @@ class Relay:
     def __init__(self, settings: RelaySettings) -> None:
         """Draw the worker's name; nothing is connected yet."""
         self._settings = settings
-        self._worker = secrets.token_hex(16)
-        self._client: nats_client.Client | None = None
-        self._opening = asyncio.Lock()
+        self._nodes = Nodes(settings, "plane", self._heard)
         self._waiting: dict[str, _Waiting] = {}
 
     @property
     def worker(self) -> str:
         """The name under which nodes answer this worker."""
-        return self._worker
+        return self._nodes.worker
 
     async def close(self) -> None:
         """Hang up."""
-        if self._client is not None:
-            with contextlib.suppress(*_TROUBLES):
-                await asyncio.wait_for(self._client.close(), GRACE_S)
+        await self._nodes.close()
 
     async def pass_on(self, ask: Ask, body: bytes) -> Held:
         """Ask the node and wait for the whole answer; raises `RelayFailed`."""
@@ -121,7 +115,7 @@ class Relay:
         waiting = _Waiting(ask, body, file, key, path, ended)
         self._waiting[ask.call] = waiting
         try:
-            client = await self._opened()
+            client = await self._nodes.opened()
             await client.publish(ask_subject(ask.department), encode(ask))
             end = await asyncio.wait_for(ended, ask.timeout_s + GRACE_S)
             if isinstance(end, Failed):
@@ -145,19 +139,6 @@ class Relay:
         await asyncio.get_running_loop().run_in_executor(_writers, file.close)
         return Held(waiting.path, waiting.key, end.media_type, end.size_bytes, end.digest)
 
-    async def _opened(self) -> nats_client.Client:
-        async with self._opening:
-            if self._client is None or self._client.is_closed:
-                settings = self._settings
-                self._client = client = await nats_client.connect(
-                    settings.nats_url, settings.credentials_file, settings.authority_file, name="plane"
-                )
-                await client.subscribe(f"answer.*.{self._worker}", cb=self._heard)
-            if not self._client.is_connected:
-                # The client would hold the call back and send it whenever the link returns.
-                raise OSError("the link is being restored")
-            return self._client
-
     async def _heard(self, message: Msg) -> None:
         try:
             said = decode_from_node(message.data)
@@ -166,7 +147,7 @@ class Relay:
             return
         waiting = self._waiting.get(said.call)
         # The server lets a department publish under its own name only: another's node is nobody here.
-        if waiting is None or message.subject != answer_subject(waiting.ask.department, self._worker):
+        if waiting is None or message.subject != answer_subject(waiting.ask.department, self.worker):
             await message.respond(encode(_ENDS))
             return
         # One call's pieces are written while another's are received.

@@ -10,38 +10,48 @@ import asyncio
 import hashlib
 import re
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from uuid import UUID
 
 import msgspec
 
 from shuqiao.plane.answers import Reply, Streamed, problem_body, recorded_reply
-from shuqiao.plane.bulk.asking import MAX_TRIES, Allowed, Promising, decided_now, entry_of, recorded
+from shuqiao.plane.bulk.asking import (
+    MAX_TRIES,
+    Allowed,
+    Promising,
+    asked,
+    decided_now,
+    entry_of,
+    granted,
+    recorded,
+)
+from shuqiao.plane.bulk.links import Problem, Refuse, RefuseUnused
 from shuqiao.plane.bulk.statements import Done, Statements
-from shuqiao.plane.calls import Call, CallRefused, actor_of, facts_of, refused_by
+from shuqiao.plane.calls import Call, CallRefused, actor_of, facts_of
 from shuqiao.plane.database import DatabaseUnavailable
 from shuqiao.plane.interface.breaker import Breaker
 from shuqiao.plane.interface.filtering import MAX_JSON_BYTES, AnswerRefused, Filter
 from shuqiao.plane.interface.relay import Held, Relay, RelayFailed, body_digest
 from shuqiao.plane.keeper import Keeper
 from shuqiao.plane.neighbours import Neighbours
+from shuqiao.plane.places import Places
 from shuqiao.plane.state import Resource, Snapshot
+from shuqiao.plane.under_way import UnderWay
 from shuqiao.rules.errors import (
     CallError,
     InterfaceFailed,
     InterfaceResting,
     NotAvailable,
     OperationNotGranted,
-    Overloaded,
     ParameterRefused,
     RequestMalformed,
     SignedCallNeeded,
     Unavailable,
 )
-from shuqiao.rules.exchange import Mode, Refused, decide_call
+from shuqiao.rules.exchange import Mode
 from shuqiao.security.at_rest import FileRefused
 from shuqiao.wire.grant import Grant
 from shuqiao.wire.interface import InterfaceSpec, Operation, parameter_fault
@@ -70,7 +80,6 @@ class InterfaceRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 DECODER = msgspec.json.Decoder(InterfaceRequest)
-Problem = Callable[[CallError], Reply]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,20 +94,11 @@ class _Decided:
 
 def decide(call: Call, operation: str, request: InterfaceRequest, snapshot: Snapshot) -> _Decided:
     """Decide over a call; raises `CallRefused`."""
-    application = snapshot.applications.get(call.application.id)
-    resource = snapshot.resources.get(call.resource_id)
-    spec = snapshot.interfaces.get(call.resource_id)
-    if application is None or application.key_id != call.application.key_id or resource is None:
-        raise CallRefused(NotAvailable())
-    if Mode.QUERY.value not in resource.modes:
-        raise CallRefused(NotAvailable())
+    application, resource = asked(call, snapshot, Mode.QUERY)
     facts = facts_of(call, application, Mode.QUERY)
     held = snapshot.operation_grants.get((application.department, call.resource_id), ())
     naming = [one for one in held if operation in snapshot.grants[one.id].document.operations]
-    decision = decide_call(facts, naming or held, call.at)
-    if isinstance(decision, Refused):
-        raise refused_by(decision)
-    chosen = snapshot.grants[decision.grant.id]
+    chosen = granted(call, snapshot, facts, naming or held)
     document = chosen.document
     if operation not in document.operations:
         named = ", ".join(document.operations)
@@ -108,6 +108,7 @@ def decide(call: Call, operation: str, request: InterfaceRequest, snapshot: Snap
         raise CallRefused(SignedCallNeeded(grant=document.id), document.id)
     if document.case_required and not request.case.strip():
         raise CallRefused(RequestMalformed(part="case"), document.id)
+    spec = snapshot.interfaces.get(call.resource_id)
     known = spec.description.operation(operation) if spec is not None else None
     if spec is None or known is None or (known.answer is None and not _gives_all(resource, document)):
         raise CallRefused(NotAvailable(), document.id)
@@ -134,8 +135,8 @@ class Interfaces:
         statements: Statements,
         keeper: Keeper,
         promising: Promising,
-        refuse: Callable[[Call, CallRefused, UUID], None],
-        refuse_unused: Callable[[Call, CallError], None],
+        refuse: Refuse,
+        refuse_unused: RefuseUnused,
     ) -> None:
         """Keep the parts; nothing is connected yet."""
         self._relay = relay
@@ -146,14 +147,13 @@ class Interfaces:
         self.refuse_unused = refuse_unused
         self._neighbours = Neighbours()
         self._breakers: dict[str, Breaker] = {}
-        self._waiting: dict[str, int] = {}
-        self._under_way: set[asyncio.Task[None]] = set()
+        # One department whose interface is slow must not take the places of all others.
+        self._places = Places(MAX_UNDER_WAY, MAX_EACH)
+        self._under_way = UnderWay()
 
     async def close(self) -> None:
         """End what is under way."""
-        for task in self._under_way:
-            task.cancel()
-        await asyncio.gather(*self._under_way, return_exceptions=True)
+        await self._under_way.close()
         await self._relay.close()
         await self._statements.close()
 
@@ -161,9 +161,7 @@ class Interfaces:
         """Work on a call whose body has come; raises `RequestMalformed` for an unprintable case."""
         if not request.case.isprintable():
             raise RequestMalformed(part="case")
-        task = asyncio.get_running_loop().create_task(self._work(call, operation, request, problem))
-        self._under_way.add(task)
-        task.add_done_callback(self._under_way.discard)
+        self._under_way.begin(self._work(call, operation, request, problem))
 
     async def _work(self, call: Call, operation: str, request: InterfaceRequest, problem: Problem) -> None:
         try:
@@ -177,19 +175,9 @@ class Interfaces:
 
     async def _answered(self, call: Call, operation: str, request: InterfaceRequest) -> Reply | Streamed:
         decided = await decided_now(self._keeper, partial(decide, call, operation, request))
-        provider = decided.allowed.resource.department
-        self._check_room(provider)
-        self._waiting[provider] = self._waiting.get(provider, 0) + 1
-        try:
+        with self._places.held(decided.allowed.resource.department):
             decided = await self._recorded(call, operation, request)
             return await self._asked(call, decided, request)
-        finally:
-            self._waiting[provider] -= 1
-
-    def _check_room(self, provider: str) -> None:
-        # One department whose interface is slow must not take the places of all others.
-        if sum(self._waiting.values()) >= MAX_UNDER_WAY or self._waiting.get(provider, 0) >= MAX_EACH:
-            raise Overloaded()
 
     async def _recorded(self, call: Call, operation: str, request: InterfaceRequest) -> _Decided:
         """Write the entry that goes before the call; of another epoch, decide again."""
@@ -346,8 +334,7 @@ class Interfaces:
         # A call ends once: the id of its end follows from its own.
         entry = refusal_entry_id(call.entry, "interface_answered")
         ended = replace(call, entry=entry, at=at, proof=None)
-        line = entry_of(ended, "interface_answered", outcome, decided.allowed)
-        line = msgspec.json.encode(msgspec.json.decode(line) | {"call": str(call.entry)}).decode()
+        line = entry_of(ended, "interface_answered", outcome, decided.allowed, asked=call.entry)
         epoch = decided.allowed.snapshot.epoch
         for _ in range(MAX_TRIES):
             done = await self._statements.end_interface_call(
