@@ -243,6 +243,10 @@ class Connection(asyncio.Protocol):
         """Keep half a connection open for the answer that is due on it."""
         if self._request is None or self._is_closing:
             return False
+        if self._transport is not None and not self._transport.can_write_eof():
+            # Under TLS whoever says goodbye takes no answer.
+            self.cut()
+            return False
         if not self._is_whole:
             self._cut_short(RequestMalformed(part="content-length"))
         self._is_last = True
@@ -297,7 +301,11 @@ class Connection(asyncio.Protocol):
             # Closing at once could destroy the answer on its way; the peer may say goodbye first.
             self._is_closing = True
             self._deadline = self._server.now_s + LINGER_S
-            transport.write_eof()
+            if transport.can_write_eof():
+                transport.write_eof()
+            else:
+                # TLS says goodbye after the answer by itself, and drops what still comes.
+                transport.close()
         elif not self._is_clogged:
             self._deadline = self._server.now_s + IDLE_TIMEOUT_S
 

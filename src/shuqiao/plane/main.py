@@ -14,8 +14,9 @@ from functools import partial
 
 from shuqiao.plane.interface.settings import forget_answers
 from shuqiao.plane.processes import listen, supervise
-from shuqiao.plane.settings import SettingsFaulty, read_settings
+from shuqiao.plane.settings import Settings, SettingsFaulty, read_settings
 from shuqiao.plane.worker import run_worker
+from shuqiao.security.tls import open_address_fault, tell_end
 from shuqiao.security.volumes import tell
 
 log = logging.getLogger("shuqiao.plane")
@@ -33,7 +34,10 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     try:
         settings = read_settings(os.environ)
+        _check_address(settings, options.host)
         forget_answers(settings.relay)
+        if settings.tls is not None:
+            tell_end(settings.tls.files, log)
         tell(settings.relay.volumes if settings.relay is not None else (), log)
         sockets = listen(options.host, options.port, max(1, options.workers))
     except (SettingsFaulty, OSError) as error:
@@ -41,6 +45,15 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     supervise(sockets, partial(run_worker, settings))
     return 0
+
+
+def _check_address(settings: Settings, host: str) -> None:
+    """Refuse to answer others in clear; raises `SettingsFaulty`."""
+    if settings.tls is not None or settings.is_behind_proxy:
+        return
+    fault = open_address_fault(host, "PLANE", "PLANE_BEHIND_PROXY")
+    if fault is not None:
+        raise SettingsFaulty(fault)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,8 @@ import socket
 from email.utils import formatdate
 
 from shuqiao.plane.connection import Connection, Handler
+from shuqiao.plane.door import TlsDoor
+from shuqiao.security.tls import RenewedTls
 
 MAX_CONNECTIONS = 2048
 CHECK_EVERY_S = 0.5
@@ -33,8 +35,12 @@ class Server:
             connection.check(self.now_s)
         self._timer = self._loop.call_later(CHECK_EVERY_S, self._tick)
 
-    async def start(self, listening: socket.socket) -> None:
-        """Begin to accept."""
+    async def start(self, listening: socket.socket, tls: RenewedTls | None = None) -> None:
+        """Begin to accept, with TLS or in clear."""
+        self._server: asyncio.Server | TlsDoor
+        if tls is not None:
+            self._server = TlsDoor(tls, lambda: Connection(self), listening)
+            return
         self._server = await self._loop.create_server(
             lambda: Connection(self), sock=listening, backlog=BACKLOG
         )

@@ -13,6 +13,7 @@ from shuqiao.plane.bulk.settings import BulkSettingsFaulty, Spool, read_pooler, 
 from shuqiao.plane.interface.settings import RelaySettings, RelaySettingsFaulty, read_relay
 from shuqiao.security import keys
 from shuqiao.security.pieces import StoreSecrets, link_secret, read_wrapping
+from shuqiao.security.tls import RenewedTls, TlsRefused, read_tls_files
 
 T = TypeVar("T")
 
@@ -47,7 +48,7 @@ class Settings:
     `calls_per_s` is what one application may call of one worker, `max_waiting` the calls that may wait in
     one for the database; what is beyond either is turned away at once. `is_pooled` says that the database's
     address is a pooler's in transaction mode. A department's node has `node_timeout_s` to answer for data
-    that stay with it.
+    that stay with it. Without `tls` the plane speaks in clear, on loopback or behind a declared proxy.
     """
 
     database_url: str
@@ -66,6 +67,8 @@ class Settings:
     relay: RelaySettings | None = None
     files: StoreSecrets | None = None
     node_timeout_s: float = NODE_TIMEOUT_S
+    tls: RenewedTls | None = None
+    is_behind_proxy: bool = False
 
 
 def _promise_key(path: Path) -> Ed25519PrivateKey:
@@ -94,6 +97,12 @@ def _number(text: str) -> int:
     if not 1 <= number <= MOST:
         raise ValueError(f"must lie between 1 and {MOST}")
     return number
+
+
+def _flag(text: str) -> bool:
+    if text not in ("0", "1"):
+        raise ValueError("must be 0 or 1")
+    return text == "1"
 
 
 def _guess_limits(text: str) -> tuple[int, int]:
@@ -159,6 +168,15 @@ def _relay(reader: _Reader) -> RelaySettings | None:
         return None
 
 
+def _tls(reader: _Reader) -> RenewedTls | None:
+    try:
+        files = read_tls_files(reader.environment, "PLANE")
+        return RenewedTls(files) if files is not None else None
+    except TlsRefused as error:
+        reader.faults.append(str(error))
+        return None
+
+
 def _files(reader: _Reader, session_key: bytes | None) -> StoreSecrets | None:
     """Control has the file too, so links are made with a secret of all the plane's workers and no other."""
     name = "FILES_SECRET_FILE"
@@ -184,7 +202,9 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     max_waiting = reader.read("PLANE_MAX_WAITING", _number, str(MAX_WAITING))
     is_pooled = reader.read("PLANE_DATABASE_POOLER", read_pooler, "none")
     node_timeout_s = reader.read("PLANE_NODE_TIMEOUT_S", _node_timeout_s, str(NODE_TIMEOUT_S))
+    is_behind_proxy = reader.read("PLANE_BEHIND_PROXY", _flag, "0")
     spool, relay, files = _spool(reader), _relay(reader), _files(reader, session_key)
+    tls = _tls(reader)
     if reader.faults:
         raise SettingsFaulty("; ".join(reader.faults))
     return Settings(
@@ -204,4 +224,6 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         relay,
         files,
         _there(node_timeout_s),
+        tls,
+        _there(is_behind_proxy),
     )

@@ -79,6 +79,7 @@ class Worker:
         )
         sessions = Sessions(settings, self._keeper, self._database)
         self._database_url = settings.database_url
+        self._tls = settings.tls
         self._volumes = settings.relay.volumes if settings.relay is not None else ()
         self._copies = self._make_copies(settings)
         self._interfaces = self._make_interfaces(settings)
@@ -162,7 +163,7 @@ class Worker:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._keeper.loaded.wait(), FIRST_SNAPSHOT_S)
         server = Server(self._gate)
-        await server.start(listening)
+        await server.start(listening, self._tls)
         await stop.wait()
         server.close()
         await self._answering.close(SHUTDOWN_S)
