@@ -136,6 +136,9 @@ def _add_call(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     call.add_argument("--case", default="", help="number of the case the call is for")
     call.add_argument("--grant", default="auto", help="grant number (default: the one that fits)")
     call.add_argument("--url", default=None, help="address of the plane")
+    call.add_argument(
+        "--ca", type=Path, default=None, metavar="FILE", help="authority that vouches for an https plane"
+    )
 
 
 def _add_bulk(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -208,6 +211,7 @@ def _add_evidence(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     verify.add_argument("--request", metavar="FILE", help="body of the request, if you have it")
     verify.add_argument("--answer", metavar="FILE", help="body of the answer, if you have it")
     verify.add_argument("--regulation", metavar="FILE", help="the regulation's file, if you have it")
+    verify.add_argument("--parts", metavar="FOLDER", help="the parts of a copy, if you have them")
 
 
 def _add_audit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -24,7 +24,7 @@ from shuqiao.auditlog.entries import StoredEntry
 from shuqiao.security import keys
 from shuqiao.wire.call_proof import decode_promises, decode_request
 from shuqiao.wire.evidence import RegulationPart
-from shuqiao.wire.evidence_making import assemble
+from shuqiao.wire.evidence_making import assemble, with_copy
 from shuqiao.wire.vault import VaultError, open_sealed_sync
 
 CLIENT: Final = "auditor"
@@ -47,9 +47,32 @@ class EvidenceError(Exception):
 def make_evidence(
     connection: proofs.Connection, entry: StoredEntry, proof: proofs.InclusionProof, vault: VaultPlace | None
 ) -> dict[str, object]:
-    """Put the evidence of an entry together as JSON values; raises `EvidenceError`."""
-    row = connection.execute("SELECT exchange.evidence(%b)", [entry.id], binary=True).fetchone()
-    kept: dict[str, Any] = row[0] if row is not None and isinstance(row[0], dict) else {}
+    """Put the evidence of an entry together as JSON values, with its copy's; raises `EvidenceError`."""
+    copy = _read(connection, "evidence_of_copy", entry.id)
+    # The evidence of what the platform itself did names no application, but the keys that sign it.
+    own = {"keys": copy.get("keys")}
+    made = _made(entry, proof, vault, _read(connection, "evidence", entry.id) or own)
+    if not copy:
+        return made
+    others = []
+    for wanted in copy["entries"]:
+        other = proofs.read_entry(connection, UUID(wanted))
+        position = None if other is None else proofs.read_position(connection, other.id)
+        if other is None or position is None or proof.signed.checkpoint.size <= position:
+            raise EvidenceError("An entry of the copy is not numbered yet; ask again in a second.")
+        its = proofs.prove_inclusion(connection, other, position, proof.signed)
+        others.append(_made(other, its, vault, _read(connection, "evidence", other.id) or own))
+    return with_copy(made, copy, others)
+
+
+def _read(connection: proofs.Connection, function: str, entry: UUID) -> dict[str, Any]:
+    row = connection.execute(f"SELECT exchange.{function}(%b)", [entry], binary=True).fetchone()
+    return row[0] if row is not None and isinstance(row[0], dict) else {}
+
+
+def _made(
+    entry: StoredEntry, proof: proofs.InclusionProof, vault: VaultPlace | None, kept: Mapping[str, Any]
+) -> dict[str, object]:
     opened = _opened(entry.id, kept, vault)
     words = (entry.body or "", entry.salt.hex() if entry.body is not None else "")
     regulation = regulation_part(str(kept.get("regulation") or ""))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from cryptography import x509
@@ -20,6 +20,7 @@ from shuqiao.security import keys
 from shuqiao.wire.evidence import MAX_FILE_BYTES, EvidenceUnreadable, read_evidence
 from shuqiao.wire.evidence_checking import Given, verify_evidence
 
+PIECE_BYTES = 1024 * 1024
 HOLDS, UNANSWERED, BROKEN = 0, 1, 2
 PURPOSES = ("log", "promise", "grants", "application")
 _MARKS = {True: "HOLDS ", False: "BROKEN", None: "NOTE  "}
@@ -72,7 +73,7 @@ def evidence_command(arguments: argparse.Namespace) -> int:
         authorities = read_authorities(text)
         trusted = read_trusted_keys(text) if "-----BEGIN PUBLIC KEY-----" in text or not authorities else {}
         evidence = read_evidence(_read(Path(arguments.file)))
-        given = Given(trusted, authorities, **_brought(vars(arguments)))
+        given = Given(trusted, authorities, **_brought(vars(arguments)), parts=_parts_in(arguments.parts))
     except (OSError, KeysUnreadable, EvidenceUnreadable) as error:
         print(f"The evidence can't be checked: {error}", file=sys.stderr)
         return UNANSWERED
@@ -89,6 +90,26 @@ def _brought(arguments: Mapping[str, str | None]) -> dict[str, bytes]:
         for name in ("request", "answer", "regulation")
         if (path := arguments.get(name)) is not None
     }
+
+
+def _parts_in(folder: str | None) -> Callable[[str], Iterable[bytes] | None] | None:
+    """Open the parts of a copy that lie in a folder, by their names."""
+    if folder is None:
+        return None
+    place = Path(folder)
+
+    def opened(name: str) -> Iterable[bytes] | None:
+        # The name stands in a file that somebody else made: it leads nowhere but into the folder.
+        file = place / Path(name).name
+        return _pieces(file) if file.is_file() else None
+
+    return opened
+
+
+def _pieces(file: Path) -> Iterator[bytes]:
+    with file.open("rb") as stream:
+        while piece := stream.read(PIECE_BYTES):
+            yield piece
 
 
 def _read(file: Path) -> bytes:

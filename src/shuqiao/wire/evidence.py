@@ -1,10 +1,11 @@
-"""Evidence of one call in one file.
+"""Evidence of one call, or of one copy, in one file.
 
 The file begins with the proof that the entry is in the log, as `shuqiao audit prove --out` writes it, and
 adds what shows the call: the signed request, the promise, the grant, and for a session's call the head that
-the application signed. `wire.evidence_checking` checks it.
+the application signed. Of a copy or a part of a feed it adds the signed manifest and the other entries about
+it, each as a file of its own would have it. `wire.evidence_checking` checks it.
 
-Source: our choice, decision 21
+Source: our choice, decisions 21 and 22
 """
 
 from __future__ import annotations
@@ -97,6 +98,15 @@ class RegulationPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sha256: Annotated[str, msgspec.Meta(pattern="^(?:[0-9a-f]{64})?$")]
 
 
+class CopyPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The manifest of a copy as it was signed, and the entries about it besides the file's own."""
+
+    manifest: Annotated[str, msgspec.Meta(max_length=1024 * 1024)]
+    signature: Base64
+    key_id: Name
+    entries: Annotated[tuple[Evidence, ...], msgspec.Meta(max_length=80)]
+
+
 class Evidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One file of evidence. `body` and `salt` are empty where its maker may not see the entry's words."""
 
@@ -119,6 +129,7 @@ class Evidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     promise: Promise | None = None
     grant: GrantPart | None = None
     regulation: RegulationPart | None = None
+    copy: CopyPart | None = None
 
 
 class EvidenceUnreadable(ValueError):
@@ -134,15 +145,28 @@ def read_evidence(content: bytes) -> Evidence:
         raise EvidenceUnreadable("the file is larger than evidence is")
     try:
         evidence = _decoder.decode(content)
-        moment = dt.datetime.fromisoformat(evidence.checkpoint.signed_at)
         twice = json.loads(content, object_pairs_hook=_no_key_twice)
     except (ValueError, RecursionError, msgspec.MsgspecError) as error:
         raise EvidenceUnreadable(f"not evidence: {error}") from error
+    if not isinstance(twice, dict):
+        raise EvidenceUnreadable("not evidence of a log")
+    others = evidence.copy.entries if evidence.copy is not None else ()
+    if any(other.copy is not None for other in others):
+        raise EvidenceUnreadable("evidence of a copy stands in evidence of a copy")
+    for one in (evidence, *others):
+        _refuse_unknown(one)
+    return evidence
+
+
+def _refuse_unknown(evidence: Evidence) -> None:
+    try:
+        moment = dt.datetime.fromisoformat(evidence.checkpoint.signed_at)
+    except ValueError as error:
+        raise EvidenceUnreadable(f"not evidence: {error}") from error
     if (evidence.format, evidence.evidence) != (PROOF_FORMAT, EVIDENCE) or moment.tzinfo is None:
         raise EvidenceUnreadable("not evidence of a known version")
-    if not isinstance(twice, dict) or not is_origin(evidence.checkpoint.origin):
+    if not is_origin(evidence.checkpoint.origin):
         raise EvidenceUnreadable("not evidence of a log")
-    return evidence
 
 
 def _no_key_twice(pairs: list[tuple[str, object]]) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""Checking the evidence of one call: offline, with the public keys its reader trusts and nothing else.
+"""Checking the evidence of one call or copy: offline, with the public keys its reader trusts and no more.
 
 Source: our choice, decision 21
 """
@@ -10,7 +10,7 @@ import datetime as dt
 import hashlib
 import hmac
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,6 +34,7 @@ from shuqiao.security.http_signatures import (
 from shuqiao.security.sessions import call_number, decode_key, delivery_digest, request_digest, session_id
 from shuqiao.wire.batch_messages import subject_entry_id
 from shuqiao.wire.call_proof import MAC
+from shuqiao.wire.copy_checking import Recorded, copy_findings
 from shuqiao.wire.evidence import (
     PLATFORM,
     ApplicationPart,
@@ -62,7 +63,8 @@ class Given:
     """What the reader brings: public keys trusted for a purpose, and where at hand bodies and regulation.
 
     The purposes are `log`, `promise`, `grants` and `application`; a key counts for its own purpose only. Keys
-    that one of `authorities` certified for their purpose, or for their application, count too.
+    that one of `authorities` certified for their purpose, or for their application, count too. `parts` opens
+    a part of a copy by its name and gives its bytes, None for one that the reader doesn't have.
     """
 
     keys: Mapping[tuple[str, str], keys.PublicKey]
@@ -70,11 +72,32 @@ class Given:
     request: bytes | None = None
     answer: bytes | None = None
     regulation: bytes | None = None
+    parts: Callable[[str], Iterable[bytes] | None] | None = None
 
 
 def verify_evidence(evidence: Evidence, given: Given) -> list[Finding]:
     """Check everything the file says; it holds when no finding is False."""
-    return list(_Check(evidence, given).findings())
+    check = _Check(evidence, given)
+    found = list(check.findings())
+    if evidence.copy is None:
+        if given.parts is not None:
+            found.append(Finding(False, "the file is evidence of a copy, to hold your parts against"))
+        return found
+    checks = [check]
+    for other in evidence.copy.entries:
+        # What else the reader brought is about the file's own entry.
+        checks.append(_Check(other, Given(given.keys, given.authorities, regulation=given.regulation)))
+        found += [
+            Finding(one.holds, f"{checks[-1].name}: {one.words}") for one in list(checks[-1].findings())
+        ]
+    key = check.trusted.get(("promise", evidence.copy.key_id))
+    entries = tuple(Recorded(one.evidence.entry, one.said, one.grant) for one in checks)
+    signature = _bytes(evidence.copy.signature)
+    found += [
+        Finding(holds, words)
+        for holds, words in copy_findings(evidence.copy.manifest, signature, key, entries, given.parts)
+    ]
+    return found
 
 
 @dataclass
@@ -88,6 +111,12 @@ class _Check:
     base: bytes = b""
     signature: bytes = b""
     trusted: dict[tuple[str, str], keys.PublicKey] = field(default_factory=dict)
+    grant: Grant | None = None
+
+    @property
+    def name(self) -> str:
+        """What the entry is called among others of a file."""
+        return f"{self.said.get('event', 'entry')} {self.evidence.entry}"
 
     def findings(self) -> Iterator[Finding]:
         yield from self._certificates()
@@ -304,6 +333,7 @@ class _Check:
         except GrantUnreadable:
             yield Finding(False, "the grant is signed by a key you trust for grants")
             return
+        self.grant = grant
         yield Finding(True, f"grant {grant.id} is signed by key {part.key_id}")
         if self.said:
             yield Finding(self._covers(grant), "the grant covers the call")

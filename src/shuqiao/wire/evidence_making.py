@@ -1,4 +1,4 @@
-"""Puts evidence of one call together, out of what hub and vault keep of it.
+"""Puts evidence of one call or one copy together, out of what hub and vault keep of it.
 
 Whoever makes a file reads the parts in their own way; this module knows no database.
 """
@@ -6,7 +6,7 @@ Whoever makes a file reads the parts in their own way; this module knows no data
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -44,6 +44,16 @@ def assemble(
         "regulation": msgspec.to_builtins(regulation),
     }
     return built | {"confirmed": confirmation(msgspec.convert(built, Evidence))}
+
+
+def with_copy(
+    made: Mapping[str, object], kept: Mapping[str, Any], others: Sequence[Mapping[str, object]]
+) -> dict[str, object]:
+    """Add what shows a copy: `exchange.evidence_of_copy`, and the other entries about it, each assembled."""
+    there = made["keys"] if isinstance(made["keys"], list) else []
+    signer = [key for key in kept["keys"] if (key["purpose"], key["id"]) == ("promise", kept["key_id"])]
+    part = {name: kept[name] for name in ("manifest", "signature", "key_id")} | {"entries": list(others)}
+    return {**made, "keys": there + [key for key in signer if key not in there], "copy": part}
 
 
 def _request(kept: Mapping[str, Any], opened: bytes | None) -> object:

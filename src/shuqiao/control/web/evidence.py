@@ -3,7 +3,8 @@
 The proof part is the document that `shuqiao audit prove --out` writes, so `shuqiao audit verify --since FILE`
 reads the downloaded file as well; `body` and `salt` are there for recomputing the digest. Of a call, the file
 also holds the signed request, the promise, the grant and what confirmed it (`wire.evidence`); the vault opens
-the request, and it is recorded who was given it.
+the request, and it is recorded who was given it. Of a copy it holds the signed manifest and the other entries
+about it.
 """
 
 import base64
@@ -19,13 +20,14 @@ from django.db import connection, transaction
 from shuqiao.control import clock
 from shuqiao.control.accounts.access import Viewer
 from shuqiao.control.audit.actions import append_entry
+from shuqiao.control.operations.audit import audit_proof
 from shuqiao.control.operations.queries import AuditProof
 from shuqiao.control.regulations.files import regulation_ids, regulations_dir
 from shuqiao.rules.checkpoint import time_text
 from shuqiao.rules.errors import Unavailable
 from shuqiao.security import keys
 from shuqiao.wire.evidence import PROOF_FORMAT, RegulationPart
-from shuqiao.wire.evidence_making import assemble
+from shuqiao.wire.evidence_making import assemble, with_copy
 from shuqiao.wire.vault import VaultError, open_sealed_sync
 
 # An entry that waits for its number has no proof yet; its file says what was recorded and no more.
@@ -34,6 +36,21 @@ ENTRY_FORMAT = "shuqiao/audit-entry/v1"
 
 def evidence_of(proof: AuditProof, viewer: Viewer) -> dict[str, object]:
     """Return the evidence as JSON values; `body` and `salt` are empty where the viewer may not see them."""
+    copy, vault = _read("evidence_of_copy", proof.row.id), _vault()
+    if not copy or vault is None:
+        return _one(proof, viewer, vault, {})
+    own = {"keys": copy["keys"]}
+    others = [_one(audit_proof(viewer, entry), viewer, vault, own) for entry in copy["entries"]]
+    made = _one(proof, viewer, vault, own)
+    # While an entry waits for its number the file shows the one that was asked for, and no copy.
+    is_waiting = any(one["format"] != PROOF_FORMAT for one in (made, *others))
+    return made if is_waiting else with_copy(made, copy, others)
+
+
+def _one(
+    proof: AuditProof, viewer: Viewer, vault: tuple[Path, Path] | None, own: dict[str, Any]
+) -> dict[str, object]:
+    """Return the evidence of one entry; `own` is used where nothing is kept of a signed request."""
     recorded: dict[str, object] = {
         "entry": proof.row.id,
         "digest": proof.digest,
@@ -51,18 +68,18 @@ def evidence_of(proof: AuditProof, viewer: Viewer) -> dict[str, object]:
         "path": [sibling.hash for sibling in proof.path],
         "checkpoint": checkpoint,
     }
-    kept = _kept(proof.row.id)
-    vault = _vault()
-    if not kept.get("sealed") or vault is None:
+    kept = _read("evidence", proof.row.id) or own
+    if vault is None or not (kept.get("sealed") or own):
         return shown | recorded | {"public_key": _public_key(proof.key_id)}
-    opened = _opened(proof, kept, vault)
-    _record(viewer, proof)
+    opened = (None, None) if not kept.get("sealed") else _opened(proof, kept, vault)
+    if opened[0] is not None:
+        _record(viewer, proof)
     return assemble(shown, (proof.body, proof.salt), kept, opened, _regulation(kept.get("regulation")))
 
 
-def _kept(entry: str) -> dict[str, Any]:
+def _read(function: str, entry: str) -> dict[str, Any]:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT exchange.evidence(%s)", [UUID(entry)])
+        cursor.execute(f"SELECT exchange.{function}(%s)", [UUID(entry)])
         found = (cursor.fetchone() or (None,))[0]
     kept = json.loads(found) if isinstance(found, str) else found
     return kept if isinstance(kept, dict) else {}

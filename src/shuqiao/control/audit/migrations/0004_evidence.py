@@ -1,4 +1,4 @@
-"""Puts evidence of a call together, and shows what was delivered."""
+"""Puts evidence of a call together."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ SQL = Path(__file__).parent.parent / "sql" / "0004_evidence.sql"
 
 
 class Migration(migrations.Migration):
-    """What a third party and the two departments may be shown later."""
+    """What a third party may be shown later."""
 
     dependencies = [("audit", "0003_sessions")]
     operations = [migrations.RunSQL(sql=[SQL.read_text(encoding="utf-8")])]

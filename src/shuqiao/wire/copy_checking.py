@@ -1,0 +1,154 @@
+"""Holding the manifest of a copy against the entries about it, the grant, and the parts somebody has.
+
+Each entry's own proof is checked before (`wire.evidence_checking`); this is about what they say together.
+Source: our choice, decision 22
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from shuqiao.rules.exchange import legal_day
+from shuqiao.security import keys
+from shuqiao.security.at_rest import DIGESTS
+from shuqiao.wire.bulk import Manifest, ManifestPart, ManifestUnreadable, verify_manifest
+from shuqiao.wire.grant import Grant
+
+Found = tuple[bool | None, str]
+Parts = Callable[[str], Iterable[bytes] | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """An entry of the file: its words, none where they are withheld, and the grant if it is signed."""
+
+    id: UUID
+    said: Mapping[str, Any]
+    grant: Grant | None
+
+
+def copy_findings(
+    text: str,
+    signature: bytes,
+    key: keys.PublicKey | None,
+    entries: tuple[Recorded, ...],
+    parts: Parts | None,
+) -> Iterator[Found]:
+    """Check a copy: its signed manifest, what the entries say of it, and the parts where there are any."""
+    try:
+        if key is None:
+            raise ManifestUnreadable("not a key for promises")
+        manifest = verify_manifest(text, signature, key)
+    except ManifestUnreadable:
+        yield False, "the manifest is signed by a key you trust for promises"
+        return
+    yield True, f"the manifest of {manifest.rows} rows in {len(manifest.parts)} parts is signed"
+    yield from _recorded(manifest, text, entries)
+    if parts is None:
+        yield None, "the parts were not given; with them it is checked that they are those of the manifest"
+        return
+    for part in manifest.parts:
+        yield _part(manifest, part, parts)
+
+
+def _recorded(manifest: Manifest, text: str, entries: tuple[Recorded, ...]) -> Iterator[Found]:
+    """Find what the log says of the copy; whatever is about something else has no place in the file."""
+    asked = [one for one in entries if one.id == (manifest.feed or manifest.job)]
+    prepared = [one for one in entries if one.id == manifest.entry]
+    yield len(asked) == 1, "the file has the entry of the request"
+    yield len(prepared) == 1, "the file has the entry that the manifest names"
+    delivered = 0
+    for one in entries:
+        event = one.said.get("event")
+        if not one.said:
+            yield None, f"what entry {one.id} says of the copy is withheld"
+        elif one in asked:
+            wanted = "bulk_asked" if manifest.feed is None else "feed_subscribed"
+            yield event == wanted and _is_under(one, manifest), "the request is for what the copy is of"
+            yield _is_granted(one, manifest), "items, day and reader of the copy are as granted"
+        elif one in prepared:
+            yield _is_preparation(one, manifest), "the log says of the copy what its manifest says"
+        elif event == "bulk_delivered":
+            delivered += 1
+            number = one.said.get("part")
+            yield _is_delivery(one, manifest, text), f"part {number} of this copy was handed out: {one.id}"
+        else:
+            right = event == "feed_taken" and _is_taking(one, manifest)
+            yield right, f"the consumer said that it keeps part {manifest.number}: {one.id}"
+    if not delivered:
+        yield None, "the file holds no entry of a delivery: the copy was prepared, and not yet handed out"
+
+
+def _is_under(one: Recorded, manifest: Manifest) -> bool:
+    said = one.said
+    return (said.get("grant"), said.get("resource"), said.get("department"), said.get("provider")) == (
+        manifest.grant,
+        manifest.resource,
+        manifest.department,
+        manifest.provider,
+    )
+
+
+def _is_granted(one: Recorded, manifest: Manifest) -> bool | None:
+    grant = one.grant
+    if grant is None:
+        return None
+    return (
+        (grant.id, grant.mode, grant.resource) == (manifest.grant, "bulk", manifest.resource)
+        and (grant.department, grant.provider) == (manifest.department, manifest.provider)
+        and grant.purpose == manifest.purpose
+        and grant.valid_from <= legal_day(manifest.at) <= grant.valid_until
+        and {item.field for item in manifest.items} <= set(grant.items)
+    )
+
+
+def _is_preparation(one: Recorded, manifest: Manifest) -> bool:
+    said = one.said
+    return (
+        _is_under(one, manifest)
+        and (said.get("event"), said.get("outcome")) == ("bulk_prepared", "prepared")
+        and (said.get("job"), said.get("format")) == (str(manifest.job), manifest.format)
+        and (said.get("rows"), said.get("epoch")) == (manifest.rows, manifest.epoch)
+        and (said.get("to_sequence"), said.get("from_sequence")) == (manifest.up_to, manifest.after)
+        and said.get("number") == manifest.number
+        and {item.field for item in manifest.items} <= set(said.get("items") or [])
+        and sum(part.rows for part in manifest.parts) == manifest.rows
+    )
+
+
+def _is_delivery(one: Recorded, manifest: Manifest, text: str) -> bool:
+    said = one.said
+    return (
+        _is_under(one, manifest)
+        and said.get("job") == str(manifest.job)
+        and said.get("manifest_digest") == hashlib.sha256(text.encode()).hexdigest()
+        and said.get("part") in [part.number for part in manifest.parts]
+    )
+
+
+def _is_taking(one: Recorded, manifest: Manifest) -> bool:
+    number = one.said.get("number")
+    return (
+        _is_under(one, manifest)
+        and one.said.get("subscription") == str(manifest.feed)
+        and isinstance(number, int)
+        and manifest.number is not None
+        and number >= manifest.number
+    )
+
+
+def _part(manifest: Manifest, part: ManifestPart, parts: Parts) -> Found:
+    content = parts(part.name)
+    if content is None:
+        return None, f"you did not give part {part.number}, {part.name}"
+    digest, size = hashlib.new(DIGESTS[manifest.digest_algorithm]), 0
+    for piece in content:
+        digest.update(piece)
+        size += len(piece)
+    right = hmac.compare_digest(digest.hexdigest(), part.digest) and size == part.size_bytes
+    return right, f"your {part.name} is part {part.number} as it was delivered, {part.rows} rows"
