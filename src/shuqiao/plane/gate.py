@@ -302,7 +302,7 @@ class Gate:
         call, digest = self._own_call(request, "", Mode.BULK, language, answer)
 
         def begin(asked: msgspec.Struct) -> None:
-            work.begin(*found, call, asked, problem)
+            work.begin(found[1], call, asked, problem)
 
         return SignedBody(digest, copies.DECODERS[found[0]], begin, partial(work.refuse_unused, call))
 

@@ -15,6 +15,10 @@ from shuqiao.wire.messages import CaseNumber, Field
 
 MANIFEST_LABEL = b"shuqiao-bulk-manifest-v1\n"
 
+MAX_WAIT_S = 30
+"""The longest that whoever asks for the state of a feed may wait for a change of it."""
+
+Count = Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
 Format = Literal["arrow", "parquet", "csv", "xlsx"]
 FeedFormat = Literal["arrow", "parquet", "csv"]
 Digest = Literal["sha-256", "sm3"]
@@ -97,20 +101,49 @@ class FeedPart(msgspec.Struct, frozen=True):
     up_to: int | None
 
 
-class FeedState(msgspec.Struct, frozen=True):
-    """Where a feed stands; `parts` are those not taken yet, in order and without gaps."""
+class FeedStateRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Asks where a feed stands.
+
+    With `wait` the answer may take so many seconds, until a part after `after` is ready. Where too many wait
+    already, it comes at once.
+    """
+
+    wait: Annotated[float, msgspec.Meta(ge=0, le=MAX_WAIT_S)] = 0.0
+    after: Annotated[int, msgspec.Meta(ge=0, lt=2**31)] = 0
+
+
+class FeedState(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Where a feed stands; `parts` are those not taken yet, in order and without gaps.
+
+    `next` is the state of the first part after the one that was named, once it is ready.
+    """
 
     feed: UUID
     resource: str
     last_number: int
     taken_number: int
     parts: tuple[FeedPart, ...]
+    next: BulkState | None = None
+
+
+class Receipt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What became of the last of the parts: rows put in or changed, rows that went, rows that didn't fit.
+
+    `manifest_digest` is the SHA-256 of the part's manifest in hexadecimal, `applied_at` the consumer's time.
+    """
+
+    manifest_digest: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
+    applied_at: Annotated[datetime, msgspec.Meta(tz=True)]
+    applied: Count
+    gone: Count
+    dead: Count
 
 
 class TakenRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Says that the parts up to this number are kept by the consumer."""
+    """Says that the parts up to this number are kept by the consumer, and what it did with the last."""
 
     number: Annotated[int, msgspec.Meta(ge=1, lt=2**31)]
+    receipt: Receipt | None = None
 
 
 class FeedTaken(msgspec.Struct, frozen=True):

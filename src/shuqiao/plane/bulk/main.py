@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 
 from shuqiao.plane.bulk import jobs
+from shuqiao.plane.bulk.hints import Hints
 from shuqiao.plane.bulk.jobs import Job
 from shuqiao.plane.bulk.preparing import GivenUp, Preparer, TakenOver
 from shuqiao.plane.bulk.replica import Replica
@@ -42,8 +43,11 @@ async def serve(settings: BulkSettings, stop: asyncio.Event) -> None:
     if settings.replica_url is not None:
         replica = Replica(settings.replica_url, settings.replica_wait_s, settings.slots)
     preparer = Preparer(settings, pool, vault, replica=replica)
-    tasks = [asyncio.create_task(_work(preparer)) for _ in range(settings.slots)]
-    tasks.append(asyncio.create_task(_keep_house(preparer)))
+    hints = Hints()
+    tasks = [asyncio.create_task(_work(preparer, hints)) for _ in range(settings.slots)]
+    tasks.append(asyncio.create_task(_keep_house(preparer, hints)))
+    if not settings.is_pooled:
+        tasks.append(asyncio.create_task(hints.listen(settings.database_url)))
     tasks.append(asyncio.create_task(keep_stating(settings.database_url, "bulk", settings.volumes)))
     await stop.wait()
     for task in tasks:
@@ -65,13 +69,13 @@ async def _connected(settings: BulkSettings, stop: asyncio.Event) -> jobs.Pool |
     return None
 
 
-async def _work(preparer: Preparer) -> None:
+async def _work(preparer: Preparer, hints: Hints) -> None:
     """One slot: take a job, prepare it, take the next."""
     while True:
         try:
             job = await jobs.claim(preparer.pool)
             if job is None:
-                await asyncio.sleep(POLL_S)
+                await hints.wait_job(POLL_S)
             else:
                 await _prepare(preparer, job)
         except jobs.TROUBLES as error:
@@ -102,13 +106,14 @@ async def _prepare(preparer: Preparer, job: Job) -> None:
         log.info("bulk_ready job=%s", job.id)
 
 
-async def _keep_house(preparer: Preparer) -> None:
+async def _keep_house(preparer: Preparer, hints: Hints) -> None:
     """Begin parts of feeds as batches come; now and then remove what nobody may fetch any more."""
     loop = asyncio.get_running_loop()
     clean_at = 0.0
     while True:
         try:
-            await jobs.look_after(preparer.pool)
+            if await jobs.look_after(preparer.pool):
+                hints.jobs_came()
             if loop.time() >= clean_at:
                 clean_at = loop.time() + CLEAN_S
                 # Listed before it is asked what is wanted: what is begun meanwhile is not in the list.
@@ -120,7 +125,7 @@ async def _keep_house(preparer: Preparer) -> None:
             log.warning("database_trouble error=%s", type(error).__name__)
         except Exception:
             log.exception("housekeeping_faulty")
-        await asyncio.sleep(POLL_S * 2)
+        await hints.wait_batch(POLL_S * 2)
 
 
 def _remove_unwanted(there: list[Path], wanted: set[str]) -> None:

@@ -23,6 +23,7 @@ from shuqiao.plane.bulk import asking
 from shuqiao.plane.bulk.asking import Allowed, Promising
 from shuqiao.plane.bulk.browsing import Browsing
 from shuqiao.plane.bulk.fetching import extent_of, part_reply
+from shuqiao.plane.bulk.following import Notices, ready_after, with_receipt
 from shuqiao.plane.bulk.links import Downloads, Problem, Refuse, RefuseUnused
 from shuqiao.plane.bulk.settings import Spool
 from shuqiao.plane.bulk.statements import Done, FeedRow, JobRow, Statements
@@ -51,6 +52,7 @@ from shuqiao.wire.bulk import (
     FeedPart,
     FeedRequest,
     FeedState,
+    FeedStateRequest,
     FeedTaken,
     Link,
     PartLink,
@@ -89,7 +91,7 @@ DECODERS: dict[str, msgspec.json.Decoder[msgspec.Struct]] = {
         ("bulk", BulkRequest),
         ("bulk-state", StateRequest),
         ("feed", FeedRequest),
-        ("feed-state", StateRequest),
+        ("feed-state", FeedStateRequest),
         ("feed-taken", TakenRequest),
         ("browse", BrowseRequest),
     )
@@ -128,6 +130,7 @@ class Copies:
         self._statements = Statements(settings.database_url, is_pooled=settings.is_pooled)
         self._promising = Promising(settings.promise_key)
         self._browsing = Browsing(self._statements, keeper, vault, self._promising)
+        self._notices = Notices(settings.database_url, is_pooled=settings.is_pooled)
         self._refuse = refuse
         self.refuse_unused = refuse_unused
         self._under_way = UnderWay()
@@ -146,21 +149,20 @@ class Copies:
     async def close(self) -> None:
         """End what is under way."""
         await self._under_way.close()
+        await self._notices.close()
         await self._statements.close()
 
-    def begin(self, name: str, named: str, call: Call, request: msgspec.Struct, problem: Problem) -> None:
+    def begin(self, named: str, call: Call, request: msgspec.Struct, problem: Problem) -> None:
         """Work on a request whose body has come."""
-        self._under_way.begin(self._work(name, named, call, request, problem))
+        self._under_way.begin(self._work(named, call, request, problem))
 
     def fetch(self, request: Request, language: str, problem: Problem, admit: Callable[[str], None]) -> None:
         """Answer the request for a part; raises a `CallError` where its form is wrong, or `admit` does."""
         self._downloads.begin(request, language, problem, admit)
 
-    async def _work(
-        self, name: str, named: str, call: Call, request: msgspec.Struct, problem: Problem
-    ) -> None:
+    async def _work(self, named: str, call: Call, request: msgspec.Struct, problem: Problem) -> None:
         try:
-            call.answer(await self._reply(name, named, call, request))
+            call.answer(await self._reply(named, call, request))
         except CallRefused as refused:
             self._refuse(call, refused, call.entry)
         except CallError as error:
@@ -168,7 +170,7 @@ class Copies:
         except (DatabaseUnavailable, VaultError):
             call.answer(problem(Unavailable()))
 
-    async def _reply(self, name: str, named: str, call: Call, request: msgspec.Struct) -> Reply:
+    async def _reply(self, named: str, call: Call, request: msgspec.Struct) -> Reply:
         match request:
             case BulkRequest():
                 return await self._ask(call, request)
@@ -178,10 +180,10 @@ class Copies:
                 return await self._taken(call, UUID(named), request)
             case BrowseRequest():
                 return await self._browsing.page(call, named, request)
-            case _ if name == "bulk-state":
-                return await self._state(call, UUID(named))
+            case FeedStateRequest():
+                return await self._feed_state(call, UUID(named), request)
             case _:
-                return await self._feed_state(call, UUID(named))
+                return await self._state(call, UUID(named))
 
     async def _ask(self, call: Call, request: BulkRequest) -> Reply:
         call.resource_id = request.resource
@@ -238,7 +240,11 @@ class Copies:
         await self._own_feed(call, feed)
 
         async def record(allowed: Allowed) -> Done:
+            said = asking.entry_of(call, "feed_taken", "taken", allowed)
+            if request.receipt is not None:
+                said = with_receipt(said, request.receipt)
             return await self._statements.take(
+                request.receipt,
                 allowed.snapshot.epoch,
                 call.entry,
                 call.at,
@@ -247,7 +253,7 @@ class Copies:
                 call.application.department,
                 actor_of(call),
                 call.application.id,
-                asking.entry_of(call, "feed_taken", "taken", allowed),
+                said,
             )
 
         # The case was named when the feed was subscribed to.
@@ -259,6 +265,10 @@ class Copies:
         job = await self._own_job(call, job_id)
         # Whoever may no longer fetch is told so now, and not at the first part.
         await asking.recorded(self._keeper, _decided(call, job.channel, "-"), self._used(call))
+        return asking.plain_reply(self._job_state(call, job))
+
+    def _job_state(self, call: Call, job: JobRow) -> BulkState:
+        """What whoever asked for a copy may know of it; links to its parts once it is ready."""
         expires = datetime.fromtimestamp(int(time.time()) + LINK_S, UTC)
         links: tuple[PartLink, ...] = ()
         if job.state == "ready" and job.manifest is not None:
@@ -266,7 +276,7 @@ class Copies:
                 PartLink(part.number, self._path(call, job, part.number, expires), expires)
                 for part in read_manifest(job.manifest).parts
             )
-        state = BulkState(
+        return BulkState(
             job=job.id,
             state=job.state,  # type: ignore[arg-type]  # the table's check allows these words only
             format=job.format,  # type: ignore[arg-type]  # as above
@@ -279,7 +289,6 @@ class Copies:
             key_id=job.key_id or "",
             links=links,
         )
-        return asking.plain_reply(state)
 
     def _used(self, call: Call) -> Callable[[Allowed], Awaitable[Done]]:
         """What uses the signature of a request up that leaves no entry."""
@@ -293,10 +302,22 @@ class Copies:
         link = Link(job.id, part, call.application.id, job.grant_id, actor_of(call), int(expires.timestamp()))
         return f"/v1/bulk/{job.id}/parts/{part}?link={link_token(self._spool.link_secret, link)}"
 
-    async def _feed_state(self, call: Call, feed_id: UUID) -> Reply:
+    async def _feed_state(self, call: Call, feed_id: UUID, request: FeedStateRequest) -> Reply:
         feed = await self._own_feed(call, feed_id)
         await asking.recorded(self._keeper, _decided(call, "interface", "-"), self._used(call))
         parts = await self._statements.feed_parts(feed)
+        if request.wait > 0 and ready_after(parts, request.after) is None:
+
+            async def is_there() -> bool:
+                return ready_after(await self._statements.feed_parts(feed), request.after) is not None
+
+            await self._notices.wait(feed_id, feed.department, request.wait, is_there)
+            # A grant may have ended while this waited.
+            await asking.decided_now(self._keeper, _decided(call, "interface", "-"))
+            feed = await self._own_feed(call, feed_id)
+            parts = await self._statements.feed_parts(feed)
+        ready = ready_after(parts, request.after)
+        job = None if ready is None else await self._statements.job(ready.id)
         state = FeedState(
             feed.id,
             feed.resource_id,
@@ -305,6 +326,7 @@ class Copies:
             tuple(
                 FeedPart(one.number, one.id, one.state, one.from_sequence, one.to_sequence) for one in parts
             ),
+            None if job is None else self._job_state(call, job),
         )
         return asking.plain_reply(state)
 

@@ -17,6 +17,7 @@ from shuqiao.plane.bulk.jobs import TROUBLES
 from shuqiao.plane.database import DatabaseUnavailable
 from shuqiao.plane.pooler import connection_options, keep_as_it_is
 from shuqiao.plane.settings import STATEMENT_TIMEOUT_S
+from shuqiao.wire.bulk import Receipt
 
 CONNECTIONS = 3
 NAME = "shuqiao-plane-bulk"
@@ -150,9 +151,16 @@ class Statements:
         """Write the entry of a delivery, in the order of `exchange.deliver_bulk`."""
         return Done(*await self._call("deliver_bulk", "outcome, epoch, digest", values))
 
-    async def take(self, *values: object) -> Done:
-        """Keep a consumer's position, in the order of `exchange.take_feed`."""
-        return Done(*await self._call("take_feed", "outcome, epoch, digest", values))
+    async def take(self, receipt: Receipt | None, *values: object) -> Done:
+        """Keep a consumer's position, in the order of `exchange.take_feed`, with what it says it has done."""
+        if receipt is None:
+            return Done(*await self._call("take_feed", "outcome, epoch, digest", values))
+        said = (
+            bytes.fromhex(receipt.manifest_digest),
+            receipt.applied_at,
+            [receipt.applied, receipt.gone, receipt.dead],
+        )
+        return Done(*await self._call("take_with_receipt", "outcome, epoch, digest", (*values, *said)))
 
     async def subscribe(self, *values: object) -> tuple[Done, UUID | None]:
         """Subscribe, in the order of `exchange.subscribe`."""
