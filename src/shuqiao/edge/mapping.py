@@ -13,6 +13,7 @@ from pathlib import Path
 
 import yaml
 
+from shuqiao.edge.walking import Walker
 from shuqiao.wire.schemas import ItemSpec, ResourceSpec
 
 MAX_FILE_BYTES = 256 * 1024
@@ -107,12 +108,8 @@ def read_mapping(path: Path, resources: Mapping[str, ResourceSpec]) -> TableMapp
     return mapping
 
 
-class _Reader:
+class _Reader(Walker):
     """Walks the YAML nodes of one file and collects faults with their lines."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.faults: list[str] = []
 
     def mapping(
         self, root: yaml.Node | None, resources: Mapping[str, ResourceSpec], version: str
@@ -192,41 +189,3 @@ class _Reader:
             if item.codes is not None and codes[name.value] not in item.codes:
                 self._fault(value, f"{codes[name.value]!r} is not a code of {item.field!r}")
         return codes
-
-    def _fields(
-        self, node: yaml.Node | None, required: tuple[str, ...] = (), optional: tuple[str, ...] = ()
-    ) -> dict[str, yaml.Node]:
-        found: dict[str, yaml.Node] = {}
-        for name, value in self._pairs(node):
-            if name.value not in (*required, *optional):
-                self._fault(name, f"unknown word {name.value!r}")
-            found[name.value] = value
-        for name_ in required:
-            if name_ not in found:
-                self._fault(node, f"{name_!r} is missing")
-        return found
-
-    def _pairs(self, node: yaml.Node | None) -> list[tuple[yaml.ScalarNode, yaml.Node]]:
-        if not isinstance(node, yaml.MappingNode):
-            self._fault(node, "a list of `name: value` is needed here")
-            return []
-        pairs: list[tuple[yaml.ScalarNode, yaml.Node]] = []
-        names: set[str] = set()
-        for name, value in node.value:
-            if not isinstance(name, yaml.ScalarNode) or name.value in names:
-                self._fault(name, "a name must be a plain word and stand once")
-                continue
-            names.add(name.value)
-            pairs.append((name, value))
-        return pairs
-
-    def _text(self, node: yaml.Node | None) -> str:
-        if isinstance(node, yaml.ScalarNode) and node.value and node.tag != "tag:yaml.org,2002:null":
-            return str(node.value)
-        if node is not None:
-            self._fault(node, "a text is needed here")
-        return ""
-
-    def _fault(self, node: yaml.Node | None, text: str) -> None:
-        line = 1 if node is None else node.start_mark.line + 1
-        self.faults.append(f"{self.path}:{line}: {text}")
