@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import msgspec
 
-from shuqiao.client.plane import PlaneAnswer, PlaneClient, PlaneUnreachable, PromiseKeys
+from shuqiao.client.plane import TIMEOUT_S, PlaneAnswer, PlaneClient, PlaneUnreachable, PromiseKeys
 from shuqiao.security.at_rest import DIGESTS
 from shuqiao.security.http_signatures import CallContext
 from shuqiao.wire.bulk import (
@@ -23,6 +23,7 @@ from shuqiao.wire.bulk import (
     Manifest,
     ManifestPart,
     ManifestUnreadable,
+    Receipt,
     verify_manifest,
 )
 
@@ -61,7 +62,7 @@ class BulkClient:
         """Remember whom to ask and whose signature counts."""
         self._plane = plane
         self._keys = promise_keys
-        self._http = httpx.Client(base_url=url.rstrip("/"), timeout=60.0, trust_env=False)
+        self._http = httpx.Client(base_url=url.rstrip("/"), timeout=60.0, verify=plane.tls, trust_env=False)
 
     @property
     def plane(self) -> PlaneClient:
@@ -184,14 +185,19 @@ class BulkClient:
         body = {"resource": resource, "format": form, "case": case}
         return str(_answered(self._plane.post("/v1/feeds", body, context)).body["feed"])
 
-    def feed(self, feed: str, context: CallContext) -> FeedState:
-        """Tell where a feed stands."""
-        answer = _answered(self._plane.post(f"/v1/feeds/{feed}", {}, context, is_recorded=False))
-        return msgspec.convert(answer.body, FeedState)
+    def feed(self, feed: str, context: CallContext, *, wait_s: float = 0, after: int = 0) -> FeedState:
+        """Tell where a feed stands; waits so long for a part after `after`, 30 s at most."""
+        body = {"wait": wait_s, "after": after} if wait_s or after else {}
+        path, patience_s = f"/v1/feeds/{feed}", wait_s + TIMEOUT_S
+        answer = self._plane.post(path, body, context, is_recorded=False, timeout_s=patience_s)
+        return msgspec.convert(_answered(answer).body, FeedState)
 
-    def take(self, feed: str, number: int, context: CallContext) -> None:
-        """Say that all parts up to this one are kept here."""
-        _answered(self._plane.post(f"/v1/feeds/{feed}/taken", {"number": number}, context))
+    def take(self, feed: str, number: int, context: CallContext, receipt: Receipt | None = None) -> None:
+        """Say that all parts up to this one are kept here, and what became of the last of them."""
+        body: dict[str, Any] = {"number": number}
+        if receipt is not None:
+            body["receipt"] = msgspec.to_builtins(receipt)
+        _answered(self._plane.post(f"/v1/feeds/{feed}/taken", body, context))
 
     def browse(self, resource: str, body: dict[str, Any], context: CallContext) -> PlaneAnswer:
         """Read one page of records."""

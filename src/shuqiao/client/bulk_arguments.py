@@ -27,3 +27,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         step.add_argument("--purpose", default="auto", help="purpose (default: the grant's)")
         step.add_argument("--grant", default="auto", help="grant number (default: the one that fits)")
         step.add_argument("--url", default=None, help="address of the plane")
+        step.add_argument(
+            "--ca", type=Path, default=None, metavar="FILE", help="authority that vouches for an https plane"
+        )

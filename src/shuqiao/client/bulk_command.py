@@ -15,6 +15,7 @@ from shuqiao.client.call import CallFaulty, read_credentials
 from shuqiao.client.plane import PlaneClient, PlaneUnreachable, PromiseBroken
 from shuqiao.security import keys
 from shuqiao.security.http_signatures import CallContext, key_signer
+from shuqiao.security.tls import TlsRefused
 from shuqiao.wire.bulk import BulkState
 
 POLL_S = 2.0
@@ -28,11 +29,17 @@ def bulk_command(arguments: argparse.Namespace) -> int:
         credentials = read_credentials(home, arguments.app)
         signer = key_signer(keys.load_signing_key(credentials.key_file))
         url = arguments.url or credentials.plane_url
-        with PlaneClient(url, signer, promise_keys=credentials.promise_keys, language="en") as plane:
+        with PlaneClient(
+            url,
+            signer,
+            promise_keys=credentials.promise_keys,
+            language="en",
+            ca_file=arguments.ca or credentials.ca_file,
+        ) as plane:
             bulk = BulkClient(plane, url, credentials.promise_keys)
             work = _copy if arguments.step == "copy" else _follow
             work(bulk, arguments, context)
-    except (CallFaulty, CopyRefused, keys.KeyRefusedError) as error:
+    except (CallFaulty, CopyRefused, TlsRefused, keys.KeyRefusedError) as error:
         _say(str(error))
         return 1
     except (PlaneUnreachable, httpx.HTTPError) as error:

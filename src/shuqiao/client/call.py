@@ -21,6 +21,7 @@ from shuqiao.client.plane import (
 from shuqiao.client.subjects import SubjectsFaulty, read_subjects
 from shuqiao.security import keys
 from shuqiao.security.http_signatures import CallContext, key_signer
+from shuqiao.security.tls import TlsRefused
 
 
 class CallFaulty(Exception):
@@ -34,6 +35,7 @@ class Credentials:
     plane_url: str
     key_file: Path
     promise_keys: PromiseKeys
+    ca_file: Path | None = None
 
 
 def read_credentials(home: Path, application: str) -> Credentials:
@@ -50,6 +52,7 @@ def read_credentials(home: Path, application: str) -> Credentials:
             content["plane_url"],
             key_file if key_file.is_absolute() else home / key_file,
             load_promise_keys(content["promise_keys"]),
+            home / content["ca_file"] if content.get("ca_file") else None,
         )
     except FileNotFoundError as error:
         raise CallFaulty(f"{file} does not exist; start the sample city with ./dev demo") from error
@@ -131,9 +134,15 @@ def call_command(arguments: argparse.Namespace) -> int:
         credentials = read_credentials(home, arguments.app)
         signer = key_signer(keys.load_signing_key(credentials.key_file))
         url = arguments.url or credentials.plane_url
-        with PlaneClient(url, signer, promise_keys=credentials.promise_keys, language="en") as client:
+        with PlaneClient(
+            url,
+            signer,
+            promise_keys=credentials.promise_keys,
+            language="en",
+            ca_file=arguments.ca or credentials.ca_file,
+        ) as client:
             answer = _ask(client, arguments)
-    except (CallFaulty, SubjectsFaulty, keys.KeyRefusedError) as error:
+    except (CallFaulty, SubjectsFaulty, TlsRefused, keys.KeyRefusedError) as error:
         _say(str(error))
         return 1
     except PlaneUnreachable as error:

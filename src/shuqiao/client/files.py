@@ -36,7 +36,7 @@ class FilesClient:
     def __init__(self, plane: PlaneClient, url: str) -> None:
         """Remember whom to ask."""
         self._plane = plane
-        self._http = httpx.Client(base_url=url.rstrip("/"), timeout=60.0, trust_env=False)
+        self._http = httpx.Client(base_url=url.rstrip("/"), timeout=60.0, verify=plane.tls, trust_env=False)
 
     def close(self) -> None:
         """Close the connections."""

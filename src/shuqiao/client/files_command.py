@@ -15,6 +15,7 @@ from shuqiao.client.files import FilesClient
 from shuqiao.client.plane import PlaneClient, PlaneUnreachable, PromiseBroken
 from shuqiao.security import keys
 from shuqiao.security.http_signatures import CallContext, key_signer
+from shuqiao.security.tls import TlsRefused
 
 
 def files_command(arguments: argparse.Namespace) -> int:
@@ -25,14 +26,20 @@ def files_command(arguments: argparse.Namespace) -> int:
         credentials = read_credentials(home, arguments.app)
         signer = key_signer(keys.load_signing_key(credentials.key_file))
         url = arguments.url or credentials.plane_url
-        with PlaneClient(url, signer, promise_keys=credentials.promise_keys, language="en") as plane:
+        with PlaneClient(
+            url,
+            signer,
+            promise_keys=credentials.promise_keys,
+            language="en",
+            ca_file=arguments.ca or credentials.ca_file,
+        ) as plane:
             files = FilesClient(plane, url)
             try:
                 work = _list if arguments.step == "list" else _get
                 work(files, arguments, context)
             finally:
                 files.close()
-    except (CallFaulty, CopyRefused, keys.KeyRefusedError) as error:
+    except (CallFaulty, CopyRefused, TlsRefused, keys.KeyRefusedError) as error:
         _say(str(error))
         return 1
     except (PlaneUnreachable, httpx.HTTPError) as error:

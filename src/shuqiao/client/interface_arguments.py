@@ -21,3 +21,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     call.add_argument("--sample", action="store_true", help="answer with samples; the department isn't asked")
     call.add_argument("--out", type=Path, default=None, metavar="FILE", help="write the answer to this file")
     call.add_argument("--url", default=None, help="address of the plane")
+    call.add_argument(
+        "--ca", type=Path, default=None, metavar="FILE", help="authority that vouches for an https plane"
+    )

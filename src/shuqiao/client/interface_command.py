@@ -13,6 +13,7 @@ from shuqiao.client.call import CallFaulty, read_credentials
 from shuqiao.client.plane import InterfaceAnswer, PlaneClient, PlaneUnreachable, PromiseBroken
 from shuqiao.security import keys
 from shuqiao.security.http_signatures import CallContext, key_signer
+from shuqiao.security.tls import TlsRefused
 
 MAX_BODY_BYTES = 1024 * 1024
 TIMEOUT_S = 60.0
@@ -77,7 +78,14 @@ def interface_command(arguments: argparse.Namespace) -> int:
         signer = key_signer(keys.load_signing_key(credentials.key_file))
         url = arguments.url or credentials.plane_url
         known = credentials.promise_keys
-        with PlaneClient(url, signer, promise_keys=known, language="en", timeout_s=TIMEOUT_S) as client:
+        with PlaneClient(
+            url,
+            signer,
+            promise_keys=known,
+            language="en",
+            timeout_s=TIMEOUT_S,
+            ca_file=arguments.ca or credentials.ca_file,
+        ) as client:
             answer = client.interface(
                 arguments.resource,
                 arguments.operation,
@@ -86,7 +94,7 @@ def interface_command(arguments: argparse.Namespace) -> int:
                 is_sample=arguments.sample,
             )
         _show(answer, arguments.out if answer.is_answered else None)
-    except (CallFaulty, keys.KeyRefusedError, OSError) as error:
+    except (CallFaulty, TlsRefused, keys.KeyRefusedError, OSError) as error:
         _say(str(error))
         return 1
     except PlaneUnreachable as error:

@@ -6,9 +6,11 @@ import base64
 import binascii
 import json
 import re
+import ssl
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 from uuid import UUID
@@ -27,6 +29,7 @@ from shuqiao.security.sessions import (
     encode_key,
     session_id,
 )
+from shuqiao.security.tls import client_context
 from shuqiao.wire.receipt import HEADER, Promise, PromiseUnreadable, decode_promise, verify_promise
 
 TIMEOUT_S = 10.0
@@ -119,6 +122,8 @@ class PlaneClient:
     With `promise_keys` every recorded answer must carry a promise that holds, else `PromiseBroken`.
     Calls are never repeated: a repeated signature is refused, and a new one is a new call in the log.
 
+    An https address needs a certificate of the machine's authorities, or of the one in `ca_file` alone.
+
     With `use_sessions` calls carry session keys: the client agrees them, changes them when they are used up,
     and signs their calls with the application's own key, at the latest when it is closed. Of sessions that an
     earlier run left unsigned it tells the platform that their record is lost.
@@ -132,17 +137,25 @@ class PlaneClient:
         promise_keys: PromiseKeys | None = None,
         timeout_s: float = TIMEOUT_S,
         language: str = "zh",
+        ca_file: Path | None = None,
     ) -> None:
-        """Keep the settings; the first call connects."""
+        """Keep the settings; the first call connects. Raises `TlsRefused` for a `ca_file` of no use."""
         self._signer = signer
         self._sessions: SessionBook | None = None
         self._promise_keys = promise_keys
+        self._tls = client_context(ca_file)
         self._http = httpx.Client(
             base_url=url.rstrip("/"),
             timeout=timeout_s,
+            verify=self._tls,
             headers={"accept-language": language},
             trust_env=False,
         )
+
+    @property
+    def tls(self) -> ssl.SSLContext:
+        """Whom it trusts; for downloads beside the calls."""
+        return self._tls
 
     def close(self) -> None:
         """Sign what is not signed yet, and close the connections."""
@@ -288,25 +301,37 @@ class PlaneClient:
             raise PromiseBroken("the session was not agreed with the platform")
 
     def _post(
-        self, path: str, body: dict[str, Any], context: CallContext, signer: RequestSigner
+        self,
+        path: str,
+        body: dict[str, Any],
+        context: CallContext,
+        signer: RequestSigner,
+        timeout_s: float | None = None,
     ) -> httpx.Response:
         raw = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
         target = ("POST", self._http.base_url.netloc.decode("ascii"), path)
         headers = sign_request(signer, target, raw, context, int(time.time()))
         headers["content-type"] = "application/json"
         try:
-            response = self._http.post(path, content=raw, headers=headers)
+            timeout = self._http.timeout if timeout_s is None else httpx.Timeout(timeout_s)
+            response = self._http.post(path, content=raw, headers=headers, timeout=timeout)
         except httpx.HTTPError as error:
-            raise PlaneUnreachable(f"{type(error).__name__} at {self._http.base_url}") from error
+            raise PlaneUnreachable(_reason(error, str(self._http.base_url))) from error
         if len(response.content) > MAX_ANSWER_BYTES:
             raise PlaneUnreachable("the answer is too large")
         return response
 
     def post(
-        self, path: str, body: dict[str, Any], context: CallContext, *, is_recorded: bool = True
+        self,
+        path: str,
+        body: dict[str, Any],
+        context: CallContext,
+        *,
+        is_recorded: bool = True,
+        timeout_s: float | None = None,
     ) -> PlaneAnswer:
         """Make a signed request of another kind; what is not recorded carries no promise."""
-        response = self._post(path, body, context, self._signer)
+        response = self._post(path, body, context, self._signer, timeout_s)
         text = response.headers.get(HEADER, "")
         promise = self._checked_promise(response, text) if is_recorded or text else None
         return PlaneAnswer(response.status_code, _json_of(response), promise, text)
@@ -344,6 +369,12 @@ class PlaneClient:
             if key is None or not verify_promise(promise, response.content, key):
                 raise PromiseBroken("the promise is not the platform's about this answer")
         return promise
+
+
+def _reason(error: httpx.HTTPError, url: str) -> str:
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return f"the certificate of {url} is not vouched for, or not for this name; whose is it?"
+    return f"{type(error).__name__} at {url}"
 
 
 def _json_of(response: httpx.Response) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from psycopg.conninfo import conninfo_to_dict
 from shuqiao.control.smtp import Smtp, read_smtp
 from shuqiao.rules.checkpoint import is_origin
 from shuqiao.security.suites import INTERNATIONAL, Suite, read_suite
+from shuqiao.security.tls import TlsFiles, TlsRefused, client_context, is_loopback, read_tls_files
 from shuqiao.security.volumes import VolumeSettings, read_volume_settings
 
 Network = IPv4Network | IPv6Network
@@ -62,6 +63,15 @@ class Config:
     suite: Suite = INTERNATIONAL
     # Where the servers keep their data, or what is declared about those volumes.
     volumes: VolumeSettings = field(default_factory=VolumeSettings)
+    # The pages' own certificate and key; behind a proxy that ends TLS there are none.
+    tls: TlsFiles | None = None
+    # Who vouches for the plane's certificate; without it, the machine's authorities.
+    plane_ca_file: Path | None = None
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Readers come over TLS, ours or a proxy's."""
+        return self.tls is not None or self.behind_tls
 
 
 def unconfigured() -> Config:
@@ -114,6 +124,8 @@ def read_config(environ: Mapping[str, str]) -> Config:
         files_secret_file=_optional_path(environ, "FILES_SECRET_FILE"),
         suite=_suite(environ, faults),
         volumes=_volumes(environ, faults),
+        tls=_tls(environ, faults),
+        plane_ca_file=_plane_ca_file(environ, faults),
     )
     if faults:
         raise ConfigError(tuple(faults))
@@ -131,6 +143,14 @@ def _database(environ: Mapping[str, str], faults: list[str]) -> Mapping[str, str
         # The driver's message would repeat the address, and with it the password.
         faults.append("SHUQIAO_DATABASE_URL cannot be parsed")
         return {}
+
+
+def _tls(environ: Mapping[str, str], faults: list[str]) -> TlsFiles | None:
+    try:
+        return read_tls_files(environ, "SHUQIAO")
+    except TlsRefused as error:
+        faults.append(str(error))
+        return None
 
 
 def _volumes(environ: Mapping[str, str], faults: list[str]) -> VolumeSettings:
@@ -192,7 +212,19 @@ def _plane_url(environ: Mapping[str, str], faults: list[str]) -> str:
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         faults.append("SHUQIAO_PLANE_URL must be an http(s) address of the plane")
+    elif parts.scheme == "http" and not is_loopback(parts.hostname):
+        # Pages show what they read there; it may not cross a network in clear.
+        faults.append("SHUQIAO_PLANE_URL must begin with https:// unless the plane is on this machine")
     return url
+
+
+def _plane_ca_file(environ: Mapping[str, str], faults: list[str]) -> Path | None:
+    path = _optional_path(environ, "SHUQIAO_PLANE_CA_FILE")
+    try:
+        client_context(path)
+    except TlsRefused as error:
+        faults.append(f"SHUQIAO_PLANE_CA_FILE: {error}")
+    return path
 
 
 def _public_url(environ: Mapping[str, str], faults: list[str]) -> str:

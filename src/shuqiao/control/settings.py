@@ -149,10 +149,11 @@ SESSION_EXPIRE_AT_BROWSER_CLOSE = True
 CSRF_COOKIE_NAME = "shuqiao_csrf"
 CSRF_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_HTTPONLY = True
-# Behind TLS the proxy says so; cookies then travel by TLS only. On one machine pages are plain loopback.
+# Under TLS, ours or a proxy's that says so, cookies travel by it only and browsers keep to it. On one machine
+# pages are plain loopback.
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if CONFIG.behind_tls else None
-SESSION_COOKIE_SECURE = CONFIG.behind_tls
-CSRF_COOKIE_SECURE = CONFIG.behind_tls
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = CONFIG.is_encrypted
+SECURE_HSTS_SECONDS = 365 * 24 * 3600 if CONFIG.is_encrypted else 0
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"

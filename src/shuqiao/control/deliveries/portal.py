@@ -40,7 +40,10 @@ def through_plane(viewer: Viewer, found: BulkGrant) -> Iterator[tuple[BulkClient
     context = CallContext(found.grant.purpose, viewer.username, found.grant.number)
     language = "en" if (get_language() or "").startswith("en") else "zh"
     keys, url = promise_keys(), settings.CONFIG.plane_url
-    with PlaneClient(url, portal_signer(found.portal), promise_keys=keys, language=language) as plane:
+    ca_file = settings.CONFIG.plane_ca_file
+    with PlaneClient(
+        url, portal_signer(found.portal), promise_keys=keys, language=language, ca_file=ca_file
+    ) as plane:
         bulk = BulkClient(plane, url, keys)
         try:
             yield bulk, context

@@ -60,7 +60,11 @@ def verify_through_plane(
     language = "en" if (get_language() or "").startswith("en") else "zh"
     try:
         with PlaneClient(
-            settings.CONFIG.plane_url, portal_signer(portal), promise_keys=promise_keys(), language=language
+            settings.CONFIG.plane_url,
+            portal_signer(portal),
+            promise_keys=promise_keys(),
+            language=language,
+            ca_file=settings.CONFIG.plane_ca_file,
         ) as plane:
             answer = plane.verify(grant.resource_id, subject, claims, case=case, context=context)
     except (PlaneUnreachable, PromiseBroken) as error:
