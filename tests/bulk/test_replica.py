@@ -154,6 +154,60 @@ def test_a_revocation_while_the_standby_is_read_leaves_no_copy(pair: Pair) -> No
     assert [row["outcome"] for row in city.logged("bulk_prepared")] == ["grant_ended"]
 
 
+def waits_for(city: CopyCity, event: str) -> bool:
+    """Whether the process that prepares copies waits for this, after half a minute at the latest."""
+    asked = (
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE application_name = 'shuqiao-bulk' AND %s IN (wait_event, wait_event_type)"
+    )
+    until = time.monotonic() + 30
+    while city.admin.execute(asked, [event]).fetchone() == (0,):
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def test_a_copy_that_was_finished_though_nobody_heard_of_it_keeps_its_files(
+    pair: Pair, tmp_path: Path
+) -> None:
+    city = pair.city
+    city.fill_permits(10)
+    city.bulk_grant()
+    city.stop_copier()
+    # The last statement of a copy is made to wait for the standby to have it, and is broken off there.
+    city.admin.execute("ALTER ROLE shuqiao_bulk SET synchronous_commit = 'remote_apply'")
+    try:
+        with city.bulk() as bulk, psycopg.connect(city.hub.superuser) as other:
+            job = bulk.ask(PERMITS, "csv", context=NO_CONTEXT)
+            other.execute("LOCK TABLE audit.entry IN EXCLUSIVE MODE")
+            city.start_copier()
+            assert waits_for(city, "Lock")
+            pair.standby.hold_up()
+            city.admin.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+            city.admin.execute("SELECT pg_reload_conf()")
+            other.rollback()
+            assert waits_for(city, "SyncRep")
+            city.admin.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE application_name = 'shuqiao-bulk' AND wait_event = 'SyncRep'"
+            )
+            assert bulk.wait(job, NO_CONTEXT, timeout_s=60).state == "ready"
+            city.admin.execute("ALTER SYSTEM RESET synchronous_standby_names")
+            city.admin.execute("SELECT pg_reload_conf()")
+            pair.standby.go_on()
+            # What is done next shows that the process is past what went wrong.
+            assert len(copied(city, tmp_path)) == 10
+            assert bulk.fetch(job, tmp_path / "doubtful", NO_CONTEXT).manifest.rows == 10
+    finally:
+        pair.standby.go_on()
+        city.admin.execute("ALTER SYSTEM RESET synchronous_standby_names")
+        city.admin.execute("SELECT pg_reload_conf()")
+        city.admin.execute("ALTER ROLE shuqiao_bulk RESET synchronous_commit")
+        city.stop_copier()
+        city.start_copier()
+
+
 def test_feeds_miss_nothing_and_calls_go_on_beside_a_standby(pair: Pair, tmp_path: Path) -> None:
     city = pair.city
     city.bulk_grant()

@@ -118,30 +118,28 @@ class Preparer:
         """Read on the standby where there is one that keeps up, else on the primary."""
         # What changed since the last part is found by an index, and no state may be missed between two parts.
         if self.replica is not None and not making.job.from_sequence:
-            try:
-                await self._copy_of_replica(self.replica, connection, making)
+            if await self._copied_on_replica(self.replica, connection, making):
                 return
-            except (ReplicaBehind, *jobs.TROUBLES) as error:
-                log.warning("replica_not_read job=%s error=%s", making.job.id, type(error).__name__)
-                await asyncio.to_thread(_make_folder, making.folder)
+            await asyncio.to_thread(_make_folder, making.folder)
         async with self._parts(making) as parts, connection.transaction(isolation="repeatable_read"):
             await connection.execute(jobs.HOLD_SETTINGS)
             opened = await self._open(connection, making.job, making.snapshot)
             await self._fill(parts, making, connection, "pg_temp.bulk_rows", opened.rows)
             await self._finish(connection, making, opened, parts)
 
-    async def _copy_of_replica(self, replica: Replica, connection: jobs.Connection, making: _Making) -> None:
+    async def _copied_on_replica(
+        self, replica: Replica, connection: jobs.Connection, making: _Making
+    ) -> bool:
+        """Make the copy of what the standby has; false where that can't be read."""
         job, epoch = making.job, making.snapshot.epoch
-        view = _done(
-            await connection.fetchrow(
-                "SELECT outcome, view FROM exchange.open_copy($1, $2, $3)", job.id, job.attempt, epoch
-            )
-        )["view"]
         async with self._parts(making) as parts:
-            async with replica.reading(job, view, epoch) as read:
-                await self._fill(parts, making, read.connection, read.source, read.rows)
-                to_sequence = read.to_sequence
-            log.info("bulk_read_on_replica job=%s", job.id)
+            try:
+                to_sequence = await self._read_on_replica(replica, connection, making, parts)
+            except (ReplicaBehind, *jobs.TROUBLES) as error:
+                log.warning("replica_not_read job=%s error=%s", job.id, type(error).__name__)
+                return False
+            # What goes wrong from here on is no reason to begin again: where the answer to the last statement
+            # is lost, the copy may be finished, and its files are wanted.
             async with connection.transaction():
                 closed = await connection.fetchrow(
                     "SELECT outcome, rows, to_sequence, entry, at"
@@ -153,6 +151,22 @@ class Preparer:
                     to_sequence,
                 )
                 await self._finish(connection, making, Opened(*_done(closed)), parts)
+        return True
+
+    async def _read_on_replica(
+        self, replica: Replica, connection: jobs.Connection, making: _Making, parts: Parts
+    ) -> int:
+        """Read all rows on the standby; returns the last batch in them."""
+        job, epoch = making.job, making.snapshot.epoch
+        view = _done(
+            await connection.fetchrow(
+                "SELECT outcome, view FROM exchange.open_copy($1, $2, $3)", job.id, job.attempt, epoch
+            )
+        )["view"]
+        async with replica.reading(job, view, epoch) as read:
+            await self._fill(parts, making, read.connection, read.source, read.rows)
+        log.info("bulk_read_on_replica job=%s", job.id)
+        return read.to_sequence
 
     @contextlib.asynccontextmanager
     async def _parts(self, making: _Making) -> AsyncIterator[Parts]:
@@ -228,9 +242,15 @@ def _done(row: asyncpg.Record | None) -> asyncpg.Record:
 
 
 def _make_folder(folder: Path) -> None:
-    """Make an attempt's folder durable; what earlier attempts left goes."""
-    shutil.rmtree(folder.parent, ignore_errors=True)
-    folder.mkdir(parents=True, mode=0o700)
+    """Make an attempt's folder durable; what it and earlier attempts left goes.
+
+    A later attempt's stays: this process may have been slow, and another have finished the copy meanwhile.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for there in folder.parent.iterdir():
+        if int(there.name) <= int(folder.name):
+            shutil.rmtree(there, ignore_errors=True)
+    folder.mkdir(mode=0o700)
     flush_folder(folder.parent)
     flush_folder(folder.parent.parent)
 
