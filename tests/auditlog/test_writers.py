@@ -103,7 +103,7 @@ def merge(log: Log, record: uuid.UUID) -> None:
         merged = log.admin.execute(
             f"SELECT * FROM exchange.merge_{RESOURCE}('440100-health', 1, '{{}}', sha256(''), '[]', 'own')"
         ).fetchone()
-    assert merged == (1, 1, 0, 0)
+    assert merged == (1, 1, 0, 0, 0)
     log.admin.execute(
         "SELECT exchange.refuse_batch('440100-health', %s, 'batch_malformed', sha256(''))", [RESOURCE]
     )

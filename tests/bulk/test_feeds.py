@@ -3,6 +3,7 @@
 import re
 import time
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 
 import httpx
@@ -17,7 +18,12 @@ from shuqiao.wire.grant import Row
 from tests.bulk.conftest import ITEMS, NO_CONTEXT, PERMITS, PORTAL, PROVIDER, READER, CopyCity
 
 
-def merge(city: CopyCity, sequence: int, rows: list[tuple[uuid.UUID, str, str]]) -> None:
+def merge(
+    city: CopyCity,
+    sequence: int,
+    rows: list[tuple[uuid.UUID, str, str]],
+    removed: Sequence[uuid.UUID] = (),
+) -> None:
     """Stage and merge a batch (record, permit number, kind) as the loader does."""
     with city.admin.transaction():
         for record, permit, kind in rows:
@@ -28,8 +34,8 @@ def merge(city: CopyCity, sequence: int, rows: list[tuple[uuid.UUID, str, str]])
             )
         city.admin.execute(
             f"SELECT * FROM exchange.merge_{PERMITS}"
-            "(%s, %s, '{}', decode(repeat('00', 32), 'hex'), '[]', 's')",
-            [PROVIDER, sequence],
+            "(%s, %s, '{}', decode(repeat('00', 32), 'hex'), '[]', 's', %s)",
+            [PROVIDER, sequence, list(removed)],
         )
 
 
@@ -161,3 +167,39 @@ def test_every_route_of_copies_is_described(city: CopyCity) -> None:
         assert any(pattern.fullmatch(path) for path in paths), pattern.pattern
     references = set(re.findall(r"#/components/schemas/(\w+)", str(described)))
     assert references <= set(described["components"]["schemas"])
+
+
+def test_a_removed_record_is_told_as_gone_once_and_comes_back_as_itself(
+    city: CopyCity, tmp_path: Path
+) -> None:
+    city.bulk_grant(rows=(Row(field="kind_code", op="in", values=("1", "2")),))
+    one, two, never = (uuid.uuid4() for _ in range(3))
+    merge(city, 1, [(one, "P1", "1"), (two, "P2", "1"), (never, "P3", "3")])
+    with city.bulk() as bulk:
+        feed = bulk.subscribe(PERMITS, context=NO_CONTEXT)
+        first = fetched(bulk, waiting_part(bulk, feed, 1), 1, tmp_path)
+        keys = {row["permit_no"]: row["_key"] for row in first}
+        # A record the grant was never about leaves without a word, and so does one that nobody knows.
+        merge(city, 2, [], removed=[one, never, uuid.uuid4()])
+        second = fetched(bulk, waiting_part(bulk, feed, 2), 2, tmp_path)
+        assert [(row["_op"], row["_key"]) for row in second] == [("gone", keys["P1"])]
+        merge(city, 3, [(two, "P2b", "1")])
+        third = fetched(bulk, waiting_part(bulk, feed, 3), 3, tmp_path)
+        assert [(row["_op"], row["permit_no"]) for row in third] == [("upsert", "P2b")]
+        # Back, but outside of the grant, and never told before: nothing.
+        merge(city, 4, [(one, "P1b", "3")])
+        assert fetched(bulk, waiting_part(bulk, feed, 4), 4, tmp_path) == []
+        merge(city, 5, [(one, "P1c", "1")])
+        fifth = fetched(bulk, waiting_part(bulk, feed, 5), 5, tmp_path)
+        assert [(row["_op"], row["_key"]) for row in fifth] == [("upsert", keys["P1"])]
+    versions = city.admin.execute(
+        f"SELECT array_agg(version ORDER BY version) FROM (SELECT version FROM base.{PERMITS}"
+        f" WHERE record_id = %s UNION ALL SELECT version FROM base_history.{PERMITS} WHERE record_id = %s) v",
+        [one, one],
+    ).fetchone()
+    assert versions == ([1, 2, 3],)
+    said = city.admin.execute(
+        "SELECT accepted, unchanged, removed FROM exchange.batch WHERE resource_id = %s AND sequence = 2",
+        [PERMITS],
+    ).fetchone()
+    assert said == (3, 1, 2)

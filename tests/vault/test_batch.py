@@ -12,6 +12,7 @@ from shuqiao.vault.batch import (
     BatchUnreadable,
     PreparedRow,
     ResourceForm,
+    Said,
     decode_content,
     last_rows,
     open_batch,
@@ -33,11 +34,10 @@ def read(
     """Check rows given as dictionaries."""
     sound: list[PreparedRow] = []
     faults: list[RowFault] = []
-    for some, some_faults in read_slices(
-        form, pa.RecordBatch.from_pylist(rows, form.schema), frozenset(skip)
-    ):
-        sound += some
-        faults += some_faults
+    part = pa.RecordBatch.from_pylist(rows, form.schema)
+    for piece in read_slices(form, part, Said(frozenset(skip), frozenset())):
+        sound += piece.rows
+        faults += piece.faults
     return sound, faults
 
 

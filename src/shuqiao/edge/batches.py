@@ -49,7 +49,8 @@ def build_batches(
     if not rows:
         return []
     columns = convert(rows, mapping, spec)
-    batch = _message(columns, mapping, sender, first)
+    removed = tuple(place for place, row in enumerate(rows) if row.removed)
+    batch = _message(columns, mapping, sender, first, removed)
     if batch is not None:
         return [batch]
     if len(rows) == 1:
@@ -70,7 +71,24 @@ def build_emptied(mapping: TableMapping, spec: ResourceSpec, sender: Sender, num
     return batch
 
 
-def _message(columns: Columns, mapping: TableMapping, sender: Sender, number: Number) -> SpooledBatch | None:
+def build_end(
+    mapping: TableMapping, spec: ResourceSpec, sender: Sender, number: Number, since: int
+) -> SpooledBatch:
+    """Return the batch that says that all there is was sent since a generation; it has no rows."""
+    batch = _message(convert([], mapping, spec), mapping, sender, number, since=since)
+    if batch is None:
+        raise ValueError("a batch without rows exceeds the limit")
+    return batch
+
+
+def _message(
+    columns: Columns,
+    mapping: TableMapping,
+    sender: Sender,
+    number: Number,
+    removed: tuple[int, ...] = (),
+    since: int | None = None,
+) -> SpooledBatch | None:
     """Return the message of these columns, or None where it exceeds a limit."""
     if max(columns.plain.nbytes, columns.identity.nbytes) > MAX_PART_BYTES // 2:
         return None
@@ -90,6 +108,8 @@ def _message(columns: Columns, mapping: TableMapping, sender: Sender, number: Nu
         sealed_digest=hashlib.sha256(sealed).hexdigest(),
         created=datetime.now(UTC),
         faults=columns.faults,
+        removed=removed,
+        complete_since=since,
     )
     message = encode_package(manifest, plain, sealed, sender.key)
     if len(message) > MAX_MESSAGE_BYTES:

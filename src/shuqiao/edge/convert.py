@@ -46,15 +46,25 @@ class Columns:
 
 
 def convert(rows: Sequence[SourceRow], mapping: TableMapping, spec: ResourceSpec) -> Columns:
-    """Return the rows as columns in catalogue order; items the mapping doesn't name are empty."""
+    """Return the rows as columns in catalogue order; items the mapping doesn't name are empty.
+
+    Of a removed row the record key alone is there.
+    """
     place = {name: index for index, name in enumerate(mapping.source_columns())}
     faults: list[RowFault] = []
+    any_removed = any(row.removed for row in rows)
 
     def part(items: tuple[ItemSpec, ...]) -> pa.RecordBatch:
         schema = arrow_schema(items)
         arrays = []
         for item, field in zip(items, schema, strict=True):
             values = _values(rows, mapping.items.get(item.field), place)
+            if any_removed:
+                of_removed = item.field == spec.record_key
+                values = [
+                    (row.key if of_removed else None) if row.removed else value
+                    for row, value in zip(rows, values, strict=True)
+                ]
             arrays.append(pa.array(_fitted(values, item, faults), type=field.type))
         return pa.record_batch(arrays, schema=schema)
 

@@ -7,9 +7,11 @@ skipped, because a silently ignored line would be a silently missing item.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, TypeVar
 
 import yaml
 
@@ -42,14 +44,40 @@ class ConstantSource:
 
 
 Source = ColumnSource | ConstantSource
+By = Literal["changes", "ranges", "log"]
+OnChange = Literal["", "evolve", "freeze", "discard_row", "discard_value"]
+
+WAYS: tuple[By, ...] = ("changes", "ranges", "log")
+CONTRACTS: tuple[OnChange, ...] = ("evolve", "freeze", "discard_row", "discard_value")
+W = TypeVar("W", bound=str)
+
+_DURATION = re.compile(r"([1-9][0-9]{0,6})(s|min|h|d)")
+_UNITS = {"s": 1, "min": 60, "h": 3_600, "d": 86_400}
+_LONGEST_S = 31 * 86_400
+
+COMPARE_EVERY_S = 300.0
+"""How often ranges of keys are compared where a mapping doesn't say."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """How changes are found: by a time of change, by comparing ranges of keys, or in the database's log.
+
+    `compare_every_s` is how often ranges are compared, 0 for never.
+    """
+
+    by: By = "changes"
+    compare_every_s: float = 0.0
 
 
 @dataclass(frozen=True)
 class TableMapping:
     """One source table mapped to one resource; `version` changes with any byte of the file.
 
-    `changed` names the column of each row's time of change; lists in files have none.
-    `is_held` tells that its rows stay here: they are never sent, the node answers about them.
+    `changed` names the column of each row's time of change; lists in files have none, and tables whose
+    changes are found in another way need none. `is_held` tells that its rows stay here: they are never sent,
+    the node answers about them. `on_change` is what is done when the source's columns change; where nothing
+    is said, a column that is gone stops the reading and everything else is only told.
     """
 
     resource: str
@@ -61,6 +89,26 @@ class TableMapping:
     version: str
     path: Path
     is_held: bool = False
+    way: Way = Way()
+    on_change: OnChange = ""
+
+    @property
+    def keeps_ranges(self) -> bool:
+        """Say whether the node remembers which keys it has sent."""
+        return self.way.compare_every_s > 0
+
+    @property
+    def ends_loads(self) -> bool:
+        """Say whether a full load is all there is, so that what it didn't meet is gone.
+
+        Lists in a folder gather what was ever put there, unless ranges are compared.
+        """
+        return self.way.by != "changes" or self.changed != ""
+
+    def can_remove(self, record_key: str) -> bool:
+        """Say whether a removal can be told: the record key must be the table's key as it is."""
+        source = self.items.get(record_key)
+        return isinstance(source, ColumnSource) and source.column == self.key and source.codes is None
 
     def source_columns(self) -> tuple[str, ...]:
         """Return the columns to read, each once, in a fixed order."""
@@ -114,7 +162,8 @@ class _Reader(Walker):
     def mapping(
         self, root: yaml.Node | None, resources: Mapping[str, ResourceSpec], version: str
     ) -> TableMapping | None:
-        top = self._fields(root, required=("resource", "source", "items"), optional=("kept",))
+        words = ("kept", "capture", "on_change")
+        top = self._fields(root, required=("resource", "source", "items"), optional=words)
         resource = self._text(top.get("resource"))
         spec = resources.get(resource)
         if "resource" in top and spec is None:
@@ -131,9 +180,50 @@ class _Reader(Walker):
             return None
         if spec is not None and is_held:
             self._check_held(top["items"], spec, items)
-        if self.faults:
-            return None
-        return TableMapping(resource, system, table, key, changed, items, version, self.path, is_held)
+        way = self._way(top.get("capture"))
+        on_change = self._one_of(top.get("on_change"), "on_change", CONTRACTS, "")
+        made = TableMapping(
+            resource, system, table, key, changed, items, version, self.path, is_held, way, on_change
+        )
+        if way != Way():
+            self._check_removals(root, spec, made)
+        return None if self.faults else made
+
+    def _way(self, node: yaml.Node | None) -> Way:
+        if node is None:
+            return Way()
+        fields = self._fields(node, optional=("by", "compare_every"))
+        by = self._one_of(fields.get("by"), "by", WAYS, "changes")
+        every = COMPARE_EVERY_S if by == "ranges" else 0.0
+        if "compare_every" in fields:
+            every = self._seconds(fields["compare_every"])
+        return Way(by, every)
+
+    def _seconds(self, node: yaml.Node) -> float:
+        found = _DURATION.fullmatch(self._text(node))
+        seconds = int(found[1]) * _UNITS[found[2]] if found else 0
+        if not 0 < seconds <= _LONGEST_S:
+            self._fault(node, "a time such as 90s, 10min, 24h or 7d is needed here, 31 days at most")
+        return float(seconds)
+
+    def _one_of(self, node: yaml.Node | None, word: str, known: tuple[W, ...], default: W) -> W:
+        if node is None:
+            return default
+        text = self._text(node)
+        for one in known:
+            if one == text:
+                return one
+        self._fault(node, f"`{word}` is one of {', '.join(known)}")
+        return default
+
+    def _check_removals(self, node: yaml.Node | None, spec: ResourceSpec | None, made: TableMapping) -> None:
+        """Rows that are gone are told by their key, which must be what records are found by."""
+        if spec is not None and not made.can_remove(spec.record_key):
+            self._fault(
+                node,
+                f"removed rows are told by the key {made.key!r}: {spec.record_key!r} must be that column"
+                " without codes, or rows be captured by changes alone",
+            )
 
     def _is_held(self, root: yaml.Node | None, node: yaml.Node | None, spec: ResourceSpec | None) -> bool:
         """Both must say that records stay here: a hub that says otherwise one day gets none of them."""

@@ -216,13 +216,14 @@ class DepartmentConsumer:
             return None
         self._shop.refusals.pop((batch.department, batch.resource), None)
         _log.info(
-            "batch_merged %s %s sequence=%d accepted=%d inserted=%d updated=%d rejected=%d",
+            "batch_merged %s %s sequence=%d accepted=%d inserted=%d updated=%d removed=%d rejected=%d",
             batch.department,
             batch.resource,
             batch.sequence,
             counts.accepted,
             counts.inserted,
             counts.updated,
+            counts.removed,
             len({fault.row for fault in batch.rejected}),
         )
         await message.ack()
@@ -243,6 +244,7 @@ class DepartmentConsumer:
                 unchanged=counts.unchanged,
                 rejected=batch.rejected,
                 merged_at=datetime.now(UTC),
+                removed=counts.removed,
             )
             key = self._shop.receipt_key
             text = sign_receipt(receipt, key.id, key.key)

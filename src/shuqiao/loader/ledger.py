@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import msgspec
@@ -35,7 +36,10 @@ class LastBatch:
 
 @dataclass(frozen=True)
 class Merge:
-    """One batch ready to be merged; `columns` and the values of `rows` stand in the same order."""
+    """One batch ready to be merged; `columns` and the values of `rows` stand in the same order.
+
+    `removed` are records that are gone; `quiet` rows are accepted and change nothing.
+    """
 
     department: str
     resource: str
@@ -46,16 +50,19 @@ class Merge:
     columns: tuple[str, ...]
     rows: Sequence[tuple[Any, ...]]
     rejected: tuple[RowFault, ...]
+    removed: tuple[UUID, ...] = ()
+    quiet: int = 0
 
 
 @dataclass(frozen=True)
 class Counts:
-    """How many staged rows were new, changed and unchanged."""
+    """How many accepted rows were new, changed, unchanged, and took their record away."""
 
     accepted: int
     inserted: int
     updated: int
     unchanged: int
+    removed: int
 
 
 async def departments(pool: asyncpg.Pool) -> list[str]:
@@ -116,8 +123,8 @@ async def stage_and_merge(connection: PoolConnectionProxy, batch: Merge) -> Coun
         )
     # The id was matched against the catalogue, whose form of ids needs no quoting.
     sql = (
-        "SELECT accepted, inserted, updated, unchanged"
-        f" FROM exchange.merge_{batch.resource}($1, $2, $3, $4, $5::text::jsonb, $6)"
+        "SELECT accepted, inserted, updated, unchanged, removed"
+        f" FROM exchange.merge_{batch.resource}($1, $2, $3, $4, $5::text::jsonb, $6, $7, $8)"
     )
     rejected = [{"row": fault.row, "item": fault.item, "code": fault.code} for fault in batch.rejected]
     row = await connection.fetchrow(
@@ -128,6 +135,8 @@ async def stage_and_merge(connection: PoolConnectionProxy, batch: Merge) -> Coun
         batch.manifest_digest,
         msgspec.json.encode(rejected).decode(),
         batch.source,
+        list(batch.removed),
+        batch.quiet,
         timeout=_TIMEOUT_S,
     )
     if row is None:

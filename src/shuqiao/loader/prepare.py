@@ -94,7 +94,9 @@ async def separate(vault: VaultClient, batch: Trusted, today: date) -> Merge:
     known = {item.field for item in spec.items}
     if any(fault.item not in known for fault in manifest.faults):
         raise BatchMalformed(part="manifest")
-    faults = [*manifest.faults, *find_faults(plain, items, today)]
+    gone = frozenset(manifest.removed)
+    # A removed row says nothing but its key.
+    faults = [*manifest.faults, *(f for f in find_faults(plain, items, today) if f.row not in gone)]
     try:
         assigned = await vault.assign(
             manifest.resource,
@@ -105,6 +107,8 @@ async def separate(vault: VaultClient, batch: Trusted, today: date) -> Merge:
             sealed=batch.package.sealed,
             skip=tuple(sorted({fault.row for fault in faults})),
             rows=manifest.rows,
+            removed=manifest.removed,
+            complete_since=manifest.complete_since,
         )
     except VaultRefused as refused:
         if refused.code == BatchMalformed.code:
@@ -112,6 +116,7 @@ async def separate(vault: VaultClient, batch: Trusted, today: date) -> Merge:
         raise
     rows = _staged_rows(plain, assigned, spec.record_key, faults)
     faults += [RowFault(fault.row, fault.item, fault.code) for fault in assigned.faults]
+    spoken = len(rows) + len(assigned.removed) + len({fault.row for fault in faults})
     return Merge(
         department=manifest.department,
         resource=manifest.resource,
@@ -122,6 +127,8 @@ async def separate(vault: VaultClient, batch: Trusted, today: date) -> Merge:
         columns=(*_IDENTITY_COLUMNS, *(item.field for item in items)),
         rows=rows,
         rejected=tuple(sorted(set(faults), key=lambda fault: (fault.row, fault.item, fault.code))),
+        removed=assigned.removed,
+        quiet=max(0, manifest.rows - spoken),
     )
 
 

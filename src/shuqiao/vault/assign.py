@@ -22,7 +22,7 @@ from shuqiao.rules.normalise import normalise_value
 from shuqiao.vault.batch import PreparedRow, ResourceForm, decode_content, own_identifier
 from shuqiao.vault.keys import VaultKeys, random_pieces
 from shuqiao.vault.store import ASSIGN_LOCK, log_operation
-from shuqiao.wire.vault import AssignedRow
+from shuqiao.wire.vault import MAX_ROWS, AssignedRow
 
 if TYPE_CHECKING:
     from shuqiao.vault.store import Connection, Pool
@@ -40,12 +40,30 @@ _PAYLOADS = "SELECT record_id, payload FROM vault.record WHERE record_id = ANY($
 _UPDATE = """
 UPDATE vault.record
 SET subject_id = $2, related_fields = $3, related_subjects = $4, version = $5, payload = $6, content = $7,
-    department = $8, generation = $9, sequence = $10, key_version = $11
+    department = $8, generation = $9, sequence = $10, key_version = $11, removed = false
 WHERE record_id = $1
 """
 _CONFIRM = """
+UPDATE vault.record SET department = $1, generation = $2, sequence = $3, removed = $5
+WHERE record_id = ANY($4::uuid[])
+  AND (department, generation, sequence, removed) IS DISTINCT FROM ($1, $2, $3, $5)
+"""
+# A record whose row is at fault is met all the same, and what is already removed stays so.
+_MEET = """
 UPDATE vault.record SET department = $1, generation = $2, sequence = $3
-WHERE record_id = ANY($4::uuid[]) AND (department, generation, sequence) IS DISTINCT FROM ($1, $2, $3)
+WHERE resource = $4 AND key_blind = ANY($5::bytea[]) AND NOT removed
+  AND (department <> $1 OR (generation, sequence) < ($2, $3))
+"""
+_GONE = """
+SELECT record_id FROM vault.record
+WHERE resource = $4 AND department = $1 AND generation = $2 AND sequence = $3 AND removed
+"""
+_SWEEP = """
+UPDATE vault.record r SET department = $1, generation = $2, sequence = $3, removed = true
+FROM (SELECT record_id FROM vault.record
+      WHERE resource = $4 AND NOT removed AND (department <> $1 OR generation < $5) LIMIT $6) unmet
+WHERE r.record_id = unmet.record_id
+RETURNING r.record_id
 """
 _FORGET_NAMES = """
 DELETE FROM vault.name_index n USING unnest($1::bytea[], $2::uuid[]) AS old (blind, record_id)
@@ -90,6 +108,19 @@ class BatchOrigin:
     client: str
     digest: bytes
 
+    @property
+    def place(self) -> tuple[str, int, int]:
+        """What tells an older batch from a newer one, as it stands beside each record."""
+        return self.department, self.generation, self.sequence
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What a stored batch gives back: ids of its rows, and the records that are gone."""
+
+    rows: list[AssignedRow]
+    removed: list[UUID]
+
 
 class BlindRow(msgspec.Struct, frozen=True):
     """A prepared row with the blinds of everything it is found by."""
@@ -121,6 +152,7 @@ class Changes:
     records: list[tuple[object, ...]] = field(default_factory=list)
     updates: list[tuple[object, ...]] = field(default_factory=list)
     confirmed: list[UUID] = field(default_factory=list)
+    removed: list[UUID] = field(default_factory=list)
     names: list[tuple[bytes, UUID]] = field(default_factory=list)
     old_names: list[tuple[bytes, UUID]] = field(default_factory=list)
     answer: list[AssignedRow] = field(default_factory=list)
@@ -157,13 +189,21 @@ class BatchDecider:
 
     def changed_records(self, rows: Sequence[BlindRow]) -> list[UUID]:
         """The records whose present content is needed to decide, because the batch replaces it."""
-        known = [(row, self._existing[row.key]) for row in rows if row.key in self._existing]
+        known = [
+            (row, self._existing[row.key])
+            for row in rows
+            if row.key in self._existing and not row.source.removed
+        ]
         return [held.record for row, held in known if self._replaces(row, held)]
 
     def decide(self, row: BlindRow, payloads: dict[UUID, bytes]) -> None:
         """Add one row's changes and its answer."""
         held = self._existing.get(row.key)
-        if held is None:
+        if row.source.removed:
+            # Nobody's record can't be removed, and is not made for it.
+            if held is not None and not self._is_older(held):
+                self.changes.removed.append(held.record)
+        elif held is None:
             self._add(row)
         elif self._replaces(row, held):
             self._replace(
@@ -290,9 +330,17 @@ async def place_in_line(line: asyncio.Lock) -> AsyncIterator[asyncio.Task[Litera
 
 
 async def store_batch(
-    pool: Pool, keys: VaultKeys, origin: BatchOrigin, rows: Sequence[BlindRow]
-) -> list[AssignedRow]:
-    """Decide and write a batch in one transaction; batches wait for each other."""
+    pool: Pool,
+    keys: VaultKeys,
+    origin: BatchOrigin,
+    rows: Sequence[BlindRow],
+    met: Sequence[bytes] = (),
+    complete_since: int | None = None,
+) -> Stored:
+    """Decide and write a batch in one transaction; batches wait for each other.
+
+    `met` are the keys of rows at fault, whose records are still there.
+    """
     async with pool.acquire() as connection, connection.transaction():
         # Thousands of rows deserve a plan of their own.
         await connection.execute("SET LOCAL plan_cache_mode TO auto")
@@ -307,7 +355,21 @@ async def store_batch(
         for row in rows:
             decider.decide(row, payloads)
         await _write(connection, origin, decider.changes)
-        return decider.changes.answer
+        if met:
+            await connection.execute(_MEET, *origin.place, origin.form.resource, list(met))
+        removed = list(decider.changes.removed)
+        if complete_since is not None:
+            removed += await _sweep(connection, origin, complete_since)
+        return Stored(decider.changes.answer, removed)
+
+
+async def _sweep(connection: Connection, origin: BatchOrigin, since: int) -> list[UUID]:
+    """Mark records that were not met since a generation, a bounded number; the same batch marks no more."""
+    resource = origin.form.resource
+    found = await connection.fetch(_GONE, *origin.place, resource)
+    if not found:
+        found = await connection.fetch(_SWEEP, *origin.place, resource, since, MAX_ROWS)
+    return [row[0] for row in found]
 
 
 async def _read_existing(
@@ -337,11 +399,11 @@ async def _write(connection: Connection, origin: BatchOrigin, changes: Changes) 
     if changes.old_names:
         blinds, records = zip(*changes.old_names, strict=True)
         await connection.execute(_FORGET_NAMES, list(blinds), list(records))
-    if changes.confirmed:
-        place = (origin.department, origin.generation, origin.sequence)
-        await connection.execute(_CONFIRM, *place, changes.confirmed)
+    for met, removed in ((changes.confirmed, False), (changes.removed, True)):
+        if met:
+            await connection.execute(_CONFIRM, *origin.place, met, removed)
     await _copy(connection, "name_index", ("blind", "record_id"), changes.names)
-    count = len(changes.answer)
+    count = len(changes.answer) + len(changes.removed)
     await log_operation(
         connection, origin.client, "assign", origin.form.resource, count, origin.digest, "done"
     )

@@ -64,7 +64,10 @@ class ResourceForm:
 
 
 class PreparedRow(msgspec.Struct, frozen=True):
-    """One sound row: the number it is found by, its content, and whom it names."""
+    """One sound row: the number it is found by, its content, and whom it names.
+
+    Of a `removed` row only the number is there.
+    """
 
     row: int
     key: str
@@ -72,6 +75,27 @@ class PreparedRow(msgspec.Struct, frozen=True):
     own: tuple[str, str] | None
     related: tuple[tuple[str, str, str], ...]
     names: tuple[tuple[str, str], ...]
+    removed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What is known of a batch's rows before they are opened: those that failed elsewhere, those removed."""
+
+    skip: frozenset[int]
+    removed: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Some rows of a batch: sound ones, what is wrong, and the keys of those that are at fault elsewhere.
+
+    A record whose row is at fault is still there at the source, which is all its key is good for.
+    """
+
+    rows: list[PreparedRow]
+    faults: list[RowFault]
+    met: list[str]
 
 
 def open_batch(
@@ -84,20 +108,23 @@ def open_batch(
         raise BatchUnreadable("the sealed part can't be opened or read") from error
 
 
-def read_slices(
-    form: ResourceForm, part: pa.RecordBatch, skip: frozenset[int]
-) -> Iterator[tuple[list[PreparedRow], list[RowFault]]]:
+def read_slices(form: ResourceForm, part: pa.RecordBatch, said: Said) -> Iterator[Slice]:
     """Check and prepare the rows a few hundred at a time, so that the caller can let others work between."""
     for start in range(0, part.num_rows, SLICE_ROWS):
-        yield _read_slice(form, part.slice(start, SLICE_ROWS), start, skip)
+        yield _read_slice(form, part.slice(start, SLICE_ROWS), start, said)
 
 
 def last_rows(rows: Sequence[PreparedRow], key_field: str) -> tuple[list[PreparedRow], list[RowFault]]:
-    """Keep the last row of each record key; earlier ones become faults."""
+    """Keep the last row of each record key; earlier ones become faults.
+
+    A record that was removed and came back, or the other way round, is no fault: the last word counts.
+    """
     latest = {row.key: row for row in rows}
     kept = [row for row in rows if latest[row.key] is row]
     faults = [
-        RowFault(row.row, key_field, errors.DuplicateKey.code) for row in rows if latest[row.key] is not row
+        RowFault(row.row, key_field, errors.DuplicateKey.code)
+        for row in rows
+        if latest[row.key] is not row and not row.removed and not latest[row.key].removed
     ]
     return kept, faults
 
@@ -145,21 +172,34 @@ class _Column:
     faults: dict[int, str]
 
 
-def _read_slice(
-    form: ResourceForm, part: pa.RecordBatch, start: int, skip: frozenset[int]
-) -> tuple[list[PreparedRow], list[RowFault]]:
+def _read_slice(form: ResourceForm, part: pa.RecordBatch, start: int, said: Said) -> Slice:
     columns = [_read_column(form, item, part.column(item.field).to_pylist()) for item in form.items]
-    wanted = [index for index in range(part.num_rows) if start + index not in skip]
+    wanted = [index for index in range(part.num_rows) if start + index not in said.skip]
+    roles = _Roles.of(form, columns)
     faults = [
         RowFault(start + index, column.item.field, column.faults[index])
         for column in columns
         for index in wanted
-        if index in column.faults
+        if index in column.faults and (column is roles.key or start + index not in said.removed)
     ]
-    bad = {fault.row for fault in faults}
-    roles = _Roles.of(form, columns)
-    rows = [_row(roles, columns, start, index) for index in wanted if start + index not in bad]
-    return rows, faults
+    bad = said.skip.union(fault.row for fault in faults)
+    rows = [
+        _removed_row(roles, start, index)
+        if start + index in said.removed
+        else _row(roles, columns, start, index)
+        for index in wanted
+        if start + index not in bad
+    ]
+    met = [
+        roles.key.normal[number - start]
+        for number in sorted(bad - said.removed)
+        if start <= number < start + part.num_rows and number - start not in roles.key.faults
+    ]
+    return Slice(rows, faults, met)
+
+
+def _removed_row(roles: _Roles, start: int, index: int) -> PreparedRow:
+    return PreparedRow(start + index, roles.key.normal[index], b"", None, (), (), removed=True)
 
 
 def _read_column(form: ResourceForm, item: ItemSpec, values: Sequence[object]) -> _Column:

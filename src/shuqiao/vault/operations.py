@@ -28,6 +28,7 @@ from shuqiao.vault.assign import BatchOrigin, BlindRow, blind_row, place_in_line
 from shuqiao.vault.batch import (
     BatchUnreadable,
     ResourceForm,
+    Said,
     decode_content,
     last_rows,
     open_batch,
@@ -212,7 +213,7 @@ class Operations:
         # verifications need.
         async with place_in_line(self._storing) as turn:
             form = _form_of(request.resource, request.spec)
-            rows, faults = await self._prepare(request, form)
+            rows, faults, met = await self._prepare(request, form)
             origin = BatchOrigin(
                 form,
                 request.spec,
@@ -223,21 +224,27 @@ class Operations:
                 entries_digest(request.entries),
             )
             await turn
-            answer = await store_batch(self._pool, self._keys, origin, rows)
+            stored = await store_batch(self._pool, self._keys, origin, rows, met, request.complete_since)
         self._known.pop(request.resource, None)
         return Assigned(
             request.id,
-            tuple(sorted(answer, key=lambda row: row.row)),
+            tuple(sorted(stored.rows, key=lambda row: row.row)),
             tuple(sorted(faults, key=lambda fault: fault.row)),
+            tuple(stored.removed),
         )
 
-    async def _prepare(self, request: Assign, form: ResourceForm) -> tuple[list[BlindRow], list[RowFault]]:
+    async def _prepare(
+        self, request: Assign, form: ResourceForm
+    ) -> tuple[list[BlindRow], list[RowFault], list[bytes]]:
+        """Return the sound rows, what is wrong, and the keys of rows at fault."""
         context = sealing_context(request.department, request.resource, request.generation, request.sequence)
         part = open_batch(self._sealing_key, request.sealed, context, form, request.rows)
-        prepared, faults = [], []
-        for rows, row_faults in read_slices(form, part, frozenset(request.skip)):
-            prepared += rows
-            faults += row_faults
+        prepared, faults, met = [], [], []
+        said = Said(frozenset(request.skip), frozenset(request.removed))
+        for piece in read_slices(form, part, said):
+            prepared += piece.rows
+            faults += piece.faults
+            met += [self._keys.record_key_blind(form.resource, key) for key in piece.met]
             # Verifications of others must not wait for a whole batch.
             await asyncio.sleep(0)
         kept, duplicates = last_rows(prepared, form.key.field)
@@ -246,7 +253,7 @@ class Operations:
             blind_rows.append(blind_row(self._keys, form, row))
             if place % 512 == 511:
                 await asyncio.sleep(0)
-        return blind_rows, faults + duplicates
+        return blind_rows, faults + duplicates, met
 
     async def _known_of(self, resource: str) -> _Known | None:
         known = self._known.get(resource)

@@ -27,7 +27,11 @@ Sequence = Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
 
 
 class BatchReceipt(msgspec.Struct, frozen=True):
-    """What became of one batch: `accepted` rows are in the base table, each rejected row has a reason."""
+    """What became of one batch: what the `accepted` rows say holds, each rejected row has a reason.
+
+    Of the accepted ones `removed` have left the base table. A batch that ends a full load has no rows: what it
+    accepts are records that are gone.
+    """
 
     department: str
     resource: str
@@ -39,6 +43,7 @@ class BatchReceipt(msgspec.Struct, frozen=True):
     unchanged: Count
     rejected: tuple[RowFault, ...]
     merged_at: datetime
+    removed: Count = 0
 
 
 class SignedReceipt(msgspec.Struct, frozen=True):

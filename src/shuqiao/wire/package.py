@@ -53,7 +53,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     also where a sequence occurs again because the hub was restored to an older state. `faults` are rows
     with a value the node could not bring into the item's type: they travel empty at that item and are not
     to be merged. `removed` are rows that say that their record is gone from the source: they hold the record
-    key in the sealed part and nothing else. A batch with `complete_since` has no rows: it says that everything
+    key in the sealed part and nothing else. A batch with `complete_since` has no rows: it says that all that
     the source holds was sent in this generation or later ones, so that records not met since are gone.
     """
 

@@ -248,11 +248,14 @@ class VaultClient:
         skip: Sequence[int] = (),
         entries: Sequence[UUID] = (),
         rows: int | None = None,
+        removed: Sequence[int] = (),
+        complete_since: int | None = None,
         timeout_s: float = 60.0,
     ) -> Assigned:
         """Store the identity columns of a batch; the same batch again gives the same answer.
 
-        With `rows`, a sealed part of another length is refused as `batch_malformed`.
+        With `rows`, a sealed part of another length is refused as `batch_malformed`. Rows in `removed` name
+        records that are gone; with `complete_since`, so is all that was not met since that generation.
         """
         request = Assign(
             self._next_id(),
@@ -265,6 +268,8 @@ class VaultClient:
             tuple(skip),
             tuple(entries),
             rows,
+            tuple(removed),
+            complete_since,
         )
         return await self._ask(request, Assigned, timeout_s)
 

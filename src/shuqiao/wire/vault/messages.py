@@ -165,7 +165,10 @@ class Assign(msgspec.Struct, frozen=True, tag="assign"):
     `spec` is the msgpack of `wire.schemas.ResourceSpec`. `sealed` opens with `wire.package.sealing_context`
     to a part with exactly the resource's identity columns, rows in the order of the plain part; `rows`, where
     given, is how many there must be. Rows in `skip` failed elsewhere and are left out. The same batch again
-    gives the same ids and versions; an older one, by (generation, sequence), changes nothing.
+    gives the same ids and versions; an older one, by (generation, sequence), changes nothing. Rows in
+    `removed` name records by their key alone that are gone from the source. With `complete_since`, everything
+    the source holds came in this generation or later: what was not met since is gone, and up to `MAX_ROWS`
+    records of it are marked so.
     """
 
     id: RequestId
@@ -178,6 +181,8 @@ class Assign(msgspec.Struct, frozen=True, tag="assign"):
     skip: Annotated[tuple[int, ...], msgspec.Meta(max_length=MAX_ROWS)]
     entries: Entries
     rows: Annotated[int, msgspec.Meta(ge=0, le=MAX_ROWS)] | None = None
+    removed: Annotated[tuple[int, ...], msgspec.Meta(max_length=MAX_ROWS)] = ()
+    complete_since: Annotated[int, msgspec.Meta(ge=1, lt=2**53)] | None = None
 
 
 Request = Resolve | Compare | Reveal | RevealRecords | FindByName | Assign | OpenSealed
@@ -266,11 +271,15 @@ class RowFault(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Assigned(msgspec.Struct, frozen=True, tag="assigned"):
-    """What became of a batch: every row not skipped is in exactly one of the two, by row number."""
+    """What became of a batch: every row not skipped is in one of the first two, by row number, or removed.
+
+    `removed` are records that are gone; a removed row of a record nobody knows is in none.
+    """
 
     id: RequestId
     rows: tuple[AssignedRow, ...]
     faults: tuple[RowFault, ...]
+    removed: tuple[UUID, ...] = ()
 
 
 class Refused(msgspec.Struct, frozen=True, tag="refused"):

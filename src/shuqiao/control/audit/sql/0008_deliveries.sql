@@ -63,7 +63,9 @@ BEGIN
     END IF;
     RETURN QUERY EXECUTE format($query$
     WITH known AS MATERIALIZED (
-        SELECT v.record_id, v.version, v.source_department, v.batch_sequence, to_json(v) AS whole FROM (%s) v
+        SELECT v.record_id, v.version, v.source_department, v.batch_sequence, to_json(v) AS whole,
+               (SELECT d.batch_sequence FROM exchange.removal d
+                WHERE d.resource_id = $1 AND d.record_id = v.record_id AND d.version = v.version) AS removed_by FROM (%s) v
         WHERE v.record_id = ANY ($2)),
     copy AS (
         SELECT r.record_id AS record, 'bulk_prepared' AS event, (j.manifest::jsonb ->> 'entry')::uuid AS entry, j.ready_at AS at,
@@ -78,8 +80,11 @@ BEGIN
                            AND k.batch_sequence <= j.to_sequence ORDER BY k.version DESC LIMIT 1) v ON true
         CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM known k WHERE k.record_id = r.record_id
                             AND k.source_department <> j.provider AND k.version > coalesce(v.version, 0)) AS foreign) f
-        JOIN exchange."grant" g ON g.id = j.grant_id AND (f.foreign OR v.batch_sequence > coalesce(j.from_sequence, 0))
-        CROSS JOIN LATERAL (SELECT f.foreign OR exchange.fulfils(v.whole, g.document::jsonb -> 'rows') AS holds) w
+        JOIN exchange."grant" g ON g.id = j.grant_id AND (f.foreign OR v.batch_sequence > coalesce(j.from_sequence, 0)
+            OR v.removed_by > j.from_sequence AND v.removed_by <= j.to_sequence)
+        -- What was removed before the copy was made is not in it, whatever it was like.
+        CROSS JOIN LATERAL (SELECT f.foreign OR coalesce(v.removed_by > j.to_sequence, true)
+                                   AND exchange.fulfils(v.whole, g.document::jsonb -> 'rows') AS holds) w
         LEFT JOIN LATERAL (SELECT d.entry, d.at FROM exchange.bulk_delivery d WHERE d.job = j.id ORDER BY d.at LIMIT 1) d ON true
         -- Of what no longer fulfils the conditions a part tells only where it did at the part before.
         WHERE w.holds OR j.from_sequence > 0 AND exchange.fulfils((
@@ -103,7 +108,7 @@ BEGIN
                       AND NOT coalesce(s.said -> 'pseudonyms', '[]') ? i) AS items
         FROM audit.entry e
         CROSS JOIN LATERAL (SELECT split_part(e.body, E'\n', 1)::jsonb AS said,
-                                   (split_part(e.body, E'\n', 2)::jsonb ->> 'version')::int AS version) s
+                                   (nullif(split_part(e.body, E'\n', 2), '')::jsonb ->> 'version')::int AS version) s
         LEFT JOIN known k ON k.record_id = e.record_id AND k.version = s.version
         WHERE e.record_id = ANY ($2) AND e.resource_id = $1 AND e.event IN ('verify', 'query') AND e.outcome = 'answered'
               AND e.body IS NOT NULL AND ($3 IS NULL OR $3 IN (e.department, e.provider))

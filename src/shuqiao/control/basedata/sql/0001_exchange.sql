@@ -110,6 +110,7 @@ CREATE TABLE exchange.batch (
     inserted        int NOT NULL,
     updated         int NOT NULL,
     unchanged       int NOT NULL,
+    removed         int NOT NULL DEFAULT 0,
     rejected        jsonb NOT NULL,
     receipt         text,
     merged_at       timestamptz NOT NULL DEFAULT clock_timestamp(),

@@ -184,18 +184,35 @@ BEGIN
 END $$
 $function$ $template$;
 
--- Merges a staged batch with provenance, history, ledger and audit entry, in the caller's transaction.
+-- Records that left a list: the version that was removed, and the batch that said so. One that comes back goes on counting.
+CREATE TABLE exchange.removal (
+    resource_id    text NOT NULL REFERENCES exchange.resource (id),
+    record_id      uuid NOT NULL,
+    version        int NOT NULL,
+    department     text NOT NULL,
+    batch_sequence bigint NOT NULL,
+    removed_at     timestamptz NOT NULL,
+    PRIMARY KEY (resource_id, record_id, version)
+);
+CREATE INDEX removal_by_batch ON exchange.removal (resource_id, batch_sequence);
+
+-- Merges a staged batch with provenance, history, ledger and audit entry, in the caller's transaction. p_removed are records
+-- that are gone: they leave the list for its history. p_quiet rows are accepted and change nothing.
 -- {items} are the plain items, each after a comma; {of_s} and {of_b} the same of two tables; {assign} sets them.
 CREATE FUNCTION exchange.merge_template() RETURNS text LANGUAGE sql IMMUTABLE AS $template$ SELECT $function$
+DROP FUNCTION IF EXISTS exchange.merge_{rid}(text, bigint, text, bytea, jsonb, text);
 CREATE OR REPLACE FUNCTION exchange.merge_{rid}(
-    p_department text, p_sequence bigint, p_manifest text, p_manifest_digest bytea, p_rejected jsonb, p_source text
-) RETURNS TABLE (accepted int, inserted int, updated int, unchanged int)
+    p_department text, p_sequence bigint, p_manifest text, p_manifest_digest bytea, p_rejected jsonb, p_source text,
+    p_removed uuid[] DEFAULT '{}', p_quiet int DEFAULT 0
+) RETURNS TABLE (accepted int, inserted int, updated int, unchanged int, removed int)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
 #variable_conflict use_column
 DECLARE
     v_now timestamptz := clock_timestamp();
     v_id uuid := audit.new_id();
-    v_accepted int; v_inserted int; v_updated int;
+    v_accepted int; v_inserted int; v_updated int; v_removed int := 0;
+    -- Of most lists nothing was ever removed: then no row is looked up.
+    v_back boolean := EXISTS (SELECT FROM exchange.removal d WHERE d.resource_id = '{rid}');
 BEGIN
     IF p_department IS DISTINCT FROM (SELECT r.department FROM exchange.resource r WHERE r.id = '{rid}' AND r.active) THEN
         RAISE EXCEPTION 'resource {rid} is not provided by %', p_department USING ERRCODE = 'insufficient_privilege';
@@ -203,7 +220,19 @@ BEGIN
     IF p_sequence IS DISTINCT FROM exchange.last_sequence(p_department, '{rid}') + 1 THEN
         RAISE EXCEPTION 'batch % is not the next one of {rid}', p_sequence USING ERRCODE = 'object_not_in_prerequisite_state';
     END IF;
-    SELECT count(*) INTO v_accepted FROM staging.{rid};
+    SELECT count(*) + cardinality(p_removed) + p_quiet INTO v_accepted FROM staging.{rid};
+    IF cardinality(p_removed) > 0 THEN
+        WITH gone AS (
+            DELETE FROM base.{rid} b USING unnest(p_removed) AS r(id) WHERE b.record_id = r.id RETURNING b.*),
+        kept AS (
+            INSERT INTO base_history.{rid} (record_id, subject_id, identity_version, version, source_department, source_system,
+                                            batch_sequence, first_received_at, received_at{items}, replaced_at)
+            SELECT b.record_id, b.subject_id, b.identity_version, b.version, b.source_department, b.source_system,
+                   b.batch_sequence, b.first_received_at, b.received_at{of_b}, v_now FROM gone b)
+        INSERT INTO exchange.removal (resource_id, record_id, version, department, batch_sequence, removed_at)
+        SELECT '{rid}', b.record_id, b.version, p_department, p_sequence, v_now FROM gone b;
+        GET DIAGNOSTICS v_removed = ROW_COUNT;
+    END IF;
     WITH replaced AS (
         INSERT INTO base_history.{rid} (record_id, subject_id, identity_version, version, source_department, source_system,
                                         batch_sequence, first_received_at, received_at{items}, replaced_at)
@@ -219,21 +248,23 @@ BEGIN
     GET DIAGNOSTICS v_updated = ROW_COUNT;
     INSERT INTO base.{rid} (record_id, subject_id, identity_version, version, source_department, source_system,
                             batch_sequence, first_received_at, received_at{items})
-    SELECT s.record_id, s.subject_id, s.identity_version, 1, p_department, p_source, p_sequence, v_now, v_now{of_s}
+    SELECT s.record_id, s.subject_id, s.identity_version, coalesce(CASE WHEN v_back THEN (
+               SELECT max(d.version) + 1 FROM exchange.removal d WHERE d.resource_id = '{rid}' AND d.record_id = s.record_id) END, 1),
+           p_department, p_source, p_sequence, v_now, v_now{of_s}
     FROM staging.{rid} s ON CONFLICT (record_id) DO NOTHING;
     GET DIAGNOSTICS v_inserted = ROW_COUNT;
     DELETE FROM staging.{rid};
     INSERT INTO exchange.batch (department, resource_id, sequence, manifest, manifest_digest, accepted, inserted, updated,
-                                unchanged, rejected, merged_at)
+                                unchanged, removed, rejected, merged_at)
     VALUES (p_department, '{rid}', p_sequence, p_manifest, p_manifest_digest, v_accepted, v_inserted, v_updated,
-            v_accepted - v_inserted - v_updated, p_rejected, v_now);
+            v_accepted - v_inserted - v_updated - v_removed, v_removed, p_rejected, v_now);
     PERFORM audit.append(v_id, v_now, 'batch_merged', p_department, p_department, 'system:loader', '{rid}', NULL, NULL, NULL,
         'merged', jsonb_build_object('event', 'batch_merged', 'id', v_id, 'at', v_now, 'department', p_department,
             'provider', p_department, 'actor', 'system:loader', 'resource', '{rid}', 'outcome', 'merged',
             'sequence', p_sequence,
             'batch_digest', encode(p_manifest_digest, 'hex'), 'accepted', v_accepted, 'inserted', v_inserted,
-            'updated', v_updated, 'rejected', jsonb_array_length(p_rejected))::text);
-    RETURN QUERY SELECT v_accepted, v_inserted, v_updated, v_accepted - v_inserted - v_updated;
+            'updated', v_updated, 'removed', v_removed, 'rejected', jsonb_array_length(p_rejected))::text);
+    RETURN QUERY SELECT v_accepted, v_inserted, v_updated, v_accepted - v_inserted - v_updated - v_removed, v_removed;
 END $$
 $function$ $template$;
 
@@ -301,6 +332,7 @@ GRANT SELECT ON exchange.signing_key, exchange.batch TO shuqiao_control;
 -- It says which regulation is in force, and with it what refusals cite.
 GRANT SELECT, INSERT, UPDATE, DELETE ON exchange.citation TO shuqiao_control;
 GRANT EXECUTE ON FUNCTION exchange.create_list TO shuqiao_control;
-REVOKE ALL ON exchange.guess FROM PUBLIC;
+REVOKE ALL ON exchange.guess, exchange.removal FROM PUBLIC;
+GRANT SELECT ON exchange.removal TO shuqiao_control;
 REVOKE ALL ON FUNCTION exchange.fulfils, exchange.forget_guesses, exchange.count_guesses FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION exchange.forget_guesses TO shuqiao_plane;

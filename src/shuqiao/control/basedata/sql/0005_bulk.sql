@@ -375,7 +375,7 @@ $$;
 CREATE FUNCTION exchange.copy_query(p_job exchange.bulk_job, p_document jsonb) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog AS $$
 DECLARE
-    v_spec jsonb; v_where text; v_columns text; v_nulls text; v_sql text; v_key text := ''; v_identity boolean; v_salt bytea; v_before text;
+    v_spec jsonb; v_where text; v_columns text; v_nulls text; v_sql text; v_key text := ''; v_identity boolean; v_salt bytea; v_before text; v_held text;
 BEGIN
     SELECT r.spec INTO STRICT v_spec FROM exchange.resource r WHERE r.id = p_job.resource_id AND r.active;
     v_where := exchange.row_conditions(p_document -> 'rows', v_spec, 'b');
@@ -396,11 +396,16 @@ BEGIN
     IF p_job.from_sequence > 0 THEN
         -- A record that fulfilled the conditions at the last part and no longer does has gone out of the grant.
         v_before := exchange.row_conditions(p_document -> 'rows', v_spec, 'h');
-        v_sql := v_sql || format(' UNION ALL SELECT NULL::uuid%s, ''gone''%s FROM base.%I b WHERE b.batch_sequence > %s AND (%s) IS NOT TRUE'
-            ' AND EXISTS (SELECT FROM base_history.%I h WHERE h.record_id = b.record_id AND (%s) AND h.version ='
-            ' (SELECT max(o.version) FROM base_history.%I o WHERE o.record_id = b.record_id AND o.batch_sequence <= %s))',
-            v_key, v_nulls, p_job.resource_id, p_job.from_sequence, exchange.row_conditions(p_document -> 'rows', v_spec, 'b'),
-            p_job.resource_id, v_before, p_job.resource_id, p_job.from_sequence);
+        v_held := format('EXISTS (SELECT FROM base_history.%1$I h WHERE h.record_id = b.record_id AND (%2$s) AND h.version ='
+            ' (SELECT max(o.version) FROM base_history.%1$I o WHERE o.record_id = b.record_id AND o.batch_sequence <= %3$s)'
+            ' AND NOT EXISTS (SELECT FROM exchange.removal d WHERE d.resource_id = %1$L AND d.record_id = b.record_id'
+            ' AND d.version = h.version AND d.batch_sequence <= %3$s))', p_job.resource_id, v_before, p_job.from_sequence);
+        v_sql := v_sql || format(' UNION ALL SELECT NULL::uuid%s, ''gone''%s FROM base.%I b WHERE b.batch_sequence > %s AND (%s) IS NOT TRUE AND %s',
+            v_key, v_nulls, p_job.resource_id, p_job.from_sequence, exchange.row_conditions(p_document -> 'rows', v_spec, 'b'), v_held);
+        -- So has one that left the list and did not come back.
+        v_sql := v_sql || format(' UNION ALL SELECT NULL::uuid%s, ''gone''%s FROM (SELECT DISTINCT r.record_id FROM exchange.removal r'
+            ' WHERE r.resource_id = %L AND r.batch_sequence > %s) b WHERE NOT EXISTS (SELECT FROM base.%I t WHERE t.record_id = b.record_id) AND %s',
+            v_key, v_nulls, p_job.resource_id, p_job.from_sequence, p_job.resource_id, v_held);
     END IF;
     RETURN v_sql;
 END $$;
