@@ -58,10 +58,13 @@ class CaptureState:
     """What the status file says about reading one table.
 
     Whoever changes the position of the resource holds `exclusive`; `spooled` tells that batches are there.
-    While it is `paused` nothing is read; what is in the spool is still sent.
+    While it is `paused` nothing is read; what is in the spool is still sent. Of a table that is followed by
+    its database's log, `log_bytes` is what the source keeps for this node, `log_lost` why it began anew.
     """
 
     fault: str | None = None
+    log_bytes: int | None = None
+    log_lost: str | None = None
     paused: bool = False
     spool_full: bool = False
     spooled: asyncio.Event = field(default_factory=asyncio.Event)

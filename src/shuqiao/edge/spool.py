@@ -309,6 +309,16 @@ class Spool:
             ).fetchone()
         return None if row is None else self._opened(resource, *row)
 
+    def oldest_position(self, resource: str) -> Position | None:
+        """Return where the rows of the batch that has waited longest were read, if any waits."""
+        with self._lock:
+            row = self._db.execute(
+                "SELECT before FROM batch WHERE resource = ? AND before IS NOT NULL"
+                " ORDER BY sequence LIMIT 1",
+                (resource,),
+            ).fetchone()
+        return None if row is None else Position(*json.loads(row[0]))
+
     def _opened(self, resource: str, sequence: int, stored: bytes, digest: str, rows: int) -> SpooledBatch:
         return SpooledBatch(sequence, self._cover.open(stored, _place(resource, sequence)), digest, rows)
 

@@ -1,0 +1,216 @@
+"""Following one table by its database's log: each change in the order of its commit, deletions included.
+
+The full load and the log are joined without a gap and without going back in time. A page of the table is
+read at one moment; then the log is read up to a mark behind that moment. A row of the page that the log has
+changed since is left out, and what remains is put behind those changes. Nothing is taken from a page that
+does not show yet what was taken from the log before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from shuqiao.edge.capture import Capture
+from shuqiao.edge.connectors import SourceError, SourceRow
+from shuqiao.edge.connectors.log import ChangeLog, LogChange, LogLost, TablePage
+from shuqiao.edge.spool import Position
+
+_log = logging.getLogger("shuqiao.edge")
+_REST_S = 0.2
+_WAIT_S = 0.5
+_MARK_WAIT_S = 0.05
+_WATCH_S = 10.0
+_HELD_BYTES = 256 * 1024**2
+"""So much of the log the source keeps for batches without a receipt, which may have to be built again."""
+
+_CALM_BATCHES = 16
+_LINGER_S = 0.1
+
+
+class Following(Capture):
+    """Reads one table by its log for as long as the node runs.
+
+    It keeps no row: after a stop at any line, position and batches in the spool say where to go on.
+    """
+
+    def __init__(self, *parts: Any, log: ChangeLog, log_max_bytes: int) -> None:
+        """Put the parts together; nothing is read yet."""
+        super().__init__(*parts)
+        self._changes = log
+        self._log_max_bytes = log_max_bytes
+        self._at: Position | None = None
+        self._unseen: set[str] = set()
+        self._watched = 0.0
+        self._saved = 0.0
+
+    async def step(self) -> float:
+        """Do the next piece of work; returns the seconds to wait before the next one."""
+        try:
+            return await self._step()
+        except LogLost as lost:
+            _log.warning("log_lost %s %s", self.mapping.resource, lost)
+            self.state.log_lost = str(lost)
+            await self.reload()
+            return 0.0
+        except SourceError:
+            self._at = None
+            raise
+
+    async def close(self) -> None:
+        """Stop reading the log; the source keeps it."""
+        await self._changes.close()
+
+    async def _step(self) -> float:
+        position = await self._position()
+        if position is None:
+            return 0.0
+        if position.watermark is not None:
+            await self._watch()
+        if self.state.paused or not await self._has_room() or not await self._may_go_on():
+            return _REST_S
+        if position.watermark is None:
+            await self._begin_log(position)
+        elif position != self._at:
+            await self._changes.resume(position.watermark)
+            self._unseen.clear()
+            self._at = position
+        elif position.phase == "full":
+            await self._load(position)
+        else:
+            await self._read_log(position)
+        return 0.0
+
+    async def _position(self) -> Position | None:
+        """Return where to go on; None where that had to be settled first."""
+        resource = self.mapping.resource
+        async with self.state.exclusive:
+            state = await asyncio.to_thread(self._spool.state, resource)
+            if state is None:
+                await self._begin()
+            elif state.position.mapping != self.mapping.version:
+                _log.info("mapping_changed %s", resource)
+                await asyncio.to_thread(self._spool.restart_load, resource, self.mapping.version)
+            else:
+                return state.position
+        return None
+
+    async def _begin_log(self, position: Position) -> None:
+        self._at = None
+        self._unseen.clear()
+        start = await self._changes.begin()
+        _log.info("log_begins %s", self.mapping.resource)
+        self._at = position
+        await self._put([], Position(position.mapping, "full", None, start))
+        self._at = None
+
+    async def _load(self, position: Position) -> None:
+        """Read one page of the table and the log up to behind it."""
+        limit = self._page_rows()
+        page = await self._read_page(position, limit)
+        rows = {row.key: row for row in page.rows}
+        reached = position.watermark or ""
+        while reached < page.high:
+            read = await self._changes.read(limit)
+            if read.emptied:
+                raise LogLost("the table was emptied at the source")
+            self._note(page, (*read.again, *read.changes), rows)
+            if read.changes:
+                moved = Position(position.mapping, "full", position.cursor, read.position)
+                if not await self._put(_latest(read.changes), moved):
+                    return
+            reached = read.position
+            if reached < page.high:
+                await self._changes.ready(_MARK_WAIT_S)
+        done = len(page.rows) < limit
+        cursor = None if done else self._cover.hide(page.rows[-1].key)
+        behind = Position(position.mapping, "changes" if done else "full", cursor, reached)
+        if await self._put(list(rows.values()), behind):
+            # What the page did not see yet is shown again after a stop, so only what lies before it may go.
+            await self._release(position)
+            if done:
+                _log.info("full_load_done %s", self.mapping.resource)
+                self._unseen.clear()
+
+    async def _read_page(self, position: Position, limit: int) -> TablePage:
+        """Read a page that shows every transaction that was taken from the log before.
+
+        One may be in the log a moment before it can be seen, as long as the source still writes it down.
+        """
+        after = None if position.cursor is None else self._cover.show(position.cursor)
+        while True:
+            page = await self._changes.read_table(after, limit)
+            self._unseen = {one for one in self._unseen if not page.sees(one)}
+            if not self._unseen:
+                return page
+            await asyncio.sleep(_MARK_WAIT_S)
+
+    def _note(self, page: TablePage, changes: Iterable[LogChange], rows: dict[str, SourceRow]) -> None:
+        for change in changes:
+            rows.pop(change.row.key, None)
+            if not page.sees(change.transaction):
+                self._unseen.add(change.transaction)
+
+    async def _read_log(self, position: Position) -> None:
+        if await self._changes.ready(_WAIT_S):
+            await self._linger()
+        read = await self._changes.read(self._page_rows())
+        if read.emptied:
+            raise LogLost("the table was emptied at the source")
+        here = Position(position.mapping, "changes", None, read.position)
+        if read.changes:
+            if await self._put(_latest(read.changes), here):
+                self._saved = time.monotonic()
+                await self._release(here)
+        elif time.monotonic() - self._saved > _WATCH_S and (here == self._at or await self._put([], here)):
+            # What others wrote moves the place too; the source need not keep it for this table.
+            self._saved = time.monotonic()
+            await self._release(here)
+
+    async def _put(self, rows: Sequence[SourceRow], position: Position) -> bool:
+        """Store rows and the position they lead to, unless another position was set meanwhile."""
+        async with self.state.exclusive:
+            state = await asyncio.to_thread(self._spool.state, self.mapping.resource)
+            if state is None or state.position != self._at:
+                self._at = None
+                return False
+            await asyncio.to_thread(self._store, rows, position, state.next, ())
+            self._at = position
+        return True
+
+    async def _release(self, position: Position) -> None:
+        """Let the source forget what is in the spool, but for batches that may have to be built again."""
+        oldest = await asyncio.to_thread(self._spool.oldest_position, self.mapping.resource)
+        held = oldest is not None and (self.state.log_bytes or 0) < _HELD_BYTES
+        kept = oldest.watermark if oldest is not None and held else position.watermark
+        if kept is not None:
+            await self._changes.release(kept)
+
+    async def _linger(self) -> None:
+        """Let more changes come together while the hub is behind with many batches."""
+        state = await asyncio.to_thread(self._spool.state, self.mapping.resource)
+        first, _, _ = await asyncio.to_thread(self._spool.waiting, self.mapping.resource)
+        if state is not None and state.next.sequence - first > _CALM_BATCHES:
+            await asyncio.sleep(_LINGER_S)
+
+    async def _watch(self) -> None:
+        """Look now and then at how much of its log the source keeps for this node, and give up too much."""
+        if time.monotonic() - self._watched < _WATCH_S:
+            return
+        self._watched = time.monotonic()
+        self.state.log_bytes = (await self._changes.state()).retained_bytes
+        if (self.state.log_bytes or 0) > self._log_max_bytes:
+            await self._changes.give_up()
+            raise LogLost("the source kept more of its log than NODE_LOG_BYTES allows: it was given up")
+
+
+def _latest(changes: Sequence[LogChange]) -> list[SourceRow]:
+    """Return each row once, as the last of its changes left it, in the order of those."""
+    latest: dict[str, SourceRow] = {}
+    for change in changes:
+        latest.pop(change.row.key, None)
+        latest[change.row.key] = change.row
+    return list(latest.values())
