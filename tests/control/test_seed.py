@@ -10,17 +10,21 @@ from django.core.management import call_command
 
 from shuqiao.control.accounts.models import Account
 from shuqiao.control.catalogue.models import Resource
+from shuqiao.control.catalogue.offering import is_held
 from shuqiao.control.compiling.models import Compilation
 from shuqiao.control.grants.models import Grant
 from shuqiao.control.grants.pages import usable_grants
+from shuqiao.control.operations.sample import HELD_KEY
 from shuqiao.control.operations.tasks import task_list
 from shuqiao.control.organisations.models import Application, Department
 from shuqiao.control.outside.models import OutsideRequest
 from shuqiao.control.outside.pages import outside_case
 from shuqiao.control.projects.models import CrossApplication, Project
 from shuqiao.control.projects.pages import project_page
+from shuqiao.control.regulations.current import regulation
 from shuqiao.control.requests.models import Request
 from shuqiao.control.settings import CONFIG
+from shuqiao.rules.ids import resource_id
 from shuqiao.security import keys
 
 from .conftest import City, rows
@@ -64,9 +68,9 @@ def test_accounts_keys_catalogue_and_older_cases_are_there(seeded_twice):
     for portal in Application.objects.filter(portal=True):
         key = keys.load_signing_key(home / "portal" / f"{portal.id}.key")
         assert bytes(portal.public_key) == keys.public_der(key.public_key())
-    assert Resource.objects.count() == 21 + 2
+    assert Resource.objects.count() == 21 + 3
     stages = Compilation.objects.order_by("number").values_list("phase", flat=True)
-    assert list(stages) == ["granted", "granted", "waiting", "waiting", "draft"]
+    assert list(stages) == ["granted", "granted", "waiting", "waiting", "draft", "granted"]
     assert Resource.objects.filter(open_to_public=True).count() == 2
     assert not Department.objects.filter(active=False).exists()
     city = City()
@@ -78,8 +82,11 @@ def test_accounts_keys_catalogue_and_older_cases_are_there(seeded_twice):
         "approved",
         "partly_approved",
     }
-    assert Grant.objects.filter(state="active").count() == 2
-    assert [grant.provider.code for grant in usable_grants(city.viewer("lin"))] == ["440100-police"]
+    assert Grant.objects.filter(state="active").count() == 4
+    usable = usable_grants(city.viewer("lin"))
+    assert {grant.provider.code for grant in usable} == {"440100-police"}
+    held = next(grant.resource for grant in usable if is_held(grant.resource))
+    assert held == resource_id(regulation().region, HELD_KEY)
 
 
 def test_lost_credentials_are_made_anew_and_work(seeded_twice):

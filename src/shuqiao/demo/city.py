@@ -69,6 +69,9 @@ class Source:
 
 SOURCES = (Source("440100-health", "health"), Source("440100-police", "police"))
 
+HOLDING = SOURCES[1].department
+"""The department that keeps one of its lists to itself, and lets its node answer about it."""
+
 MARKET_DATABASE = "market"
 """Enterprises in a department that has no node yet: the table to connect by hand when trying it out."""
 

@@ -16,6 +16,7 @@ import psycopg
 
 from shuqiao.demo import city, registry, sources
 from shuqiao.demo.home import Home
+from shuqiao.demo.own_data import NotConfirmed, confirm_sample_grants
 from shuqiao.demo.own_interface import prepare_interface
 from shuqiao.embedded.processes import end, runs
 from shuqiao.embedded.supervisor import Supervisor
@@ -237,13 +238,25 @@ class _City:
             self._supervisor.look_after()
             loaded = self._loaded()
             if loaded >= expected and _answers(pages) and _answers(plane):
+                self._confirm_grants()
                 self._report(loaded)
                 return
             if time.monotonic() - shown > 2:
                 shown = time.monotonic()
-                self._say(f"loading the departments' records: {loaded:,} of {expected:,}")
+                self._say(
+                    f"loading the departments' records: {loaded:,} of {expected:,}"
+                    if loaded < expected
+                    else "waiting for pages and plane to answer"
+                )
             time.sleep(0.2)
         raise RuntimeError(f"not ready after {READY_PATIENCE_S:.0f} s; the logs are in {self._home.logs}")
+
+    def _confirm_grants(self) -> None:
+        """A sample department's word about who may ask its node; a city without it works all the same."""
+        try:
+            confirm_sample_grants(self._home, city.HOLDING)
+        except NotConfirmed as error:
+            self._say(f"the node of {city.HOLDING} has not confirmed the sample grants: {error}")
 
     def _loaded(self) -> int:
         with psycopg.connect(self._home.hub_url("shuqiao_control")) as connection:
@@ -253,9 +266,12 @@ class _City:
     def _report(self, loaded: int) -> None:
         home, options = self._home, self._options
         accounts = json.loads(home.credentials_file.read_text(encoding="utf-8"))["accounts"]
-        shown = "  ".join(f"{a['username']}/{a['password']} ({a['role_zh']})" for a in accounts)
-        self._say(f"{loaded:,} records in the base tables. Logs: {city.shown_path(home.logs)}")
-        self._say_line(f"ready  http://127.0.0.1:{options.port}  accounts: {shown}")
+        self._say(f"{loaded:,} records in the base tables. Logs: {home.logs}")
+        self._say_line(f"accounts and passwords, also in {home.credentials_file}:")
+        for one in accounts:
+            role = f"{one['role_en']}, {one['department']}"
+            self._say_line(f"  {one['username']:6} {one['password']}  {role}")
+        self._say_line(f"ready  http://127.0.0.1:{options.port}")
 
     def _end(self) -> None:
         self._supervisor.stop()

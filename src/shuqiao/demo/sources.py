@@ -27,6 +27,7 @@ MAPPINGS: Final = Path(__file__).parent / "mappings"
 
 HEALTH_TABLE: Final = "csyxzm"
 POLICE_TABLE: Final = "hjxx"
+VEHICLES_TABLE: Final = "jdcdj"
 MARKET_TABLE: Final = "qydj"
 
 _HEALTH_DDL: Final = """
@@ -69,6 +70,19 @@ CREATE TABLE hjxx (
 COMMENT ON TABLE hjxx IS '户籍登记（示例数据，人员均为虚构）';
 CREATE INDEX hjxx_gxsj ON hjxx (gxsj, gmsfhm);
 """
+_VEHICLES_DDL: Final = """
+CREATE TABLE jdcdj (
+    syrsfzh varchar(18) PRIMARY KEY,
+    syrxm varchar(60) NOT NULL,
+    hphm varchar(15) NOT NULL UNIQUE,
+    clpp varchar(30) NOT NULL,
+    ccdjrq date NOT NULL,
+    zt char(1) NOT NULL,
+    gxsj timestamptz NOT NULL DEFAULT clock_timestamp(),
+    sample_note text NOT NULL
+);
+COMMENT ON TABLE jdcdj IS '机动车登记（示例数据，人员与号牌均为虚构）';
+"""
 _MARKET_DDL: Final = """
 CREATE TABLE qydj (
     tyshxydm varchar(18) PRIMARY KEY,
@@ -94,6 +108,8 @@ CREATE OR REPLACE FUNCTION jl_gxsj() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN NEW.gxsj := clock_timestamp(); RETURN NEW; END $$;
 CREATE TRIGGER jl_gxsj BEFORE UPDATE ON {} FOR EACH ROW EXECUTE FUNCTION jl_gxsj();
 """
+_GROWN_UP_YEARS: Final = 18
+_BRANDS: Final = ("示例牌甲", "示例牌乙", "示例牌丙")
 HEALTH_COLUMNS: Final = (
     "zsbh", "xsexm", "xb", "jkzk", "mqxm", "mqsfzh", "fqxm", "fqsfzh", "csrq", "qfsj", "qfjg", "gxsj",
     "sample_note",
@@ -102,6 +118,7 @@ POLICE_COLUMNS: Final = (
     "gmsfhm", "xm", "xb", "mz", "csrq", "zz", "hjzj", "pcs", "hjzt", "yxzqh", "ypcs", "zxrq", "zxyy", "gxsj",
     "sample_note",
 )  # fmt: skip
+_VEHICLES_COLUMNS: Final = ("syrsfzh", "syrxm", "hphm", "clpp", "ccdjrq", "zt", "gxsj", "sample_note")
 _MARKET_COLUMNS: Final = (
     "tyshxydm", "zch", "qymc", "fddbr", "fddbrsfzh", "xzqh", "zs", "qylx", "hy", "clrq", "djjg", "gxsj",
     "sample_note",
@@ -117,6 +134,7 @@ def create_sources(
     """
     create_health_source(health_url, births_of(people))
     create_police_source(police_url, residents(people))
+    create_vehicles_source(police_url, residents(people))
     if market_url is not None:
         create_market_source(market_url, sample_enterprises(enterprises))
 
@@ -148,6 +166,14 @@ def create_police_source(url: str, register: Iterable[Resident], seed: int = SEE
     About one household record in eighty is cancelled: moved away (1) or deceased (2).
     """
     return _create(url, POLICE_TABLE, _POLICE_DDL, POLICE_COLUMNS, _police_rows(register, seed))
+
+
+def create_vehicles_source(url: str, register: Iterable[Resident]) -> int:
+    """Create the police's register of motor vehicles and fill it; return its number of rows.
+
+    Every fifth resident who was grown up on the day of the city owns one, the story's mother among them.
+    """
+    return _create(url, VEHICLES_TABLE, _VEHICLES_DDL, _VEHICLES_COLUMNS, _vehicle_rows(register))
 
 
 def create_market_source(url: str, companies: Iterable[Enterprise]) -> int:
@@ -213,6 +239,26 @@ def _enterprise_row(company: Enterprise) -> tuple[object, ...]:
         datetime(day.year, day.month, day.day, 2, tzinfo=UTC),
         SAMPLE_NOTE,
     )
+
+
+def _vehicle_rows(register: Iterable[Resident]) -> Iterator[tuple[object, ...]]:
+    born_before = CITY_DAY.replace(year=CITY_DAY.year - _GROWN_UP_YEARS)
+    for place, resident in enumerate(register):
+        person = resident.person
+        if place % 5 != 1 or person.birth_date > born_before:
+            continue
+        registered = CITY_DAY - timedelta(days=30 + place * 37 % 2_500)
+        yield (
+            person.citizen_id,
+            person.name,
+            # No place in the country begins its plates with this character.
+            f"样A{place:06d}",
+            _BRANDS[place % len(_BRANDS)],
+            registered,
+            "B" if place % 50 == 6 else "A",
+            datetime(registered.year, registered.month, registered.day, 2, tzinfo=UTC),
+            SAMPLE_NOTE,
+        )
 
 
 def _police_rows(register: Iterable[Resident], seed: int) -> Iterator[tuple[object, ...]]:

@@ -11,6 +11,7 @@ from shuqiao.control.accounts.access import Viewer
 from shuqiao.control.accounts.capabilities import Capability
 from shuqiao.control.catalogue import labels
 from shuqiao.control.catalogue.models import Resource
+from shuqiao.control.catalogue.offering import is_by_interface
 from shuqiao.control.catalogue.queries import (
     EntryPage,
     ModeUse,
@@ -44,15 +45,25 @@ from shuqiao.control.texts import Text
 from shuqiao.rules.regulation import Phase, Regulation
 
 USE_DAYS = 30
+MODE_OF_EVENT = {
+    "verify": "verify",
+    "query": "query",
+    "interface_answered": "query",
+    "bulk_delivered": "bulk",
+    "feed_taken": "bulk",
+    "browse_viewed": "bulk",
+    "file_delivered": "bulk",
+}
+"""The events that count as a use of an entry, and of which mode."""
 
 
 @dataclass(frozen=True)
 class _Holdings:
-    """What the ledger and the log say about an entry: rows, last arrival, recent calls by department."""
+    """What ledger and log say about an entry: rows, last arrival, recent calls by department and mode."""
 
     records: int
     last_received_at: datetime | None
-    calls: dict[str, int]
+    calls: dict[tuple[str, str], int]
 
 
 def entry_page(viewer: Viewer, resource_id: str) -> EntryPage:
@@ -60,6 +71,7 @@ def entry_page(viewer: Viewer, resource_id: str) -> EntryPage:
     resource = access_resource(viewer, resource_id)
     rules, at = regulation(), current([resource])[resource.id]
     own, holdings = viewer.department.code, _holdings(resource)
+    modes = ["query"] if is_by_interface(resource) else list(resource.modes)
     users = _users(resource, holdings.calls)
     refusal = _request_refusal(viewer, resource, at)
     standards = standard_names([item.standard for item in resource.items.all() if item.standard])
@@ -90,10 +102,10 @@ def entry_page(viewer: Viewer, resource_id: str) -> EntryPage:
         conditions=tuple(Text(c.zh, c.en) for c in rules.conditions),
         record_key=resource.record_key,
         items=tuple(
-            item_row(item, resource.record_key, share_mark(at.type_of(item, rules), rules), standards)
+            item_row(item, resource.record_key, share_mark(at.type_of(item, rules), rules), standards, modes)
             for item in resource.items.all()
         ),
-        services=_services(resource, users),
+        services=_services(modes, users),
         users=users,
         versions=_versions(resource),
         record_count=holdings.records,
@@ -141,15 +153,17 @@ def _holdings(resource: Resource) -> _Holdings:
         )
         ledger = cursor.fetchone()
         cursor.execute(
-            "SELECT department, count(*) FROM audit.entry WHERE provider = %s AND occurred_at >= %s"
-            " AND resource_id = %s AND event IN ('verify', 'query') GROUP BY department",
-            [resource.department_id, since, resource.id],
+            "SELECT department, event, count(*) FROM audit.entry WHERE provider = %s AND occurred_at >= %s"
+            " AND resource_id = %s AND event = ANY(%s) GROUP BY department, event",
+            [resource.department_id, since, resource.id, list(MODE_OF_EVENT)],
         )
-        calls = {str(department): int(count) for department, count in cursor.fetchall()}
+        calls: dict[tuple[str, str], int] = defaultdict(int)
+        for department, event, count in cursor.fetchall():
+            calls[department, MODE_OF_EVENT[event]] += count
     return _Holdings(int(ledger[0]) if ledger else 0, ledger[1] if ledger else None, calls)
 
 
-def _users(resource: Resource, calls: dict[str, int]) -> tuple[UserRow, ...]:
+def _users(resource: Resource, calls: dict[tuple[str, str], int]) -> tuple[UserRow, ...]:
     """Who holds an active grant, most calls first; the pages' own applications are not named."""
     in_use = resource.grants.filter(phase=Phase.GRANTED.value)
     rows = in_use.values_list("consumer_id", "mode", "number", "valid_until")
@@ -166,7 +180,7 @@ def _users(resource: Resource, calls: dict[str, int]) -> tuple[UserRow, ...]:
             mode=mode,
             mode_label=labels.label(labels.MODES, mode),
             valid_until=until,
-            calls_30_days=calls.get(consumer, 0),
+            calls_30_days=calls.get((consumer, mode), 0),
         )
         for (consumer, mode), (until, numbers) in grants.items()
     ]
@@ -181,10 +195,10 @@ def _applications(numbers: list[str]) -> dict[str, list[Text]]:
     return named
 
 
-def _services(resource: Resource, users: tuple[UserRow, ...]) -> tuple[ModeUse, ...]:
+def _services(modes: list[str], users: tuple[UserRow, ...]) -> tuple[ModeUse, ...]:
     return tuple(
         ModeUse(mode, label, sum(1 for user in users if user.mode == mode))
-        for mode, label in labels.mode_labels(resource.modes)
+        for mode, label in labels.mode_labels(modes)
     )
 
 

@@ -37,6 +37,12 @@ def is_held(resource: Resource) -> bool:
     return Service.objects.filter(resource=resource, kind=ServiceKind.NODE, ended_at=None).exists()
 
 
+def is_by_interface(resource: Resource) -> bool:
+    """Tell whether its department's own interface alone serves an entry: it answers queries, nothing else."""
+    kinds = Service.objects.filter(resource=resource, ended_at=None).values_list("kind", flat=True)
+    return ServiceKind.INTERFACE in kinds and {ServiceKind.TABLE, ServiceKind.NODE}.isdisjoint(kinds)
+
+
 def _serves_files(resource: Resource) -> bool:
     return Service.objects.filter(resource=resource, kind=ServiceKind.FILE, ended_at=None).exists()
 

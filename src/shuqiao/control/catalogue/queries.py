@@ -1,6 +1,6 @@
 """What pages show of one entry, and who may see it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -146,8 +146,12 @@ def item_row(
     record_key: str,
     share_type: ShareMark | None = None,
     standards: Mapping[str, Text] | None = None,
+    modes: Collection[str] | None = None,
 ) -> ItemRow:
-    """Show one item of an entry: `share_type` is the one in force for it, `standards` names its element."""
+    """Show one item of an entry: `share_type` is the one in force for it, `standards` names its element.
+
+    `modes` are those of the entry, where it offers fewer than its items.
+    """
     named = (standards or {}).get(item.standard)
     return ItemRow(
         number=item.number,
@@ -164,7 +168,7 @@ def item_row(
         identity=item.identity,
         required=item.required,
         codes=tuple((item.codes or {}).items()),
-        modes=labels.mode_labels(item.modes),
+        modes=labels.mode_labels([one for one in item.modes if modes is None or one in modes]),
         record_key=item.field == record_key,
         companion=item.companion,
         article=article_ref(item.article) if item.article else None,

@@ -12,7 +12,7 @@ from shuqiao.control.accounts.access import Viewer
 from shuqiao.control.accounts.capabilities import Capability
 from shuqiao.control.catalogue import labels
 from shuqiao.control.catalogue.models import Item, Resource, Service, ServiceKind
-from shuqiao.control.catalogue.offering import is_confined, masked, offer_of
+from shuqiao.control.catalogue.offering import is_by_interface, is_confined, masked, offer_of
 from shuqiao.control.catalogue.queries import access_resource
 from shuqiao.control.catalogue.services import KINDS
 from shuqiao.control.regulations.current import regulation
@@ -85,7 +85,12 @@ def supply_of(viewer: Viewer, resource_id: str) -> Supply:
     may_offer = resource.department_id == viewer.department.code and viewer.can(Capability.CATALOGUE_EDIT)
     items = list(resource.items.all())
     return Supply(
-        channels=tuple(labels.label(labels.CHANNELS, one) for one in offer.channels),
+        channels=tuple(
+            labels.label(labels.CHANNELS, one)
+            for one in offer.channels
+            # Copies and browsing are of records that the platform has.
+            if one == INTERFACE or not is_by_interface(resource)
+        ),
         is_marked=INTERFACE in offer.channels and bool(resource.modes),
         interface_only=article_ref(only.article, rules.id) if only and is_confined(resource, rules) else None,
         calls=_calls(resource, items) if served else (),

@@ -66,6 +66,13 @@ APPLICATIONS = (
     SampleApplication("app-education-enrolment", "education", "学籍系统", "School enrolment"),
 )
 
+HELD_KEY = "motor_vehicles"
+"""From it comes the id of the entry whose data stay with their department: a mapping file names it."""
+HELD_APPLICATIONS = ("app-housing-rental", "app-housing-portal")
+"""The systems that may ask about it; the second are the pages."""
+HELD_VERIFIED = ("vehicle_owner_name", "plate_number")
+HELD_QUERIED = ("plate_number", "vehicle_brand", "vehicle_registered_on", "vehicle_state")
+
 
 @dataclass(frozen=True)
 class SampleDispute:

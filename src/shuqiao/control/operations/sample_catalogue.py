@@ -13,13 +13,15 @@ from shuqiao.control.accounts.access import Viewer
 from shuqiao.control.compiling.actions import MarkInput, mark_places, take_step
 from shuqiao.control.compiling.drafts import DraftInput, save_draft
 from shuqiao.control.compiling.models import Compilation
+from shuqiao.control.operations.sample import HELD_KEY
 from shuqiao.rules.entries import Entry, EntryItem
+from shuqiao.rules.ids import resource_id
 from shuqiao.rules.procedures import latest_until
 from shuqiao.rules.regulation import Regulation
 from shuqiao.rules.sharing import middle_type
 
-PEOPLE = ("huang", "ma", "zheng", "shi")
-PROPOSED = (("huang", "submit"),)
+PEOPLE = ("huang", "zhao", "ma", "zheng", "shi")
+PROPOSED = (("", "submit"),)
 COMPILED = (*PROPOSED, ("ma", "compile"))
 PUBLISHED = (
     *COMPILED,
@@ -33,10 +35,15 @@ MARK = "mark"
 
 @dataclass(frozen=True)
 class SampleEntry:
-    """An entry and the steps taken with it: whose account, and which action."""
+    """An entry and the steps taken with it: whose account, empty for `by`, and which action.
+
+    `by` compiles it for their department; with `key` its id is the same on every machine.
+    """
 
     entry: Entry
     steps: tuple[tuple[str, str], ...]
+    by: str = "huang"
+    key: str = ""
 
 
 def _item(field: str, zh: str, en: str, data_type: str = "C", length: int | None = 100) -> EntryItem:
@@ -122,6 +129,41 @@ _PLACE_NAMES = Entry(
     subject="10300101",
     items=(_item("place_name", "标准地名", "Place name"),),
 )
+_VEHICLES = Entry(
+    name_zh="机动车登记信息（示例）",
+    name_en="Registered motor vehicles (sample)",
+    summary_zh="示例：机动车所有人及车辆登记情况。数据留存本部门，由其前置机应答核验和查询。",
+    summary_en="Sample: motor vehicles and their owners. They stay with the department, whose node answers.",
+    subject="10100101",
+    open_to_public=False,
+    modes=("verify", "query"),
+    manner=("platform_service",),
+    update_cycle="daily",
+    timeliness="当日",
+    items=(
+        replace(
+            _item("vehicle_owner_number", "机动车所有人证件号码", "Owner's number", length=18),
+            key=True,
+            required=True,
+            identity=True,
+            kind="citizen_id",
+            sensitivity=3,
+        ),
+        replace(
+            _item("vehicle_owner_name", "机动车所有人姓名", "Owner's name", length=60),
+            identity=True,
+            kind="name",
+            sensitivity=1,
+        ),
+        replace(_item("plate_number", "机动车号牌号码", "Plate number", length=15), sensitivity=2),
+        replace(_item("vehicle_brand", "车辆品牌", "Make", length=30), sensitivity=1),
+        replace(_item("vehicle_registered_on", "车辆注册登记日期", "Registered on", "D"), sensitivity=1),
+        replace(
+            _item("vehicle_state", "机动车登记状态", "State of the registration", length=10), sensitivity=1
+        ),
+    ),
+    record_key="vehicle_owner_number",
+)
 
 ENTRIES = (
     SampleEntry(_CARE_HOMES, PUBLISHED),
@@ -129,13 +171,14 @@ ENTRIES = (
     SampleEntry(_RESCUE, COMPILED),
     SampleEntry(_VOLUNTEERS, PROPOSED),
     SampleEntry(_PLACE_NAMES, ()),
+    SampleEntry(_VEHICLES, PUBLISHED, by="zhao", key=HELD_KEY),
 )
-"""In the order of their stage: published, to be verified, to be compiled, and an unfinished draft."""
+"""Published, to be verified, to be compiled, an unfinished draft; and one whose data stay where they are."""
 
 
 @transaction.atomic
 def seed_catalogue(regulation: Regulation, viewers: dict[str, Viewer], on: datetime) -> None:
-    """Compile the sample entries of the civil-affairs department, each as far as its story goes."""
+    """Compile the sample entries, each as far as its story goes."""
     if Compilation.objects.exists():
         return
     known = {step.action for step in regulation.procedure("entry").transitions} | {MARK}
@@ -145,11 +188,13 @@ def seed_catalogue(regulation: Regulation, viewers: dict[str, Viewer], on: datet
 
 
 def _play(sample: SampleEntry, regulation: Regulation, viewers: dict[str, Viewer], known: set[str]) -> None:
-    compiler = viewers["huang"]
+    compiler = viewers[sample.by]
     own = replace(sample.entry, department=compiler.department.code)
     entry = _whole(own, regulation) if sample.steps else own
-    number = save_draft(compiler, DraftInput(content=entry)).number
-    for username, action in sample.steps:
+    resource = resource_id(regulation.region, sample.key) if sample.key else ""
+    number = save_draft(compiler, DraftInput(content=entry, resource=resource)).number
+    for named, action in sample.steps:
+        username = named or sample.by
         if action not in known:
             return
         if action == MARK:
@@ -179,8 +224,8 @@ def _whole(entry: Entry, regulation: Regulation) -> Entry:
         manner=entry.manner or ("platform_database",),
         scope="本市各级行政机关",
         use="履行法定职权",
-        update_cycle="monthly",
-        timeliness="次月五日前",
+        update_cycle=entry.update_cycle or "monthly",
+        timeliness=entry.timeliness or "次月五日前",
         platform="市政府信息共享平台",
         shared_until=latest_until(clock.today(), regulation.entry_months),
         modes=entry.modes or ("query",),
