@@ -25,6 +25,7 @@ from tests.vault.conftest import Vault
 
 from .conftest import BIRTH, NOW, audit_entries, rows
 from .test_audit import execute
+from .test_delivered import copy_of
 
 MOTHER = SubjectSearch(f"{BIRTH}:mother_name", "样例母亲2", "样例：本人查询使用记录")
 
@@ -72,6 +73,27 @@ def test_uses_of_one_person_are_found_by_name_and_by_number(city, records, usern
     assert [row.id for row in search_subject(city.viewer(username), lately).rows] == mine[:1]
     nobody = search_subject(city.viewer(username), replace(number, name=births.certificate(77)))
     assert (nobody.rows, nobody.records) == ((), 0)
+
+
+@pytest.mark.requirement("SEC-05")
+@pytest.mark.parametrize("username", ["chen", "zhou"])
+def test_copies_in_which_a_person_is_are_found_too(city, records, username):
+    for record in records[:2]:
+        execute(
+            f"INSERT INTO base.{BIRTH} (record_id, subject_id, identity_version, version, source_department,"
+            " source_system, batch_sequence, first_received_at, received_at)"
+            " VALUES (%s, %s, 1, 1, '440100-health', 'sample', %s, %s, %s)",
+            record, record, 5 + records.index(record), NOW, NOW,
+        )  # fmt: skip
+    call = used(records[1])
+    copy_of(city, 5)
+    held = copy_of(city, 6)
+    found = search_subject(city.viewer(username), MOTHER)
+    assert {row.id for row in found.rows} == {call, held}
+    with pytest.raises(FormRefused):
+        search_subject(city.viewer("lin"), MOTHER)
+    # The database gives copies for a search that stands in the log, and for nothing else.
+    assert rows("SELECT exchange.entries_with(%s, %s)", held, records) == []
 
 
 @pytest.mark.requirement("SEC-05")

@@ -51,7 +51,10 @@ def test_the_platform_keeps_nothing_of_it(city: HeldCity) -> None:
     assert city.admin.execute("SELECT count(*) FROM exchange.batch").fetchone() == (0,)
     delivered = "SELECT exchange.delivered(%s, %s, 'account:chen', '样例')"
     (entry,) = city.logged("query")
-    assert city.admin.execute(delivered, [entry["id"], PROVIDER]).fetchone() == (None,)
+    (shown,) = city.admin.execute(delivered, [entry["id"], PROVIDER]).fetchone()
+    # What there is to show is where the node's own log says it.
+    assert (shown["values"], shown["found"]) == ({}, None)
+    assert (shown["line"], shown["line_digest"]) == (entry["seen"]["line"], entry["seen"]["line_digest"])
     records = city.admin.execute("SELECT record_id FROM audit.entry WHERE resource_id = %s", [PERMITS])
     assert {row[0] for row in records} == {None}
 

@@ -83,18 +83,26 @@ def audit_page(viewer: Viewer, filters: AuditFilters, before: str = "") -> Audit
     )
 
 
-def entries_about(viewer: Viewer, records: Sequence[UUID], filters: AuditFilters) -> tuple[AuditRow, ...]:
-    """Return the newest entries about some records, as the viewer may see them.
+def entries_about(
+    viewer: Viewer, records: Sequence[UUID], filters: AuditFilters, search: UUID
+) -> tuple[AuditRow, ...]:
+    """Return the newest entries about some records, as the viewer may see them, also of copies they are in.
 
     Only entries in which the viewer may know the record: those about information of the own department, and
-    for supervision all. The caller has recorded the search.
+    for supervision all. The caller has recorded the search, by which the database gives the copies.
     """
     if not may_read_audit(viewer):
         raise NotFound
     owned = [] if viewer.can(Capability.AUDIT_VIEW_ALL) else ["e.provider = %(own)s"]
     conditions, values = _conditions(filters, "")
-    where = ["e.record_id = ANY(%(records)s)", *owned, *conditions]
-    found = _select([where], values | {"records": list(records), "own": viewer.department.code})
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT exchange.entries_with(%s, %s)", [search, list(records)])
+        copies = [row[0] for row in cursor.fetchall()]
+    sides = [
+        [about, *owned, *conditions] for about in ("e.record_id = ANY(%(records)s)", "e.id = ANY(%(copies)s)")
+    ]
+    own = {"records": list(records), "copies": copies, "own": viewer.department.code}
+    found = _select(sides, values | own)
     return _seen_rows(viewer, found[:PAGE_SIZE], department_refs())
 
 

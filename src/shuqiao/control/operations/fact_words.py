@@ -3,6 +3,8 @@
 from shuqiao.control.texts import Text
 
 FACTS = {
+    "heard_at": Text("最后联系", "Last heard"),
+    "silent_since": Text("发现失联", "Silence noticed"),
     "entry_key": Text("单位自定标识", "The department's own key"),
     "columns": Text("列数", "Columns"),
     "entries": Text("条目", "Entries"),
@@ -64,6 +66,7 @@ FACTS = {
     "resource": Text("目录条目", "Catalogue entry"),
     "valid_until": Text("有效期至", "Valid until"),
     "version": Text("记录版本", "Record version"),
+    "versions": Text("记录及其版本", "Records and their versions"),
     "accepted": Text("接收行数", "Rows accepted"),
     "action": Text("步骤", "Step"),
     "again": Text("重复采集的理由", "Why it is collected again"),

@@ -121,7 +121,7 @@ def search_subject(viewer: Viewer, search: SubjectSearch) -> SubjectUses:
     except (keys.KeyRefusedError, VaultError) as error:
         raise Unavailable() from error
     days = AuditFilters(since=search.since, until=search.until, resource=chosen.resource)
-    rows = entries_about(viewer, found.records, days)
+    rows = entries_about(viewer, found.records, days, entry)
     return SubjectUses(rows, len(found.records), found.more, entry)
 
 
