@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,37 +12,21 @@ from typing import Any
 import httpx
 import msgspec
 
-from shuqiao.client.plane import TIMEOUT_S, PlaneAnswer, PlaneClient, PlaneUnreachable, PromiseKeys
+from shuqiao.client.fetching import MAX_TRIES, CopyBroken, CopyRefused, Fetcher, Wanted, digest_of
+from shuqiao.client.plane import TIMEOUT_S, PlaneAnswer, PlaneClient, PromiseKeys
 from shuqiao.security.at_rest import DIGESTS
 from shuqiao.security.http_signatures import CallContext
 from shuqiao.wire.bulk import (
     BulkState,
     FeedState,
     Manifest,
-    ManifestPart,
     ManifestUnreadable,
     Receipt,
     verify_manifest,
 )
 
-MAX_TRIES = 5
 POLL_S = 0.05
 MAX_POLL_S = 2.0
-_READ_BYTES = 256 * 1024
-
-
-class CopyRefused(Exception):
-    """The plane refused, or the copy could not be prepared; `code` says why."""
-
-    def __init__(self, code: str, detail: str) -> None:
-        """Keep both."""
-        super().__init__(f"{code}: {detail}" if detail else code)
-        self.code = code
-        self.detail = detail
-
-
-class CopyBroken(Exception):
-    """What came is not what the platform has signed; it must not be used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +44,7 @@ class BulkClient:
         """Remember whom to ask and whose signature counts."""
         self._plane = plane
         self._keys = promise_keys
-        self._http = httpx.Client(base_url=url.rstrip("/"), timeout=60.0, verify=plane.tls, trust_env=False)
+        self._fetcher = Fetcher(url, plane.tls)
 
     @property
     def plane(self) -> PlaneClient:
@@ -71,7 +53,7 @@ class BulkClient:
 
     def close(self) -> None:
         """Close the connections."""
-        self._http.close()
+        self._fetcher.close()
 
     def ask(
         self, resource: str, form: str = "arrow", *, case: str = "", context: CallContext, **options: str
@@ -128,14 +110,17 @@ class BulkClient:
             raise CopyRefused(state.failure or state.state, "")
         manifest = self.manifest(state)
         folder.mkdir(parents=True, exist_ok=True)
+        algorithm = DIGESTS[manifest.digest_algorithm]
         files = []
         for part in manifest.parts:
             file = folder / Path(part.name).name
             for left in range(MAX_TRIES - 1, -1, -1):
-                if file.exists() and _digest_of(file, manifest) == part.digest:
+                if file.exists() and digest_of(file, algorithm) == part.digest:
                     break
                 try:
-                    self._fetch_part(state, part, file, manifest)
+                    path = next(link.path for link in state.links if link.number == part.number)
+                    wanted = Wanted(path, part.size_bytes, part.digest, algorithm)
+                    self._fetcher.fetch(wanted, file.with_name(file.name + ".part"), file)
                 except (httpx.HTTPError, CopyBroken):
                     if not left:
                         raise
@@ -145,40 +130,9 @@ class BulkClient:
         (folder / "manifest.signature").write_text(f"{state.key_id} {state.signature}\n", encoding="ascii")
         return Copy(manifest, tuple(files))
 
-    def _fetch_part(self, state: BulkState, part: ManifestPart, file: Path, manifest: Manifest) -> None:
-        """Fetch a part, or its rest; it gets its name once it is whole, checked and on the disk."""
-        path = next(link.path for link in state.links if link.number == part.number)
-        begun = file.with_name(file.name + ".part")
-        digest = hashlib.new(DIGESTS[manifest.digest_algorithm])
-        have = _feed(digest, begun) if begun.exists() else 0
-        if have >= part.size_bytes > 0:
-            # Nothing is missing, or too much is there: begin again if it is not what was signed.
-            have = 0 if digest.hexdigest() != part.digest else have
-            digest = digest if have else hashlib.new(DIGESTS[manifest.digest_algorithm])
-        headers = {"range": f"bytes={have}-", "if-range": f'"{part.digest}"'} if have else {}
-        with begun.open("r+b" if have else "wb") as out:
-            out.seek(have)
-            if have < part.size_bytes or not part.size_bytes:
-                with self._http.stream("GET", path, headers=headers) as response:
-                    _check_status(response, is_rest=bool(have))
-                    for piece in response.iter_raw(_READ_BYTES):
-                        out.write(piece)
-                        digest.update(piece)
-            out.truncate()
-            out.flush()
-            os.fsync(out.fileno())
-        if digest.hexdigest() != part.digest:
-            begun.unlink()
-            raise CopyBroken(f"{part.name} is not what the manifest says")
-        begun.rename(file)
-
     def open_part(self, path: str, wanted: str | None) -> httpx.Response:
         """Begin to fetch a part, or a range of it; the caller reads it piece by piece and closes it."""
-        headers = {"range": wanted} if wanted else {}
-        response = self._http.send(self._http.build_request("GET", path, headers=headers), stream=True)
-        if response.status_code not in (200, 206):
-            _check_status(response, is_rest=False)
-        return response
+        return self._fetcher.open(path, wanted)
 
     def subscribe(self, resource: str, form: str = "arrow", *, case: str = "", context: CallContext) -> str:
         """Subscribe to the changes of a resource; said again, it gives the subscription there is."""
@@ -208,29 +162,3 @@ def _answered(answer: PlaneAnswer) -> PlaneAnswer:
     if not answer.is_answered:
         raise CopyRefused(answer.code or str(answer.status), str(answer.body.get("detail", "")))
     return answer
-
-
-def _check_status(response: httpx.Response, *, is_rest: bool) -> None:
-    if response.status_code == (206 if is_rest else 200):
-        return
-    response.read()
-    try:
-        body = response.json()
-        raise CopyRefused(str(body.get("code", response.status_code)), str(body.get("detail", "")))
-    except ValueError as error:
-        raise PlaneUnreachable("the answer is none of the interface") from error
-
-
-def _feed(digest: Any, file: Path) -> int:
-    size = 0
-    with file.open("rb") as begun:
-        while piece := begun.read(_READ_BYTES):
-            digest.update(piece)
-            size += len(piece)
-    return size
-
-
-def _digest_of(file: Path, manifest: Manifest) -> str:
-    digest = hashlib.new(DIGESTS[manifest.digest_algorithm])
-    _feed(digest, file)
-    return str(digest.hexdigest())

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from shuqiao.client.plane import (
+    TIMEOUT_S,
     PlaneAnswer,
     PlaneClient,
     PlaneUnreachable,
@@ -60,6 +63,36 @@ def read_credentials(home: Path, application: str) -> Credentials:
         raise CallFaulty(
             f"{file} can't be used ({type(error).__name__}); start over with ./dev demo"
         ) from error
+
+
+class Plane(NamedTuple):
+    """The plane as a command speaks to it."""
+
+    client: PlaneClient
+    url: str
+    promise_keys: PromiseKeys
+
+
+@contextlib.contextmanager
+def plane_of(arguments: argparse.Namespace, timeout_s: float = TIMEOUT_S) -> Iterator[Plane]:
+    """Speak to the plane as the application of a command; raises `CallFaulty`, or what its keys raise."""
+    credentials = read_credentials(home_of_city(), arguments.app)
+    signer = key_signer(keys.load_signing_key(credentials.key_file))
+    url = arguments.url or credentials.plane_url
+    with PlaneClient(
+        url,
+        signer,
+        promise_keys=credentials.promise_keys,
+        timeout_s=timeout_s,
+        language="en",
+        ca_file=arguments.ca or credentials.ca_file,
+    ) as client:
+        yield Plane(client, url, credentials.promise_keys)
+
+
+def home_of_city() -> Path:
+    """Where the sample city keeps what it has."""
+    return Path(os.environ.get("SHUQIAO_HOME", ".shuqiao"))
 
 
 def _claims(given: list[str]) -> dict[str, str]:
@@ -120,7 +153,8 @@ def _keep_promise(home: Path, answer: PlaneAnswer) -> Path | None:
     return file
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
+    """Say something that is no answer."""
     print(text, file=sys.stderr)
 
 
@@ -129,32 +163,22 @@ def call_command(arguments: argparse.Namespace) -> int:
 
     Exit code 0 when the call was answered and its promise holds, else 1.
     """
-    home = Path(os.environ.get("SHUQIAO_HOME", ".shuqiao"))
     try:
-        credentials = read_credentials(home, arguments.app)
-        signer = key_signer(keys.load_signing_key(credentials.key_file))
-        url = arguments.url or credentials.plane_url
-        with PlaneClient(
-            url,
-            signer,
-            promise_keys=credentials.promise_keys,
-            language="en",
-            ca_file=arguments.ca or credentials.ca_file,
-        ) as client:
-            answer = _ask(client, arguments)
+        with plane_of(arguments) as plane:
+            answer = _ask(plane.client, arguments)
     except (CallFaulty, SubjectsFaulty, TlsRefused, keys.KeyRefusedError) as error:
-        _say(str(error))
+        say(str(error))
         return 1
     except PlaneUnreachable as error:
-        _say(f"the plane can't be reached: {error}. Is the city running? Start it with ./dev demo")
+        say(f"the plane can't be reached: {error}. Is the city running? Start it with ./dev demo")
         return 1
     except PromiseBroken as error:
-        _say(f"{error}. Do not rely on the answer; tell the platform agency.")
+        say(f"{error}. Do not rely on the answer; tell the platform agency.")
         return 1
     print(json.dumps(answer.body, ensure_ascii=False, indent=2))
-    kept = _keep_promise(home, answer)
+    kept = _keep_promise(home_of_city(), answer)
     if kept is not None and answer.promise is not None:
-        _say(f"entry {answer.promise.entry}; promise checked and kept in {kept}")
+        say(f"entry {answer.promise.entry}; promise checked and kept in {kept}")
     if not answer.is_answered:
-        _say(f"{answer.code}: {answer.body.get('detail', '')}")
+        say(f"{answer.code}: {answer.body.get('detail', '')}")
     return 0 if answer.is_answered else 1

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,14 +10,12 @@ from uuid import UUID
 import httpx
 import msgspec
 
-from shuqiao.client.bulk import CopyBroken, CopyRefused
-from shuqiao.client.plane import PlaneClient, PlaneUnreachable
+from shuqiao.client.fetching import MAX_TRIES, CopyBroken, CopyRefused, Fetcher, Wanted, digest_of
+from shuqiao.client.plane import PlaneClient
 from shuqiao.security.http_signatures import CallContext
 from shuqiao.wire.files import Channel, FileLine, FilesAnswer
 
-MAX_TRIES = 5
 MAX_STEM_BYTES = 120
-_READ_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +32,11 @@ class FilesClient:
     def __init__(self, plane: PlaneClient, url: str) -> None:
         """Remember whom to ask."""
         self._plane = plane
-        self._http = httpx.Client(base_url=url.rstrip("/"), timeout=60.0, verify=plane.tls, trust_env=False)
+        self._fetcher = Fetcher(url, plane.tls)
 
     def close(self) -> None:
         """Close the connections."""
-        self._http.close()
+        self._fetcher.close()
 
     def list(
         self,
@@ -72,10 +68,11 @@ class FilesClient:
         for left in range(MAX_TRIES - 1, -1, -1):
             line = self.list(resource, context, file=file, case=case).files[0]
             target = folder / name_of(line)
-            if target.exists() and _digest_of(target) == line.digest:
+            if target.exists() and digest_of(target) == line.digest:
                 return Fetched(target, line)
             try:
-                self._fetch(line, target)
+                wanted = Wanted(line.path, line.size_bytes, line.digest)
+                self._fetcher.fetch(wanted, target.with_name(f"{line.digest[:32]}.part"), target)
             except (httpx.HTTPError, CopyBroken):
                 if not left:
                     raise
@@ -85,35 +82,7 @@ class FilesClient:
 
     def open(self, path: str, wanted: str | None) -> httpx.Response:
         """Begin to fetch a file, or a range of it; the caller reads it piece by piece and closes it."""
-        headers = {"range": wanted} if wanted else {}
-        response = self._http.send(self._http.build_request("GET", path, headers=headers), stream=True)
-        if response.status_code not in (200, 206):
-            _refuse(response)
-        return response
-
-    def _fetch(self, line: FileLine, target: Path) -> None:
-        begun = target.with_name(f"{line.digest[:32]}.part")
-        digest = hashlib.sha256()
-        have = _feed(digest, begun) if begun.exists() else 0
-        if have > line.size_bytes or (have == line.size_bytes and digest.hexdigest() != line.digest):
-            have, digest = 0, hashlib.sha256()
-        headers = {"range": f"bytes={have}-", "if-range": f'"{line.digest}"'} if have else {}
-        with begun.open("r+b" if have else "wb") as out:
-            out.seek(have)
-            if have < line.size_bytes:
-                with self._http.stream("GET", line.path, headers=headers) as response:
-                    if response.status_code != (206 if have else 200):
-                        _refuse(response)
-                    for piece in response.iter_raw(_READ_BYTES):
-                        out.write(piece)
-                        digest.update(piece)
-            out.truncate()
-            out.flush()
-            os.fsync(out.fileno())
-        if digest.hexdigest() != line.digest:
-            begun.unlink()
-            raise CopyBroken(f"{line.file} is not what the list says")
-        begun.rename(target)
+        return self._fetcher.open(path, wanted)
 
 
 def name_of(line: FileLine) -> str:
@@ -126,28 +95,3 @@ def name_of(line: FileLine) -> str:
     kept = stem.encode()[:MAX_STEM_BYTES].decode("utf-8", "ignore").strip()
     safe = suffix if suffix[1:].isascii() and suffix[1:].isalnum() else ""
     return f"{str(line.file)[:8]}-{kept or 'file'}{safe}"
-
-
-def _refuse(response: httpx.Response) -> None:
-    response.read()
-    response.close()
-    try:
-        body = response.json()
-        raise CopyRefused(str(body.get("code", response.status_code)), str(body.get("detail", "")))
-    except ValueError as error:
-        raise PlaneUnreachable("the answer is none of the interface") from error
-
-
-def _feed(digest: Any, file: Path) -> int:
-    size = 0
-    with file.open("rb") as begun:
-        while piece := begun.read(_READ_BYTES):
-            digest.update(piece)
-            size += len(piece)
-    return size
-
-
-def _digest_of(file: Path) -> str:
-    digest = hashlib.sha256()
-    _feed(digest, file)
-    return digest.hexdigest()

@@ -4,24 +4,18 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import sys
 from pathlib import Path
 from typing import Any
 
-from shuqiao.client.call import CallFaulty, read_credentials
-from shuqiao.client.plane import InterfaceAnswer, PlaneClient, PlaneUnreachable, PromiseBroken
+from shuqiao.client.call import CallFaulty, plane_of, say
+from shuqiao.client.plane import InterfaceAnswer, PlaneUnreachable, PromiseBroken
 from shuqiao.security import keys
-from shuqiao.security.http_signatures import CallContext, key_signer
+from shuqiao.security.http_signatures import CallContext
 from shuqiao.security.tls import TlsRefused
 
 MAX_BODY_BYTES = 1024 * 1024
 TIMEOUT_S = 60.0
 """Longer than any interface may take."""
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr)
 
 
 def _parameters(given: list[str]) -> dict[str, str]:
@@ -63,30 +57,18 @@ def _show(answer: InterfaceAnswer, out: Path | None) -> None:
     """Write the answer to the file, or to standard output where it is text."""
     if out is not None:
         out.write_bytes(answer.content)
-        _say(f"{len(answer.content)} bytes of {answer.media_type} in {out}")
+        say(f"{len(answer.content)} bytes of {answer.media_type} in {out}")
     elif answer.is_json:
         print(json.dumps(json.loads(answer.content), ensure_ascii=False, indent=2))
     else:
-        _say(f"the answer is a file of {answer.media_type}; name a place for it with --out")
+        say(f"the answer is a file of {answer.media_type}; name a place for it with --out")
 
 
 def interface_command(arguments: argparse.Namespace) -> int:
     """Make one call; exit code 0 when it was answered and its promise holds, else 1."""
-    home = Path(os.environ.get("SHUQIAO_HOME", ".shuqiao"))
     try:
-        credentials = read_credentials(home, arguments.app)
-        signer = key_signer(keys.load_signing_key(credentials.key_file))
-        url = arguments.url or credentials.plane_url
-        known = credentials.promise_keys
-        with PlaneClient(
-            url,
-            signer,
-            promise_keys=known,
-            language="en",
-            timeout_s=TIMEOUT_S,
-            ca_file=arguments.ca or credentials.ca_file,
-        ) as client:
-            answer = client.interface(
+        with plane_of(arguments, TIMEOUT_S) as plane:
+            answer = plane.client.interface(
                 arguments.resource,
                 arguments.operation,
                 _asked(arguments),
@@ -95,14 +77,14 @@ def interface_command(arguments: argparse.Namespace) -> int:
             )
         _show(answer, arguments.out if answer.is_answered else None)
     except (CallFaulty, TlsRefused, keys.KeyRefusedError, OSError) as error:
-        _say(str(error))
+        say(str(error))
         return 1
     except PlaneUnreachable as error:
-        _say(f"the plane can't be reached: {error}. Is the city running? Start it with ./dev demo")
+        say(f"the plane can't be reached: {error}. Is the city running? Start it with ./dev demo")
         return 1
     except PromiseBroken as error:
-        _say(f"{error}. Do not rely on the answer; tell the platform agency.")
+        say(f"{error}. Do not rely on the answer; tell the platform agency.")
         return 1
     if answer.promise is not None:
-        _say(f"entry {answer.promise.entry}; promise checked")
+        say(f"entry {answer.promise.entry}; promise checked")
     return 0 if answer.is_answered else 1

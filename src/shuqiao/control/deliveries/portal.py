@@ -9,7 +9,8 @@ import httpx
 from django.conf import settings
 from django.utils.translation import get_language
 
-from shuqiao.client.bulk import BulkClient, CopyBroken, CopyRefused
+from shuqiao.client.bulk import BulkClient
+from shuqiao.client.fetching import CopyBroken, CopyRefused
 from shuqiao.client.plane import PlaneAnswer, PlaneClient, PlaneUnreachable, PromiseBroken
 from shuqiao.control.accounts.access import NotFound, Viewer
 from shuqiao.control.deliveries.access import BulkGrant

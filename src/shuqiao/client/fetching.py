@@ -1,0 +1,112 @@
+"""Fetching what has a digest: only what is missing of it, checked before it gets its name."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import ssl
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import httpx
+
+from shuqiao.client.plane import PlaneUnreachable
+
+MAX_TRIES = 5
+_READ_BYTES = 256 * 1024
+
+
+class CopyRefused(Exception):
+    """The plane refused, or the copy could not be prepared; `code` says why."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        """Keep both."""
+        super().__init__(f"{code}: {detail}" if detail else code)
+        self.code = code
+        self.detail = detail
+
+
+class CopyBroken(Exception):
+    """What came is not what the platform has signed; it must not be used."""
+
+
+class Wanted(NamedTuple):
+    """What is to be fetched: by which link, and how long it is with which digest of which algorithm."""
+
+    path: str
+    size_bytes: int
+    digest: str
+    algorithm: str = "sha256"
+
+
+class Fetcher:
+    """Fetches by links, which nobody has to sign for."""
+
+    def __init__(self, url: str, tls: ssl.SSLContext) -> None:
+        """Remember whom to ask."""
+        self._http = httpx.Client(base_url=url.rstrip("/"), timeout=60.0, verify=tls, trust_env=False)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def open(self, path: str, wanted: str | None) -> httpx.Response:
+        """Begin to fetch something, or a range of it; the caller reads it piece by piece and closes it."""
+        headers = {"range": wanted} if wanted else {}
+        response = self._http.send(self._http.build_request("GET", path, headers=headers), stream=True)
+        if response.status_code not in (200, 206):
+            _refuse(response)
+        return response
+
+    def fetch(self, wanted: Wanted, begun: Path, target: Path) -> None:
+        """Fetch into `begun` what is missing there; whole, checked and durable it becomes `target`.
+
+        Raises `CopyBroken` for anything but what was wanted, and `CopyRefused`.
+        """
+        digest = hashlib.new(wanted.algorithm)
+        have = _feed(digest, begun) if begun.exists() else 0
+        if have > wanted.size_bytes or (have == wanted.size_bytes and digest.hexdigest() != wanted.digest):
+            have, digest = 0, hashlib.new(wanted.algorithm)
+        headers = {"range": f"bytes={have}-", "if-range": f'"{wanted.digest}"'} if have else {}
+        with begun.open("r+b" if have else "wb") as out:
+            out.seek(have)
+            if have < wanted.size_bytes:
+                with self._http.stream("GET", wanted.path, headers=headers) as response:
+                    if response.status_code != (206 if have else 200):
+                        _refuse(response)
+                    for piece in response.iter_raw(_READ_BYTES):
+                        out.write(piece)
+                        digest.update(piece)
+            out.truncate()
+            out.flush()
+            os.fsync(out.fileno())
+        if digest.hexdigest() != wanted.digest:
+            begun.unlink()
+            raise CopyBroken(f"{target.name} is not what the platform has signed")
+        begun.rename(target)
+
+
+def digest_of(file: Path, algorithm: str = "sha256") -> str:
+    """Give the digest of a file, in hexadecimal."""
+    digest = hashlib.new(algorithm)
+    _feed(digest, file)
+    return str(digest.hexdigest())
+
+
+def _feed(digest: Any, file: Path) -> int:
+    size = 0
+    with file.open("rb") as begun:
+        while piece := begun.read(_READ_BYTES):
+            digest.update(piece)
+            size += len(piece)
+    return size
+
+
+def _refuse(response: httpx.Response) -> None:
+    response.read()
+    response.close()
+    try:
+        body = response.json()
+        raise CopyRefused(str(body.get("code", response.status_code)), str(body.get("detail", "")))
+    except ValueError as error:
+        raise PlaneUnreachable("the answer is none of the interface") from error
