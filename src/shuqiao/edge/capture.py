@@ -132,6 +132,9 @@ class Capture:
                 return self._pace.poll_s
         return 0.0
 
+    async def close(self) -> None:
+        """Give back what this table alone uses."""
+
     async def reload(self) -> None:
         """Read the whole table again from its beginning; what waits in the spool is still sent."""
         async with self.state.exclusive:

@@ -19,8 +19,9 @@ from shuqiao.edge import status
 from shuqiao.edge.batches import Sender
 from shuqiao.edge.capture import Capture, Pace
 from shuqiao.edge.connectors.folder import Keeping
-from shuqiao.edge.connectors.opening import UnknownSource, open_source
+from shuqiao.edge.connectors.opening import UnknownSource, open_log, open_source
 from shuqiao.edge.cover import Cover
+from shuqiao.edge.following import Following
 from shuqiao.edge.heartbeat import Heartbeat
 from shuqiao.edge.held.checking import Trusted, held_table
 from shuqiao.edge.held.line import HeldLine
@@ -71,7 +72,12 @@ class Node:
             if mapping.is_held:
                 continue
             spec = admission.resources[mapping.resource]
-            capture = Capture(mapping, spec, self._source, self._spool, cover, sender, self._hub, pace)
+            parts = (mapping, spec, self._source, self._spool, cover, sender, self._hub, pace)
+            if mapping.way.by == "log":
+                log = open_log(settings.source_url, mapping)
+                capture: Capture = Following(*parts, log=log, log_max_bytes=settings.log_max_bytes)
+            else:
+                capture = Capture(*parts)
             delivery = Delivery(settings.department, capture, self._spool, self._hub, keys, settings.resend_s)
             self._lines.append((capture, delivery))
         self._heartbeat = Heartbeat(
@@ -122,6 +128,8 @@ class Node:
             for task in (*tasks, ended):
                 task.cancel()
             await asyncio.gather(*tasks, ended, return_exceptions=True)
+            for capture, _ in self._lines:
+                await capture.close()
             await self._source.close()
             await self._held_source.close()
             with suppress(OSError, asyncio.TimeoutError):

@@ -21,7 +21,8 @@ class NodeSettings:
 
     `interface_folder` says which interfaces of the department calls are passed to; None for none. The log of
     calls on what stays here is brought to the hub every `report_s`, calls older than `report_margin_s`; the
-    node's own state every `state_s`.
+    node's own state every `state_s`. A source that is followed by its log keeps at most `log_max_bytes` of it
+    for a table that can't be read.
     """
 
     home: Path
@@ -40,6 +41,7 @@ class NodeSettings:
     report_s: float = 86_400
     report_margin_s: float = 900
     state_s: float = 10
+    log_max_bytes: int = 16 * 1024**3
     suite: Suite = INTERNATIONAL
     volumes: tuple[Volume, ...] = ()
 
@@ -79,6 +81,7 @@ def load_settings(environment: Mapping[str, str]) -> NodeSettings:
     report_s = number("NODE_REPORT_SECONDS", 86_400, 0.5, 7 * 86_400)
     report_margin_s = number("NODE_REPORT_MARGIN_SECONDS", 900, 660, 86_400)
     state_s = number("NODE_STATE_SECONDS", 10, 0.1, 600)
+    log_max_bytes = number("NODE_LOG_BYTES", 16 * 1024**3, 1024**2, 1024**4)
     suite, named = INTERNATIONAL, VolumeSettings()
     try:
         suite, named = read_suite(environment), read_volume_settings(environment)
@@ -103,6 +106,7 @@ def load_settings(environment: Mapping[str, str]) -> NodeSettings:
         report_s=report_s,
         report_margin_s=report_margin_s,
         state_s=state_s,
+        log_max_bytes=int(log_max_bytes),
         suite=suite,
         volumes=named.volumes({"spool": Path(environment["NODE_HOME"])}),
     )

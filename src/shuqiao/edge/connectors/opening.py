@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 
 from shuqiao.edge.connectors import Source, Tables
 from shuqiao.edge.connectors.folder import FolderSource, Keeping
+from shuqiao.edge.connectors.log import ChangeLog
+from shuqiao.edge.mapping import MappingError, TableMapping
 
 _MODULES: Mapping[str, str] = {
     "postgresql": "postgresql",
@@ -19,6 +21,7 @@ _MODULES: Mapping[str, str] = {
     "folder": "folder",
 }
 _CLASSES: Mapping[str, str] = {"postgresql": "Postgresql", "mysql": "Mysql", "sqlite": "Sqlite"}
+_LOGGED = ("postgresql", "mysql")
 
 
 class UnknownSource(ValueError):
@@ -39,6 +42,17 @@ def open_source(url: str, keeping: Keeping, connections: int = 2) -> Source:
         return FolderSource(url, keeping)
     made = getattr(import_module(f"{__package__}.{module}"), f"{_CLASSES[module]}Source")
     return cast(Source, made(url, connections))
+
+
+def open_log(url: str, mapping: TableMapping) -> ChangeLog:
+    """Return what reads the log of a mapped table; nothing is opened before the first use."""
+    module = _module_of(url)
+    if module not in _LOGGED:
+        raise MappingError(
+            f"{mapping.path}:1: the source keeps no log to read: `by` is changes or ranges here"
+        )
+    made = getattr(import_module(f"{__package__}.{module}_log"), f"{_CLASSES[module]}Log")
+    return cast(ChangeLog, made(url, mapping))
 
 
 def open_tables(url: str) -> Tables:
