@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -26,7 +27,9 @@ import pytest
 from shuqiao.client.plane import PlaneClient, load_promise_keys
 from shuqiao.security import keys
 from shuqiao.security.http_signatures import CallContext, RequestSigner, key_signer, sign_request
+from shuqiao.security.tls import client_context
 from shuqiao.wire.grant import Grant, sign_grant
+from tests.plugins.certificates import Place
 from tests.plugins.server import RUN, Hub, TestServer
 from tests.vault import births
 from tests.vault.conftest import Vault
@@ -56,11 +59,17 @@ class City:
     process: subprocess.Popen[bytes] | None = None
     grants: int = 0
     seen_before: set[uuid.UUID] = field(default_factory=set)
+    tls: Place | None = None
 
     @property
     def url(self) -> str:
         """Address of the plane."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'http' if self.tls is None else 'https'}://127.0.0.1:{self.port}"
+
+    @property
+    def trust(self) -> ssl.SSLContext:
+        """Whom callers trust."""
+        return client_context(self.tls and self.tls.ca_file)
 
     def environment(self) -> dict[str, str]:
         """Settings of the plane."""
@@ -73,6 +82,7 @@ class City:
             "PLANE_PROMISE_KEY_FILE": str(self.folder / "promise.key"),
             "PLANE_SESSION_KEY_FILE": str(self.folder / "session.key"),
             "PLANE_GUESS_DELAY_S": str(GUESS_DELAY_S),
+            **(self.tls.environment("PLANE") if self.tls is not None else {}),
         }
 
     def start(self, workers: int = 2) -> None:
@@ -102,7 +112,7 @@ class City:
     def status(self, path: str) -> int:
         """Status of an open route, 0 when nobody answers."""
         try:
-            return httpx.get(self.url + path, timeout=5, trust_env=False).status_code
+            return httpx.get(self.url + path, timeout=5, verify=self.trust, trust_env=False).status_code
         except httpx.HTTPError:
             return 0
 
@@ -153,13 +163,17 @@ class City:
 
     def promise_keys(self) -> dict[str, keys.PublicKey]:
         """The public keys of promises, as the plane publishes them."""
-        answer = httpx.get(self.url + "/v1/promise-keys", timeout=5, trust_env=False)
+        answer = httpx.get(self.url + "/v1/promise-keys", timeout=5, verify=self.trust, trust_env=False)
         return load_promise_keys(answer.json()["keys"])
 
     def client(self, application: str = APP) -> PlaneClient:
         """The project's own client; it checks every promise."""
         return PlaneClient(
-            self.url, self.signer(application), promise_keys=self.promise_keys(), language="en"
+            self.url,
+            self.signer(application),
+            promise_keys=self.promise_keys(),
+            language="en",
+            ca_file=self.tls and self.tls.ca_file,
         )
 
     def signed(

@@ -2,13 +2,15 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import queue
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,20 +18,20 @@ import pytest
 import uvloop
 from cryptography import x509
 
+from shuqiao.client.plane import PlaneClient, PlaneUnreachable
 from shuqiao.plane import connection, door
 from shuqiao.plane.answers import Reply, Streamed
 from shuqiao.plane.connection import BodyReader, Request
 from shuqiao.plane.server import Server
 from shuqiao.rules.errors import CallError
 from shuqiao.rules.pace import Pace
-from shuqiao.security.certificates import (
-    KeyedCertificate,
-    create_authority_certificate,
-    issue_server_certificate,
-)
-from shuqiao.security.tls import RenewedTls, TlsFiles, TlsRefused, client_context, read_tls_files
+from shuqiao.security.certificates import KeyedCertificate, issue_server_certificate
+from shuqiao.security.http_signatures import CallContext, key_signer
+from shuqiao.security.tls import RenewedTls, TlsRefused, client_context, read_tls_files
+from tests.plane.conftest import APP, RESOURCE, City, free_port
+from tests.plugins.certificates import HOSTS, Place, new_place, replace
+from tests.vault import births
 
-HOSTS = ["localhost", "127.0.0.1"]
 PIECE = bytes(256 * 1024)
 PIECES = 40
 SIZE = PIECES * len(PIECE)
@@ -37,46 +39,10 @@ SMALL = b"GET /small HTTP/1.1\r\nhost: x\r\n\r\n"
 BULK = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
 
 
-@dataclass(frozen=True)
-class Place:
-    """An authority, and a server's files that it vouches for."""
-
-    authority: KeyedCertificate
-    ca_file: Path
-    files: TlsFiles
-
-    def issue(self, *names: str) -> KeyedCertificate:
-        """Issue another certificate."""
-        return issue_server_certificate(self.authority, names or HOSTS, datetime.now(UTC))
-
-    def put(self, made: KeyedCertificate) -> None:
-        """Put certificate and key where the server looks, one after the other as an operator would."""
-        replace(self.files.certificate, made.certificate)
-        replace(self.files.key, made.key)
-
-
-def replace(path: Path, content: bytes) -> None:
-    """Put a file in the place of another."""
-    fresh = path.with_suffix(".new")
-    fresh.write_bytes(content)
-    fresh.chmod(0o400)
-    fresh.replace(path)
-
-
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     """A folder with an authority and a server's certificate."""
     return new_place(tmp_path_factory.mktemp("tls"))
-
-
-def new_place(folder: Path) -> Place:
-    """Make an authority and a server's certificate."""
-    folder.chmod(0o700)
-    authority = create_authority_certificate("Sample CA", datetime.now(UTC))
-    (folder / "ca.pem").write_bytes(authority.certificate)
-    place = Place(authority, folder / "ca.pem", TlsFiles(folder / "server.pem", folder / "server.key"))
-    place.put(place.issue())
-    return place
 
 
 class Downloads:
@@ -320,3 +286,56 @@ def test_files_that_cant_be_used_are_refused(tmp_path: Path) -> None:
     place.put(issue_server_certificate(place.authority, HOSTS, past))
     with pytest.raises(TlsRefused, match="ended"):
         RenewedTls(place.files)
+
+
+@pytest.fixture
+def tls_city(city: City, place: Place) -> Iterator[City]:
+    """The shared city with another plane before it, which has TLS."""
+    made = dataclasses.replace(city, port=free_port(), process=None, tls=place)
+    made.start(workers=2)
+    yield made
+    made.stop()
+
+
+def test_our_client_calls_over_https_whom_its_authority_vouches_for(tls_city: City, tmp_path: Path) -> None:
+    tls_city.issue()
+    claims = {"mother_name": "样例母亲3", "sex_code": "2"}
+    with tls_city.client() as client:
+        for _ in range(3):
+            answer = client.verify(RESOURCE, births.certificate(3), claims, context=CallContext())
+            assert answer.is_answered and answer.promise is not None
+        client.use_sessions(key_signer(tls_city.application_keys[APP]))
+        assert client.verify(RESOURCE, births.certificate(3), claims, context=CallContext()).is_answered
+    assert len([entry for entry in tls_city.entries() if entry["event"] == "verify"]) == 4
+    for ca_file in (None, new_place(tmp_path).ca_file):
+        with (
+            PlaneClient(tls_city.url, tls_city.signer(), ca_file=ca_file) as other,
+            pytest.raises(PlaneUnreachable, match="not vouched for"),
+        ):
+            other.verify(RESOURCE, births.certificate(3), claims, context=CallContext())
+
+
+def test_others_are_not_answered_in_clear(city: City) -> None:
+    """Without TLS the plane starts on this machine's own address, or behind a proxy that is declared."""
+
+    def start(port: int, **more: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "shuqiao.plane.main", "--host", "0.0.0.0", "--port", str(port)]  # noqa: S104
+        return subprocess.Popen(command, env=city.environment() | more, stderr=subprocess.PIPE)
+
+    refused = start(free_port())
+    _, said = refused.communicate(timeout=30)
+    assert refused.returncode == 2
+    assert b"PLANE_TLS_CERT_FILE" in said and b"PLANE_BEHIND_PROXY" in said
+    port = free_port()
+    behind = start(port, PLANE_BEHIND_PROXY="1")
+    try:
+        declared = dataclasses.replace(city, port=port, process=behind)
+        for _ in range(300):
+            if declared.status("/health/live") == 200:
+                break
+            assert behind.poll() is None
+            time.sleep(0.1)
+        assert declared.status("/health/live") == 200
+    finally:
+        behind.terminate()
+        behind.communicate(timeout=20)

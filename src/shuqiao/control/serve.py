@@ -18,6 +18,9 @@ from shuqiao.security.tls import TlsRefused, open_address_fault, server_context,
 log = logging.getLogger("shuqiao.control")
 
 HEAD_TIMEOUT_MS = 10_000
+RESPAWN_S = 8
+"""How long a worker that is to follow another has to begin, before the other ends."""
+
 APPLICATION = "shuqiao.control.front:application"
 
 
@@ -27,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--check", action="store_true", help="check the settings only, as before a SIGHUP")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     try:
@@ -35,6 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ConfigError, TlsRefused) as error:
         print(f"the pages can't start: {error}", file=sys.stderr)
         return 2
+    if options.check:
+        return 0
     command = granian_command(config, options.host, options.port, options.workers)
     os.execv(sys.executable, command)  # noqa: S606 - our own interpreter, and words that are checked above
 
@@ -49,10 +55,10 @@ def _check(config: Config, host: str) -> None:
 
 
 def granian_command(config: Config, host: str, port: int, workers: int) -> list[str]:
-    """Word the command that serves; a renewed certificate is read at SIGHUP."""
+    """Word the command that serves; a renewed certificate is read at SIGHUP, and one of no use ends all."""
     command = [sys.executable, "-m", "granian", "--interface", "asginl", "--http", "1", "--no-ws"]
     command += ["--http1-header-read-timeout", str(HEAD_TIMEOUT_MS), "--workers", str(workers)]
-    command += ["--host", host, "--port", str(port)]
+    command += ["--respawn-interval", str(RESPAWN_S), "--host", host, "--port", str(port)]
     if config.tls is not None:
         files = config.tls
         command += ["--ssl-certificate", str(files.certificate), "--ssl-keyfile", str(files.key)]
