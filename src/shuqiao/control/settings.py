@@ -49,6 +49,7 @@ INSTALLED_APPS = [
     "shuqiao.control.compiling.tables",
     "shuqiao.control.compiling.workbook",
     "shuqiao.control.upkeep",
+    "shuqiao.control.exchange",
     "shuqiao.control.grants",
     "shuqiao.control.requests",
     "shuqiao.control.outside",

@@ -114,6 +114,9 @@ EVENTS = {
     "held_asked": Text("询问责任部门前置机", "Asked of the department's node"),
     "node_log_compared": Text("前置机日志对账", "Log of a node compared"),
     "volume_stated": Text("存储卷加密声明", "Statement on volume encryption"),
+    "node_silent": Text("前置机失联", "Node silent"),
+    "node_heard": Text("前置机恢复", "Node heard again"),
+    "node_ordered": Text("调整前置机作业", "Asked of a node"),
 }
 OUTCOMES = {
     "saved": Text("已保存", "Kept"),
@@ -183,6 +186,11 @@ OUTCOMES = {
     "table": Text("平台数据表", "Table of the platform"),
     "node": Text("数据留存部门", "Data kept by the department"),
     "listed": Text("已列出", "Listed"),
+    "silent": Text("失联", "Silent"),
+    "heard": Text("已恢复", "Heard again"),
+    "paused": Text("暂停读取", "To rest"),
+    "resumed": Text("恢复读取", "To go on"),
+    "reloaded": Text("重新全量装载", "To load in full"),
     "confirmed": Text("全部确认", "All confirmed"),
     "unconfirmed": Text("部分未能确认", "Some not confirmed"),
 }

@@ -19,6 +19,10 @@ NOTICES = {
         Text("使用情况已研判", "An alarm was judged"),
         Text("{reference} 已有结论", "{reference} has a result"),
     ),
+    "node_silent": (
+        Text("前置机失联", "A node is silent"),
+        Text("{name_zh}的前置机没有消息，请检查", "The node of {name_en} says nothing: look at it"),
+    ),
     "change_registered": (
         Text("登记了目录变更", "A change for your catalogue"),
         Text("{reference} 涉及本部门目录，请按期更新", "{reference}: bring your entries up to date in time"),

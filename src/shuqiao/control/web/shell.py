@@ -19,6 +19,7 @@ from shuqiao.control.compiling.pages import may_see as sees_compiling
 from shuqiao.control.compiling.pages import waiting_count as compilations_waiting
 from shuqiao.control.disputes.queries import sees_disputes, sees_reviews, waiting_count
 from shuqiao.control.enrolments.page import sees_systems
+from shuqiao.control.exchange.access import sees_exchange
 from shuqiao.control.operations.audit import may_read_audit
 from shuqiao.control.operations.volumes import sees_volumes
 from shuqiao.control.othersystems.access import sees_other_systems
@@ -237,6 +238,9 @@ def _evidence(viewer: Viewer, path: str) -> tuple[Link, ...]:
         links.append(_link(path, Text("审计与存证", "Audit and proof"), "audit", "shield-check"))
     if sees_alarms(viewer):
         links.append(_link(path, Text("使用告警", "Alarms over use"), "alarms", "bell-ringing"))
+    if sees_exchange(viewer):
+        words = Text("交换监控", "Exchange")
+        links.append(_link(path, words, "exchange", "route"))
     if sees_systems(viewer):
         links.append(_link(path, Text("系统与密钥", "Systems and keys"), "systems", "key"))
     if sees_other_systems(viewer):

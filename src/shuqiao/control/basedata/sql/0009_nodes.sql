@@ -85,6 +85,10 @@ BEGIN
     RETURN true;
 END $$;
 
+-- What came and what was given lately is looked at every few seconds by whoever watches the exchange.
+CREATE INDEX batch_merged_at ON exchange.batch (merged_at);
+CREATE INDEX bulk_job_ready_at ON exchange.bulk_job (ready_at) WHERE subscription IS NOT NULL;
+
 REVOKE ALL ON exchange.node_state, exchange.node_order FROM PUBLIC;
 REVOKE ALL ON FUNCTION exchange.hear_node, exchange.note_silence, exchange.order_node FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION exchange.hear_node TO shuqiao_loader;

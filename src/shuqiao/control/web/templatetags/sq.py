@@ -123,6 +123,38 @@ def full(value: datetime | None) -> str:
 
 
 @register.filter
+def hour(value: datetime | None) -> str:
+    """Write an hour of the day in Asia/Shanghai."""
+    return value.astimezone(time.LEGAL_ZONE).strftime("%H:00") if value else "—"
+
+
+@register.filter
+def legal_day(value: datetime | None) -> str:
+    """Write the legal day of a time in full."""
+    return time.legal_day(value).isoformat() if value else "—"
+
+
+@register.filter
+def elapsed(seconds: float | None) -> str:
+    """Write a length of time in its two largest units; below ten seconds with a decimal."""
+    if seconds is None:
+        return "—"
+    if seconds < 10:
+        return str(Text(f"{seconds:.1f} 秒", f"{seconds:.1f} s"))
+    whole = int(seconds)
+    for size, zh, part, english, small in (
+        (86_400, "天", (3_600, "小时"), "d", "h"),
+        (3_600, "小时", (60, "分"), "h", "min"),
+        (60, "分", (1, "秒"), "min", "s"),
+    ):
+        if whole >= size:
+            first, rest = divmod(whole, size)
+            second_ = rest // part[0]
+            return str(Text(f"{first} {zh} {second_} {part[1]}", f"{first} {english} {second_} {small}"))
+    return str(Text(f"{whole} 秒", f"{whole} s"))
+
+
+@register.filter
 def amount(value: float | None) -> str:
     """Write a number with thousands separated; nothing known is a dash."""
     if value is None:

@@ -1,0 +1,1 @@
+"""Watching the exchange: nodes, what they bring, what subscriptions take, and asking a node for something."""

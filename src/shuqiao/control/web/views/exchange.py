@@ -1,0 +1,54 @@
+"""Watching the exchange, one node, and asking it for something."""
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.views.decorators.http import require_POST, require_safe
+
+from shuqiao.control.accounts.access import Viewer
+from shuqiao.control.exchange.actions import order_node
+from shuqiao.control.exchange.monitor import monitor_page, node_page
+from shuqiao.control.texts import Text
+from shuqiao.control.web.flow_picture import draw
+from shuqiao.control.web.shell import is_partial, sees_proof, show, signed_in
+
+_DONE = {
+    "pause": Text(
+        "已请前置机暂停读取此项；已读取的照常送达。",
+        "The node is asked to rest; what it has read still comes.",
+    ),
+    "resume": Text("已请前置机恢复读取此项。", "The node is asked to go on."),
+    "reload": Text("已请前置机重新全量装载此项。", "The node is asked to load it in full."),
+}
+
+
+@require_safe
+@signed_in
+def exchange(request: HttpRequest, viewer: Viewer) -> HttpResponse:
+    """Show nodes, jobs and the way information takes; htmx asks for the figures again."""
+    page = monitor_page(viewer)
+    context = {"page": page, "picture": draw(page.coming, page.going)}
+    template = "pages/exchange_part.html" if is_partial(request) else "pages/exchange.html"
+    return show(request, viewer, template, context, section="exchange")
+
+
+@require_safe
+@signed_in
+def node(request: HttpRequest, viewer: Viewer, department: str) -> HttpResponse:
+    """Show one node."""
+    page = node_page(viewer, department)
+    context = {"page": page, "proof": sees_proof(viewer, department)}
+    return show(request, viewer, "pages/node.html", context, section="exchange")
+
+
+@require_POST
+@signed_in
+def node_order(
+    request: HttpRequest, viewer: Viewer, department: str, resource: str, order: str
+) -> HttpResponse:
+    """Ask a node to rest, to go on or to load in full."""
+    if order_node(viewer, department, resource, order):
+        messages.success(request, str(_DONE[order]))
+    else:
+        messages.info(request, str(Text("已经是这样。", "It is so already.")))
+    return redirect("node", department=department)

@@ -1,0 +1,164 @@
+"""Watching the exchange on its pages: who sees what, silence told once, orders with their entries."""
+
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import pytest
+from django.db import DatabaseError, connection
+from django.test import Client
+
+from shuqiao.control.accounts.access import NotFound
+from shuqiao.control.accounts.models import Account, Notification
+from shuqiao.control.exchange.actions import order_node
+from shuqiao.control.exchange.monitor import monitor_page, node_page
+from shuqiao.control.exchange.watching import watch_silence
+from shuqiao.control.exchange.words import Condition
+from shuqiao.control.web.flow_picture import MAX_SIDE, draw
+from shuqiao.wire.node_state import LineState, NodeState
+
+from .conftest import BIRTH, audit_entries, beyond_control, rows
+
+HEALTH, POLICE = "440100-health", "440100-police"
+
+
+def state(department: str = HEALTH, how: str = "up", lag_s: float = 0.4) -> NodeState:
+    """What a node says of itself."""
+    now = datetime.now(UTC)
+    line = LineState(BIRTH, how, "changes", "0123456789abcdef", 12, lag_s)
+    return NodeState(department, now, "1.2.3", now, how, 4096, (line,), now + timedelta(days=20))
+
+
+def hear(told: NodeState, quiet: timedelta = timedelta()) -> None:
+    """The loader heard it so long ago."""
+    with beyond_control(), connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO exchange.node (department, name, public_key, nats_user) VALUES (%s, %s, %s, 'U')"
+            " ON CONFLICT DO NOTHING",
+            [told.department, told.department, told.department.encode()],
+        )
+        cursor.execute(
+            "SELECT exchange.hear_node(%s, %s::jsonb)", [told.department, msgspec.json.encode(told).decode()]
+        )
+        cursor.execute(
+            "UPDATE exchange.node_state SET heard_at = heard_at - %s WHERE department = %s",
+            [quiet, told.department],
+        )
+
+
+def merged(department: str = HEALTH, sequence: int = 1, accepted: int = 100, rejected: str = "[]") -> None:
+    """A batch stands in the ledger."""
+    created = (datetime.now(UTC) - timedelta(seconds=2)).isoformat()
+    with beyond_control(), connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO exchange.batch (department, resource_id, sequence, manifest, manifest_digest,"
+            " accepted, inserted, updated, unchanged, rejected) VALUES (%s, %s, %s,"
+            " %s, sha256('x'), %s, %s, 0, 0, %s)",
+            [department, BIRTH, sequence, f'{{"created": "{created}"}}', accepted, accepted, rejected],
+        )
+
+
+@pytest.mark.requirement("ING-10")
+def test_the_page_shows_state_last_contact_lag_version_and_certificate(city):
+    hear(state())
+    merged(rejected='[{"row": 3, "item": "sex_code", "code": "code_unknown"}]')
+    page = monitor_page(city.viewer("chen"))
+    (node,) = page.nodes
+    assert (node.department.code, node.condition, node.version) == (HEALTH, Condition.WELL, "1.2.3")
+    assert node.waiting == 12 and node.is_ending and node.quiet_s is not None and node.quiet_s < 30
+    (job,) = page.coming
+    assert (job.rows_today, job.rejected, job.resource) == (100, 1, BIRTH)
+    assert page.online == 1 and page.rejected == 1 and 1.5 < (page.lag_s or 0) < 30
+    assert page.hours[-1].received + page.hours[-2].received == 100
+    client = Client()
+    client.force_login(Account.objects.get(username="chen"))
+    shown = client.get("/exchange/").content.decode()
+    assert "交换监控" in shown and "1.2.3" in shown and "出生" in shown
+    detail = client.get(f"/exchange/{HEALTH}/").content.decode()
+    assert "sex_code" in detail and "第 3 行" in detail
+    part = client.get("/exchange/", headers={"HX-Request": "true"}).content.decode()
+    assert "<html" not in part and "1.2.3" in part
+
+
+@pytest.mark.requirement("ING-10")
+def test_a_silent_node_is_told_of_once_to_its_technicians_and_the_agency(city):
+    hear(state(), timedelta(minutes=5))
+    assert (watch_silence(), watch_silence()) == (1, 0)
+    assert monitor_page(city.viewer("chen")).silent[0].department.code == HEALTH
+    told = Notification.objects.filter(code="node_silent")
+    assert HEALTH in set(told.values_list("department_id", flat=True)) and told.count() >= 2
+    assert [entry[-1] for entry in audit_entries("node_silent")] == ["silent"]
+    hear(state())
+    assert [entry[-1] for entry in audit_entries("node_heard")] == ["heard"]
+    assert monitor_page(city.viewer("chen")).silent == ()
+
+
+def test_a_node_nobody_runs_any_more_is_not_missed(city):
+    hear(state(), timedelta(minutes=5))
+    with beyond_control():
+        rows("UPDATE exchange.node SET active = false RETURNING 1")
+    assert watch_silence() == 0
+    assert monitor_page(city.viewer("chen")).nodes[0].condition is Condition.OFF
+
+
+def test_a_department_sees_its_own_node_only(city):
+    hear(state())
+    hear(state(POLICE))
+    assert [row.department.code for row in monitor_page(city.viewer("chen")).nodes] == [HEALTH]
+    assert len(monitor_page(city.viewer("ma")).nodes) == 2
+    with pytest.raises(NotFound):
+        node_page(city.viewer("chen"), POLICE)
+    assert monitor_page(city.viewer("lin")).nodes == ()
+    client = Client()
+    client.force_login(Account.objects.get(username="lin"))
+    assert client.get(f"/exchange/{HEALTH}/").status_code == 404
+    assert HEALTH not in client.get("/exchange/").content.decode()
+
+
+def test_an_order_is_recorded_and_given_with_the_next_word(city):
+    hear(state())
+    client = Client()
+    client.force_login(Account.objects.get(username="wu"))
+    assert client.post(f"/exchange/{HEALTH}/{BIRTH}/pause").status_code == 302
+    assert client.post(f"/exchange/{HEALTH}/{BIRTH}/pause").status_code == 302
+    assert [entry[-1] for entry in audit_entries("node_ordered")] == ["paused"]
+    assert node_page(city.viewer("chen"), HEALTH).lines[0].is_paused
+    assert order_node(city.viewer("wu"), HEALTH, BIRTH, "reload")
+    with beyond_control():
+        (row,) = rows("SELECT exchange.hear_node(%s, '{}')", HEALTH)
+    assert row[0] in (
+        {"paused": [BIRTH], "reloads": {BIRTH: 1}},
+        f'{{"paused": ["{BIRTH}"], "reloads": {{"{BIRTH}": 1}}}}',
+    )
+
+
+@pytest.mark.parametrize(
+    ("who", "department", "order"),
+    [
+        ("lin", HEALTH, "pause"),
+        ("wu", POLICE, "pause"),
+        ("wu", HEALTH, "erase"),
+        ("chen", HEALTH, "pause"),
+    ],
+)
+def test_who_may_not_ask_learns_nothing(city, who, department, order):
+    hear(state())
+    hear(state(POLICE))
+    with pytest.raises(NotFound):
+        order_node(city.viewer(who), department, BIRTH, order)
+    assert audit_entries("node_ordered") == []
+
+
+def test_control_changes_no_state_by_itself(city):
+    hear(state())
+    with pytest.raises(DatabaseError, match="permission denied"):
+        rows("UPDATE exchange.node_state SET heard_at = now() RETURNING 1")
+
+
+def test_the_gravest_stands_first_and_the_picture_is_bounded(city):
+    hear(state(how="source_away"))
+    hear(state(POLICE))
+    page = monitor_page(city.viewer("ma"))
+    assert [row.condition for row in page.nodes] == [Condition.STOP, Condition.WELL]
+    picture = draw(page.coming, page.going)
+    assert picture is not None and [one.kind for one in picture.bringing] == ["stop", ""]
+    assert len(picture.bringing) <= MAX_SIDE and draw([], []) is None
