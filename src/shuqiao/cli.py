@@ -169,6 +169,9 @@ def _add_node(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     describe.add_argument("--submit", metavar="URL", default="", help="make a draft entry on this platform")
     describe.add_argument("--key-file", default="", help="private key of the department's application")
     describe.add_argument("--person", default="", help="account of the person who compiles")
+    describe.add_argument(
+        "--ca", type=Path, default=None, metavar="FILE", help="authority that vouches for an https platform"
+    )
     describe.add_argument("--entry-key", default="", help="your key of the entry (default: from the table)")
     status = steps.add_parser("status", help="say how the node is and what is to be done")
     status.add_argument("--home", default="", help="the node's folder (default: NODE_HOME)")

@@ -11,6 +11,7 @@ import sys
 from shuqiao.auditlog.integrator import Integrator, LogBrokenError, LogKey
 from shuqiao.auditlog.settings import IntegratorSettings, SettingsError, load_settings
 from shuqiao.security import keys
+from shuqiao.security.tls import tell_database
 
 
 def load_log_key(settings: IntegratorSettings) -> LogKey:
@@ -36,7 +37,9 @@ def main() -> int:
     """Run the integrator until SIGTERM; 2 for wrong settings, 3 for a log that contradicts itself."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     try:
-        asyncio.run(_serve(load_settings(os.environ)))
+        settings = load_settings(os.environ)
+        tell_database(settings.database_url, logging.getLogger("shuqiao.auditlog"))
+        asyncio.run(_serve(settings))
     except SettingsError as error:
         logging.getLogger("shuqiao.auditlog").error("integrator_settings_wrong %s", error)
         return 2

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import httpx
 
 from shuqiao.security.http_signatures import CallContext, RequestSigner, sign_request
+from shuqiao.security.tls import client_context
 
 TIMEOUT_S = 30.0
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
@@ -39,11 +41,23 @@ class CatalogueClient:
     """Writes and reads entries of one department; `person` is the account that compiles."""
 
     def __init__(
-        self, url: str, signer: RequestSigner, person: str = _NOBODY, *, language: str = "zh"
+        self,
+        url: str,
+        signer: RequestSigner,
+        person: str = _NOBODY,
+        *,
+        language: str = "zh",
+        ca_file: Path | None = None,
     ) -> None:
-        """Remember whom to ask and as whom; nothing is sent yet."""
+        """Remember whom to ask and as whom; nothing is sent yet.
+
+        An https address needs a certificate of the machine's authorities, or of the one in `ca_file` alone;
+        raises `TlsRefused` for a file of no use.
+        """
         headers = {"accept-language": language}
-        self._http = httpx.Client(base_url=url, timeout=TIMEOUT_S, headers=headers, trust_env=False)
+        self._http = httpx.Client(
+            base_url=url, timeout=TIMEOUT_S, headers=headers, verify=client_context(ca_file), trust_env=False
+        )
         self._signer = signer
         self._context = CallContext(end_user=person)
 

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 
 from shuqiao.control.config import Config, ConfigError, read_config
-from shuqiao.security.tls import TlsRefused, open_address_fault, server_context, tell_end
+from shuqiao.security.tls import TlsRefused, open_address_fault, server_context, tell_database, tell_end
 
 log = logging.getLogger("shuqiao.control")
 
@@ -47,6 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _check(config: Config, host: str) -> None:
     """Refuse files of no use, and to answer others in clear; raises `TlsRefused`."""
+    tell_database(os.environ["SHUQIAO_DATABASE_URL"], log)
     if config.tls is not None:
         server_context(config.tls)
         tell_end(config.tls, log)

@@ -330,26 +330,7 @@ def hub_programs(home: Home, options: Options) -> list[Program]:
             "plane", python("-m", "shuqiao.plane.main", "--workers", workers, "--port", plane_port), plane
         ),
         Program("bulk", python("-m", "shuqiao.plane.bulk.main"), bulk),
-        Program(
-            "control",
-            python(
-                "-m",
-                "granian",
-                "--interface",
-                "asginl",
-                "--http",
-                "1",
-                "--http1-header-read-timeout",
-                "10000",
-                "--host",
-                "127.0.0.1",
-                "--port",
-                str(options.port),
-                "--no-ws",
-                "shuqiao.control.front:application",
-            ),
-            control,
-        ),
+        Program("control", python("-m", "shuqiao.control.serve", "--port", str(options.port)), control),
         Program("worker", python("-m", "django", "procrastinate", "worker"), control),
     ]
 

@@ -15,6 +15,7 @@ from shuqiao.edge.connectors import SourceError
 from shuqiao.edge.connectors.opening import UnknownSource, open_tables
 from shuqiao.security import keys
 from shuqiao.security.http_signatures import key_signer
+from shuqiao.security.tls import TlsRefused
 from shuqiao.wire.tables import TableDescription, table_key
 
 
@@ -43,9 +44,11 @@ def _submit(found: TableDescription, arguments: argparse.Namespace) -> int:
         return 2
     try:
         signer = key_signer(keys.load_signing_key(Path(arguments.key_file)))
-        with CatalogueClient(arguments.submit, signer, arguments.person, language="en") as client:
+        with CatalogueClient(
+            arguments.submit, signer, arguments.person, language="en", ca_file=arguments.ca
+        ) as client:
             answer = client.put_table(arguments.entry_key or table_key(found), msgspec.json.encode(found))
-    except (keys.KeyRefusedError, CatalogueUnreachable) as error:
+    except (keys.KeyRefusedError, TlsRefused, CatalogueUnreachable) as error:
         print(str(error), file=sys.stderr)
         return 1
     if answer.code:

@@ -19,6 +19,7 @@ from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
 from shuqiao.edge.interface_files import NodeInterface
+from shuqiao.security.tls import client_context
 from shuqiao.wire.interface import JSON_TYPE, Operation, parameter_fault
 from shuqiao.wire.interface_messages import (
     PIECE_BYTES,
@@ -82,6 +83,8 @@ class InterfaceLine:
         self._http = httpx.AsyncClient(
             follow_redirects=False,
             trust_env=False,
+            # A department's own authority is among those of its machine, not among the web's.
+            verify=client_context(),
             limits=httpx.Limits(max_connections=MAX_CALLS, max_keepalive_connections=MAX_CALLS),
         )
         self._calls: set[asyncio.Task[None]] = set()

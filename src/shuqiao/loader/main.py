@@ -26,6 +26,7 @@ from shuqiao.security.keys import (
     load_secret_file,
     load_signing_key,
 )
+from shuqiao.security.tls import tell_database
 from shuqiao.wire import nats_client
 from shuqiao.wire.subjects import RECEIPTS_ALL, REPORTS_ALL
 from shuqiao.wire.vault import VaultClient
@@ -129,7 +130,9 @@ def main() -> int:
     """Run the loader until SIGTERM; 2 for wrong settings or keys."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     try:
-        asyncio.run(_serve(load_settings(os.environ)))
+        settings = load_settings(os.environ)
+        tell_database(settings.database_url, _log)
+        asyncio.run(_serve(settings))
     except (SettingsError, KeyRefusedError) as error:
         _log.error("loader_settings_wrong %s", error)
         return 2

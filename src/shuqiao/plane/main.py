@@ -16,7 +16,7 @@ from shuqiao.plane.interface.settings import forget_answers
 from shuqiao.plane.processes import listen, supervise
 from shuqiao.plane.settings import Settings, SettingsFaulty, read_settings
 from shuqiao.plane.worker import run_worker
-from shuqiao.security.tls import open_address_fault, tell_end
+from shuqiao.security.tls import open_address_fault, tell_database, tell_end
 from shuqiao.security.volumes import tell
 
 log = logging.getLogger("shuqiao.plane")
@@ -36,6 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
         settings = read_settings(os.environ)
         _check_address(settings, options.host)
         forget_answers(settings.relay)
+        tell_database(settings.database_url, log)
         if settings.tls is not None:
             tell_end(settings.tls.files, log)
         tell(settings.relay.volumes if settings.relay is not None else (), log)

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 from cryptography import x509
 
@@ -20,6 +22,7 @@ from shuqiao.security import keys
 MAX_CERTIFICATES_BYTES = 64 * 1024
 SOON = timedelta(days=14)
 _PKCS8 = b"-----BEGIN PRIVATE KEY-----"
+_ENCRYPTED_MODES = ("require", "verify-ca", "verify-full")
 # What TLS 1.2 may use; the suites of TLS 1.3 are all of this kind.
 _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 
@@ -152,3 +155,19 @@ def open_address_fault(host: str, prefix: str, declaration: str) -> str | None:
         f"others would reach {host} without encryption: set {prefix}_TLS_CERT_FILE and {prefix}_TLS_KEY_FILE,"
         f" or declare with {declaration}=1 that a proxy before it ends TLS"
     )
+
+
+def tell_database(url: str, log: logging.Logger) -> None:
+    """Log a warning for a database on another machine that may be asked in clear; the address isn't told.
+
+    What only may be encrypted (libpq's `prefer`) counts as clear: whoever stands between decides.
+    """
+    parts = urlsplit(url)
+    given = parse_qs(parts.query)
+    place = parts.netloc.rpartition("@")[2] or given.get("host", [""])[0]
+    hosts = [re.sub(r":\d*$", "", host) for host in place.split(",")]
+    far = [host for host in hosts if host and host[0] not in "/%" and not is_loopback(host)]
+    if far and given.get("sslmode", [""])[-1] not in _ENCRYPTED_MODES:
+        log.warning(
+            "database_in_clear host=%s: add sslmode=verify-full&sslrootcert=FILE to its address", far[0]
+        )

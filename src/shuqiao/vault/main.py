@@ -34,6 +34,7 @@ from shuqiao.security.keys import (
     load_secret_file,
     random_secret_file,
 )
+from shuqiao.security.tls import tell_database
 from shuqiao.security.volumes import tell
 from shuqiao.vault.keys import MASTER_KEY_BYTES
 from shuqiao.vault.operations import Operations
@@ -216,6 +217,7 @@ def main() -> int:
         # A core dump would hold every key.
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         tell(settings.volumes, log)
+        tell_database(settings.database_url, log)
         opened = open_everything(settings)
         # The text of the migrations lies beside the program, where the later user may not be let in.
         migrations()

@@ -21,6 +21,7 @@ from shuqiao.plane.bulk.preparing import GivenUp, Preparer, TakenOver
 from shuqiao.plane.bulk.replica import Replica
 from shuqiao.plane.bulk.settings import BulkSettings, BulkSettingsFaulty, read_settings
 from shuqiao.rules.bulk import MAX_ATTEMPTS
+from shuqiao.security.tls import tell_database
 from shuqiao.security.volumes import tell
 from shuqiao.wire.vault import VaultClient, VaultError
 from shuqiao.wire.volumes import keep_stating
@@ -150,6 +151,7 @@ def main() -> int:
         print(f"the process for bulk copies can't start: {error}", file=sys.stderr)
         return 2
     tell(settings.volumes, log)
+    tell_database(settings.database_url, log)
     asyncio.run(_run(settings))
     return 0
 
