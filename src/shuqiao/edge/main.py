@@ -35,6 +35,7 @@ from shuqiao.edge.publish import Delivery
 from shuqiao.edge.settings import NodeSettings, SettingsError, load_settings
 from shuqiao.edge.spool import Spool
 from shuqiao.security.keys import KeyRefusedError, load_public_der
+from shuqiao.security.tls import tell_database
 from shuqiao.security.volumes import tell
 from shuqiao.wire import nats_client, node_home
 from shuqiao.wire.enrolment import Admission
@@ -192,6 +193,8 @@ def main() -> int:
     try:
         settings = load_settings(os.environ)
         tell(settings.volumes, _log)
+        if settings.source_url.startswith(("postgresql:", "postgres:")):
+            tell_database(settings.source_url, _log)
         asyncio.run(_serve(settings))
     except (SettingsError, UnknownSource, MappingError, KeyRefusedError) as error:
         _log.error("node_settings_wrong %s", error)
