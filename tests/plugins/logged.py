@@ -100,10 +100,9 @@ def in_logged(server: LoggedServer) -> Iterator[Department]:
 
     yield Department("postgresql", url, run, "timestamp")
     with psycopg.connect(server.place.url(), autocommit=True) as admin:
+        admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,))
         admin.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,)
-        )
-        admin.execute(
-            "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = %s", (name,)
+            "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = %s",
+            (name,),
         )
         admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
