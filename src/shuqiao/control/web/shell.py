@@ -142,6 +142,7 @@ def _navigation(viewer: Viewer, path: str) -> tuple[Group, ...]:
         Group(Text("使用", "Use"), _use(viewer, path, counts)),
         Group(Text("争议", "Disputes"), _disputes(viewer, path)),
         Group(Text("规则", "Rules"), _rules(viewer, path)),
+        Group(Text("交换与接入", "Exchange"), _exchange(viewer, path)),
         Group(Text("凭据", "Evidence"), _evidence(viewer, path)),
     )
     return tuple(group for group in groups if group.links)
@@ -232,20 +233,24 @@ def _rules(viewer: Viewer, path: str) -> tuple[Link, ...]:
     return (*links, _link(path, Text("答复时效", "Times of reply"), "replies", "hourglass"))
 
 
+def _exchange(viewer: Viewer, path: str) -> tuple[Link, ...]:
+    links = []
+    if sees_exchange(viewer):
+        links.append(_link(path, Text("交换监控", "Nodes and jobs"), "exchange", "route"))
+    if sees_systems(viewer):
+        links.append(_link(path, Text("系统与密钥", "Systems and keys"), "systems", "key"))
+    if sees_other_systems(viewer):
+        words = Text("其他交换系统", "Other exchange systems")
+        links.append(_link(path, words, "other_systems", "arrows-exchange"))
+    return tuple(links)
+
+
 def _evidence(viewer: Viewer, path: str) -> tuple[Link, ...]:
     links = []
     if may_read_audit(viewer):
         links.append(_link(path, Text("审计与存证", "Audit and proof"), "audit", "shield-check"))
     if sees_alarms(viewer):
         links.append(_link(path, Text("使用告警", "Alarms over use"), "alarms", "bell-ringing"))
-    if sees_exchange(viewer):
-        words = Text("交换监控", "Exchange")
-        links.append(_link(path, words, "exchange", "route"))
-    if sees_systems(viewer):
-        links.append(_link(path, Text("系统与密钥", "Systems and keys"), "systems", "key"))
-    if sees_other_systems(viewer):
-        words = Text("其他交换系统", "Other exchange systems")
-        links.append(_link(path, words, "other_systems", "arrows-exchange"))
     if sees_volumes(viewer):
         links.append(_link(path, Text("存储加密", "Encryption at rest"), "volumes", "lock"))
     return tuple(links)
