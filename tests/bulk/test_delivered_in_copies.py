@@ -6,10 +6,11 @@ from typing import Any
 
 import psycopg
 import pytest
+from pyarrow import ipc
 
 from shuqiao.wire.grant import Row
 from tests.bulk.conftest import ITEMS, NO_CONTEXT, PERMITS, PROVIDER, READER, CopyCity
-from tests.bulk.test_feeds import merge, waiting_part
+from tests.bulk.test_feeds import fetched, merge, waiting_part
 
 pytestmark = pytest.mark.timeout(120)
 CONSUMER = "440100-housing"
@@ -134,6 +135,47 @@ def test_a_feed_held_a_record_in_the_parts_in_which_it_changed(city: CopyCity) -
     assert [one[:4] for one in told] == [(1, 1, True, False), (3, 2, False, True)]
     assert told[0][4]["permit_no"] == "P1" and told[1][4] is None
     assert [one["number"] for one in deliveries(city, other)] == [2, 4]
+
+
+@pytest.mark.requirement("OBJ-08")
+def test_what_is_said_of_a_record_is_what_the_copies_and_parts_held(city: CopyCity, tmp_path) -> None:
+    """A record's whole life, held against the files themselves: changed, out of the grant, removed, back."""
+    city.bulk_grant(rows=SOME)
+    record, never = uuid.uuid4(), uuid.uuid4()
+    merge(city, 1, [(record, "P1", "1")])
+    steps: list[tuple[list[tuple[uuid.UUID, str, str]], list[uuid.UUID]]] = [
+        ([(record, "P1b", "2"), (never, "N1", "3")], []),
+        ([], [record, never]),
+        ([(record, "P1c", "3")], []),
+        ([(record, "P1d", "1")], []),
+        ([(record, "P1e", "4")], []),
+        ([(record, "P1f", "2")], [never]),
+        ([], [record]),
+    ]
+    held: dict[str, list[tuple[str, str | None]]] = {}
+    with city.bulk() as bulk:
+        feed = bulk.subscribe(PERMITS, context=NO_CONTEXT)
+        for number in range(1, len(steps) + 2):
+            if number > 1:
+                merge(city, number, *steps[number - 2])
+            state = waiting_part(bulk, feed, number)
+            part = next(one for one in state.parts if one.number == number)
+            rows = fetched(bulk, state, number, tmp_path)
+            held[str(part.job)] = [(row["_op"], row["permit_no"]) for row in rows]
+            job = bulk.ask(PERMITS, "arrow", context=NO_CONTEXT)
+            bulk.wait(job, NO_CONTEXT)
+            (file,) = bulk.fetch(job, tmp_path / job, NO_CONTEXT).files
+            held[job] = [
+                ("upsert", row["permit_no"])
+                for row in ipc.open_stream(file.read_bytes()).read_all().to_pylist()
+            ]
+    said: dict[str, list[tuple[str, str | None]]] = {job: [] for job in held}
+    for one in deliveries(city, record) + deliveries(city, never):
+        value = ("gone", None) if one["gone"] else ("upsert", one["values"]["permit_no"])
+        said[one["job"]].append(value)
+        assert one["contained"] is not one["gone"]
+    assert said == held
+    assert sum(len(rows) for rows in held.values()) >= 10
 
 
 @pytest.mark.requirement("OBJ-08")

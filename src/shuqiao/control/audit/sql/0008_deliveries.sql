@@ -3,7 +3,7 @@
 -- Which version of a record a copy gave is not a question of time. The batches of a list are merged one after another, each
 -- in one transaction, under numbers without gaps; a version names the batch it came with, and a copy the last batch its one
 -- snapshot saw (`to_sequence`, in its entry and its manifest). So the version in a copy is the newest one whose batch is not
--- after that. A call and a browsed page name the version they read.
+-- after that, unless a batch up to it has removed the record. A call and a browsed page name the version they read.
 
 -- The manifest of a copy, and the entries that show it: who asked, that it was prepared, the first start of each part's
 -- download, and for a part of a feed that it was taken. Null for an entry that is about no copy that was ever ready.
@@ -63,9 +63,9 @@ BEGIN
     END IF;
     RETURN QUERY EXECUTE format($query$
     WITH known AS MATERIALIZED (
-        SELECT v.record_id, v.version, v.source_department, v.batch_sequence, to_json(v) AS whole,
-               (SELECT d.batch_sequence FROM exchange.removal d
-                WHERE d.resource_id = $1 AND d.record_id = v.record_id AND d.version = v.version) AS removed_by FROM (%s) v
+        SELECT v.record_id, v.version, v.source_department, v.batch_sequence, to_json(v) AS whole, d.batch_sequence AS removed_by,
+               d.department AS removed_in
+        FROM (%s) v LEFT JOIN exchange.removal d ON d.resource_id = $1 AND d.record_id = v.record_id AND d.version = v.version
         WHERE v.record_id = ANY ($2)),
     copy AS (
         SELECT r.record_id AS record, 'bulk_prepared' AS event, (j.manifest::jsonb ->> 'entry')::uuid AS entry, j.ready_at AS at,
@@ -78,7 +78,7 @@ BEGIN
         JOIN exchange.bulk_job j ON j.resource_id = $1 AND j.manifest IS NOT NULL AND ($3 IS NULL OR $3 IN (j.department, j.provider))
         LEFT JOIN LATERAL (SELECT k.* FROM known k WHERE k.record_id = r.record_id AND k.source_department = j.provider
                            AND k.batch_sequence <= j.to_sequence ORDER BY k.version DESC LIMIT 1) v ON true
-        CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM known k WHERE k.record_id = r.record_id
+        CROSS JOIN LATERAL (SELECT coalesce(v.removed_in <> j.provider, false) OR EXISTS (SELECT FROM known k WHERE k.record_id = r.record_id
                             AND k.source_department <> j.provider AND k.version > coalesce(v.version, 0)) AS foreign) f
         JOIN exchange."grant" g ON g.id = j.grant_id AND (f.foreign OR v.batch_sequence > coalesce(j.from_sequence, 0)
             OR v.removed_by > j.from_sequence AND v.removed_by <= j.to_sequence)
@@ -87,9 +87,10 @@ BEGIN
                                    AND exchange.fulfils(v.whole, g.document::jsonb -> 'rows') AS holds) w
         LEFT JOIN LATERAL (SELECT d.entry, d.at FROM exchange.bulk_delivery d WHERE d.job = j.id ORDER BY d.at LIMIT 1) d ON true
         -- Of what no longer fulfils the conditions a part tells only where it did at the part before.
-        WHERE w.holds OR j.from_sequence > 0 AND exchange.fulfils((
-            SELECT k.whole FROM known k WHERE k.record_id = r.record_id AND k.batch_sequence <= j.from_sequence
-            ORDER BY k.version DESC LIMIT 1), g.document::jsonb -> 'rows')),
+        WHERE w.holds OR j.from_sequence > 0 AND EXISTS (
+            SELECT FROM (SELECT k.* FROM known k WHERE k.record_id = r.record_id AND k.batch_sequence <= j.from_sequence
+                         ORDER BY k.version DESC LIMIT 1) k
+            WHERE coalesce(k.removed_by > j.from_sequence, true) AND exchange.fulfils(k.whole, g.document::jsonb -> 'rows'))),
     browsed AS (
         SELECT s.record_id AS record, e.event, e.id AS entry, e.occurred_at AS at, e.department, e.provider, e.actor, e.grant_id,
                NULL::uuid AS job, NULL::int AS number, NULL::bigint AS up_to, s.version, true AS contained, false AS gone,
