@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from shuqiao.edge.connectors import Source, SourceError, SourceRow
+from shuqiao.edge.connectors import WEIGHTS, RangeSum, Source, SourceError, SourceRow
 from shuqiao.edge.connectors.folder import Keeping
 from shuqiao.edge.connectors.opening import UnknownSource, open_source, open_tables
 from shuqiao.edge.cover import Cover
-from shuqiao.edge.mapping import ColumnSource, TableMapping
+from shuqiao.edge.mapping import ColumnSource, TableMapping, Way
 from tests.plugins.departments import Department, in_mariadb
 
 SECRET = "张样例"
@@ -123,6 +123,62 @@ async def test_what_is_written_now_lies_not_before_the_clock(department: Departm
     assert [row.key for row in rows] == ["00000"]
     after = await source.clock(mapping())
     assert await source.read_changed(mapping(), source.earlier(after, -1), None, 10) == []
+
+
+BY_RANGES = Way("ranges", 60.0)
+
+
+async def test_a_range_holds_the_keys_behind_one_up_to_another(
+    department: Department, source: Source
+) -> None:
+    fill(department, 12)
+    table = mapping(changed="", way=BY_RANGES)
+    await source.check(table)
+    for after, until, wanted in (
+        (None, None, range(12)),
+        ("00003", None, range(4, 12)),
+        (None, "00003", range(4)),
+        ("00003", "00007", range(4, 8)),
+        ("00007", "00007", ()),
+    ):
+        rows = await source.read_range(table, after, until, 100)
+        assert [row.key for row in rows] == [f"0{number:04}" for number in wanted], (after, until)
+    assert [row.key for row in await source.read_range(table, "00003", "00009", 2)] == ["00004", "00005"]
+    assert rows == [] or rows[0].changed == ""
+    numbers = mapping(key="id", changed="", way=BY_RANGES, resource="r440100bbbbbbbbbb")
+    rows = await source.read_range(numbers, str(2**53 + 1), str(2**53 + 10), 100)
+    assert [int(row.key) for row in rows] == [2**53 + number for number in range(2, 11)]
+
+
+async def test_the_sum_of_a_range_is_the_sum_of_its_rows_and_tells_every_change(
+    department: Department, source: Source
+) -> None:
+    fill(department, 12)
+    table = mapping(changed="", way=BY_RANGES)
+    rows = await source.read_range(table, "00002", "00008", 100)
+    found = await source.checksum(table, "00002", "00008")
+    if found is None:
+        assert all(row.weight is None for row in rows)
+        return
+    assert found == RangeSum(6, sum(row.weight or 0 for row in rows) % WEIGHTS)
+    assert await source.checksum(table, "00008", "00008") == RangeSum(0, 0)
+    sums = {found}
+    for change in (
+        f"UPDATE births SET xm = '{SECRET}x' WHERE bh = '00004'",
+        "UPDATE births SET xm = '' WHERE bh = '00004'",
+        "UPDATE births SET xm = NULL WHERE bh = '00004'",
+        "UPDATE births SET xm = '1999-02-28', rq = NULL WHERE bh = '00004'",
+        "DELETE FROM births WHERE bh = '00005'",
+        "UPDATE births SET bh = '00005' WHERE bh = '00006'",
+    ):
+        department.run(change)
+        sums.add(await source.checksum(table, "00002", "00008") or found)
+    assert len(sums) == 7
+    # What the mapping doesn't read doesn't count, nor what lies outside.
+    before = await source.checksum(table, "00002", "00008")
+    department.run("UPDATE births SET id = 7 WHERE bh = '00004'")
+    department.run("DELETE FROM births WHERE bh = '00010'")
+    assert await source.checksum(table, "00002", "00008") == before
 
 
 async def test_numbers_and_texts_keep_every_digit_and_sign(department: Department, source: Source) -> None:

@@ -101,7 +101,7 @@ def test_another_mapping_loads_anew_but_keeps_what_waits(spool: Spool) -> None:
     state = spool.state(RESOURCE)
     assert state is not None
     assert state.position == Position("m2", "full", None, None)
-    assert state.next == Number(7, 2)
+    assert state.next == Number(8, 2)
     assert len(spool.unsent(RESOURCE, 10)) == 1
 
 

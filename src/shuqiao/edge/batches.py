@@ -78,7 +78,7 @@ def build_end(
     batch = _message(convert([], mapping, spec), mapping, sender, number, since=since)
     if batch is None:
         raise ValueError("a batch without rows exceeds the limit")
-    return batch
+    return replace(batch, is_end=True)
 
 
 def _message(

@@ -2,7 +2,8 @@
 
 Changes are found by a time of change in each row. A transaction that commits late brings rows with an earlier
 time than others already read, so each run looks back over an overlap and skips the row versions it has sent;
-a row whose transaction stays open longer than the overlap is missed until it changes again.
+a row whose transaction stays open longer than the overlap is missed until it changes again. Rows that are
+gone are found by comparing ranges of keys, where the mapping asks for it, and at the end of each full load.
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from shuqiao.edge.batches import Sender, build_batches, build_emptied
+from shuqiao.edge.batches import Sender, build_batches, build_emptied, build_end
+from shuqiao.edge.comparing import Comparing
 from shuqiao.edge.connectors import Source, SourceError, SourceRow
 from shuqiao.edge.cover import Cover
 from shuqiao.edge.hub import Hub, HubAwayError
 from shuqiao.edge.mapping import TableMapping
-from shuqiao.edge.spool import Number, Position, ResourceState, Seen, Spool, SpooledBatch
+from shuqiao.edge.ranges import RangesUnreadable
+from shuqiao.edge.spool import Also, Number, Position, ResourceState, Seen, Spool, SpooledBatch
 from shuqiao.rules.errors import BatchMalformed, BatchSignatureInvalid
 from shuqiao.wire.batch_receipt import ReceiptsReply
 from shuqiao.wire.package import check_signature, decode_package
@@ -97,6 +100,8 @@ class Capture:
         self._pace = pace
         self._narrowing: Narrowing | None = None
         self._emptied = False
+        self._comparing = Comparing(mapping, spec, source, spool, cover) if mapping.keeps_ranges else None
+        self._next_run = 0.0
 
     async def run(self) -> None:
         """Read until cancelled, starting again after any failure of source or hub."""
@@ -128,9 +133,40 @@ class Capture:
             elif state.position.phase == "full":
                 await self._load_page(state)
             else:
-                await self._read_changes(state.position)
-                return self._pace.poll_s
+                return await self._go_on(state)
         return 0.0
+
+    async def _go_on(self, state: ResourceState) -> float:
+        """Do the next piece of work behind the full load; the caller holds `exclusive`."""
+        if await self._end_load(state):
+            return 0.0
+        if self.mapping.way.by == "changes" and time.monotonic() >= self._next_run:
+            await self._read_changes(state.position)
+            self._next_run = time.monotonic() + self._pace.poll_s
+        elif self._comparing is not None:
+            return 0.0 if await self._compare(self._comparing, state) else self._pace.poll_s
+        return 0.0 if self._comparing is not None else self._pace.poll_s
+
+    async def _compare(self, comparing: Comparing, state: ResourceState) -> bool:
+        async def put(rows: Sequence[SourceRow], also: Also) -> None:
+            await asyncio.to_thread(self._store, rows, state.position, state.next, (), also)
+
+        try:
+            return await comparing.step(self._page_rows(), put)
+        except RangesUnreadable as error:
+            _log.error("ranges_lost %s %s", self.mapping.resource, error)
+            await asyncio.to_thread(self._spool.restart_load, self.mapping.resource, self.mapping.version)
+            return True
+
+    async def _end_load(self, state: ResourceState) -> bool:
+        """Tell the hub once that a full load is complete; what it didn't meet is gone."""
+        if not state.is_end_due or not self.mapping.ends_loads:
+            return False
+        end = build_end(self.mapping, self._spec, self._sender, state.next, state.load_since)
+        resource, now = self.mapping.resource, time.time()
+        await asyncio.to_thread(self._spool.store, resource, [end], state.position, now=now)
+        self.state.spooled.set()
+        return True
 
     async def close(self) -> None:
         """Give back what this table alone uses."""
@@ -161,8 +197,12 @@ class Capture:
         watermark = position.watermark or await self._source.clock(self.mapping)
         after = None if position.cursor is None else self._cover.show(position.cursor)
         limit = self._page_rows()
-        rows = await self._source.read_all(self.mapping, after, limit)
+        if self._comparing is not None:
+            rows = await self._comparing.read_page(after, limit)
+        else:
+            rows = await self._source.read_all(self.mapping, after, limit)
         done = len(rows) < limit
+        keep = None if self._comparing is None else self._comparing.keep(after, rows, is_last=done)
         cursor = self._cover.hide(rows[-1].key) if rows and not done else None
         reached = Position(position.mapping, "changes" if done else "full", cursor, watermark)
         # Rows that changed shortly before are in the first overlap, which need not send them once more.
@@ -172,7 +212,7 @@ class Capture:
             for row in rows
             if row.changed >= since
         ]
-        await asyncio.to_thread(self._store, rows, reached, state.next, seen)
+        await asyncio.to_thread(self._store, rows, reached, state.next, seen, keep)
         if done:
             _log.info("full_load_done %s", self.mapping.resource)
 
@@ -204,14 +244,30 @@ class Capture:
         chosen = chosen[: self._page_rows()]
         narrow = self._narrowing is not None and bool(chosen)
         seen = [Seen(digest, row.changed) for row, digest in chosen]
-        self._store([row for row, _ in chosen], state.position, state.next, seen)
+        rows = [row for row, _ in chosen]
+        loosen = None if self._comparing is None else self._comparing.loosen(rows)
+        self._store(rows, state.position, state.next, seen, loosen)
         return not narrow
 
     def _store(
-        self, rows: Sequence[SourceRow], position: Position, first: Number, seen: Sequence[Seen]
+        self,
+        rows: Sequence[SourceRow],
+        position: Position,
+        first: Number,
+        seen: Sequence[Seen],
+        also: Also | None = None,
     ) -> None:
         batches = self._batches(rows, first)
-        self._spool.store(self.mapping.resource, batches, position, seen, now=time.time())
+        self._spool.store(
+            self.mapping.resource,
+            batches,
+            position,
+            seen,
+            now=time.time(),
+            also=also,
+            # Nobody knows whose row was sent without its values.
+            is_incomplete=self._emptied,
+        )
         if batches:
             self.state.spooled.set()
 

@@ -71,6 +71,15 @@ def convert(rows: Sequence[SourceRow], mapping: TableMapping, spec: ResourceSpec
     return Columns(part(plain_items(spec)), part(identity_items(spec)), tuple(faults))
 
 
+def key_text(value: Any, item: ItemSpec) -> str | None:
+    """Return a record key as it is sent, or None where a row with it is refused anyway."""
+    try:
+        fitted = None if value is None or value == "" else _FIT[item.type](value)
+    except UnfitValueError:
+        return None
+    return fitted if fitted is None or isinstance(fitted, str) else str(fitted.isoformat())
+
+
 def _values(rows: Sequence[SourceRow], source: Source | None, place: dict[str, int]) -> list[Any]:
     match source:
         case None:

@@ -103,7 +103,7 @@ class TableMapping:
 
         Lists in a folder gather what was ever put there, unless ranges are compared.
         """
-        return self.way.by != "changes" or self.changed != ""
+        return self.keeps_ranges or self.way.by == "log" or self.changed != ""
 
     def can_remove(self, record_key: str) -> bool:
         """Say whether a removal can be told: the record key must be the table's key as it is."""
@@ -195,7 +195,9 @@ class _Reader(Walker):
         fields = self._fields(node, optional=("by", "compare_every"))
         by = self._one_of(fields.get("by"), "by", WAYS, "changes")
         every = COMPARE_EVERY_S if by == "ranges" else 0.0
-        if "compare_every" in fields:
+        if "compare_every" in fields and by == "log":
+            self._fault(fields["compare_every"], "the log tells itself which rows are gone")
+        elif "compare_every" in fields:
             every = self._seconds(fields["compare_every"])
         return Way(by, every)
 

@@ -21,6 +21,7 @@ from shuqiao.edge.spool import Outcome, Spool, SpooledBatch
 from shuqiao.rules.errors import BatchMalformed, BatchSignatureInvalid
 from shuqiao.security.keys import PublicKey
 from shuqiao.wire.batch_receipt import BatchReceipt, ReceiptsReply, Refusal, check_receipt, check_refusal
+from shuqiao.wire.package import MAX_ROWS
 
 _log = logging.getLogger("shuqiao.edge")
 _WINDOW = 4
@@ -90,8 +91,8 @@ class Delivery:
         first, _, _ = await asyncio.to_thread(self._spool.waiting, self._resource)
         reply = await self._hub.receipts(self._resource, first - 1)
         await self._take(reply)
-        _, rows, _ = await asyncio.to_thread(self._spool.waiting, self._resource)
-        return rows > 0
+        _, _, since = await asyncio.to_thread(self._spool.waiting, self._resource)
+        return since is not None
 
     async def _take(self, reply: ReceiptsReply) -> None:
         if not await self._agrees(reply):
@@ -151,7 +152,10 @@ class Delivery:
             return
         rejected = msgspec.json.encode(receipt.rejected).decode()
         outcome = Outcome(receipt.accepted, rejected, receipt.merged_at.isoformat())
-        await asyncio.to_thread(self._spool.receipted, self._resource, receipt.sequence, outcome)
+        is_full = receipt.accepted >= MAX_ROWS
+        await asyncio.to_thread(
+            self._spool.receipted, self._resource, receipt.sequence, outcome, is_full=is_full
+        )
 
     def _refusal_of(self, first: SpooledBatch | None, reply: ReceiptsReply) -> Refusal | None:
         """Return the hub's refusal of the batch that is next, if that is what it refused."""

@@ -12,12 +12,13 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
+from shuqiao.edge import ranges
 from shuqiao.edge.cover import Cover
 
 _SCHEMA = """
@@ -62,6 +63,11 @@ KEPT_OUTCOMES = 1000
 """Receipts kept for each resource for whoever runs the node; the hub's ledger keeps them all."""
 
 Phase = Literal["full", "changes"]
+T = TypeVar("T")
+Also = Callable[[sqlite3.Connection, int], None]
+"""What else is written with some batches; it is told the sequence of the last batch stored by then."""
+
+_NOT_DUE, _DUE, _BARRED = 0, 1, -1
 
 
 def _place(resource: str, sequence: int) -> str:
@@ -96,20 +102,30 @@ class Number:
 
 @dataclass(frozen=True)
 class ResourceState:
-    """The position of a resource and the number its next batch gets."""
+    """The position of a resource and the number its next batch gets.
+
+    `load_since` is the generation in which the full load began; `is_end_due` says that it is done and the hub
+    is still to be told that what it didn't meet is gone.
+    """
 
     position: Position
     next: Number
+    load_since: int = 0
+    is_end_due: bool = False
 
 
 @dataclass(frozen=True)
 class SpooledBatch:
-    """A batch that waits for its receipt; `digest` is the SHA-256 of its manifest in hexadecimal."""
+    """A batch that waits for its receipt; `digest` is the SHA-256 of its manifest in hexadecimal.
+
+    `is_end` is the word that a full load is complete, which has no rows.
+    """
 
     sequence: int
     message: bytes
     digest: str
     rows: int
+    is_end: bool = False
 
 
 @dataclass(frozen=True)
@@ -144,6 +160,7 @@ class Spool:
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = FULL")
         self._db.executescript(_SCHEMA)
+        self._db.executescript(ranges.SCHEMA)
         self._add_columns()
         path.chmod(0o600)
 
@@ -153,6 +170,9 @@ class Spool:
             ("resource", "generation", "INTEGER NOT NULL DEFAULT 1"),
             ("batch", "before", "TEXT"),
             ("seen", "sequence", "INTEGER NOT NULL DEFAULT 0"),
+            ("resource", "load_since", "INTEGER NOT NULL DEFAULT 0"),
+            ("resource", "ending", "INTEGER NOT NULL DEFAULT 0"),
+            ("batch", "is_end", "INTEGER NOT NULL DEFAULT 0"),
         ):
             if name not in {row[1] for row in self._db.execute(f"PRAGMA table_info ({table})")}:
                 self._db.execute(f"ALTER TABLE {table} ADD COLUMN {name} {column}")
@@ -166,11 +186,14 @@ class Spool:
         """Return how far a resource has come, or None when nothing is known of it."""
         with self._lock:
             row = self._db.execute(
-                "SELECT mapping, phase, cursor, watermark, generation, next_sequence FROM resource"
-                " WHERE resource = ?",
+                "SELECT mapping, phase, cursor, watermark, generation, next_sequence, load_since, ending"
+                " FROM resource WHERE resource = ?",
                 (resource,),
             ).fetchone()
-        return None if row is None else ResourceState(Position(*row[:4]), Number(*row[4:]))
+        if row is None:
+            return None
+        is_due = row[1] == "changes" and row[6] > 0 and row[7] == _DUE
+        return ResourceState(Position(*row[:4]), Number(*row[4:6]), row[6], is_due)
 
     def begin(self, resource: str, mapping: str, first: Number) -> None:
         """Start the resource over with a full load whose first batch gets this number, or a later generation.
@@ -184,10 +207,11 @@ class Spool:
             generation = max(first.generation, (before or 0) + 1)
             for table in ("batch", "seen", "resource"):
                 db.execute(f"DELETE FROM {table} WHERE resource = ?", (resource,))
+            ranges.forget(db, resource)
             db.execute(
-                "INSERT INTO resource (resource, mapping, generation, next_sequence, phase)"
-                " VALUES (?, ?, ?, ?, 'full')",
-                (resource, mapping, generation, first.sequence),
+                "INSERT INTO resource (resource, mapping, generation, next_sequence, phase, load_since)"
+                " VALUES (?, ?, ?, ?, 'full', ?)",
+                (resource, mapping, generation, first.sequence, generation),
             )
 
     def rewind(self, resource: str, sequence: int) -> bool:
@@ -202,6 +226,15 @@ class Spool:
             ).fetchone()
             if found is None or found[0] is None:
                 return False
+            phase = json.loads(found[0])[1]
+            if not ranges.step_back(db, resource, sequence, into_load=phase == "full"):
+                return False
+            (ends,) = db.execute(
+                "SELECT count(*) FROM batch WHERE resource = ? AND sequence >= ? AND is_end",
+                (resource, sequence),
+            ).fetchone()
+            if ends:
+                self._set_ending(db, resource, _DUE)
             db.execute("DELETE FROM batch WHERE resource = ? AND sequence >= ?", (resource, sequence))
             db.execute("DELETE FROM seen WHERE resource = ? AND sequence >= ?", (resource, sequence))
             db.execute(
@@ -212,13 +245,17 @@ class Spool:
         return True
 
     def restart_load(self, resource: str, mapping: str) -> None:
-        """Read the table from its beginning under another mapping; batches that wait are still sent."""
+        """Read the table from its beginning under another mapping; batches that wait are still sent.
+
+        What is read now belongs to a later generation, by which the hub tells what the load did not meet.
+        """
         with self._transaction() as db:
             db.execute("DELETE FROM seen WHERE resource = ?", (resource,))
+            ranges.forget(db, resource)
             db.execute(
-                "UPDATE resource SET mapping = ?, phase = 'full', cursor = NULL, watermark = NULL"
-                " WHERE resource = ?",
-                (mapping, resource),
+                "UPDATE resource SET mapping = ?, phase = 'full', cursor = NULL, watermark = NULL,"
+                " generation = generation + 1, load_since = generation + 1, ending = ? WHERE resource = ?",
+                (mapping, _NOT_DUE, resource),
             )
 
     def store(
@@ -229,10 +266,13 @@ class Spool:
         seen: Sequence[Seen] = (),
         *,
         now: float,
+        also: Also | None = None,
+        is_incomplete: bool = False,
     ) -> None:
-        """Write batches and the position they lead to in one transaction.
+        """Write batches, the position they lead to and what `also` writes in one transaction.
 
         The first batch must have the sequence that is next: else ValueError, and nothing is written.
+        With `is_incomplete` a row of the load could not be told, so what is missing in it says nothing.
         """
         with self._transaction() as db:
             expected, *before = db.execute(
@@ -242,8 +282,8 @@ class Spool:
             if [batch.sequence for batch in batches] != list(range(expected, expected + len(batches))):
                 raise ValueError("the batches do not continue the sequence")
             db.executemany(
-                "INSERT INTO batch (resource, sequence, message, digest, rows, created, before)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO batch (resource, sequence, message, digest, rows, created, before, is_end)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 [
                     (
                         resource,
@@ -253,6 +293,7 @@ class Spool:
                         b.rows,
                         now,
                         json.dumps(before),
+                        b.is_end,
                     )
                     for b in batches
                 ],
@@ -273,6 +314,25 @@ class Spool:
                     resource,
                 ),
             )
+            if is_incomplete:
+                self._set_ending(db, resource, _BARRED)
+            elif before[1] == "full" and position.phase == "changes":
+                db.execute(
+                    "UPDATE resource SET ending = ? WHERE resource = ? AND ending <> ?",
+                    (_DUE, resource, _BARRED),
+                )
+            if any(batch.is_end for batch in batches):
+                self._set_ending(db, resource, _NOT_DUE)
+            if also is not None:
+                also(db, expected + len(batches) - 1)
+
+    def _set_ending(self, db: sqlite3.Connection, resource: str, ending: int) -> None:
+        db.execute("UPDATE resource SET ending = ? WHERE resource = ?", (ending, resource))
+
+    def within(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `work` in a transaction of its own."""
+        with self._transaction() as db:
+            return work(db)
 
     def finish_run(self, resource: str, watermark: str, oldest: str) -> None:
         """Note that changes up to `watermark` have been read, and forget what was seen before `oldest`.
@@ -353,9 +413,19 @@ class Spool:
             ).fetchone()
         return None if row is None else str(row[0])
 
-    def receipted(self, resource: str, sequence: int, outcome: Outcome) -> None:
-        """Delete a batch whose receipt has been verified, and keep what became of it."""
+    def receipted(self, resource: str, sequence: int, outcome: Outcome, *, is_full: bool = False) -> None:
+        """Delete a batch whose receipt has been verified, and keep what became of it.
+
+        Where the end of a load took as many records away as a batch may, `is_full`, it is told once more.
+        """
         with self._transaction() as db:
+            ranges.receipted(db, resource, sequence)
+            if is_full:
+                db.execute(
+                    "UPDATE resource SET ending = ?3 WHERE resource = ?1 AND EXISTS (SELECT 1 FROM batch"
+                    " WHERE resource = ?1 AND sequence = ?2 AND is_end)",
+                    (resource, sequence, _DUE),
+                )
             db.execute("DELETE FROM batch WHERE resource = ? AND sequence = ?", (resource, sequence))
             db.execute(
                 "INSERT OR REPLACE INTO outcome (resource, sequence, accepted, rejected, merged_at)"

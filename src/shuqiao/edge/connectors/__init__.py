@@ -9,6 +9,8 @@ from typing import Any, Protocol
 from shuqiao.edge.mapping import TableMapping
 from shuqiao.wire.tables import TableDescription
 
+WEIGHTS = 2**64
+
 
 class SourceError(Exception):
     """The source can't be read now, or its table isn't as the mapping says; the message names no values."""
@@ -31,7 +33,7 @@ class SourceRow:
 
 @dataclass(frozen=True)
 class RangeSum:
-    """How many rows lie in a range of keys, and the sum of their weights modulo 2**64."""
+    """How many rows lie in a range of keys, and the sum of their weights modulo `WEIGHTS`."""
 
     rows: int
     weight: int
@@ -69,7 +71,7 @@ class Source(Protocol):
         """Return the sum of a range as `read_range` weighs its rows; None where the source makes no sums."""
 
     async def read_one(
-        self, mapping: TableMapping, column: str, values: Sequence[str], timeout_s: float
+        self, mapping: TableMapping, column: str, values: Sequence[str], timeout_s: float, /
     ) -> SourceRow | None:
         """Return the row whose column has one of these values, the one changed last where there are more."""
 

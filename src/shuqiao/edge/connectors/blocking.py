@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
-from shuqiao.edge.connectors import SourceError, SourceRow
+from shuqiao.edge.connectors import WEIGHTS, RangeSum, SourceError, SourceRow
 from shuqiao.edge.connectors.checking import earlier
 from shuqiao.edge.connectors.threads import Closes, Connections
 from shuqiao.edge.mapping import TableMapping
@@ -35,8 +35,20 @@ class Pieces(Protocol):
         """The key and the time of change as text, then the columns that are read."""
 
     @property
+    def key(self) -> str:
+        """What rows are paged by."""
+
+    @property
+    def key_place(self) -> str:
+        """The place of a key that is given as text."""
+
+    @property
     def changed(self) -> str:
         """What rows are ordered by in the order of their changes."""
+
+    @property
+    def weight(self) -> str:
+        """What a row adds to the sum of its range; empty where the database makes no such sums."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +90,36 @@ class BlockingSource(ABC, Generic[S, P]):
         """Return the text of a time before `clock`."""
         return earlier(clock, seconds)
 
+    async def read_range(
+        self, mapping: TableMapping, after: str | None, until: str | None, limit: int
+    ) -> list[SourceRow]:
+        """Return one page of a range in key order, each row with its weight."""
+        c = await self._describe(mapping)
+        where, arguments = _between(c, after, until)
+        sql = (
+            f"SELECT {c.weight or 'NULL'}, {c.select} FROM {c.table} t WHERE {where}"
+            f" ORDER BY {c.key} LIMIT {self._driver.place}"
+        )
+        rows = await self._use(lambda session: session.rows(sql, (*arguments, limit)))
+        return [
+            SourceRow(row[1], row[2] or "", tuple(row[3:]), weight=None if row[0] is None else int(row[0]))
+            for row in rows
+        ]
+
+    async def checksum(self, mapping: TableMapping, after: str | None, until: str | None) -> RangeSum | None:
+        """Return the sum the database makes of a range, None where it can't."""
+        c = await self._describe(mapping)
+        if not c.weight:
+            return None
+        where, arguments = _between(c, after, until)
+        # The one answer is limited so that there is always a value to bind, as with every other statement.
+        sql = (
+            f"SELECT COUNT(*), COALESCE(SUM({c.weight}), 0) FROM {c.table} t WHERE {where}"
+            f" LIMIT {self._driver.place}"
+        )
+        rows = await self._use(lambda session: session.rows(sql, (*arguments, 1)))
+        return RangeSum(int(rows[0][0]), int(rows[0][1]) % WEIGHTS)
+
     async def read_one(
         self, mapping: TableMapping, column: str, values: Sequence[str], timeout_s: float
     ) -> SourceRow | None:
@@ -112,3 +154,10 @@ class BlockingSource(ABC, Generic[S, P]):
             # The table may have been altered, so the next read looks at its columns again.
             self._known.clear()
             raise self._driver.fault_of(error) from None
+
+
+def _between(c: Pieces, after: str | None, until: str | None) -> tuple[str, list[str]]:
+    """Return the condition on keys of a range, and its values."""
+    bounds = [(sign, bound) for sign, bound in ((">", after), ("<=", until)) if bound is not None]
+    parts = [f"{c.key} IS NOT NULL", *(f"{c.key} {sign} {c.key_place}" for sign, _ in bounds)]
+    return " AND ".join(parts), [bound for _, bound in bounds]

@@ -29,7 +29,7 @@ def check_columns(
     `is_moment` says whether a type holds a time of change, `is_ordered` whether rows can be paged by it.
     """
     faults = list(_faults(mapping, types))
-    if not faults and not is_moment(types[mapping.changed]):
+    if not faults and mapping.changed and not is_moment(types[mapping.changed]):
         faults.append(f"the column {mapping.changed!r} of changes is not a timestamp")
     if not faults and not is_ordered(types[mapping.key]):
         faults.append(
@@ -42,7 +42,10 @@ def check_columns(
 def _faults(mapping: TableMapping, columns: Collection[str]) -> list[str]:
     if not columns:
         return [f"the source has no table {mapping.table!r} that the node may see"]
-    if not mapping.changed:
-        return ["a database's table needs the column of each row's time of change: `changed`"]
+    if not mapping.changed and mapping.way.by == "changes":
+        return [
+            "a database's table needs the column of each row's time of change: `changed`,"
+            " or to be captured by ranges or log"
+        ]
     named = dict.fromkeys((mapping.key, mapping.changed, *mapping.source_columns()))
-    return [f"the table has no column {name!r}" for name in named if name not in columns]
+    return [f"the table has no column {name!r}" for name in named if name and name not in columns]

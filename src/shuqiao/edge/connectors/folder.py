@@ -4,6 +4,9 @@ A mapping's table is a pattern of names, such as `births*.csv`. Files have no ti
 keeps what it read last, encrypted, in a file of its own: a row counts as changed when a file is read in which
 it is new or different. Files are read in the order of their names, and a row in a later one replaces the same
 in an earlier one. A file is read when it has lain still for some seconds, as a whole or not at all.
+
+Where ranges are compared, what the files hold now is the list: a row that is in none of them any more is
+gone, and so are the rows of a file that was taken away. A folder without a file says nothing.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
-from shuqiao.edge.connectors import SourceError, SourceRow
+from shuqiao.edge.connectors import WEIGHTS, RangeSum, SourceError, SourceRow
 from shuqiao.edge.connectors.checking import CLOCK_FORMAT, earlier
 from shuqiao.edge.connectors.lists import read_list
 from shuqiao.edge.cover import Cover
@@ -36,7 +39,7 @@ CREATE TABLE IF NOT EXISTS file (
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS row (
     resource TEXT NOT NULL, key TEXT NOT NULL, changed TEXT NOT NULL, digest BLOB NOT NULL,
-    cells BLOB NOT NULL, PRIMARY KEY (resource, key)
+    cells BLOB NOT NULL, turn INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (resource, key)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS row_changed ON row (resource, changed, key);
 """
@@ -44,6 +47,8 @@ _PUT = """
 INSERT INTO row (resource, key, changed, digest, cells) VALUES (?, ?, ?, ?, ?)
 ON CONFLICT (resource, key) DO UPDATE SET changed = excluded.changed, digest = excluded.digest,
     cells = excluded.cells WHERE row.digest <> excluded.digest"""
+_MEET = "UPDATE row SET turn = ? WHERE resource = ? AND key = ?"
+_WEIGHT_BYTES = 8
 
 
 @dataclass(frozen=True)
@@ -80,7 +85,9 @@ class FolderSource:
 
     async def read_all(self, mapping: TableMapping, after: str | None, limit: int) -> list[SourceRow]:
         """Return one page in order of what stands for the key."""
-        sql = "SELECT key, changed, cells FROM row WHERE resource = ? AND key > ? ORDER BY key LIMIT ?"
+        sql = (
+            "SELECT key, changed, cells, digest FROM row WHERE resource = ? AND key > ? ORDER BY key LIMIT ?"
+        )
         return await self._page(mapping, sql, (after or "", limit))
 
     async def read_changed(
@@ -88,18 +95,38 @@ class FolderSource:
     ) -> list[SourceRow]:
         """Return one page in order of change and key."""
         sql = (
-            "SELECT key, changed, cells FROM row"
+            "SELECT key, changed, cells, digest FROM row"
             " WHERE resource = ? AND changed >= ? AND (changed, key) > (?, ?) ORDER BY changed, key LIMIT ?"
         )
         behind = ("", "") if after is None else (after.changed, after.key)
         return await self._page(mapping, sql, (since, *behind, limit))
 
+    async def read_range(
+        self, mapping: TableMapping, after: str | None, until: str | None, limit: int
+    ) -> list[SourceRow]:
+        """Return one page of a range in order of what stands for the key."""
+        where, bounds = _between(after, until)
+        sql = f"SELECT key, changed, cells, digest FROM row WHERE resource = ?{where} ORDER BY key LIMIT ?"
+        return await self._page(mapping, sql, (*bounds, limit))
+
+    async def checksum(self, mapping: TableMapping, after: str | None, until: str | None) -> RangeSum | None:
+        """Return the sum of the digests of a range, for which no row is opened."""
+        return await asyncio.to_thread(self._sum, mapping, *_between(after, until))
+
+    def _sum(self, mapping: TableMapping, where: str, bounds: Sequence[str]) -> RangeSum:
+        rows = weight = 0
+        with closing(self._open()) as link:
+            sql = f"SELECT digest FROM row WHERE resource = ?{where}"
+            for (digest,) in link.execute(sql, (mapping.resource, *bounds)):
+                rows, weight = rows + 1, weight + _weight(digest)
+        return RangeSum(rows, weight % WEIGHTS)
+
     async def read_one(
         self,
         mapping: TableMapping,
-        column: str,  # noqa: ARG002 - as every source has it
-        values: Sequence[str],  # noqa: ARG002
-        timeout_s: float,  # noqa: ARG002
+        _column: str,
+        _values: Sequence[str],
+        _timeout_s: float,
     ) -> SourceRow | None:
         """Say that files answer no calls."""
         raise SourceError(f"{mapping.path}: records that stay here must lie in a database")
@@ -116,8 +143,13 @@ class FolderSource:
         place = _place(mapping)
         try:
             return [
-                SourceRow(key, changed, tuple(msgspec.msgpack.decode(self._cover.open(cells, place))))
-                for key, changed, cells in found
+                SourceRow(
+                    key,
+                    changed,
+                    tuple(msgspec.msgpack.decode(self._cover.open(cells, place))),
+                    weight=_weight(digest),
+                )
+                for key, changed, cells, digest in found
             ]
         except msgspec.DecodeError:
             raise SourceError(f"{self._file.name} can't be read under this node's key: remove it") from None
@@ -147,6 +179,9 @@ class FolderSource:
                     "SELECT name, state FROM file WHERE resource = ?", (mapping.resource,)
                 ).fetchall()
             )
+            if mapping.keeps_ranges:
+                self._take_whole(link, mapping, files, known)
+                return
             is_behind = False
             for path in files:
                 state = _state(path, mapping.version)
@@ -154,6 +189,35 @@ class FolderSource:
                 if state is not None and (is_behind or known.get(path.name) != state):
                     self._take_file(link, mapping, path, state)
                     is_behind = True
+
+    def _take_whole(
+        self, link: sqlite3.Connection, mapping: TableMapping, files: list[Path], known: dict[str, str]
+    ) -> None:
+        """Make what the files hold now the list, in one transaction; not while one of them is written."""
+        if not files:
+            raise SourceError(f"{mapping.path}: the folder holds no file {mapping.table!r}")
+        states = {path.name: _state(path, mapping.version) for path in files}
+        if states == known or None in states.values():
+            return
+        resource = mapping.resource
+        with link:
+            link.execute("BEGIN IMMEDIATE")
+            (turn,) = link.execute(
+                "SELECT coalesce(max(turn), 0) + 1 FROM row WHERE resource = ?", (resource,)
+            ).fetchone()
+            for path in files:
+                names, rows = read_list(path)
+                stored = self._stored(mapping, path, names, rows)
+                while piece := [row for row, _ in zip(stored, range(_AT_ONCE), strict=False)]:
+                    link.executemany(_PUT, piece)
+                    link.executemany(_MEET, [(turn, resource, row[1]) for row in piece])
+            link.execute("DELETE FROM row WHERE resource = ? AND turn <> ?", (resource, turn))
+            link.execute("DELETE FROM file WHERE resource = ?", (resource,))
+            link.executemany(
+                "INSERT INTO file VALUES (?, ?, ?)", [(resource, *state) for state in states.items()]
+            )
+            if states != {path.name: _state(path, mapping.version) for path in self._files(mapping)}:
+                raise SourceError(f"{mapping.path}: the files changed while they were read")
 
     def _take_file(self, link: sqlite3.Connection, mapping: TableMapping, path: Path, state: str) -> None:
         """Take one file over in one transaction, or none of it."""
@@ -189,6 +253,8 @@ class FolderSource:
             link.execute("PRAGMA journal_mode = WAL")
             link.execute("PRAGMA synchronous = FULL")
             link.executescript(_TABLES)
+            if "turn" not in {row[1] for row in link.execute("PRAGMA table_info (row)")}:
+                link.execute("ALTER TABLE row ADD COLUMN turn INTEGER NOT NULL DEFAULT 0")
         except (sqlite3.Error, OSError) as error:
             raise SourceError(f"the node's own file of lists: {type(error).__name__}") from None
         return link
@@ -216,6 +282,15 @@ def _state(path: Path, version: str) -> str | None:
     if time.time() - found.st_mtime < STILL_S:
         return None
     return f"{found.st_size} {found.st_mtime_ns} {version}"
+
+
+def _between(after: str | None, until: str | None) -> tuple[str, list[str]]:
+    bounds = [(sign, bound) for sign, bound in ((">", after), ("<=", until)) if bound is not None]
+    return "".join(f" AND key {sign} ?" for sign, _ in bounds), [bound for _, bound in bounds]
+
+
+def _weight(digest: bytes) -> int:
+    return int.from_bytes(digest[:_WEIGHT_BYTES])
 
 
 def _now() -> str:

@@ -62,6 +62,7 @@ class _Columns:
     key_place: str
     changed: str
     is_zoned: bool
+    weight: str
 
 
 def connect(url: str) -> Session:
@@ -160,15 +161,18 @@ def _sql_pieces(mapping: TableMapping, types: dict[str, str]) -> _Columns:
         shown, place = f"HEX({key})", "UNHEX(%s)"
     elif _base(kind) == "decimal":
         place = f"CAST(%s AS DECIMAL{kind.removeprefix('decimal').split(' ')[0]})"
-    clock = f"DATE_FORMAT({changed}, {_SORTABLE})"
-    wanted = [shown, clock, *(f"t.{quoted(name)}" for name in mapping.source_columns())]
+    clock = f"DATE_FORMAT({changed}, {_SORTABLE})" if mapping.changed else "NULL"
+    columns = [f"t.{quoted(name)}" for name in mapping.source_columns()]
+    # Each value by itself, so that no row is too long for the whole and its weight silently nothing.
+    digests = ", ".join(f"COALESCE(MD5(CAST({name} AS BINARY)), '-')" for name in (key, *columns))
     return _Columns(
         table=_qualified(mapping.table),
-        select=", ".join(wanted),
+        select=", ".join([shown, clock, *columns]),
         key=key,
         key_place=place,
         changed=changed,
-        is_zoned=types[mapping.changed].startswith("timestamp"),
+        is_zoned=types.get(mapping.changed, "").startswith("timestamp"),
+        weight=f"CAST(CONV(LEFT(MD5(CONCAT({digests})), 16), 16, 10) AS UNSIGNED)",
     )
 
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import asyncpg
 
-from shuqiao.edge.connectors import SourceError, SourceRow
+from shuqiao.edge.connectors import WEIGHTS, RangeSum, SourceError, SourceRow
 from shuqiao.edge.connectors.checking import check_columns, earlier
 from shuqiao.edge.mapping import TableMapping
 
@@ -33,6 +33,16 @@ class _Columns:
     changed: str
     zoned: bool
     types: Mapping[str, str]
+    weight: str
+    """What a row adds to the sum of its range; empty where the server makes no such sums."""
+
+    def between(self, after: str | None, until: str | None, first: int) -> tuple[str, list[str]]:
+        """Return the condition on keys, its parameters numbered from `first`, and their values."""
+        bounds = [(">", after), ("<=", until)]
+        arguments = [bound for _, bound in bounds if bound is not None]
+        signs = [sign for sign, bound in bounds if bound is not None]
+        parts = [f"{self.key} {sign} ${n}::text::{self.key_type}" for n, sign in enumerate(signs, first)]
+        return " AND ".join([f"{self.key} IS NOT NULL", *parts]), arguments
 
     def among(self, column: str, parameter: str) -> str:
         """Return SQL that compares a column with texts such that an index on it serves."""
@@ -101,6 +111,27 @@ class PostgresqlSource:
         sql = f"SELECT {c.select} FROM {c.table} t WHERE {where} ORDER BY {c.changed}, {c.key} LIMIT $1"
         return _rows(await self._fetch(sql, *arguments))
 
+    async def read_range(
+        self, mapping: TableMapping, after: str | None, until: str | None, limit: int
+    ) -> list[SourceRow]:
+        """Return one page of a range in key order, each row with its weight."""
+        c = await self._describe(mapping)
+        where, arguments = c.between(after, until, 2)
+        weight = c.weight or "NULL::bigint"
+        sql = f"SELECT {c.select}, {weight} FROM {c.table} t WHERE {where} ORDER BY {c.key} LIMIT $1"
+        found = await self._fetch(sql, limit, *arguments)
+        return [_weighed(record) for record in found]
+
+    async def checksum(self, mapping: TableMapping, after: str | None, until: str | None) -> RangeSum | None:
+        """Return the sum the server makes of a range, None where it can't."""
+        c = await self._describe(mapping)
+        if not c.weight:
+            return None
+        where, arguments = c.between(after, until, 1)
+        sql = f"SELECT count(*), coalesce(sum({c.weight}), 0) FROM {c.table} t WHERE {where}"
+        rows = await self._fetch(sql, *arguments)
+        return RangeSum(int(rows[0][0]), int(rows[0][1]) % WEIGHTS)
+
     async def read_one(
         self, mapping: TableMapping, column: str, values: Sequence[str], timeout_s: float
     ) -> SourceRow | None:
@@ -121,13 +152,16 @@ class PostgresqlSource:
         if known is not None:
             return known
         sql = (
-            "SELECT a.attname, format_type(a.atttypid, a.atttypmod) AS type FROM pg_catalog.pg_attribute a"
+            "SELECT a.attname, format_type(a.atttypid, a.atttypmod) AS type,"
+            " to_regprocedure('pg_catalog.hashtextextended(text, bigint)') IS NOT NULL AS weighs"
+            " FROM pg_catalog.pg_attribute a"
             " WHERE a.attrelid = to_regclass($1::text) AND a.attnum > 0 AND NOT a.attisdropped"
         )
         rows = await self._fetch(sql, _quoted(mapping.table))
         types = {row["attname"]: row["type"] for row in rows}
         check_columns(mapping, types, is_moment=lambda kind: kind.startswith("timestamp"))
-        self._columns[mapping.resource] = made = _sql_pieces(mapping, types)
+        weighs = any(row["weighs"] for row in rows)
+        self._columns[mapping.resource] = made = _sql_pieces(mapping, types, weighs=weighs)
         return made
 
     async def _fetch(self, sql: str, *arguments: Any, timeout_s: float = _TIMEOUT_S) -> list[asyncpg.Record]:
@@ -150,17 +184,20 @@ class PostgresqlSource:
             return self._pool
 
 
-def _sql_pieces(mapping: TableMapping, types: dict[str, str]) -> _Columns:
-    zoned = types[mapping.changed] == "timestamp with time zone"
+def _sql_pieces(mapping: TableMapping, types: dict[str, str], *, weighs: bool) -> _Columns:
+    zoned = types.get(mapping.changed) == "timestamp with time zone"
     # With the table's alias a name can't be mistaken for an output column of the same name.
     key, changed = f"t.{_quote(mapping.key)}", f"t.{_quote(mapping.changed)}"
-    bare = _Columns(_quoted(mapping.table), "", key, types[mapping.key], changed, zoned, types)
-    wanted = [
-        f"{key}::text",
-        bare.clock_of(changed),
-        *(f"t.{_quote(name)}" for name in mapping.source_columns()),
-    ]
-    return _Columns(bare.table, ", ".join(wanted), key, bare.key_type, changed, zoned, types)
+    columns = [f"t.{_quote(name)}" for name in mapping.source_columns()]
+    weight = f"hashtextextended(ROW({', '.join([key, *columns])})::text, 0)" if weighs else ""
+    bare = _Columns(_quoted(mapping.table), "", key, types[mapping.key], changed, zoned, types, weight)
+    clock = bare.clock_of(changed) if mapping.changed else "NULL::text"
+    return replace(bare, select=", ".join([f"{key}::text", clock, *columns]))
+
+
+def _weighed(record: asyncpg.Record) -> SourceRow:
+    weight = None if record[-1] is None else record[-1] % WEIGHTS
+    return SourceRow(record[0], record[1] or "", tuple(record)[2:-1], weight=weight)
 
 
 def _rows(records: Sequence[asyncpg.Record]) -> list[SourceRow]:

@@ -31,6 +31,8 @@ class _Columns:
     select: str
     key: str
     changed: str
+    key_place: str = "?"
+    weight: str = ""
 
 
 def connect(url: str) -> sqlite3.Connection:
@@ -112,6 +114,7 @@ def _sql_pieces(mapping: TableMapping) -> _Columns:
         f" WHEN 'real' THEN strftime({_SORTABLE}, {changed}, 'unixepoch')"
         f" ELSE strftime({_SORTABLE}, {changed}) END"
     )
+    moment = moment if mapping.changed else "NULL"
     wanted = [f"CAST({key} AS TEXT)", moment, *(f"t.{quoted(name)}" for name in mapping.source_columns())]
     return _Columns(quoted(mapping.table), ", ".join(wanted), key, moment)
 
