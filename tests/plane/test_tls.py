@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -339,3 +339,66 @@ def test_others_are_not_answered_in_clear(city: City) -> None:
     finally:
         behind.terminate()
         behind.communicate(timeout=20)
+
+
+@contextlib.contextmanager
+def overheard(port: int, heard: bytearray) -> Iterator[int]:
+    """A way to the plane on which somebody writes down every byte of both directions."""
+    links: list[socket.socket] = []
+    threads: list[threading.Thread] = []
+
+    def begin(work: Callable[..., None], *given: socket.socket) -> None:
+        threads.append(threading.Thread(target=work, args=given))
+        threads[-1].start()
+
+    def carry(source: socket.socket, target: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while chunk := source.recv(65536):
+                heard.extend(chunk)
+                target.sendall(chunk)
+            target.shutdown(socket.SHUT_WR)
+
+    def accept(listening: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                peer, _ = listening.accept()
+                onward = socket.create_connection(("127.0.0.1", port), timeout=20)
+                links.extend((peer, onward))
+                begin(carry, peer, onward)
+                begin(carry, onward, peer)
+
+    links.append(socket.create_server(("127.0.0.1", 0)))
+    begin(accept, links[0])
+    try:
+        yield int(links[0].getsockname()[1])
+    finally:
+        for link in links:
+            with contextlib.suppress(OSError):
+                link.shutdown(socket.SHUT_RDWR)
+        for thread in threads:
+            thread.join(timeout=10)
+        for link in links:
+            link.close()
+
+
+@pytest.mark.requirement("SEC-01")
+@pytest.mark.parametrize("is_encrypted", [True, False], ids=["tls", "in clear"])
+def test_whoever_listens_on_the_way_learns_nothing_of_a_call(
+    city: City, place: Place, monkeypatch: pytest.MonkeyPatch, is_encrypted: bool
+) -> None:
+    """In clear the same listener learns it: the test hears what it should."""
+    heard, port = bytearray(), free_port()
+    with overheard(port, heard) as between:
+        monkeypatch.setenv("PLANE_AUTHORITIES", f"127.0.0.1:{between}")
+        plane = dataclasses.replace(city, port=port, process=None, tls=place if is_encrypted else None)
+        plane.start(workers=1)
+        try:
+            plane.issue(mode="query", items=("newborn_name", "sex_code"))
+            caller = dataclasses.replace(plane, port=between)
+            with caller.client() as client:
+                answer = client.query(RESOURCE, births.certificate(3), [], context=CallContext())
+        finally:
+            plane.stop()
+    assert answer.is_answered
+    said = (births.certificate(3), answer.body["data"]["newborn_name"])
+    assert [word.encode() in heard for word in said] == [not is_encrypted] * 2
