@@ -32,6 +32,9 @@ from shuqiao.edge.interface import InterfaceLine
 from shuqiao.edge.interface_files import load_interfaces
 from shuqiao.edge.mapping import MappingError, TableMapping, load_mappings
 from shuqiao.edge.publish import Delivery
+from shuqiao.edge.receive.line import ReceiveLine
+from shuqiao.edge.receive.reading import load_subscriptions
+from shuqiao.edge.receive.status import describe
 from shuqiao.edge.settings import NodeSettings, SettingsError, load_settings
 from shuqiao.edge.spool import Spool
 from shuqiao.security.keys import KeyRefusedError, load_public_der
@@ -53,11 +56,16 @@ class Node:
         """Read keys, admission and mappings, and open the spool; raises what `main` reports."""
         admission = _admission(settings)
         interfaces = load_interfaces(settings.interface_folder)
-        # A department may share by its interface alone.
-        mappings = load_mappings(settings.mapping_folder, admission.resources, is_needed=not interfaces)
+        files = node_home.NodeFiles(settings.home)
+        self._receiving = [
+            ReceiveLine(one, files.positions) for one in load_subscriptions(files.subscriptions)
+        ]
+        # A department may share by its interface alone, or receive only.
+        is_needed = not interfaces and not self._receiving
+        mappings = load_mappings(settings.mapping_folder, admission.resources, is_needed=is_needed)
         sender = _sender(settings, admission)
         self._settings = settings
-        self._files = node_home.NodeFiles(settings.home)
+        self._files = files
         cover = Cover(self._files.cover_key, settings.suite)
         self._spool = Spool(self._files.spool, cover)
         keeping = Keeping(self._files.spool.parent, cover)
@@ -119,6 +127,7 @@ class Node:
         work: list[Awaitable[None]] = [self._watch(), self._heartbeat.run(), self._interfaces.run()]
         work += [part.run() for line in self._lines for part in line]
         work += [part.run() for part in self._held]
+        work += [line.run() for line in self._receiving]
         tasks = [asyncio.ensure_future(part) for part in work]
         ended = asyncio.ensure_future(stop.wait())
         try:
@@ -150,7 +159,8 @@ class Node:
         )
 
     def _describe(self) -> status.NodeStatus:
-        return status.describe(self._settings.department, self._hub, self._spool, self._lines)
+        now = status.describe(self._settings.department, self._hub, self._spool, self._lines)
+        return msgspec.structs.replace(now, subscriptions=describe(self._receiving))
 
     async def _watch(self) -> None:
         while True:

@@ -11,6 +11,7 @@ import msgspec
 from shuqiao.edge.capture import Capture
 from shuqiao.edge.hub import Hub
 from shuqiao.edge.publish import Delivery
+from shuqiao.edge.receive.status import SubscriptionStatus
 from shuqiao.edge.spool import Spool
 
 
@@ -46,6 +47,7 @@ class NodeStatus(msgspec.Struct, frozen=True):
     """The whole node; `last_contact` is when the hub last answered.
 
     `volumes` says for each place of data whether its volume is encrypted (`security.volumes`).
+    `subscriptions` are what the department receives, by the names of their files.
     """
 
     department: str
@@ -54,6 +56,7 @@ class NodeStatus(msgspec.Struct, frozen=True):
     last_contact: datetime | None
     resources: dict[str, ResourceStatus]
     volumes: dict[str, str] = {}
+    subscriptions: dict[str, SubscriptionStatus] = {}
 
 
 _ORDER = ("hub_away", "source_away", "refused", "receipt_untrusted", "spool_full", "paused", "loading", "up")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from shuqiao.edge.receive.status import SubscriptionStatus
 from shuqiao.edge.status import NodeStatus, ResourceStatus
 from shuqiao.wire.node_home import NodeFiles
 
@@ -27,7 +28,20 @@ ADVICE: Mapping[str, str] = {
     "paused": "the platform's pages ask it to rest: resume it there",
     "spool_full": "the hub has been away for long: make room or raise NODE_SPOOL_BYTES",
 }
-_WELL = ("up", "loading", "paused")
+RECEIVE_ADVICE: Mapping[str, str] = {
+    "up": "changes are applied as they come",
+    "starting": "wait a moment",
+    "hub_away": "the link or the platform is down; it goes on by itself",
+    "target_away": "look at your database",
+    "settings_wrong": "mend the file or the table, then start the node anew",
+    "too_many_dead": "the rows don't fit your table: mend it, or raise `most` in the file",
+    "untrusted": "tell the platform agency: what came is not what it has signed",
+    "refused": "the platform refuses: look at the grant",
+    "out_of_step": "tell the platform agency: platform and database don't agree on what was taken",
+    "faulty": "look at the node's log",
+    "deleted": "what was received is deleted; nothing more is applied",
+}
+_WELL = ("up", "loading", "paused", "starting", "deleted")
 
 
 def status_command(arguments: argparse.Namespace) -> int:
@@ -42,7 +56,9 @@ def status_command(arguments: argparse.Namespace) -> int:
     for line in lines_of(status, now):
         print(line)
     is_stale = now - status.at > STALE
-    return 0 if not is_stale and all(one.state in _WELL for one in status.resources.values()) else 1
+    states = [one.state for one in status.resources.values()]
+    states += [one.state for one in status.subscriptions.values()]
+    return 0 if not is_stale and all(state in _WELL for state in states) else 1
 
 
 def lines_of(status: NodeStatus, now: datetime) -> Iterator[str]:
@@ -56,6 +72,8 @@ def lines_of(status: NodeStatus, now: datetime) -> Iterator[str]:
             yield f"  {place}: the volume is not known to be encrypted ({state})"
     for resource, one in status.resources.items():
         yield from _resource(resource, one)
+    for name, received in status.subscriptions.items():
+        yield from _subscription(name, received)
 
 
 def _resource(resource: str, one: ResourceStatus) -> Iterator[str]:
@@ -70,6 +88,18 @@ def _resource(resource: str, one: ResourceStatus) -> Iterator[str]:
     for outcome in one.faulty:
         for row, item, reason in outcome.rejected:
             yield f"  batch {outcome.sequence}, row {row}: {item} {reason}"
+
+
+def _subscription(name: str, one: SubscriptionStatus) -> Iterator[str]:
+    yield f"{name}  {one.state}: {RECEIVE_ADVICE.get(one.state, '')} ({one.resource}, {one.guarantee})"
+    if one.part:
+        yield f"  part {one.part}, up to batch {one.up_to}, applied {one.applied_at}"
+    if one.lag_s:
+        yield f"  a part has waited for {_ago(timedelta(seconds=one.lag_s), '')}"
+    if one.dead:
+        yield f"  {one.dead} rows don't fit and lie apart: shuqiao node receive replay {name}"
+    if one.fault:
+        yield f"  {one.fault}"
 
 
 def _ago(time: timedelta, ending: str = " ago") -> str:

@@ -75,6 +75,16 @@ class NodeFiles:
         return self.home / "orders.json"
 
     @property
+    def subscriptions(self) -> Path:
+        """The files of the department's subscriptions."""
+        return self.home / "receive"
+
+    @property
+    def positions(self) -> Path:
+        """How far subscriptions are whose database takes no table of ours."""
+        return self.home / "receive" / "positions"
+
+    @property
     def status(self) -> Path:
         """The status file."""
         return self.home / "status.json"

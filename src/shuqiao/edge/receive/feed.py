@@ -1,0 +1,248 @@
+"""A subscription's side towards the plane: the next part, its checked manifest, its rows as they come.
+
+Nothing of a part is put on a disk here. Its bytes are digested while its rows go to the target, and only
+what was digested to its end and found to be what the platform has signed may be kept there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import httpx
+import pyarrow as pa
+from pyarrow import ipc
+
+from shuqiao.client.bulk import BulkClient
+from shuqiao.client.fetching import CopyBroken, CopyRefused
+from shuqiao.client.plane import PlaneClient, load_promise_keys
+from shuqiao.edge.receive.reading import Subscription
+from shuqiao.security import keys
+from shuqiao.security.at_rest import DIGESTS
+from shuqiao.security.http_signatures import CallContext, key_signer
+from shuqiao.wire.bulk import BulkState, Manifest, ManifestPart, Receipt
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+MAX_TRIES = 5
+MAX_KEYS_BYTES = 64 * 1024
+_GONE_CODES = ("not_available",)
+
+
+class FeedEnded(Exception):
+    """The feed that was followed is over; a new one begins with everything there is."""
+
+
+class OutOfStep(Exception):
+    """Hub and target don't agree on what was taken; `code` says how. A person has to look."""
+
+    def __init__(self, code: str) -> None:
+        """Keep the code."""
+        super().__init__(code)
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part that may be applied: its checked manifest, and the digest of it."""
+
+    state: BulkState
+    manifest: Manifest
+    digest: str
+
+    @property
+    def number(self) -> int:
+        """Its number in the feed."""
+        return self.manifest.number or 0
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What became of a part in the target."""
+
+    number: int
+    digest: str
+    applied: int
+    gone: int
+    dead: int
+    at: datetime
+
+    def receipt(self) -> Receipt:
+        """As the plane takes it."""
+        return Receipt(self.digest, self.at, self.applied, self.gone, self.dead)
+
+
+class Feed:
+    """Follows the feed of one subscription; not for several threads at once."""
+
+    def __init__(self, subscription: Subscription) -> None:
+        """Read the keys; raises OSError, ValueError or `KeyRefusedError`. Nothing is connected yet."""
+        with subscription.plane_keys.open("rb") as file:
+            trusted = load_promise_keys(json.loads(file.read(MAX_KEYS_BYTES))["keys"])
+        signer = key_signer(keys.load_signing_key(subscription.key_file))
+        url = subscription.plane_url
+        self._plane = PlaneClient(
+            url, signer, promise_keys=trusted, language="en", ca_file=subscription.authority
+        )
+        self._bulk = BulkClient(self._plane, url, trusted)
+        self._subscription = subscription
+        self._context = CallContext(subscription.purpose, "", subscription.grant)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._bulk.close()
+        self._plane.close()
+
+    def subscribe(self) -> str:
+        """Subscribe; said again, it gives the feed there is."""
+        wanted = self._subscription
+        return self._bulk.subscribe(wanted.resource, "arrow", case=wanted.case, context=self._context)
+
+    def next_part(self, feed: str, after: int, up_to: int, wait_s: float) -> tuple[Part | None, int]:
+        """Give the part after this one, None where none comes in this time; and what the hub has as taken.
+
+        `up_to` is the batch with which the part before it ends. Raises `FeedEnded`, `OutOfStep`, `CopyBroken`
+        or `CopyRefused`.
+        """
+        try:
+            state = self._bulk.feed(feed, self._context, wait_s=wait_s, after=after)
+        except CopyRefused as refused:
+            if refused.code in _GONE_CODES:
+                raise FeedEnded from None
+            raise
+        if state.taken_number > after:
+            raise OutOfStep("target_is_older")
+        if state.last_number < after:
+            raise OutOfStep("hub_is_older")
+        if state.next is None:
+            return None, state.taken_number
+        return self._checked(state.next, feed, after, up_to), state.taken_number
+
+    def _checked(self, state: BulkState, feed: str, after: int, up_to: int) -> Part:
+        manifest = self._bulk.manifest(state)
+        wanted = (feed, after + 1, self._subscription.resource, "arrow")
+        given = (str(manifest.feed), manifest.number, manifest.resource, manifest.format)
+        if given != wanted or (after and manifest.after != up_to):
+            raise CopyBroken("the manifest is of another part")
+        return Part(state, manifest, hashlib.sha256(state.manifest.encode()).hexdigest())
+
+    def take(self, feed: str, applied: Applied) -> None:
+        """Say what became of a part."""
+        self._bulk.take(feed, applied.number, self._context, applied.receipt())
+
+    def batches(self, part: Part) -> Iterator[pa.RecordBatch]:
+        """Give the rows of a part as they come. Raises `CopyBroken` at the end where they are not what was
+        signed, so nothing may be kept before the end."""
+        links = {link.number: link.path for link in part.state.links}
+        for one in part.manifest.parts:
+            if one.number not in links:
+                raise CopyBroken("a file of the part has no link")
+            yield from self._file(part, one, links[one.number])
+
+    def _file(self, part: Part, one: ManifestPart, path: str) -> Iterator[pa.RecordBatch]:
+        rows = 0
+        with _Checked(self._bulk, path, one, DIGESTS[part.manifest.digest_algorithm]) as file:
+            try:
+                with ipc.open_stream(pa.PythonFile(file, mode="r")) as reader:
+                    for batch in reader:
+                        rows += batch.num_rows
+                        yield batch
+                file.finish()
+            except pa.ArrowInvalid as error:
+                raise CopyBroken(f"{one.name} is not what the manifest says") from error
+        if rows != one.rows:
+            raise CopyBroken(f"{one.name} has not the rows of the manifest")
+
+
+class _Checked(io.RawIOBase):
+    """The bytes of a file as they come, digested; goes on where a connection broke off."""
+
+    def __init__(self, bulk: BulkClient, path: str, one: ManifestPart, digest: str) -> None:
+        """Remember what to fetch; the first read connects."""
+        self._bulk = bulk
+        self._path = path
+        self._one = one
+        self._digest = hashlib.new(digest)
+        self._response: httpx.Response | None = None
+        self._pieces: Iterator[bytes] = iter(())
+        self._waiting = memoryview(b"")
+        self._got = 0
+        self._tries = 0
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def readinto(self, target: WriteableBuffer) -> int:
+        """Give some bytes; none at the end."""
+        while not self._waiting:
+            piece = self._piece()
+            if piece is None:
+                return 0
+            self._waiting = memoryview(piece)
+        into = memoryview(target).cast("B")
+        size = min(len(into), len(self._waiting))
+        into[:size] = self._waiting[:size]
+        self._waiting = self._waiting[size:]
+        return size
+
+    def finish(self) -> None:
+        """Read what is left and compare; raises `CopyBroken`."""
+        while self._piece() is not None:
+            pass
+        if self._digest.hexdigest() != self._one.digest:
+            raise CopyBroken(f"{self._one.name} is not what the manifest says")
+
+    def close(self) -> None:
+        """Let the connection go."""
+        if self._response is not None:
+            self._response.close()
+        super().close()
+
+    def _piece(self) -> bytes | None:
+        """The next bytes of the file, whatever happens to connections; None at its end."""
+        while self._got < self._one.size_bytes:
+            try:
+                if self._response is None:
+                    self._open()
+                piece = next(self._pieces, b"")
+            except httpx.HTTPError:
+                self._again()
+                if self._tries >= MAX_TRIES:
+                    raise
+                continue
+            if not piece:
+                self._again()
+                if self._tries >= MAX_TRIES:
+                    raise CopyBroken(f"{self._one.name} ends too early")
+                continue
+            self._got += len(piece)
+            if self._got > self._one.size_bytes:
+                raise CopyBroken(f"{self._one.name} is longer than the manifest says")
+            self._digest.update(piece)
+            return piece
+        return None
+
+    def _open(self) -> None:
+        wanted = f"bytes={self._got}-" if self._got else None
+        self._response = self._bulk.open_part(self._path, wanted)
+        if self._got and self._response.status_code != httpx.codes.PARTIAL_CONTENT:
+            raise CopyBroken(f"{self._one.name} is not given from its middle")
+        self._pieces = self._response.iter_raw(256 * 1024)
+
+    def _again(self) -> None:
+        self._tries += 1
+        if self._response is not None:
+            self._response.close()
+        self._response = None
+
+
+def now() -> datetime:
+    """The time, as receipts have it."""
+    return datetime.now(UTC)

@@ -1,0 +1,181 @@
+"""The line of one subscription: wait for the next part, apply it, say what became of it, and go on.
+
+It works in a thread of its own, for the drivers block. Whatever state it is killed in, the target says how
+far it was: it goes on there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+
+from shuqiao.client.fetching import CopyBroken, CopyRefused
+from shuqiao.client.plane import PlaneUnreachable, PromiseBroken
+from shuqiao.edge.receive.feed import Feed, FeedEnded, OutOfStep
+from shuqiao.edge.receive.own import Position
+from shuqiao.edge.receive.reading import Subscription
+from shuqiao.edge.receive.sessions import TargetError, TargetWrong
+from shuqiao.edge.receive.target import DELETED, PositionMoved, Target, TooManyDead, open_target
+
+_log = logging.getLogger("shuqiao.edge")
+
+WAIT_S = 25.0
+FIRST_PAUSE_S = 1.0
+LONGEST_PAUSE_S = 30.0
+SLOW_PAUSE_S = 600.0
+"""The pause after what only a person can mend."""
+
+_LEAVE_S = 3.0
+
+
+@dataclass(slots=True)
+class LineState:
+    """What the status shows; written by the line's thread, read by others.
+
+    `waits_since` is when the part was made that waits to be applied.
+    """
+
+    state: str = "starting"
+    fault: str = ""
+    position: Position = field(default_factory=Position)
+    waits_since: datetime | None = None
+    dead: int = 0
+
+
+class ReceiveLine:
+    """Applies one subscription until told to stop."""
+
+    def __init__(self, subscription: Subscription, positions: Path) -> None:
+        """Keep the parts; nothing is opened yet."""
+        self.subscription = subscription
+        self.state = LineState()
+        self._positions = positions
+        self._stop = threading.Event()
+        self._pause_s = FIRST_PAUSE_S
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        loop, ended = asyncio.get_running_loop(), asyncio.Event()
+
+        def work() -> None:
+            try:
+                self._work()
+            finally:
+                with suppress(RuntimeError):
+                    loop.call_soon_threadsafe(ended.set)
+
+        # A daemon: a driver that waits for a dead network must not hold up the node's end.
+        thread = threading.Thread(target=work, name=f"receive-{self.subscription.name}", daemon=True)
+        thread.start()
+        try:
+            await ended.wait()
+            raise RuntimeError(f"the line of {self.subscription.name} has ended")
+        finally:
+            self._stop.set()
+            await asyncio.to_thread(thread.join, _LEAVE_S)
+
+    def _work(self) -> None:
+        while not self._stop.is_set():
+            pause_s = self._once()
+            self._stop.wait(pause_s)
+
+    def _once(self) -> float:
+        """Work until something fails; returns how long to rest then."""
+        try:
+            self._follow()
+        except (TargetWrong, OSError, ValueError) as error:
+            return self._rest("settings_wrong", str(error), SLOW_PAUSE_S)
+        except TargetError as error:
+            return self._rest("target_away", str(error))
+        except TooManyDead as error:
+            return self._rest("too_many_dead", f"{error.reason} {error.detail}", SLOW_PAUSE_S)
+        except (CopyBroken, PromiseBroken) as error:
+            return self._rest("untrusted", str(error), LONGEST_PAUSE_S)
+        except CopyRefused as error:
+            return self._rest("refused", error.code, LONGEST_PAUSE_S)
+        except OutOfStep as error:
+            return self._rest("out_of_step", error.code, SLOW_PAUSE_S)
+        except PositionMoved:
+            return self._rest("starting", "", FIRST_PAUSE_S)
+        except (PlaneUnreachable, httpx.HTTPError) as error:
+            return self._rest("hub_away", type(error).__name__)
+        except Exception as error:
+            # The boundary of the line: one line's fault must not end the others. Its text may quote a row.
+            _log.error(
+                "receive_faulty subscription=%s error=%s", self.subscription.name, type(error).__name__
+            )
+            return self._rest("faulty", type(error).__name__, LONGEST_PAUSE_S)
+        return 0.0
+
+    def _rest(self, state: str, fault: str, pause_s: float | None = None) -> float:
+        if (state, fault) != (self.state.state, self.state.fault):
+            _log.warning("receive_%s subscription=%s %s", state, self.subscription.name, fault)
+        self.state.state, self.state.fault = state, fault
+        if pause_s is not None:
+            return pause_s
+        pause_s = self._pause_s
+        self._pause_s = min(self._pause_s * 2, LONGEST_PAUSE_S)
+        return pause_s
+
+    def _follow(self) -> None:
+        target = open_target(self.subscription, self._positions)
+        try:
+            feed = Feed(self.subscription)
+            try:
+                self._parts(feed, target)
+            finally:
+                feed.close()
+        finally:
+            target.close()
+
+    def _parts(self, feed: Feed, target: Target) -> None:
+        """Apply part after part."""
+        position = self._look(target)
+        is_told = False
+        while not self._stop.is_set():
+            if position.state == DELETED:
+                self.state.state, self.state.fault = DELETED, ""
+                self._stop.wait(SLOW_PAUSE_S)
+                return
+            if not position.feed:
+                target.begin_feed(feed.subscribe(), position)
+                position = self._look(target)
+            try:
+                part, taken = feed.next_part(
+                    position.feed, position.part, position.up_to, WAIT_S if is_told else 0.0
+                )
+                if part is not None:
+                    self.state.waits_since = part.manifest.at
+                    target.apply(part, feed.batches(part), position)
+                    position, taken = self._look(target), position.part
+                last = position.last()
+                if last is not None and taken < last.number:
+                    feed.take(position.feed, last)
+            except FeedEnded:
+                new = feed.subscribe()
+                if new == position.feed:
+                    raise OutOfStep("feed_not_given") from None
+                target.begin_feed(new, position)
+                position = self._look(target)
+                continue
+            is_told = True
+            self._pause_s = FIRST_PAUSE_S
+            self.state.waits_since = None
+            self.state.state, self.state.fault = "up", ""
+
+    def _look(self, target: Target) -> Position:
+        self.state.position, self.state.dead = target.position(), target.count_dead()
+        return self.state.position
+
+    def lag_s(self) -> float:
+        """How old the part is that waits to be applied; 0 where none does."""
+        since = self.state.waits_since
+        return 0.0 if since is None else round(max(0.0, time.time() - since.astimezone(UTC).timestamp()), 3)
