@@ -61,6 +61,10 @@ def _run(arguments: argparse.Namespace) -> int:
                 from shuqiao.edge import status_command
 
                 return status_command.status_command(arguments)
+            if arguments.step == "receive":
+                from shuqiao.edge.receive import commands as receive
+
+                return receive.receive_command(arguments)
             if arguments.step == "unit":
                 from shuqiao.edge import unit_command
 
@@ -179,6 +183,7 @@ def _add_node(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     unit.add_argument("--home", default="", help="the node's folder (default: NODE_HOME)")
     unit.add_argument("--environment", default="/etc/shuqiao/node.env", help="file with its NODE_* settings")
     unit.add_argument("--user", default="shuqiao-node", help="user of the system that the node runs as")
+    _add_receive(steps)
     for name, words in (
         ("grants", "list who may ask for what stays here, and who waits for your word"),
         ("confirm", "let an application use a grant on what stays here"),
@@ -191,6 +196,21 @@ def _add_node(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
             step.add_argument("grant", help="number of the grant")
             step.add_argument("key", help="id of the application's key, compared with the department's word")
             step.add_argument("document", help="first 12 digits of the document, as 'grants' shows them")
+
+
+def _add_receive(steps: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    receive = steps.add_parser("receive", help="work on what a subscription has brought")
+    actions = receive.add_subparsers(dest="receive", required=True)
+    for name, words in (
+        ("check", "compare the subscription's file with the table, and say how far it is"),
+        ("replay", "try the rows once more that didn't fit the table"),
+        ("delete", "delete what was received; the subscription rests"),
+    ):
+        action = actions.add_parser(name, help=words)
+        action.add_argument("subscription", help="its name, which is that of its file")
+        action.add_argument("--home", default="", help="the node's folder (default: NODE_HOME)")
+        if name == "delete":
+            action.add_argument("--yes", action="store_true", help="say that it is meant")
 
 
 def _add_backup(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

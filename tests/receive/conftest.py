@@ -10,10 +10,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import msgspec
 import psycopg
+import pymysql
 import pytest
 
 from shuqiao.edge.status import NodeStatus
@@ -157,13 +159,11 @@ def opened(kind: str, request: pytest.FixtureRequest, folder: Path) -> Iterator[
                 )
             case "mysql":
                 found = stack.enter_context(in_mariadb(request.getfixturevalue("mariadb")))
-                import pymysql
-
-                socket = found.url.partition("unix_socket=")[2]
-                base = (
-                    found.url.partition("/?")[0].rpartition("/")[2] or found.url.split("/")[3].split("?")[0]
+                parts = urlsplit(found.url)
+                socket = parse_qs(parts.query)["unix_socket"][0]
+                my = pymysql.connect(
+                    unix_socket=socket, user="root", database=parts.path[1:], autocommit=True
                 )
-                my = pymysql.connect(unix_socket=socket, user="root", database=base, autocommit=True)
                 stack.callback(my.close)
 
                 def ask(sql: str) -> list[tuple[Any, ...]]:
