@@ -100,6 +100,8 @@ def test_a_clerk_prepares_and_fetches_a_copy(granted: City) -> None:
             time.sleep(0.5)
         whole = browser.get(found[1])
         assert whole.status_code == 200, whole.text[:2000]
+        assert whole.headers["content-security-policy"] == "default-src 'none'; sandbox"
+        assert "; filename*=UTF-8''copy-" in whole.headers["content-disposition"]
         rows = list(csv.reader(io.StringIO(whole.content.decode("utf-8-sig"), newline="")))
         assert len(rows) > 10
         assert browser.get(found[1], headers={"range": "bytes=3-9"}).content == whole.content[3:10]

@@ -50,12 +50,13 @@ def _is(claimed: MediaType, content: bytes) -> bool:
         case MediaType.JPEG:
             return content.startswith(b"\xff\xd8\xff") and b"\xff\xd9" in content[-64:]
         case MediaType.TEXT:
-            return _is_text(content)
+            return is_text(content)
         case _:
             return _is_office(content, _OFFICE_PARTS[claimed])
 
 
-def _is_text(content: bytes) -> bool:
+def is_text(content: bytes) -> bool:
+    """Tell whether a file is a text in one of the two encodings in use here."""
     for encoding in ("utf-8", "gb18030"):
         try:
             return _NO_TEXT.search(content.decode(encoding)) is None

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import codecs
-import re
 from pathlib import PurePosixPath
 
 import msgspec
 
 from shuqiao.control.documents.archives import names_in
-from shuqiao.control.documents.content import media_type_of
+from shuqiao.control.documents.content import is_text, media_type_of
 from shuqiao.rules.files import TYPES
 
 _OFD_ROOT = "OFD.xml"
 _MAX_PARTS = 10_000
 _CHUNK_BYTES = 256 * 1024
-_NO_TEXT = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f]")
 _TIFF = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 
 
@@ -29,10 +27,10 @@ def kind_of(name: str, content: bytes) -> str | None:
         case ".tif" | ".tiff":
             holds = content.startswith(_TIFF)
         case ".csv":
-            holds = _is_text(content)
+            holds = is_text(content)
         case ".xml":
             # Nothing of it is read: a reader of our own could be led to other files by it.
-            holds = _is_text(content) and content.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")
+            holds = is_text(content) and content.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")
         case ".json" | ".geojson":
             holds = _is_json(content)
         case ".zip":
@@ -42,15 +40,6 @@ def kind_of(name: str, content: bytes) -> str | None:
         case _:
             holds = media_type_of(name, content) is not None
     return claimed if holds else None
-
-
-def _is_text(content: bytes) -> bool:
-    for encoding in ("utf-8", "gb18030"):
-        try:
-            return _NO_TEXT.search(content.decode(encoding)) is None
-        except UnicodeDecodeError:
-            continue
-    return False
 
 
 def _is_json(content: bytes) -> bool:

@@ -1,9 +1,7 @@
 """Copies and online browse under a grant."""
 
-from typing import cast
-
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -12,6 +10,7 @@ from shuqiao.control.deliveries import browsing, copies
 from shuqiao.control.deliveries.portal import PlaneRefused
 from shuqiao.control.web.reading import faults_of
 from shuqiao.control.web.shell import is_partial, show, signed_in
+from shuqiao.control.web.streams import streamed
 
 
 @require_safe
@@ -49,7 +48,7 @@ def delivery(request: HttpRequest, viewer: Viewer, number: str, job: str) -> Htt
 
 @require_safe
 @signed_in
-def delivery_manifest(request: HttpRequest, viewer: Viewer, number: str, job: str) -> HttpResponse:  # noqa: ARG001 - a view takes it
+def delivery_manifest(_request: HttpRequest, viewer: Viewer, number: str, job: str) -> HttpResponse:
     """Send the signed manifest of a copy."""
     page = copies.copy_page(viewer, number, job)
     if page.row.manifest is None:
@@ -72,13 +71,7 @@ def delivery_file(request: HttpRequest, viewer: Viewer, number: str, job: str, p
     except PlaneRefused as refused:
         messages.error(request, str(refused.message))
         return redirect("delivery", number=number, job=job)
-    response = StreamingHttpResponse(stream.pieces, status=stream.status)
-    for name, value in stream.headers.items():
-        response[name] = value
-    response["Content-Disposition"] = f'attachment; filename="{stream.name}"'
-    response["X-Content-Type-Options"] = "nosniff"
-    # To Django's types the two kinds of response are cousins; middleware and the server take both.
-    return cast(HttpResponse, response)
+    return streamed(stream)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

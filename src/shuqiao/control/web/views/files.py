@@ -2,23 +2,21 @@
 
 import threading
 import uuid
-from typing import cast
-from urllib.parse import quote
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from shuqiao.control.accounts.access import FormRefused, Viewer
 from shuqiao.control.deliveries import files as delivered
-from shuqiao.control.deliveries.copies import PartStream
 from shuqiao.control.deliveries.portal import PlaneRefused
 from shuqiao.control.files import actions, pages
 from shuqiao.control.texts import Text
 from shuqiao.control.web.reading import faults_of
 from shuqiao.control.web.shell import show, signed_in
+from shuqiao.control.web.streams import streamed
 from shuqiao.control.web.uploads import RegisteredFileUpload, read_registered_file
 from shuqiao.rules.errors import Overloaded
 
@@ -110,18 +108,4 @@ def grant_file(request: HttpRequest, viewer: Viewer, number: str, file: uuid.UUI
     except PlaneRefused as refused:
         messages.error(request, str(refused.message))
         return redirect("grant_files", number=number)
-    return _streamed(stream)
-
-
-def _streamed(stream: PartStream) -> HttpResponse:
-    """Send a file as one to keep, never as a page: whatever it holds, it does not run here."""
-    response = StreamingHttpResponse(stream.pieces, status=stream.status)
-    for name, value in stream.headers.items():
-        response[name] = value
-    plain = "".join(c if c.isascii() and (c.isalnum() or c in "-_.") else "_" for c in stream.name)
-    named = f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(stream.name, safe='')}"
-    response["Content-Disposition"] = named
-    response["X-Content-Type-Options"] = "nosniff"
-    response["Content-Security-Policy"] = "default-src 'none'; sandbox"
-    # To Django's types the two kinds of response are cousins; middleware and the server take both.
-    return cast(HttpResponse, response)
+    return streamed(stream)
