@@ -44,7 +44,6 @@ _log = logging.getLogger("shuqiao.edge")
 logging.getLogger("httpx").setLevel(logging.WARNING)
 logging.getLogger("httpcore").setLevel(logging.WARNING)
 _RETRY_S = 1.0
-_LOOK_S = 5.0
 _PIECE_TIMEOUT_S = 10.0
 MAX_CALLS = 16
 MAX_BODY_BYTES = 1024 * 1024
@@ -113,8 +112,7 @@ class InterfaceLine:
         await client.subscribe(ask_subject(self._department), cb=self._asked)
         _log.info("interfaces_ready %s", len(self._interfaces))
         # A broken link is restored by the client itself, with its subscriptions.
-        while not client.is_closed:  # noqa: ASYNC110 - the client has no event for it
-            await asyncio.sleep(_LOOK_S)
+        await client.ended.wait()
 
     async def _asked(self, message: Msg) -> None:
         try:

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import ssl
 from pathlib import Path
 
-from nats.aio.client import Client as Client
+from nats.aio.client import Client as _Client
 
 _log = logging.getLogger("shuqiao.nats")
 _CONNECT_TIMEOUT_S = 5
+
+
+class Client(_Client):
+    """A client whose end can be waited for: a link that breaks is no end, it is made anew."""
+
+    def __init__(self) -> None:
+        """Begin unconnected."""
+        super().__init__()
+        self.ended = asyncio.Event()
 
 
 async def connect(
@@ -32,6 +42,10 @@ async def connect(
         _log.info("nats_connected %s", name)
 
     client = Client()
+
+    async def closed() -> None:
+        client.ended.set()
+
     await client.connect(
         [url],
         name=name,
@@ -43,6 +57,7 @@ async def connect(
         reconnect_time_wait=1,
         max_reconnect_attempts=-1,
         error_cb=note,
+        closed_cb=closed,
         disconnected_cb=lost,
         reconnected_cb=found,
     )

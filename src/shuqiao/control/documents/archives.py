@@ -22,6 +22,9 @@ _LOCATOR_MARK, _LARGE_MARK = b"PK\x06\x07", b"PK\x06\x06"
 _MAX_COMMENT = 0xFFFF
 # A drive letter, another system's separator, and what would end a name early.
 _NEVER = re.compile(r"[\\:\x00-\x1f\x7f]")
+# What the count and the reader raise over bytes of a stranger: a directory that contradicts itself, a number
+# out of range or a name in no encoding, a version that the reader does not know, and an end cut off.
+_UNREADABLE = (zipfile.BadZipFile, ValueError, NotImplementedError, struct.error)
 _KINDS = (0, stat.S_IFREG, stat.S_IFDIR)
 
 
@@ -36,7 +39,7 @@ def names_in(content: bytes, most: int) -> frozenset[str] | None:
             return None
         with zipfile.ZipFile(BytesIO(content)) as archive:
             entries = archive.infolist()
-    except (zipfile.BadZipFile, ValueError, NotImplementedError, struct.error):
+    except _UNREADABLE:
         return None
     if len(entries) > most:
         return None

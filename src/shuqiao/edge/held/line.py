@@ -49,7 +49,6 @@ from shuqiao.wire.nats_client import Client
 
 _log = logging.getLogger("shuqiao.edge")
 _RETRY_S = 1.0
-_LOOK_S = 5.0
 _REPLY_TIMEOUT_S = 5.0
 MAX_TIMEOUT_S = 30.0
 MAX_CALLS = 16
@@ -113,8 +112,7 @@ class HeldLine:
             await client.flush()
             _log.info("held_ready %s", len(self._tables))
             # A broken link is restored by the client itself, with its subscriptions.
-            while not client.is_closed:  # noqa: ASYNC110 - the client has no event for it
-                await asyncio.sleep(_LOOK_S)
+            await client.ended.wait()
         finally:
             # One that goes on beside the next would hear every call a second time.
             self._client = None

@@ -40,7 +40,8 @@ CREATE TABLE IF NOT EXISTS line (
     digest   BLOB NOT NULL,
     UNIQUE (call, outcome)
 ) STRICT;
-CREATE UNIQUE INDEX IF NOT EXISTS line_call_used_up ON line (call) WHERE outcome IN ('answered', 'case_number_demanded');
+CREATE UNIQUE INDEX IF NOT EXISTS line_call_used_up ON line (call)
+    WHERE outcome IN ('answered', 'case_number_demanded');
 CREATE INDEX IF NOT EXISTS line_answered ON line (resource, made) WHERE outcome = 'answered';
 CREATE TABLE IF NOT EXISTS permission (
     "grant"  TEXT NOT NULL,
@@ -63,7 +64,7 @@ CREATE TABLE IF NOT EXISTS report (
     resource TEXT PRIMARY KEY,
     until    INTEGER NOT NULL
 ) STRICT;
-"""  # noqa: E501
+"""
 
 
 class LineBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -56,7 +56,7 @@ def audit_entry(request: HttpRequest, viewer: Viewer, entry: UUID) -> HttpRespon
 
 @require_safe
 @signed_in
-def evidence(request: HttpRequest, viewer: Viewer, entry: UUID) -> HttpResponse:  # noqa: ARG001
+def evidence(_request: HttpRequest, viewer: Viewer, entry: UUID) -> HttpResponse:
     """Give the evidence as one file that anybody can check without the platform."""
     proof = audit_proof(viewer, str(entry))
     answer = JsonResponse(evidence_of(proof, viewer), json_dumps_params={"ensure_ascii": False, "indent": 1})

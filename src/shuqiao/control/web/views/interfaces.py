@@ -63,7 +63,7 @@ def interface(request: HttpRequest, viewer: Viewer, resource: str) -> HttpRespon
 
 @require_safe
 @signed_in
-def interface_document(request: HttpRequest, viewer: Viewer, resource: str) -> HttpResponse:  # noqa: ARG001
+def interface_document(_request: HttpRequest, viewer: Viewer, resource: str) -> HttpResponse:
     """Give the OpenAPI document of an entry's interface as a file."""
     answer = JsonResponse(
         pages.interface_document(viewer, resource), json_dumps_params={"ensure_ascii": False, "indent": 2}
