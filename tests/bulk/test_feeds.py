@@ -129,6 +129,7 @@ def test_browsing_shows_filtered_pages_and_records_each(city: CopyCity) -> None:
             refused = bulk.browse(PERMITS, wrong, READER)
             assert (refused.status, refused.code) == (403, "item_not_granted")
     (seen,) = city.logged("browse_viewed")
+    assert len(seen["seen"].pop("versions")) == 10
     assert seen["seen"] == {"count": 10, "offset": 0, "filters": ["kind_code"], "sort": "permit_no"}
     assert '"2"' not in seen["body"]
 
