@@ -21,7 +21,6 @@ from shuqiao.wire.vault import (
     Welcome,
     client_proof,
     encode_message,
-    read_frame,
 )
 
 from .births import BIRTH, DEPARTMENT, RESOURCE, birth
@@ -87,6 +86,11 @@ async def test_key_of_one_client_does_not_open_for_another(vault: Vault) -> None
     client = VaultClient(vault.socket, "loader", vault.key_of("plane"))
     with pytest.raises(VaultRefused):
         await client.ready()
+
+
+async def read_frame(reader: asyncio.StreamReader) -> bytes:
+    """The body of one frame, read by hand."""
+    return await reader.readexactly(int.from_bytes(await reader.readexactly(4), "big"))
 
 
 async def greeted(vault: Vault) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

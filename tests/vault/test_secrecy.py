@@ -118,5 +118,6 @@ async def test_unknown_number_costs_the_same_work(vault: Vault) -> None:
         await operations.compare("plane", Compare(1, RESOURCE, (CompareCall(number, claims),), ()))
         costs.append((operations.work.decryptions - before[0], operations.work.comparisons - before[1]))
         await operations.resolve("plane", Resolve(2, RESOURCE, (number,), ()))
+    await operations.close()
     await pool.close()
     assert costs == [(1, 3), (1, 3)]

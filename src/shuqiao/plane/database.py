@@ -18,6 +18,7 @@ import asyncpg
 from shuqiao.plane.pooler import connection_options
 from shuqiao.plane.settings import GUESS_LIMITS, STATEMENT_TIMEOUT_S
 from shuqiao.plane.state import Snapshot, load_snapshot
+from shuqiao.wire.lanes import Lanes
 
 _RESOURCE = re.compile(r"r[0-9]{6}[a-z2-7]{10}")
 
@@ -149,6 +150,7 @@ class Database:
         self._is_pooled = is_pooled
         self._guess_limits = list(guess_limits)
         self._pool: asyncpg.Pool | None = None
+        self._kept: Lanes | None = None
         self._beside = asyncio.Lock()
 
     async def open(self) -> None:
@@ -167,9 +169,13 @@ class Database:
             )
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
             raise DatabaseUnavailable(type(error).__name__) from error
+        # Calls, refusals and those about many subjects; the other two connections are for what stands beside.
+        self._kept = Lanes(self._pool, self._lanes + EXTRA_CONNECTIONS - 2, STATEMENT_TIMEOUT_S)
 
     async def close(self) -> None:
         """Close all connections, waiting at most a statement's time."""
+        if self._kept is not None:
+            await self._kept.close()
         if self._pool is not None:
             try:
                 await asyncio.wait_for(self._pool.close(), STATEMENT_TIMEOUT_S)
@@ -194,10 +200,11 @@ class Database:
     async def _fetch(
         self, statement: str, epoch: int, rows: Sequence[ReadRow] | Sequence[RefusalRow], *more: object
     ) -> list[Seen]:
+        if self._kept is None:
+            raise DatabaseUnavailable("not connected yet")
+        columns = (list(column) for column in zip(*rows, strict=True))
         try:
-            async with self._ready_pool().acquire(timeout=STATEMENT_TIMEOUT_S) as connection:
-                columns = (list(column) for column in zip(*rows, strict=True))
-                found = await connection.fetch(statement, epoch, *columns, *more)
+            found = await self._kept.fetch(statement, epoch, *columns, *more)
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
             raise DatabaseUnavailable(type(error).__name__) from error
         seen = [Seen(*row) for row in found]

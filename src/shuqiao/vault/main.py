@@ -38,8 +38,9 @@ from shuqiao.security.tls import tell_database
 from shuqiao.security.volumes import tell
 from shuqiao.vault.keys import MASTER_KEY_BYTES
 from shuqiao.vault.operations import Operations
+from shuqiao.vault.peer import Limits
 from shuqiao.vault.roots import open_keys
-from shuqiao.vault.server import Limits, VaultServer
+from shuqiao.vault.server import VaultServer
 from shuqiao.vault.settings import SettingsInvalid, VaultSettings, load_settings
 from shuqiao.vault.store import WrongMasterKey, migrate, migrations, open_pool
 from shuqiao.vault.warm import load_everything
@@ -203,6 +204,7 @@ async def run(settings: VaultSettings, opened: Opened) -> None:
         operations = Operations(pool, keys, opened.sealing_key, opened.variants)
         server = VaultServer(operations, pool, opened.client_keys, Limits())
         await server.serve(opened.listening, stop)
+        await operations.close()
     finally:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(pool.close(), timeout=5)

@@ -36,6 +36,7 @@ from shuqiao.vault.batch import (
 )
 from shuqiao.vault.keys import VaultKeys, random_pieces
 from shuqiao.wire.call_proof import PROMISE_CONTEXT, REQUEST_CONTEXT
+from shuqiao.wire.lanes import Lanes
 from shuqiao.wire.package import sealing_context
 from shuqiao.wire.schemas import ResourceSpec
 from shuqiao.wire.vault import (
@@ -93,6 +94,7 @@ class Operations:
     ) -> None:
         """Take what the process opened at its start; `variants` are characters of names that count as one."""
         self._pool = pool
+        self._lanes = Lanes(pool, store.LANES)
         self._keys = keys
         self._sealing_key = sealing_key
         self._variants = variants
@@ -101,12 +103,16 @@ class Operations:
         self._strangers = random_pieces(16, 256)
         self.work = WorkCount()
 
+    async def close(self) -> None:
+        """Give the pool its connections back, before it is closed."""
+        await self._lanes.close()
+
     async def resolve(self, client: str, request: Resolve) -> Resolved:
         """Give a record id for each number."""
         known = await self._known_of(request.resource)
         blinds = self._blinds(known, request.resource, request.numbers)
         found = await store.read_record_ids(
-            self._pool, client, "resolve", request.resource, blinds, entries_digest(request.entries)
+            self._lanes, client, "resolve", request.resource, blinds, entries_digest(request.entries)
         )
         # A random id is drawn for every number, so that drawing it doesn't tell who is unknown.
         ids = [uuid.uuid4() for _ in blinds]
@@ -117,7 +123,7 @@ class Operations:
         known = await self._known_of(request.resource)
         blinds = self._blinds(known, request.resource, [call.number for call in request.calls])
         digest = entries_digest(request.entries)
-        found = await store.read_records(self._pool, client, "compare", request.resource, blinds, digest)
+        found = await store.read_records(self._lanes, client, "compare", request.resource, blinds, digest)
         results = []
         for place, call in enumerate(request.calls):
             answer_id, version, content = self._content_of(known, found.get(place))
@@ -134,7 +140,7 @@ class Operations:
         known = await self._known_of(request.resource)
         blinds = self._blinds(known, request.resource, [call.number for call in request.calls])
         digest = entries_digest(request.entries, [call.grant for call in request.calls])
-        found = await store.read_records(self._pool, client, "reveal", request.resource, blinds, digest)
+        found = await store.read_records(self._lanes, client, "reveal", request.resource, blinds, digest)
         results = []
         for place, call in enumerate(request.calls):
             answer_id, version, content = self._content_of(known, found.get(place))
@@ -163,7 +169,7 @@ class Operations:
         known, call = await self._known_of(request.resource), request.call
         digest = entries_digest(request.entries, [call.grant])
         count, found = await store.read_by_ids(
-            self._pool,
+            self._lanes,
             client,
             "reveal_records",
             request.resource,
@@ -189,11 +195,11 @@ class Operations:
         if known is not None and request.field == known.form.key.field:
             blinds = self._blinds(known, request.resource, [request.name])
             kept = await store.read_record_ids(
-                self._pool, client, "find_by_name", request.resource, blinds, digest
+                self._lanes, client, "find_by_name", request.resource, blinds, digest
             )
             return Found(request.id, tuple(kept.values()), False)
         blind = self._keys.name_blind(request.resource, request.field, normalise("name", request.name))
-        found = await store.find_name(self._pool, client, request.resource, blind, MAX_FOUND + 1, digest)
+        found = await store.find_name(self._lanes, client, request.resource, blind, MAX_FOUND + 1, digest)
         return Found(request.id, tuple(found[:MAX_FOUND]), len(found) > MAX_FOUND)
 
     async def open_sealed(self, client: str, request: OpenSealed) -> Opened:

@@ -4,44 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hmac
 import logging
-import secrets
 import socket
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 import asyncpg
-import msgspec
 
 from shuqiao.rules.errors import BatchMalformed
 from shuqiao.vault.batch import BatchUnreadable
 from shuqiao.vault.operations import Operations, entries_digest
+from shuqiao.vault.peer import Limits, Peer
 from shuqiao.vault.store import log_operation
 from shuqiao.wire.vault import (
     ALLOWED,
-    MAX_HANDSHAKE_BYTES,
-    NONCE_BYTES,
-    PROTOCOL,
     Answer,
     Assign,
-    Challenge,
     Compare,
     FindByName,
-    FrameRefused,
-    Hello,
     OpenSealed,
     Refused,
     Request,
     Resolve,
     Reveal,
     RevealRecords,
-    Welcome,
-    client_proof,
-    encode_message,
-    read_frame,
-    vault_proof,
 )
 
 if TYPE_CHECKING:
@@ -49,26 +36,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("shuqiao.vault")
 
-_hello_decoder: msgspec.msgpack.Decoder[Hello] = msgspec.msgpack.Decoder(Hello)
-_request_decoder = msgspec.msgpack.Decoder(Request)
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How long the vault waits and how much it takes on at once."""
-
-    connections: int = 64
-    requests_per_connection: int = 32
-    greeting_s: float = 5.0
-    frame_s: float = 30.0
-    write_s: float = 10.0
-    read_operation_s: float = 10.0
-    assign_s: float = 60.0
-    drain_s: float = 5.0
-
-
-class ClientRefused(Exception):
-    """The peer didn't prove that it is a client of the vault."""
+CHECK_EVERY_S = 0.5
 
 
 class VaultServer:
@@ -78,115 +46,62 @@ class VaultServer:
         self, operations: Operations, pool: Pool, client_keys: Mapping[str, bytes], limits: Limits
     ) -> None:
         """Take the opened parts; `client_keys` maps each client of `ALLOWED` to its secret."""
+        self.limits = limits
+        self.client_keys: Mapping[str, bytes] = dict(client_keys)
+        self.loop = asyncio.get_running_loop()
         self._operations = operations
         self._pool = pool
-        self._client_keys = dict(client_keys)
-        self._limits = limits
-        self._peers: set[asyncio.Task[None]] = set()
+        self._peers: set[Peer] = set()
+        self._noting: set[asyncio.Task[None]] = set()
 
     async def serve(self, listening: socket.socket, stop: asyncio.Event) -> None:
         """Accept peers until `stop` is set; what is under way then gets a few seconds to finish."""
-        server = await asyncio.start_unix_server(self._accept, sock=listening)
+        server = await self.loop.create_unix_server(lambda: Peer(self), sock=listening)
+        checking = asyncio.create_task(self._check(), name="vault-clock")
         log.info("ready")
         await stop.wait()
         server.close()
-        for peer in self._peers:
-            peer.cancel()
-        if self._peers:
-            await asyncio.wait(set(self._peers), timeout=self._limits.drain_s)
+        checking.cancel()
+        finishing = [peer.finish(self.limits.drain_s) for peer in self._peers]
+        await asyncio.gather(*finishing, *self._noting)
         log.info("stopped")
 
-    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if len(self._peers) >= self._limits.connections:
-            log.warning("connection_refused reason=too_many")
-            writer.close()
-            return
-        peer = asyncio.create_task(self._serve_peer(reader, writer), name="vault-peer")
+    def now_s(self) -> float:
+        """Give the loop's time."""
+        return self.loop.time()
+
+    async def _check(self) -> None:
+        while True:
+            await asyncio.sleep(CHECK_EVERY_S)
+            for peer in list(self._peers):
+                peer.check(self.now_s())
+
+    def enter(self, peer: Peer) -> bool:
+        """Note a peer; false when there are too many."""
+        if len(self._peers) >= self.limits.connections:
+            return False
         self._peers.add(peer)
-        peer.add_done_callback(self._peers.discard)
+        return True
 
-    async def _serve_peer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        client = "unknown"
-        try:
-            async with asyncio.timeout(self._limits.greeting_s):
-                client = await self._greet(reader, writer)
-            log.info("client_connected client=%s", client)
-            await self._answer_requests(client, reader, writer)
-        except asyncio.CancelledError:
-            # The vault is stopping; what was under way has had its time in `_answer_requests`.
-            pass
-        except (asyncio.IncompleteReadError, ConnectionError):
-            log.info("client_gone client=%s", client)
-        except Exception as error:
-            # The boundary of the process: one peer's fault, or the database's while it is greeted, ends this
-            # connection only. Its words may quote what the peer sent, so only its kind is logged.
-            log.warning("connection_dropped client=%s reason=%s", client, type(error).__name__)
-        finally:
-            writer.close()
+    def leave(self, peer: Peer) -> None:
+        """Forget a peer."""
+        self._peers.discard(peer)
 
-    async def _greet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str:
-        nonce = secrets.token_bytes(NONCE_BYTES)
-        await self._send(writer, Challenge(PROTOCOL, nonce))
-        hello = _hello_decoder.decode(await read_frame(reader, MAX_HANDSHAKE_BYTES))
-        # A stranger's name is checked against a random key, in the same steps as a client's.
-        key = self._client_keys.get(hello.client, secrets.token_bytes(32))
-        if not hmac.compare_digest(client_proof(key, hello.client, nonce, hello.nonce), hello.proof):
-            await self._send(writer, Refused(0, "vault_access_refused"))
-            await log_operation(
-                self._pool, "unknown", "hello", None, 0, entries_digest(()), "vault_access_refused"
-            )
-            raise ClientRefused
-        await self._send(writer, Welcome(vault_proof(key, hello.client, nonce, hello.nonce)))
-        return hello.client
+    def note_stranger(self) -> None:
+        """Record that somebody came without a client's key."""
+        note = self._log_refusal("unknown", "hello", None, (), "vault_access_refused")
+        task = self.loop.create_task(note)
+        self._noting.add(task)
+        task.add_done_callback(self._noting.discard)
 
-    async def _answer_requests(
-        self, client: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
-        slots = asyncio.Semaphore(self._limits.requests_per_connection)
-        under_way: set[asyncio.Task[None]] = set()
-
-        def done(task: asyncio.Task[None]) -> None:
-            under_way.discard(task)
-            slots.release()
-
-        try:
-            while True:
-                # No slot, no reading: a client that asks too much waits in its own socket.
-                await slots.acquire()
-                request = _request_decoder.decode(await self._read_request(reader))
-                task = asyncio.create_task(self._answer(client, request, writer), name="vault-request")
-                under_way.add(task)
-                task.add_done_callback(done)
-        finally:
-            if under_way:
-                await asyncio.wait(under_way, timeout=self._limits.drain_s)
-            for task in under_way:
-                task.cancel()
-
-    async def _read_request(self, reader: asyncio.StreamReader) -> bytes:
-        # A client may be silent for long, but a frame once begun must arrive.
-        first = await reader.readexactly(1)
-        async with asyncio.timeout(self._limits.frame_s):
-            return await read_frame(reader, begun=first)
-
-    async def _answer(self, client: str, request: Request, writer: asyncio.StreamWriter) -> None:
-        answer = await self._answer_for(client, request)
-        try:
-            await self._send(writer, answer)
-        except FrameRefused:
-            await self._send(writer, Refused(request.id, "vault_answer_too_large"))
-        except (OSError, TimeoutError):
-            writer.close()
-
-    async def _answer_for(self, client: str, request: Request) -> Answer:
-        operation = request.__struct_config__.tag
+    async def answer(self, client: str, request: Request) -> Answer:
+        """Do what a client asks for, and give the answer whatever goes wrong."""
+        operation = str(request.__struct_config__.tag)
         resource = request.resource
         try:
             if operation not in ALLOWED[client]:
                 return await self._refuse(client, request, "vault_operation_not_allowed")
-            limit_s = self._limits.assign_s if isinstance(request, Assign) else self._limits.read_operation_s
-            async with asyncio.timeout(limit_s):
-                return await self._do(client, request)
+            return await self._do(client, request)
         except BatchUnreadable as error:
             log.warning("batch_refused resource=%s reason=%s", resource, error)
             return await self._refuse(client, request, BatchMalformed.code)
@@ -200,12 +115,12 @@ class VaultServer:
 
     async def _do(self, client: str, request: Request) -> Answer:
         match request:
-            case Resolve():
-                return await self._operations.resolve(client, request)
             case Compare():
                 return await self._operations.compare(client, request)
             case Reveal():
                 return await self._operations.reveal(client, request)
+            case Resolve():
+                return await self._operations.resolve(client, request)
             case RevealRecords():
                 return await self._operations.reveal_records(client, request)
             case FindByName():
@@ -218,12 +133,11 @@ class VaultServer:
     async def _refuse(self, client: str, request: Request, code: str) -> Refused:
         operation = str(request.__struct_config__.tag)
         log.warning("operation_refused client=%s op=%s code=%s", client, operation, code)
-        with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-            digest = entries_digest(request.entries)
-            await log_operation(self._pool, client, operation, request.resource, 0, digest, code)
+        await self._log_refusal(client, operation, request.resource, request.entries, code)
         return Refused(request.id, code)
 
-    async def _send(self, writer: asyncio.StreamWriter, message: msgspec.Struct) -> None:
-        async with asyncio.timeout(self._limits.write_s):
-            writer.write(encode_message(message))
-            await writer.drain()
+    async def _log_refusal(
+        self, client: str, operation: str, resource: str | None, entries: Sequence[UUID], code: str
+    ) -> None:
+        with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            await log_operation(self._pool, client, operation, resource, 0, entries_digest(entries), code)

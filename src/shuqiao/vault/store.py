@@ -15,10 +15,14 @@ import asyncpg
 
 from shuqiao.rules import normalise
 from shuqiao.vault.keys import VaultKeys
+from shuqiao.wire.lanes import Lanes
 
 if TYPE_CHECKING:
     Pool = asyncpg.Pool[asyncpg.Record]
     Connection = asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
+
+LANES = 4
+"""How many connections are kept for readings; the rest of the pool is for batches and refusals."""
 
 MIGRATION_LOCK = 0x76617501
 ASSIGN_LOCK = 0x76617502
@@ -150,23 +154,23 @@ async def check_keys(connection: Connection, keys: VaultKeys) -> None:
 
 
 async def read_records(
-    pool: Pool, client: str, op: str, resource: str, blinds: Sequence[bytes], digest: bytes
+    lanes: Lanes, client: str, op: str, resource: str, blinds: Sequence[bytes], digest: bytes
 ) -> dict[int, tuple[UUID, int, bytes]]:
     """Record id, version and payload by 0-based place in `blinds`; what is not there is left out."""
-    rows = await pool.fetch(_READ, client, op, resource, len(blinds), digest, blinds)
+    rows = await lanes.fetch(_READ, client, op, resource, len(blinds), digest, blinds)
     return {row[0] - 1: (row[1], row[2], row[3]) for row in rows}
 
 
 async def read_record_ids(
-    pool: Pool, client: str, op: str, resource: str, blinds: Sequence[bytes], digest: bytes
+    lanes: Lanes, client: str, op: str, resource: str, blinds: Sequence[bytes], digest: bytes
 ) -> dict[int, UUID]:
     """Record id by 0-based place in `blinds`; what is not there is left out."""
-    rows = await pool.fetch(_READ_IDS, client, op, resource, len(blinds), digest, blinds)
+    rows = await lanes.fetch(_READ_IDS, client, op, resource, len(blinds), digest, blinds)
     return {row[0] - 1: row[1] for row in rows}
 
 
 async def read_by_ids(
-    pool: Pool,
+    lanes: Lanes,
     client: str,
     op: str,
     resource: str,
@@ -178,16 +182,16 @@ async def read_by_ids(
 
     As many are looked at as payloads fit into the limit, one at least.
     """
-    rows = await pool.fetch(_READ_BY_ID, client, op, resource, len(records), digest, records, limit_bytes)
+    rows = await lanes.fetch(_READ_BY_ID, client, op, resource, len(records), digest, records, limit_bytes)
     found = {row[1] - 1: (row[2], row[3], row[4]) for row in rows if row[1] is not None}
     return rows[0][0], found
 
 
 async def find_name(
-    pool: Pool, client: str, resource: str, blind: bytes, limit: int, digest: bytes
+    lanes: Lanes, client: str, resource: str, blind: bytes, limit: int, digest: bytes
 ) -> list[UUID]:
     """Ids of the records that bear a name, at most `limit`."""
-    rows = await pool.fetch(_FIND_NAME, client, "find_by_name", resource, 1, digest, blind, limit)
+    rows = await lanes.fetch(_FIND_NAME, client, "find_by_name", resource, 1, digest, blind, limit)
     return [row[0] for row in rows]
 
 

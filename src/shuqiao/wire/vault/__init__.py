@@ -1,6 +1,7 @@
 """The language of the vault, and the client that speaks it."""
 
-from shuqiao.wire.vault.client import VaultClient, find_by_name_sync, open_sealed_sync, read_frame
+from shuqiao.wire.vault.client import VaultClient, find_by_name_sync, open_sealed_sync
+from shuqiao.wire.vault.frames import Frames
 from shuqiao.wire.vault.messages import (
     ALLOWED,
     MAX_CALLS,
@@ -70,6 +71,7 @@ __all__ = [
     "FindByName",
     "Found",
     "FrameRefused",
+    "Frames",
     "Hello",
     "OpenSealed",
     "Opened",
@@ -93,6 +95,5 @@ __all__ = [
     "encode_message",
     "find_by_name_sync",
     "open_sealed_sync",
-    "read_frame",
     "vault_proof",
 ]

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hmac
 import secrets
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar, cast
 from uuid import UUID
 
 import msgspec
 
+from shuqiao.wire.vault.frames import Frames
 from shuqiao.wire.vault.messages import (
-    LENGTH_BYTES,
     MAX_FRAME_BYTES,
     MAX_HANDSHAKE_BYTES,
     NONCE_BYTES,
@@ -63,49 +62,81 @@ _welcome_decoder = msgspec.msgpack.Decoder(Welcome | Refused)
 _spec_encoder = msgspec.msgpack.Encoder()
 
 
-async def read_frame(
-    reader: asyncio.StreamReader, limit_bytes: int = MAX_FRAME_BYTES, begun: bytes = b""
-) -> bytes:
-    """Read the body of one frame; a frame beyond the limit is refused before its body is read.
-
-    `begun` is what was read of the length already.
-    """
-    size = int.from_bytes(begun + await reader.readexactly(LENGTH_BYTES - len(begun)), "big")
-    if size > limit_bytes:
-        raise FrameRefused(f"a frame of {size} bytes exceeds {limit_bytes}")
-    return await reader.readexactly(size)
-
-
 class _ConnectionLost(VaultUnavailable):
     """The connection broke before the answer came."""
 
 
-class _Connection:
-    """One authenticated connection and the calls under way on it."""
+class _Connection(asyncio.Protocol):
+    """One connection and the calls under way on it; it serves none before the vault has proved itself.
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader = reader
-        self.writer = writer
+    A call costs a future and no task. Nothing waits for a frame to leave: whoever sends one waits for its
+    answer, and how many may do so is bounded.
+    """
+
+    def __init__(self) -> None:
         self.pending: dict[int, asyncio.Future[Answer]] = {}
         self.is_open = True
-        self.task = asyncio.create_task(self._receive(), name="vault-client")
+        loop = asyncio.get_running_loop()
+        self.lost: asyncio.Future[None] = loop.create_future()
+        self._frames = Frames(MAX_HANDSHAKE_BYTES)
+        self._greeting: asyncio.Event | None = asyncio.Event()
+        self._transport: asyncio.Transport | None = None
 
-    async def _receive(self) -> None:
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the way to the vault."""
+        self._transport = cast(asyncio.Transport, transport)
+
+    def send(self, frame: bytes) -> None:
+        """Send a frame; the loss of the connection is told to who waits for the answer."""
+        if self._transport is not None:
+            self._transport.write(frame)
+
+    async def greeting(self) -> bytes:
+        """Wait for the next frame of the greeting; raises `VaultUnavailable` when the vault hangs up."""
+        while True:
+            frame = self._frames.take()
+            if frame is not None:
+                return frame
+            if not self.is_open or self._greeting is None:
+                raise VaultUnavailable("the vault broke off the greeting")
+            self._greeting.clear()
+            await self._greeting.wait()
+
+    def begin(self) -> None:
+        """Take answers from now on."""
+        self._greeting = None
+        self._frames.limit_bytes = MAX_FRAME_BYTES
+        self.data_received(b"")
+
+    def data_received(self, data: bytes) -> None:
+        """Give answers to the calls that wait for them; a late one finds nobody and is dropped."""
+        self._frames.feed(data)
+        if self._greeting is not None:
+            self._greeting.set()
+            return
         try:
-            while True:
-                answer = _answer_decoder.decode(await read_frame(self.reader))
+            while (frame := self._frames.take()) is not None:
+                answer = _answer_decoder.decode(frame)
                 waiting = self.pending.pop(answer.id, None)
                 if waiting is not None and not waiting.done():
                     waiting.set_result(answer)
-        except (OSError, asyncio.IncompleteReadError, msgspec.MsgspecError, FrameRefused):
-            # Whatever broke the connection, the calls under way learn it in `close`.
-            pass
-        finally:
+        except (msgspec.MsgspecError, FrameRefused):
+            # Who says what nobody can read is not listened to any more; the calls under way learn it.
             self.close()
 
+    def connection_lost(self, _error: Exception | None) -> None:
+        """Tell everybody who waits."""
+        self.close()
+        if not self.lost.done():
+            self.lost.set_result(None)
+
     def close(self) -> None:
+        """Hang up; calls under way fail."""
         self.is_open = False
-        self.writer.close()
+        if self._transport is not None:
+            self._transport.close()
+        if self._greeting is not None:
+            self._greeting.set()
         pending, self.pending = self.pending, {}
         for waiting in pending.values():
             if not waiting.done():
@@ -155,11 +186,7 @@ class VaultClient:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
-            connection.task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await connection.task
-            with contextlib.suppress(OSError):
-                await connection.writer.wait_closed()
+            await connection.lost
 
     async def resolve(
         self, resource: str, numbers: Sequence[str], entries: Sequence[UUID]
@@ -298,17 +325,12 @@ class VaultClient:
         waiting: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         connection.pending[request_id] = waiting
         try:
-            connection.writer.write(frame)
-            await connection.writer.drain()
+            connection.send(frame)
             return await waiting
-        except OSError as error:
-            connection.close()
-            raise _ConnectionLost("the connection to the vault broke") from error
         finally:
-            # A late answer to a call given up finds nobody and is dropped.
             connection.pending.pop(request_id, None)
             if waiting.done() and not waiting.cancelled():
-                # A failure that came while the frame was still being written counts as noticed.
+                # A failure that came together with the end of the time counts as noticed.
                 waiting.exception()
 
     async def _connected(self) -> _Connection:
@@ -321,28 +343,29 @@ class VaultClient:
             return self._connection
 
     async def _open(self) -> _Connection:
+        loop = asyncio.get_running_loop()
         try:
-            reader, writer = await asyncio.open_unix_connection(str(self._path))
+            _, connection = await loop.create_unix_connection(_Connection, str(self._path))
         except OSError as error:
             raise VaultUnavailable("the vault can't be reached") from error
         try:
-            await self._shake_hands(reader, writer)
+            await self._shake_hands(connection)
         except BaseException:
-            writer.close()
+            connection.close()
             raise
-        return _Connection(reader, writer)
+        connection.begin()
+        return connection
 
-    async def _shake_hands(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _shake_hands(self, connection: _Connection) -> None:
         nonce = secrets.token_bytes(NONCE_BYTES)
         try:
-            challenge = _challenge_decoder.decode(await read_frame(reader, MAX_HANDSHAKE_BYTES))
+            challenge = _challenge_decoder.decode(await connection.greeting())
             if challenge.protocol != PROTOCOL:
                 raise VaultUnavailable(f"the vault speaks protocol {challenge.protocol}, not {PROTOCOL}")
             proof = client_proof(self._key, self._client, challenge.nonce, nonce)
-            writer.write(encode_message(Hello(self._client, nonce, proof)))
-            await writer.drain()
-            welcome = _welcome_decoder.decode(await read_frame(reader, MAX_HANDSHAKE_BYTES))
-        except (OSError, asyncio.IncompleteReadError, msgspec.MsgspecError, FrameRefused) as error:
+            connection.send(encode_message(Hello(self._client, nonce, proof)))
+            welcome = _welcome_decoder.decode(await connection.greeting())
+        except (msgspec.MsgspecError, FrameRefused) as error:
             raise VaultUnavailable("the vault broke off the greeting") from error
         if isinstance(welcome, Refused):
             raise VaultRefused(welcome.code)
