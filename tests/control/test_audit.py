@@ -185,9 +185,10 @@ def test_the_log_does_not_tell_the_caller_whether_a_person_is_there(city):
     said = '{"match":"each","identity":{"mother_name":false}}\n'
     there = append("verify", said + '{"found":true,"record":"' + str(UUID(int=7)) + '","version":3}')
     absent = append("verify", said + '{"found":false,"record":"' + str(UUID(int=8)) + '","version":null}')
+    wrong = append("verify", said + '{"found":true,"matches":{"birth_date":false}}')
     lin, chen = city.viewer("lin"), city.viewer("chen")
     first, second = audit_proof(lin, there), audit_proof(lin, absent)
-    assert first.facts == second.facts
+    assert first.facts == second.facts == audit_proof(lin, wrong).facts
     assert {first.body, second.body, first.salt, second.salt} == {""}
     assert {row.record for row in audit_page(lin, AuditFilters(event="verify")).rows} == {""}
     assert '"found":false' in audit_proof(chen, absent).body, "the owner sees all of it"

@@ -114,6 +114,7 @@ def entry_page(viewer: Viewer, resource_id: str) -> EntryPage:
         can_request=refusal is None,
         request_refusal=refusal,
         granted_until=held_grants(own, [resource.id]).get(resource.id),
+        may_verify=resource.grants.filter(consumer_id=own, mode="verify", phase=Phase.GRANTED.value).exists(),
         open_request=open_requests(own, [resource.id]).get(resource.id),
     )
 

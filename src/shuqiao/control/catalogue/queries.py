@@ -86,7 +86,10 @@ class TermRow:
 
 @dataclass(frozen=True)
 class EntryPage:
-    """Everything the entry page shows; `can_request` says why not in `request_refusal` when false."""
+    """Everything the entry page shows; `can_request` says why not in `request_refusal` when false.
+
+    `may_verify` tells that the viewer's department holds a grant to verify.
+    """
 
     id: str
     code: str
@@ -123,6 +126,7 @@ class EntryPage:
     can_request: bool
     request_refusal: Text | None
     granted_until: date | None = None
+    may_verify: bool = False
     open_request: str | None = None
 
 

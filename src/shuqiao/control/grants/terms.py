@@ -128,7 +128,7 @@ def _name_of(field: str, items: Mapping[str, Item]) -> Text:
 def _row_words(row: Row, item: Item | None) -> Text:
     name = item.name if item is not None else Text(row.field, row.field)
     codes = (item.codes or {}) if item is not None else {}
-    values = [f"{value} {codes[value]}" if value in codes else value for value in row.values]
+    values = [f"{one} {codes[one]}" if codes.get(one, one) != one else one for one in row.values]
     match row.op:
         case "eq":
             return Text(f"“{name.zh}”为 {values[0]}", f"{name.en} is {values[0]}")

@@ -280,10 +280,11 @@ def _as_the_caller_may_know(proof: AuditProof) -> AuditProof:
         together = json.loads(first).get("match") == "all"
     except ValueError:
         together = True
-    keys_hidden = {"found", "record", "version", "identity_version"}
+    # Of somebody who isn't there no plain item was compared, so the comparisons alone would tell.
+    keys_hidden = {"found", "record", "version", "identity_version", "matches"}
     hidden = {labels.FACTS.get(key, Text(key, key)) for key in keys_hidden}
     if together:
-        hidden |= {labels.FACTS[key] for key in ("identity", "matches")}
+        hidden.add(labels.FACTS["identity"])
     facts = tuple(fact for fact in proof.facts if fact[0] not in hidden)
     return replace(proof, row=replace(proof.row, record=""), body="", salt="", facts=facts)
 

@@ -20,6 +20,7 @@ from shuqiao.rules.files import EVERY
 MATCHES = {"all": Text("合并答复", "All together"), "each": Text("逐项答复", "Item by item")}
 YES, NO = Text("是", "Yes"), Text("否", "No")
 _DEPARTMENTS = {"department", "provider", "consumer", "by", "departments", "members"}
+SHOWN_OF_SEALED = 16
 _MOMENTS = {"at", "expires_at", "handed_over_at"}
 _ITEMS = {"items", "fields", "masked", "pseudonyms", "unmasked", "granted", "given", "item"}
 
@@ -42,6 +43,9 @@ def shown(key: str, value: object, names: Names) -> str:
     if isinstance(value, list) and all(isinstance(one, str) for one in value):
         return "、".join(_word(key, one, names) for one in value)
     if isinstance(value, str):
+        if key == "sealed":
+            # Nobody here can read it, and it is longer than all the rest; the text itself has it whole.
+            return f"{value[:SHOWN_OF_SEALED]}…"
         return _moment(value) if key in _MOMENTS else _word(key, value, names)
     return json.dumps(value, ensure_ascii=False)
 

@@ -167,7 +167,7 @@ _VEHICLES = Entry(
 
 ENTRIES = (
     SampleEntry(_CARE_HOMES, PUBLISHED),
-    SampleEntry(_FUNERAL_HOMES, PUBLISHED),
+    SampleEntry(_FUNERAL_HOMES, PUBLISHED, key="funeral_homes"),
     SampleEntry(_RESCUE, COMPILED),
     SampleEntry(_VOLUNTEERS, PROPOSED),
     SampleEntry(_PLACE_NAMES, ()),

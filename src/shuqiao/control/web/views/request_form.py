@@ -121,11 +121,13 @@ def _filled(form: RequestForm, post: QueryDict, step: int) -> RequestInput:
     """Put the fields of one step over what the draft says."""
     kept = _kept(form)
     if step == 1:
-        known = {item.item.field for item in form.items}
+        mode = post.get("mode", kept.mode)
+        # Whoever verifies names the record by its key, so there is nothing to ask for.
+        known = {one.item.field for one in form.items if mode != "verify" or not one.item.record_key}
         names = [name for name in post.getlist("items")[:MAX_ITEMS] if name in known]
         items = {name: kept.items.get(name, "") for name in names}
         channels = tuple(post.getlist("channels")[:MAX_CHANNELS])
-        return replace(kept, mode=post.get("mode", kept.mode), items=items, channels=channels)
+        return replace(kept, mode=mode, items=items, channels=channels)
     if step == 2:
         duty = post.get("duty", "")
         reasons = {name: post.get(f"reason:{name}", "") for name in kept.items}
