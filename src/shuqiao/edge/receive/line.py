@@ -156,6 +156,9 @@ class ReceiveLine:
                     self.state.waits_since = part.manifest.at
                     target.apply(part, feed.batches(part), position)
                     position, taken = self._look(target), position.part
+                else:
+                    # Commands may have worked on what lies apart, or deleted what was received.
+                    position = self._look(target)
                 last = position.last()
                 if last is not None and taken < last.number:
                     feed.take(position.feed, last)

@@ -159,8 +159,9 @@ class Target:
         """Try the rows that lie apart once more; returns how many went in and how many did not."""
         if self._own is None:
             return 0, 0
-        put = 0
         position = self.position()
+        if not position.kinds:
+            return 0, 0
         applier = Applier(self._session, self._subscription, self._types, REPLAY_ROWS)
         applier.prepare(position.kinds, position.part)
         with _Transaction(self._session):
