@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,8 +21,12 @@ def is_installed() -> bool:
     return all(shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin") for name in PROGRAMS)
 
 
+LOGGED = ("--log-bin=log", "--server-id=1", "--binlog-format=ROW", "--binlog-row-metadata=FULL")
+"""Settings of a server whose log can be read."""
+
+
 @contextmanager
-def running_mariadb() -> Iterator[str]:
+def running_mariadb(settings: Sequence[str] = ()) -> Iterator[str]:
     """Start a server of its own on a socket; its address without a database, for a user who may do all."""
     folder = Path(tempfile.mkdtemp(prefix="sqm-"))
     user = "nobody" if os.geteuid() == 0 else None
@@ -43,6 +47,7 @@ def running_mariadb() -> Iterator[str]:
             f"--socket={socket}",
             f"--pid-file={folder}/pid",
             "--innodb-flush-log-at-trx-commit=0",
+            *settings,
         ]
         with (folder / "log").open("wb") as log:
             process = subprocess.Popen([server, *common, *more], stdout=log, stderr=log)

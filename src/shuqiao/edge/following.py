@@ -94,7 +94,7 @@ class Following(Capture):
             elif state.position.mapping != self.mapping.version:
                 _log.info("mapping_changed %s", resource)
                 await asyncio.to_thread(self._spool.restart_load, resource, self.mapping.version)
-            else:
+            elif not await self._end_load(state):
                 return state.position
         return None
 
@@ -115,8 +115,8 @@ class Following(Capture):
         reached = position.watermark or ""
         while reached < page.high:
             read = await self._changes.read(limit)
-            if read.emptied:
-                raise LogLost("the table was emptied at the source")
+            if read.broken:
+                raise LogLost(read.broken)
             self._note(page, (*read.again, *read.changes), rows)
             if read.changes:
                 moved = Position(position.mapping, "full", position.cursor, read.position)
@@ -144,7 +144,7 @@ class Following(Capture):
         while True:
             page = await self._changes.read_table(after, limit)
             self._unseen = {one for one in self._unseen if not page.sees(one)}
-            if not self._unseen:
+            if not self._unseen and page.high >= (position.watermark or ""):
                 return page
             await asyncio.sleep(_MARK_WAIT_S)
 
@@ -158,8 +158,8 @@ class Following(Capture):
         if await self._changes.ready(_WAIT_S):
             await self._linger()
         read = await self._changes.read(self._page_rows())
-        if read.emptied:
-            raise LogLost("the table was emptied at the source")
+        if read.broken:
+            raise LogLost(read.broken)
         here = Position(position.mapping, "changes", None, read.position)
         if read.changes:
             if await self._put(_latest(read.changes), here):

@@ -30,13 +30,14 @@ class LogPage:
     """Changes in the order of their commits, and the position behind them.
 
     `again` are changes before the position that reading was resumed at: they are in the spool already.
-    `emptied` says that the whole table was emptied after these changes.
+    `broken` says that the table is to be read in full, and why: it was emptied, or altered in a way that the
+    log doesn't tell by rows.
     """
 
     changes: Sequence[LogChange]
     again: Sequence[LogChange]
     position: str
-    emptied: bool = False
+    broken: str = ""
 
 
 @dataclass(frozen=True)

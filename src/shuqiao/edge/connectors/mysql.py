@@ -65,32 +65,36 @@ class _Columns:
     weight: str
 
 
-def connect(url: str) -> Session:
-    """Open a read-only connection to `mysql://user:password@host:port/database`.
+def connection_options(url: str) -> dict[str, Any]:
+    """Return what the driver needs to connect to `mysql://user:password@host:port/database`.
 
     `?unix_socket=PATH` names a socket; `?ssl_ca=FILE` demands TLS with that authority.
     """
     parts = urlsplit(url)
     options = {name: values[-1] for name, values in parse_qs(parts.query).items()}
-    link = pymysql.connect(
-        host=parts.hostname or "localhost",
-        port=parts.port or 3306,
-        user=unquote(parts.username or ""),
-        password=unquote(parts.password or ""),
-        database=unquote(parts.path.lstrip("/")) or None,
-        unix_socket=options.get("unix_socket"),
-        ssl={"ca": options["ssl_ca"]} if "ssl_ca" in options else None,
-        charset="utf8mb4",
-        connect_timeout=10,
-        read_timeout=TIMEOUT_S,
-        write_timeout=TIMEOUT_S,
-        autocommit=True,
-    )
-    session = Session(link, 0)
+    return {
+        "host": parts.hostname or "localhost",
+        "port": parts.port or 3306,
+        "user": unquote(parts.username or ""),
+        "password": unquote(parts.password or ""),
+        "database": unquote(parts.path.lstrip("/")) or None,
+        "unix_socket": options.get("unix_socket"),
+        "ssl": {"ca": options["ssl_ca"]} if "ssl_ca" in options else None,
+        "charset": "utf8mb4",
+        "connect_timeout": 10,
+        "read_timeout": TIMEOUT_S,
+        "write_timeout": TIMEOUT_S,
+        "autocommit": True,
+    }
+
+
+def connect(url: str) -> Session:
+    """Open a read-only connection."""
+    session = Session(pymysql.connect(**connection_options(url)), 0)
     offset_s = session.rows(_OFFSET)[0][0]
     session.rows("SET SESSION TRANSACTION READ ONLY")
     session.rows("SET SESSION time_zone = %s", (_ZONE,))
-    return Session(link, offset_s)
+    return Session(session.link, offset_s)
 
 
 class MysqlSource(BlockingSource[Session, _Columns]):
@@ -139,7 +143,7 @@ class MysqlSource(BlockingSource[Session, _Columns]):
             mapping,
             types,
             is_moment=lambda kind: kind.startswith(("timestamp", "datetime")),
-            is_ordered=lambda kind: _base(kind) in (*_INTEGERS, *_TEXTS, *_BYTES, "decimal", "date"),
+            is_ordered=is_ordered,
         )
         return _sql_pieces(mapping, types)
 
@@ -152,21 +156,13 @@ def fault_of(error: Exception) -> SourceError:
 
 def _sql_pieces(mapping: TableMapping, types: dict[str, str]) -> _Columns:
     key, changed = f"t.{quoted(mapping.key)}", f"t.{quoted(mapping.changed)}"
-    kind = types[mapping.key]
-    shown, place = f"CAST({key} AS CHAR)", "%s"
-    if _base(kind) in _INTEGERS:
-        # As text a whole number would be compared as a fraction, which has too few digits.
-        place = "CAST(%s AS UNSIGNED)" if "unsigned" in kind else "CAST(%s AS SIGNED)"
-    elif _base(kind) in _BYTES:
-        shown, place = f"HEX({key})", "UNHEX(%s)"
-    elif _base(kind) == "decimal":
-        place = f"CAST(%s AS DECIMAL{kind.removeprefix('decimal').split(' ')[0]})"
+    shown, place = key_pieces(key, types[mapping.key])
     clock = f"DATE_FORMAT({changed}, {_SORTABLE})" if mapping.changed else "NULL"
     columns = [f"t.{quoted(name)}" for name in mapping.source_columns()]
     # Each value by itself, so that no row is too long for the whole and its weight silently nothing.
     digests = ", ".join(f"COALESCE(MD5(CAST({name} AS BINARY)), '-')" for name in (key, *columns))
     return _Columns(
-        table=_qualified(mapping.table),
+        table=qualified(mapping.table),
         select=", ".join([shown, clock, *columns]),
         key=key,
         key_place=place,
@@ -176,7 +172,25 @@ def _sql_pieces(mapping: TableMapping, types: dict[str, str]) -> _Columns:
     )
 
 
-def _base(kind: str) -> str:
+def key_pieces(key: str, kind: str) -> tuple[str, str]:
+    """Return SQL that shows a key as text, and a place that reads such a text back."""
+    if base_of(kind) in _INTEGERS:
+        # As text a whole number would be compared as a fraction, which has too few digits.
+        return f"CAST({key} AS CHAR)", f"CAST(%s AS {'UNSIGNED' if 'unsigned' in kind else 'SIGNED'})"
+    if base_of(kind) in _BYTES:
+        return f"HEX({key})", "UNHEX(%s)"
+    if base_of(kind) == "decimal":
+        size = kind.removeprefix("decimal").split(" ")[0]
+        return f"CAST({key} AS CHAR)", f"CAST(%s AS DECIMAL{size})"
+    return f"CAST({key} AS CHAR)", "%s"
+
+
+def is_ordered(kind: str) -> bool:
+    """Say whether rows can be paged by a key of this type."""
+    return base_of(kind) in (*_INTEGERS, *_TEXTS, *_BYTES, "decimal", "date")
+
+
+def base_of(kind: str) -> str:
     """Return a type without its sizes and attributes."""
     return kind.partition("(")[0].partition(" ")[0]
 
@@ -187,5 +201,5 @@ def quoted(name: str) -> str:
     return "`" + name.replace("`", "``").replace("%", "%%") + "`"
 
 
-def _qualified(table: str) -> str:
+def qualified(table: str) -> str:
     return ".".join(quoted(part) for part in table.split("."))

@@ -43,6 +43,7 @@ _BEGIN_S = 24 * 3600.0
 """A slot waits for every transaction that is open; a day is longer than any should be."""
 
 _POLL_S = 0.05
+_EMPTIED = "the table was emptied at the source"
 _LOST_STATES = ("55000", "58P01")
 _FAULTS = (OSError, psycopg.Error, asyncio.TimeoutError)
 
@@ -192,7 +193,7 @@ class PostgresqlLog:
         if self._transaction is None and not self._has_more:
             self._place = max(self._place, Place(stream.sent, 0))
         await self._complete(changes)
-        return LogPage(changes, again, max(self._place, self._start).text(), emptied)
+        return LogPage(changes, again, max(self._place, self._start).text(), _EMPTIED if emptied else "")
 
     async def read_table(self, after: str | None, limit: int) -> TablePage:
         """Read one page in a snapshot and put the mark behind it."""
