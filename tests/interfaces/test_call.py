@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from shuqiao.auditlog.entries import COLUMNS, StoredEntry, entry_fault
 from shuqiao.client.plane import PlaneAnswer
 from shuqiao.security.http_signatures import CallContext, sign_request
 from shuqiao.wire.receipt import HEADER, decode_promise, verify_promise
@@ -71,6 +72,11 @@ def test_the_call_is_recorded_before_it_leaves_and_its_end_after(city: Interface
     ]
     assert answer.promise is not None and answer.promise.entry == ended["id"]
     assert answer.promise.answer == ended["seen"]["answer"]
+    assert ended["said"]["case"] == "案-1" and {row["said"]["mode"] for row in (called, ended)} == {"query"}
+    # Whoever checks the log finds each entry's columns in its text.
+    ids = [called["id"], ended["id"]]
+    rows = city.admin.execute(f"SELECT {COLUMNS} FROM audit.entry WHERE id = ANY(%s)", [ids]).fetchall()
+    assert [entry_fault(StoredEntry(*row)) for row in rows] == [None, None]
     # The log holds no value that the call named or brought.
     assert not any(
         word in row["body"] for row in (called, ended) for word in ("P00000007", "1234", "2024-05")

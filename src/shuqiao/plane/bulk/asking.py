@@ -109,7 +109,7 @@ def entry_of(
         end_user=call.context.end_user,
         provider=document.provider,
         resource=call.resource_id,
-        mode=Mode.BULK.value,
+        mode=document.mode,
         grant=document.id,
         request_no=document.request_no,
         regulation=document.regulation,

@@ -334,7 +334,8 @@ class Interfaces:
         # A call ends once: the id of its end follows from its own.
         entry = refusal_entry_id(call.entry, "interface_answered")
         ended = replace(call, entry=entry, at=at, proof=None)
-        line = entry_of(ended, "interface_answered", outcome, decided.allowed, asked=call.entry)
+        case = decided.request.case
+        line = entry_of(ended, "interface_answered", outcome, decided.allowed, case, asked=call.entry)
         epoch = decided.allowed.snapshot.epoch
         for _ in range(MAX_TRIES):
             done = await self._statements.end_interface_call(
