@@ -128,7 +128,7 @@ async def test_a_node_whose_disk_was_lost_goes_on_where_the_ledger_stands(line: 
     line.children["node"].kill()
     shutil.rmtree(line.node_home / "spool")
     line.start("node")
-    wait_for(lambda: len(line.ledger()) == 2, what="the second load")
+    wait_for(lambda: len(line.ledger()) >= 2, what="the second load")
     second = line.ledger()[1]
     assert (second["inserted"], second["updated"], second["unchanged"]) == (0, 0, rows)
 

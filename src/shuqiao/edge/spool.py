@@ -209,9 +209,17 @@ class Spool:
                 db.execute(f"DELETE FROM {table} WHERE resource = ?", (resource,))
             ranges.forget(db, resource)
             db.execute(
-                "INSERT INTO resource (resource, mapping, generation, next_sequence, phase, load_since)"
-                " VALUES (?, ?, ?, ?, 'full', ?)",
-                (resource, mapping, generation, first.sequence, generation),
+                "INSERT INTO resource (resource, mapping, generation, next_sequence, phase, load_since, ending)"
+                " VALUES (?, ?, ?, ?, 'full', ?, ?)",
+                # Before the very first batch the hub has nothing that could be gone.
+                (
+                    resource,
+                    mapping,
+                    generation,
+                    first.sequence,
+                    generation,
+                    _BARRED if first.sequence == 1 else _NOT_DUE,
+                ),
             )
 
     def rewind(self, resource: str, sequence: int) -> bool:

@@ -48,20 +48,21 @@ UPDATE vault.record SET department = $1, generation = $2, sequence = $3, removed
 WHERE record_id = ANY($4::uuid[])
   AND (department, generation, sequence, removed) IS DISTINCT FROM ($1, $2, $3, $5)
 """
-# A record whose row is at fault is met all the same, and what is already removed stays so.
+# A record whose row is at fault is met all the same.
 _MEET = """
 UPDATE vault.record SET department = $1, generation = $2, sequence = $3
-WHERE resource = $4 AND key_blind = ANY($5::bytea[]) AND NOT removed
+WHERE resource = $4 AND key_blind = ANY($5::bytea[])
   AND (department <> $1 OR (generation, sequence) < ($2, $3))
 """
 _GONE = """
 SELECT record_id FROM vault.record
 WHERE resource = $4 AND department = $1 AND generation = $2 AND sequence = $3 AND removed
 """
+# What was removed before is said once more: the hub may have been restored to a state in which it was there.
 _SWEEP = """
 UPDATE vault.record r SET department = $1, generation = $2, sequence = $3, removed = true
 FROM (SELECT record_id FROM vault.record
-      WHERE resource = $4 AND NOT removed AND (department <> $1 OR generation < $5) LIMIT $6) unmet
+      WHERE resource = $4 AND (department <> $1 OR generation < $5) LIMIT $6) unmet
 WHERE r.record_id = unmet.record_id
 RETURNING r.record_id
 """
