@@ -1,19 +1,15 @@
 """A city with a process for copies beside vault and plane, and a list of invented permits."""
 
 import contextlib
-import json
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import msgspec
-import psycopg
 import pytest
 
 from shuqiao.client.bulk import BulkClient
@@ -23,7 +19,6 @@ from shuqiao.wire.grant import Grant
 from shuqiao.wire.schemas import ItemSpec, ResourceSpec
 from tests.plane import conftest as plane
 from tests.plugins.server import TestServer
-from tests.vault.conftest import Vault
 
 PERMITS = "r440100permitab23"
 PROVIDER = "440100-health"
@@ -154,43 +149,18 @@ class CopyCity(plane.City):
         self.admin.execute(f"DELETE FROM base.{PERMITS}".encode())
         self.admin.execute(f"DELETE FROM base_history.{PERMITS}".encode())
 
-    def logged(self, *events: str) -> list[dict[str, Any]]:
-        """The entries of these events since the test began: columns, and both lines of the body."""
-        rows = self.admin.execute(
-            "SELECT id, event, actor, grant_id, outcome, resource_id, body FROM audit.entry"
-            " WHERE event = ANY(%s) ORDER BY occurred_at, id",
-            [list(events)],
-        ).fetchall()
-        names = ("id", "event", "actor", "grant", "outcome", "resource", "body")
-        found = [dict(zip(names, row, strict=True)) for row in rows if row[0] not in self.seen_before]
-        for row in found:
-            said, _, seen = row["body"].partition("\n")
-            row["said"], row["seen"] = json.loads(said), json.loads(seen) if seen else None
-        return found
-
 
 def publish(city: plane.City) -> None:
     """Publish the list of permits."""
-    city.admin.execute(
-        "INSERT INTO exchange.resource (id, code, name_zh, name_en, department, spec)"
-        " VALUES (%s, '样例/2', '许可证', 'Permits', %s, %s)",
-        [PERMITS, PROVIDER, msgspec.json.encode(SPEC).decode()],
-    )
+    plane.publish(city, PERMITS, PROVIDER, SPEC, ("样例/2", "许可证", "Permits"))
     city.admin.execute("SELECT exchange.create_list(%s)", [PERMITS])
 
 
 @contextlib.contextmanager
 def running_copy_city(server: TestServer, template: str) -> Iterator[CopyCity]:
     """A city with vault, plane and the process for copies."""
-    with contextlib.ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sq-bulk-")))
-        hub, vault_url = stack.enter_context(plane.fresh_hub(server, template))
-        (folder / "run").mkdir(mode=0o755)
-        vault = Vault(folder, vault_url)
-        vault.start()
-        stack.callback(lambda: vault.kill() if vault.process and vault.process.poll() is None else None)
-        admin = stack.enter_context(psycopg.connect(hub.superuser, autocommit=True))
-        city = CopyCity(hub, vault, admin, folder, plane.free_port())
+    with plane.parts_of_city(server, template, "sq-bulk-") as parts, contextlib.ExitStack() as stack:
+        city = CopyCity(*parts, plane.free_port())
         keys.random_secret_file(city.folder / "bulk.key")
         plane.prepare(city)
         plane.enrol(city, PORTAL, "440100-housing", "ed25519")

@@ -2,8 +2,6 @@
 
 import contextlib
 import hashlib
-import json
-import tempfile
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +9,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import psycopg
 import pytest
 
@@ -25,7 +22,6 @@ from shuqiao.wire.grant import Grant
 from shuqiao.wire.schemas import ItemSpec, ResourceSpec
 from tests.plane import conftest as plane
 from tests.plugins.server import TestServer
-from tests.vault.conftest import Vault
 
 REPORTS = "r440100reportab23"
 PROVIDER = "440100-health"
@@ -154,40 +150,15 @@ class FileCity(plane.City):
             finally:
                 files.close()
 
-    def logged(self, *events: str) -> list[dict[str, Any]]:
-        """The entries of these events since the test began: columns, and both lines of the body."""
-        rows = self.admin.execute(
-            "SELECT id, event, actor, provider, grant_id, case_no, outcome, resource_id, body"
-            " FROM audit.entry WHERE event = ANY(%s) ORDER BY occurred_at, id",
-            [list(events)],
-        ).fetchall()
-        names = ("id", "event", "actor", "provider", "grant", "case", "outcome", "resource", "body")
-        found = [dict(zip(names, row, strict=True)) for row in rows if row[0] not in self.seen_before]
-        for row in found:
-            said, _, seen = row["body"].partition("\n")
-            row["said"], row["seen"] = json.loads(said), json.loads(seen) if seen else None
-        return found
-
 
 @contextlib.contextmanager
 def running_file_city(server: TestServer, template: str) -> Iterator[FileCity]:
     """A city with vault and plane, and an entry that files serve."""
-    with contextlib.ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sq-files-")))
-        hub, vault_url = stack.enter_context(plane.fresh_hub(server, template))
-        (folder / "run").mkdir(mode=0o755)
-        vault = Vault(folder, vault_url)
-        vault.start()
-        stack.callback(lambda: vault.kill() if vault.process and vault.process.poll() is None else None)
-        admin = stack.enter_context(psycopg.connect(hub.superuser, autocommit=True))
-        city = FileCity(hub, vault, admin, folder, plane.free_port())
+    with plane.parts_of_city(server, template, "sq-files-") as parts, contextlib.ExitStack() as stack:
+        city = FileCity(*parts, plane.free_port())
         keys.random_secret_file(city.secret)
         plane.prepare(city)
-        city.admin.execute(
-            "INSERT INTO exchange.resource (id, code, name_zh, name_en, department, spec)"
-            " VALUES (%s, '样例/3', '报告', 'Reports', %s, %s)",
-            [REPORTS, PROVIDER, msgspec.json.encode(SPEC).decode()],
-        )
+        plane.publish(city, REPORTS, PROVIDER, SPEC, ("样例/3", "报告", "Reports"))
         stack.callback(city.stop)
         city.start()
         yield city

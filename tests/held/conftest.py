@@ -1,29 +1,23 @@
 """A plane, a NATS server, a loader, a department's node and the department's own database, all real."""
 
-import asyncio
 import contextlib
 import dataclasses
 import json
 import signal
 import sqlite3
 import sys
-import tempfile
 import time
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
-import msgspec
 import psycopg
 import pytest
 
 from shuqiao.cli import main as shuqiao
 from shuqiao.client.plane import PlaneAnswer
-from shuqiao.embedded.nats import nats_command, nats_environment
 from shuqiao.loader.certify import certify_keys
-from shuqiao.loader.enrol import enrol_department
 from shuqiao.rules.identifiers import citizen_check_digit
 from shuqiao.security import keys
 from shuqiao.security.http_signatures import CallContext
@@ -31,11 +25,10 @@ from shuqiao.wire.grant import Grant
 from shuqiao.wire.schemas import ItemSpec, ResourceSpec
 from tests.loader.line import Child, wait_for
 from tests.plane import conftest as plane
+from tests.plane.node_city import PROVIDER, NodeCity
 from tests.plugins.server import RUN, TestServer
-from tests.vault.conftest import Vault
 
 PERMITS = "r440100permitab23"
-PROVIDER = "440100-health"
 SPEC = ResourceSpec(
     record_key="holder_number",
     modes=("verify", "query"),
@@ -96,49 +89,18 @@ NOBODY = number(999)
 
 
 @dataclass
-class HeldCity(plane.City):
+class HeldCity(NodeCity):
     """The plane's city with NATS, a loader, a node, and the department's own table behind it."""
 
     source: str = ""
-    nats_port: int = 0
-    children: dict[str, Child] = field(default_factory=dict)
-
-    @property
-    def home(self) -> Path:
-        """The node's folder."""
-        return self.folder / "node"
-
-    @property
-    def secrets(self) -> Path:
-        """The hub's secrets."""
-        return self.folder / "hub"
-
-    @property
-    def nats_url(self) -> str:
-        """Where NATS listens."""
-        return f"tls://127.0.0.1:{self.nats_port}"
 
     def environment(self) -> dict[str, str]:
         """Settings of the plane; a node has one second."""
-        return super().environment() | {
-            "PLANE_NATS_URL": self.nats_url,
-            "PLANE_NATS_CREDS": str(self.secrets / "nats-plane.creds"),
-            "PLANE_NATS_CA": str(self.secrets / "ca.pem"),
-            "PLANE_SPOOL": str(self.folder / "answers"),
-            "PLANE_NODE_TIMEOUT_S": "1",
-        }
+        return super().environment() | {"PLANE_NODE_TIMEOUT_S": "1"}
 
     def node_environment(self) -> dict[str, str]:
         """Settings of the node; it brings its log when it starts."""
-        return {
-            "NODE_HOME": str(self.home),
-            "NODE_DEPARTMENT": PROVIDER,
-            "NATS_URL": self.nats_url,
-            "NODE_CREDS": str(self.home / "node.creds"),
-            "NODE_CA": str(self.home / "ca.pem"),
-            "NODE_MAPPING": str(self.home / "mappings"),
-            "NODE_SOURCE_URL": self.source,
-        }
+        return super().node_environment() | {"NODE_SOURCE_URL": self.source}
 
     def loader_environment(self) -> dict[str, str]:
         """Settings of the loader."""
@@ -154,13 +116,7 @@ class HeldCity(plane.City):
 
     def start_node(self, name: str = "node") -> None:
         """Start the node and wait until it hears calls."""
-        node = self.children[name]
-        before = len(node.written())
-        node.start()
-        try:
-            wait_for(lambda: "held_ready" in node.written()[before:], 30, "the node")
-        except AssertionError:
-            raise AssertionError(node.written()) from None
+        self.start_child(name, "held_ready")
 
     def held_grant(self, mode: str = "verify", **changes: Any) -> Grant:
         """Issue a grant that the department has not confirmed yet."""
@@ -206,20 +162,6 @@ class HeldCity(plane.City):
             }
             return client.verify(PERMITS, subject, claims, case=case, context=context)
 
-    def logged(self, *events: str) -> list[dict[str, Any]]:
-        """The hub's entries of these events since the test began."""
-        rows = self.admin.execute(
-            "SELECT id, event, outcome, provider, grant_id, record_id, body FROM audit.entry"
-            " WHERE event = ANY(%s) ORDER BY occurred_at",
-            [list(events)],
-        ).fetchall()
-        names = ("id", "event", "outcome", "provider", "grant", "record", "body")
-        found = [dict(zip(names, row, strict=True)) for row in rows if row[0] not in self.seen_before]
-        for row in found:
-            said, _, seen = row["body"].partition("\n")
-            row["said"], row["seen"] = json.loads(said), json.loads(seen) if seen else None
-        return found
-
     def store(self) -> sqlite3.Connection:
         """The node's own file, as whoever has its disk sees it."""
         return sqlite3.connect(self.home / "held" / "held.sqlite", isolation_level=None, timeout=5)
@@ -253,30 +195,9 @@ def fill_source(url: str) -> None:
 
 def set_up(city: HeldCity) -> None:
     """Publish the entry, certify the applications, start NATS and loader, admit the node."""
-    spec = msgspec.json.encode(SPEC).decode()
-    city.admin.execute(
-        "INSERT INTO exchange.resource (id, code, name_zh, name_en, department, spec)"
-        " VALUES (%s, '样例/3', '许可证', 'Permits', %s, %s)",
-        [PERMITS, PROVIDER, spec],
-    )
-    command = nats_command(city.secrets, city.folder / "nats", port=city.nats_port)
-    nats = Child("nats", command, nats_environment(city.secrets), city.folder / "nats.log")
-    city.children["nats"] = nats
-    nats.start()
-    wait_for(lambda: "Server is ready" in nats.written(), 20, "NATS")
-    receipts = keys.load_or_create_signing_key(city.folder / "receipts.pem")
-    plane.register_key(city, "receipts", receipts)
-    owner = city.hub.role("shuqiao_owner")
-    admission = enrol_department(
-        department=PROVIDER,
-        node_home=city.home,
-        secrets=city.secrets,
-        database_url=owner,
-        nats_url=city.nats_url,
-    )
-    asyncio.run(admission)
-    certify_keys(city.secrets, owner)
-    (city.home / "mappings").mkdir()
+    plane.publish(city, PERMITS, PROVIDER, SPEC, ("样例/3", "许可证", "Permits"))
+    city.admit_node(keys.load_or_create_signing_key(city.folder / "receipts.pem"))
+    certify_keys(city.secrets, city.hub.role("shuqiao_owner"))
     (city.home / "mappings" / "permits.yaml").write_text(MAPPING, encoding="utf-8")
     fill_source(city.source)
     for name, program, environment in (
@@ -285,33 +206,18 @@ def set_up(city: HeldCity) -> None:
     ):
         command = [sys.executable, "-c", program]
         city.children[name] = Child(name, command, environment, city.folder / f"{name}.log")
-    city.children["loader"].start()
-    wait_for(lambda: "loader_ready" in city.children["loader"].written(), 30, "the loader")
+    city.start_child("loader", "loader_ready")
 
 
 @contextlib.contextmanager
 def running_held_city(server: TestServer, template: str) -> Iterator[HeldCity]:
     """A city with everything between an application and a department's table."""
-    with contextlib.ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sq-held-")))
-        hub, vault_url = stack.enter_context(plane.fresh_hub(server, template))
+    with plane.parts_of_city(server, template, "sq-held-") as parts, contextlib.ExitStack() as stack:
+        _, _, admin, _ = parts
         own = f"sq_{RUN}_{uuid.uuid4().hex[:8]}"
-        (folder / "run").mkdir(mode=0o755)
-        vault = Vault(folder, vault_url)
-        vault.start()
-        stack.callback(lambda: vault.kill() if vault.process and vault.process.poll() is None else None)
-        admin = stack.enter_context(psycopg.connect(hub.superuser, autocommit=True))
         admin.execute(f"CREATE DATABASE {own}".encode())
         stack.callback(lambda: admin.execute(f"DROP DATABASE {own} WITH (FORCE)".encode()))
-        city = HeldCity(
-            hub,
-            vault,
-            admin,
-            folder,
-            plane.free_port(),
-            source=server.superuser(own),
-            nats_port=plane.free_port(),
-        )
+        city = HeldCity(*parts, plane.free_port(), source=server.superuser(own), nats_port=plane.free_port())
         plane.prepare(city)
         stack.callback(lambda: [child.end(signal.SIGKILL) for child in city.children.values()])
         set_up(city)

@@ -1,41 +1,35 @@
 """A plane, a NATS server, a department's node and the department's own little HTTP interface, all real."""
 
-import asyncio
 import contextlib
 import dataclasses
 import json
 import signal
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 import msgspec
-import psycopg
 import pytest
 
 from shuqiao.client.plane import PlaneAnswer
-from shuqiao.embedded.nats import nats_command, nats_environment
-from shuqiao.loader.enrol import enrol_department
 from shuqiao.security import keys
 from shuqiao.security.http_signatures import CallContext
 from shuqiao.wire.grant import Grant
 from shuqiao.wire.interface import InterfaceSpec, Limits
 from shuqiao.wire.interface_reading import read_description
 from shuqiao.wire.schemas import ItemSpec, ResourceSpec
-from tests.loader.line import Child, wait_for
+from tests.loader.line import Child
 from tests.plane import conftest as plane
+from tests.plane.node_city import PROVIDER, NodeCity
 from tests.plugins.server import TestServer
-from tests.vault.conftest import Vault
 
 PERMITS = "r440100permitab23"
-PROVIDER = "440100-health"
 SECRET = "Bearer sample-secret"
 DOCUMENT = Path(__file__).with_name("permits.yaml")
 LIMITS = Limits(timeout_s=3.0, max_answer_bytes=8 * 1024 * 1024, failures=3, rest_s=1.0)
@@ -128,54 +122,21 @@ class ApiServer(ThreadingHTTPServer):
 
 
 @dataclass
-class InterfaceCity(plane.City):
+class InterfaceCity(NodeCity):
     """The plane's city with NATS, a node, and the interface behind it."""
 
     api: ApiServer | None = None
-    nats_port: int = 0
-    children: dict[str, Child] = field(default_factory=dict)
-
-    @property
-    def home(self) -> Path:
-        """The node's folder."""
-        return self.folder / "node"
-
-    @property
-    def nats_url(self) -> str:
-        """Where NATS listens."""
-        return f"tls://127.0.0.1:{self.nats_port}"
-
-    def environment(self) -> dict[str, str]:
-        """Settings of the plane."""
-        return super().environment() | {
-            "PLANE_NATS_URL": self.nats_url,
-            "PLANE_NATS_CREDS": str(self.folder / "hub" / "nats-plane.creds"),
-            "PLANE_NATS_CA": str(self.folder / "hub" / "ca.pem"),
-            "PLANE_SPOOL": str(self.folder / "answers"),
-        }
 
     def node_environment(self) -> dict[str, str]:
         """Settings of the node: nothing but an interface."""
-        return {
-            "NODE_HOME": str(self.home),
-            "NODE_DEPARTMENT": PROVIDER,
-            "NATS_URL": self.nats_url,
-            "NODE_CREDS": str(self.home / "node.creds"),
-            "NODE_CA": str(self.home / "ca.pem"),
-            "NODE_MAPPING": str(self.home / "mappings"),
+        return super().node_environment() | {
             "NODE_INTERFACES": str(self.home / "interfaces"),
             "NODE_SOURCE_URL": "postgresql://nobody@127.0.0.1:1/none",
         }
 
     def start_node(self) -> None:
         """Start the node and wait until it hears calls."""
-        node = self.children["node"]
-        before = len(node.written())
-        node.start()
-        try:
-            wait_for(lambda: "interfaces_ready" in node.written()[before:], 30, "the node")
-        except AssertionError:
-            raise AssertionError(node.written()) from None
+        self.start_child("node", "interfaces_ready")
 
     def interface_grant(self, **changes: Any) -> Grant:
         """Issue a grant of the interface's operations."""
@@ -201,38 +162,10 @@ class InterfaceCity(plane.City):
             path = f"/v1/resources/{PERMITS}/interface/{operation}"
             return client.post(path, body, CallContext())
 
-    def logged(self, *events: str) -> list[dict[str, Any]]:
-        """The entries of these events since the test began."""
-        rows = self.admin.execute(
-            "SELECT id, event, outcome, grant_id, body FROM audit.entry WHERE event = ANY(%s)"
-            " ORDER BY occurred_at",
-            [list(events)],
-        ).fetchall()
-        found = []
-        for number, event, outcome, grant, body in rows:
-            if number not in self.seen_before:
-                said, _, seen = body.partition("\n")
-                found.append(
-                    {
-                        "id": number,
-                        "event": event,
-                        "outcome": outcome,
-                        "grant": grant,
-                        "said": json.loads(said),
-                        "seen": json.loads(seen) if seen else None,
-                        "body": body,
-                    }
-                )
-        return found
-
 
 def publish(city: InterfaceCity) -> None:
     """Publish the permits and their interface, as control does."""
-    city.admin.execute(
-        "INSERT INTO exchange.resource (id, code, name_zh, name_en, department, spec)"
-        " VALUES (%s, '样例/2', '许可证', 'Permits', %s, %s)",
-        [PERMITS, PROVIDER, msgspec.json.encode(SPEC).decode()],
-    )
+    plane.publish(city, PERMITS, PROVIDER, SPEC, ("样例/2", "许可证", "Permits"))
     spec = InterfaceSpec(description=read_description(DOCUMENT.read_bytes()), limits=LIMITS)
     city.admin.execute(
         "INSERT INTO exchange.interface (resource_id, spec) VALUES (%s, %s)",
@@ -242,29 +175,9 @@ def publish(city: InterfaceCity) -> None:
 
 def set_up_node(city: InterfaceCity) -> None:
     """Start NATS, admit the node and tell it of the interface."""
-    secrets = city.folder / "hub"
-    nats = Child(
-        "nats",
-        nats_command(secrets, city.folder / "nats", port=city.nats_port),
-        nats_environment(secrets),
-        city.folder / "nats.log",
-    )
-    city.children["nats"] = nats
-    nats.start()
-    wait_for(lambda: "Server is ready" in nats.written(), 20, "NATS")
-    plane.register_key(city, "receipts", keys.generate_signing_key())
-    asyncio.run(
-        enrol_department(
-            department=PROVIDER,
-            node_home=city.home,
-            secrets=secrets,
-            database_url=city.hub.role("shuqiao_owner"),
-            nats_url=city.nats_url,
-        )
-    )
+    city.admit_node(keys.generate_signing_key())
     folder = city.home / "interfaces"
     folder.mkdir()
-    (city.home / "mappings").mkdir(exist_ok=True)
     (folder / "permits.openapi").write_bytes(DOCUMENT.read_bytes())
     (folder / "secret").write_text(SECRET)
     assert city.api is not None
@@ -280,21 +193,12 @@ def set_up_node(city: InterfaceCity) -> None:
 @contextlib.contextmanager
 def running_interface_city(server: TestServer, template: str) -> Iterator[InterfaceCity]:
     """A city with everything between an application and a department's interface."""
-    with contextlib.ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sq-face-")))
-        hub, vault_url = stack.enter_context(plane.fresh_hub(server, template))
-        (folder / "run").mkdir(mode=0o755)
-        vault = Vault(folder, vault_url)
-        vault.start()
-        stack.callback(lambda: vault.kill() if vault.process and vault.process.poll() is None else None)
-        admin = stack.enter_context(psycopg.connect(hub.superuser, autocommit=True))
+    with plane.parts_of_city(server, template, "sq-face-") as parts, contextlib.ExitStack() as stack:
         api = ApiServer()
         threading.Thread(target=api.serve_forever, daemon=True).start()
         stack.callback(api.server_close)
         stack.callback(api.shutdown)
-        city = InterfaceCity(
-            hub, vault, admin, folder, plane.free_port(), api=api, nats_port=plane.free_port()
-        )
+        city = InterfaceCity(*parts, plane.free_port(), api=api, nats_port=plane.free_port())
         plane.prepare(city)
         publish(city)
         stack.callback(lambda: [child.end(signal.SIGKILL) for child in city.children.values()])

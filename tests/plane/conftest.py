@@ -29,6 +29,7 @@ from shuqiao.security import keys
 from shuqiao.security.http_signatures import CallContext, RequestSigner, key_signer, sign_request
 from shuqiao.security.tls import client_context
 from shuqiao.wire.grant import Grant, sign_grant
+from shuqiao.wire.schemas import ResourceSpec
 from tests.plugins.certificates import Place
 from tests.plugins.server import RUN, Hub, TestServer
 from tests.vault import births
@@ -197,6 +198,20 @@ class City:
         )
         return headers | {"content-type": "application/json"}
 
+    def logged(self, *events: str) -> list[dict[str, Any]]:
+        """The entries of these events since the test began: columns, and both lines of the body."""
+        rows = self.admin.execute(
+            "SELECT id, event, actor, provider, grant_id, case_no, outcome, resource_id, record_id, body"
+            " FROM audit.entry WHERE event = ANY(%s) ORDER BY occurred_at, id",
+            [list(events)],
+        ).fetchall()
+        names = ("id", "event", "actor", "provider", "grant", "case", "outcome", "resource", "record", "body")
+        found = [dict(zip(names, row, strict=True)) for row in rows if row[0] not in self.seen_before]
+        for row in found:
+            said, _, seen = row["body"].partition("\n")
+            row["said"], row["seen"] = json.loads(said), json.loads(seen) if seen else None
+        return found
+
     def entries(self) -> list[dict[str, Any]]:
         """All entries of calls, oldest first, with the plane's line of the body."""
         cursor = self.admin.execute(
@@ -283,21 +298,39 @@ def fresh_hub(server: TestServer, template: str) -> Iterator[tuple[Hub, str]]:
 
 
 @contextlib.contextmanager
-def running_city(server: TestServer, template: str) -> Iterator[City]:
-    """A city with a vault and a plane of two workers."""
+def parts_of_city(
+    server: TestServer, template: str, prefix: str
+) -> Iterator[tuple[Hub, Vault, psycopg.Connection, Path]]:
+    """What every city has: a hub's database, a vault at work, a superuser's connection and a folder."""
     with contextlib.ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sq-plane-")))
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=prefix)))
         hub, vault_url = stack.enter_context(fresh_hub(server, template))
         (folder / "run").mkdir(mode=0o755)
         vault = Vault(folder, vault_url)
         vault.start()
         stack.callback(lambda: vault.kill() if vault.process and vault.process.poll() is None else None)
         admin = stack.enter_context(psycopg.connect(hub.superuser, autocommit=True))
-        city = City(hub, vault, admin, folder, free_port())
+        yield hub, vault, admin, folder
+
+
+@contextlib.contextmanager
+def running_city(server: TestServer, template: str) -> Iterator[City]:
+    """A city with a vault and a plane of two workers."""
+    with parts_of_city(server, template, "sq-plane-") as parts, contextlib.ExitStack() as stack:
+        city = City(*parts, free_port())
         prepare(city)
         stack.callback(city.stop)
         city.start()
         yield city
+
+
+def publish(city: City, resource: str, provider: str, spec: ResourceSpec, name: tuple[str, str, str]) -> None:
+    """Publish an entry, as control does; `name` is its code, and its name in both languages."""
+    city.admin.execute(
+        "INSERT INTO exchange.resource (id, code, name_zh, name_en, department, spec)"
+        " VALUES (%s, %s, %s, %s, %s, %s)",
+        [resource, *name, provider, msgspec.json.encode(spec).decode()],
+    )
 
 
 def prepare(city: City) -> None:
