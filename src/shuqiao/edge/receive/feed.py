@@ -25,7 +25,7 @@ from shuqiao.edge.receive.reading import Subscription
 from shuqiao.security import keys
 from shuqiao.security.at_rest import DIGESTS
 from shuqiao.security.http_signatures import CallContext, key_signer
-from shuqiao.wire.bulk import BulkState, Manifest, ManifestPart, Receipt
+from shuqiao.wire.bulk import BulkState, FeedState, Manifest, ManifestPart, Receipt
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -104,11 +104,10 @@ class Feed:
         wanted = self._subscription
         return self._bulk.subscribe(wanted.resource, "arrow", case=wanted.case, context=self._context)
 
-    def next_part(self, feed: str, after: int, up_to: int, wait_s: float) -> tuple[Part | None, int]:
-        """Give the part after this one, None where none comes in this time; and what the hub has as taken.
+    def look(self, feed: str, after: int, wait_s: float) -> FeedState:
+        """Tell where the feed stands; waits so long for the part after this one.
 
-        `up_to` is the batch with which the part before it ends. Raises `FeedEnded`, `OutOfStep`, `CopyBroken`
-        or `CopyRefused`.
+        Raises `FeedEnded`, `OutOfStep` or `CopyRefused`.
         """
         try:
             state = self._bulk.feed(feed, self._context, wait_s=wait_s, after=after)
@@ -120,11 +119,10 @@ class Feed:
             raise OutOfStep("target_is_older")
         if state.last_number < after:
             raise OutOfStep("hub_is_older")
-        if state.next is None:
-            return None, state.taken_number
-        return self._checked(state.next, feed, after, up_to), state.taken_number
+        return state
 
-    def _checked(self, state: BulkState, feed: str, after: int, up_to: int) -> Part:
+    def checked(self, state: BulkState, feed: str, after: int, up_to: int) -> Part:
+        """Check that this is the part after this one, which ends with batch `up_to`; raises `CopyBroken`."""
         manifest = self._bulk.manifest(state)
         wanted = (feed, after + 1, self._subscription.resource, "arrow")
         given = (str(manifest.feed), manifest.number, manifest.resource, manifest.format)

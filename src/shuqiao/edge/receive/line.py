@@ -24,6 +24,7 @@ from shuqiao.edge.receive.own import Position
 from shuqiao.edge.receive.reading import Subscription
 from shuqiao.edge.receive.sessions import TargetError, TargetWrong
 from shuqiao.edge.receive.target import DELETED, PositionMoved, Target, TooManyDead, open_target
+from shuqiao.wire.bulk import BulkState
 
 _log = logging.getLogger("shuqiao.edge")
 
@@ -149,19 +150,16 @@ class ReceiveLine:
                 target.begin_feed(feed.subscribe(), position)
                 position = self._look(target)
             try:
-                part, taken = feed.next_part(
-                    position.feed, position.part, position.up_to, WAIT_S if is_told else 0.0
-                )
-                if part is not None:
-                    self.state.waits_since = part.manifest.at
-                    target.apply(part, feed.batches(part), position)
-                    position, taken = self._look(target), position.part
+                found = feed.look(position.feed, position.part, WAIT_S if is_told else 0.0)
+                last = position.last()
+                if last is not None and found.taken_number < last.number:
+                    # The last run ended between its commit and this.
+                    feed.take(position.feed, last)
+                if found.next is not None:
+                    position = self._apply(feed, target, found.next, position)
                 else:
                     # Commands may have worked on what lies apart, or deleted what was received.
                     position = self._look(target)
-                last = position.last()
-                if last is not None and taken < last.number:
-                    feed.take(position.feed, last)
             except FeedEnded:
                 new = feed.subscribe()
                 if new == position.feed:
@@ -173,6 +171,14 @@ class ReceiveLine:
             self._pause_s = FIRST_PAUSE_S
             self.state.waits_since = None
             self.state.state, self.state.fault = "up", ""
+
+    def _apply(self, feed: Feed, target: Target, state: BulkState, position: Position) -> Position:
+        """Apply the next part and say what became of it; returns how far the subscription is then."""
+        part = feed.checked(state, position.feed, position.part, position.up_to)
+        self.state.waits_since = part.manifest.at
+        applied = target.apply(part, feed.batches(part), position)
+        feed.take(position.feed, applied)
+        return self._look(target)
 
     def _look(self, target: Target) -> Position:
         self.state.position, self.state.dead = target.position(), target.count_dead()
