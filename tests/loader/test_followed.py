@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import random
-import threading
 from collections.abc import Iterator
 
-import psycopg
 import pytest
 
-from tests.loader.line import BIRTHS, HEALTH, Line, wait_for
+from tests.loader.line import Line, wait_for
 from tests.loader.test_kills import receipted
 from tests.plugins.departments import Department
-from tests.plugins.logged import LoggedServer, in_logged, logged_server
-
-__all__ = ["logged_server"]
+from tests.plugins.logged import in_logged
 
 pytestmark = pytest.mark.database
 
 
-@pytest.fixture
-def department(line: Line, logged_server: LoggedServer) -> Iterator[Department]:
+@pytest.fixture(params=["embedded", "debian"])
+def department(line: Line, request: pytest.FixtureRequest) -> Iterator[Department]:
     """The department's database on a server with a logical log; the line reads it."""
-    with in_logged(logged_server) as made:
+    with in_logged(request.getfixturevalue(f"logged_{request.param}")) as made:
         line.source = made.url
         yield made
         for child in line.children.values():

@@ -49,6 +49,7 @@ def replace(path: Path, content: bytes) -> None:
 
 def new_place(folder: Path) -> Place:
     """Make an authority and a server's certificate."""
+    folder.mkdir(mode=0o700, exist_ok=True)
     folder.chmod(0o700)
     authority = create_authority_certificate("Sample CA", datetime.now(UTC))
     (folder / "ca.pem").write_bytes(authority.certificate)

@@ -42,6 +42,12 @@ def in_mariadb(server: str) -> Iterator[Department]:
     admin = pymysql.connect(unix_socket=socket, user="root", autocommit=True, charset="utf8mb4")
 
     def run(sql: str, rows: Sequence[Sequence[Any]] | None = None) -> None:
+        try:
+            admin.ping()
+        except pymysql.MySQLError:
+            # A test has killed the server meanwhile.
+            admin.connect()
+            admin.select_db(name)
         with admin.cursor() as cursor:
             if rows is None:
                 cursor.execute(sql)

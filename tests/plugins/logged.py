@@ -1,4 +1,4 @@
-"""Servers of departments that keep a log to be read: PostgreSQL, the embedded one and Debian's, and MariaDB."""
+"""Servers of departments whose log can be read: PostgreSQL, the embedded one and Debian's, and MariaDB."""
 
 from __future__ import annotations
 
@@ -7,17 +7,20 @@ import signal
 import subprocess
 import tempfile
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import psycopg
+import pymysql
 import pytest
 
+from shuqiao.edge.connectors.mysql import connection_options
 from shuqiao.embedded import postgres
-from tests.plugins.departments import Department
+from tests.plugins.departments import Department, in_mariadb
+from tests.plugins.mariadb import LOGGED, MariaServer, is_installed, maria_server
 
 DEBIAN = Path("/usr/lib/postgresql")
 
@@ -72,15 +75,87 @@ def programs_of(kind: str, folder: Path) -> Path:
     return found[-1].parent
 
 
-@pytest.fixture(scope="session", params=["embedded", "debian"])
-def logged_server(request: pytest.FixtureRequest) -> Iterator[LoggedServer]:
-    """A server of each version in turn."""
+@contextmanager
+def _running(kind: str) -> Iterator[LoggedServer]:
     folder = Path(tempfile.mkdtemp(prefix="sql-"))
     folder.chmod(0o755)
-    server = LoggedServer(programs_of(request.param, folder), folder)
+    server = LoggedServer(programs_of(kind, folder), folder)
     server.start()
     yield server
     server.close()
+
+
+@pytest.fixture(scope="session")
+def logged_embedded() -> Iterator[LoggedServer]:
+    """The embedded server with a logical log."""
+    with _running("embedded") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def logged_debian() -> Iterator[LoggedServer]:
+    """Debian's server with a logical log."""
+    with _running("debian") as server:
+        yield server
+
+
+@dataclass(frozen=True)
+class LoggedSource:
+    """A new database on a server whose log can be read, and which can be killed."""
+
+    department: Department
+    connect: Callable[[], Any]
+    server: LoggedServer | MariaServer
+
+    @property
+    def url(self) -> str:
+        """Its address for the node."""
+        return self.department.url
+
+    @property
+    def run(self) -> Callable[..., Any]:
+        """Runs a statement in it."""
+        return self.department.run
+
+    def rows(self, sql: str = "SELECT id, step, note, amount FROM t") -> list[tuple[Any, ...]]:
+        """Return rows, all values as texts."""
+        link = self.connect()
+        cursor = link.cursor()
+        cursor.execute(sql)
+        rows = [tuple(None if one is None else str(one) for one in row) for row in cursor.fetchall()]
+        link.close()
+        return rows
+
+    def kill(self) -> None:
+        """End the server as a crash would."""
+        self.server.end(signal.SIGKILL if isinstance(self.server, MariaServer) else signal.SIGQUIT)
+
+    def start(self) -> None:
+        """Start it again."""
+        self.server.start()
+
+
+@pytest.fixture(scope="session")
+def logged_mariadb() -> Iterator[MariaServer]:
+    """A MariaDB server with a log that can be read."""
+    if not is_installed():
+        pytest.skip("MariaDB is not installed: sudo apt-get install mariadb-server-core mariadb-client-core")
+    with maria_server(LOGGED) as server:
+        yield server
+
+
+@pytest.fixture(params=["embedded", "debian", "mariadb"])
+def logged_source(request: pytest.FixtureRequest) -> Iterator[LoggedSource]:
+    """A new database of each kind in turn."""
+    if request.param == "mariadb":
+        server: MariaServer = request.getfixturevalue("logged_mariadb")
+        with in_mariadb(server.url) as made:
+            options = connection_options(made.url) | {"autocommit": False}
+            yield LoggedSource(made, lambda: pymysql.connect(**options), server)
+        return
+    other = request.getfixturevalue(f"logged_{request.param}")
+    with in_logged(other) as made:
+        yield LoggedSource(made, lambda: psycopg.connect(made.url, connect_timeout=5), other)
 
 
 @contextmanager

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pymysql
@@ -21,44 +23,95 @@ def is_installed() -> bool:
     return all(shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin") for name in PROGRAMS)
 
 
-LOGGED = ("--log-bin=log", "--server-id=1", "--binlog-format=ROW", "--binlog-row-metadata=FULL")
-"""Settings of a server whose log can be read."""
+LOGGED = (
+    "--log-bin=log",
+    "--server-id=1",
+    "--binlog-format=ROW",
+    "--binlog-row-metadata=FULL",
+    "--innodb-flush-log-at-trx-commit=1",
+)
+"""Settings of a server whose log can be read, and which loses nothing when it is killed."""
+
+
+@dataclass
+class MariaServer:
+    """A server of its own on a socket, which a test may kill and start again."""
+
+    folder: Path
+    settings: Sequence[str] = ()
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """Its address without a database, for a user who may do all."""
+        return f"mysql://root@localhost/?unix_socket={self.folder}/s"
+
+    def install(self) -> None:
+        """Make its data."""
+        if self._user:
+            shutil.chown(self.folder, self._user[0].partition("=")[2])
+        subprocess.run(
+            [
+                "mariadb-install-db",
+                *self._common,
+                "--auth-root-authentication-method=normal",
+                "--skip-test-db",
+            ],
+            check=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        server = shutil.which("mariadbd", path=f"{os.environ['PATH']}:/usr/sbin") or "mariadbd"
+        socket = f"{self.folder}/s"
+        more = [
+            "--skip-networking",
+            f"--socket={socket}",
+            f"--pid-file={self.folder}/pid",
+            "--innodb-flush-log-at-trx-commit=0",
+            *self.settings,
+        ]
+        Path(socket).unlink(missing_ok=True)
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen([server, *self._common, *more], stdout=log, stderr=log)
+        _wait(socket, self.process)
+
+    def end(self, number: int = signal.SIGTERM) -> None:
+        """End it; SIGKILL ends it as a crash would."""
+        if self.process is not None:
+            self.process.send_signal(number)
+            self.process.wait(timeout=30)
+            self.process = None
+
+    @property
+    def _user(self) -> list[str]:
+        return ["--user=nobody"] if os.geteuid() == 0 else []
+
+    @property
+    def _common(self) -> list[str]:
+        return ["--no-defaults", f"--datadir={self.folder}/data", *self._user]
+
+
+@contextmanager
+def maria_server(settings: Sequence[str] = ()) -> Iterator[MariaServer]:
+    """Start a server; it is gone in the end."""
+    server = MariaServer(Path(tempfile.mkdtemp(prefix="sqm-")), settings)
+    try:
+        server.install()
+        server.start()
+        yield server
+    finally:
+        server.end()
+        shutil.rmtree(server.folder, ignore_errors=True)
 
 
 @contextmanager
 def running_mariadb(settings: Sequence[str] = ()) -> Iterator[str]:
     """Start a server of its own on a socket; its address without a database, for a user who may do all."""
-    folder = Path(tempfile.mkdtemp(prefix="sqm-"))
-    user = "nobody" if os.geteuid() == 0 else None
-    if user is not None:
-        shutil.chown(folder, user)
-    common = ["--no-defaults", f"--datadir={folder}/data", *([f"--user={user}"] if user else [])]
-    socket = f"{folder}/s"
-    try:
-        subprocess.run(
-            ["mariadb-install-db", *common, "--auth-root-authentication-method=normal", "--skip-test-db"],
-            check=True,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        server = shutil.which("mariadbd", path=f"{os.environ['PATH']}:/usr/sbin") or "mariadbd"
-        more = [
-            "--skip-networking",
-            f"--socket={socket}",
-            f"--pid-file={folder}/pid",
-            "--innodb-flush-log-at-trx-commit=0",
-            *settings,
-        ]
-        with (folder / "log").open("wb") as log:
-            process = subprocess.Popen([server, *common, *more], stdout=log, stderr=log)
-        try:
-            _wait(socket, process)
-            yield f"mysql://root@localhost/?unix_socket={socket}"
-        finally:
-            process.terminate()
-            process.wait(timeout=30)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with maria_server(settings) as server:
+        yield server.url
 
 
 def _wait(socket: str, process: subprocess.Popen[bytes]) -> None:

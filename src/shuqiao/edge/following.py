@@ -16,7 +16,7 @@ from typing import Any
 
 from shuqiao.edge.capture import Capture
 from shuqiao.edge.connectors import SourceError, SourceRow
-from shuqiao.edge.connectors.log import ChangeLog, LogChange, LogLost, TablePage
+from shuqiao.edge.connectors.log import ChangeLog, LogChange, LogLost, TablePage, place_of
 from shuqiao.edge.spool import Position
 
 _log = logging.getLogger("shuqiao.edge")
@@ -113,7 +113,7 @@ class Following(Capture):
         page = await self._read_page(position, limit)
         rows = {row.key: row for row in page.rows}
         reached = position.watermark or ""
-        while reached < page.high:
+        while place_of(reached) < page.high:
             read = await self._changes.read(limit)
             if read.broken:
                 raise LogLost(read.broken)
@@ -123,7 +123,7 @@ class Following(Capture):
                 if not await self._put(_latest(read.changes), moved):
                     return
             reached = read.position
-            if reached < page.high:
+            if place_of(reached) < page.high:
                 await self._changes.ready(_MARK_WAIT_S)
         done = len(page.rows) < limit
         cursor = None if done else self._cover.hide(page.rows[-1].key)
@@ -144,7 +144,7 @@ class Following(Capture):
         while True:
             page = await self._changes.read_table(after, limit)
             self._unseen = {one for one in self._unseen if not page.sees(one)}
-            if not self._unseen and page.high >= (position.watermark or ""):
+            if not self._unseen and page.high >= place_of(position.watermark or ""):
                 return page
             await asyncio.sleep(_MARK_WAIT_S)
 

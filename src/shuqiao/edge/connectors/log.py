@@ -17,6 +17,11 @@ class LogLost(SourceError):
     """The log no longer has what comes behind the position, or is another one: the table is read in full."""
 
 
+def place_of(position: str) -> str:
+    """Return the part of a position that sorts as the log runs; behind the bar is what it is checked by."""
+    return position.partition("|")[0]
+
+
 @dataclass(frozen=True)
 class LogChange:
     """One row as a transaction left it; `transaction` is the number that a page's `sees` understands."""
@@ -61,7 +66,7 @@ class LogState:
 
 
 class ChangeLog(Protocol):
-    """The log of one table. Positions are texts that sort as the log runs; any call may raise SourceError."""
+    """The log of one table. Positions are compared by `place_of`; any call may raise SourceError."""
 
     async def begin(self) -> str:
         """Make what the log needs, afresh, and return the position from which on no change is missed."""

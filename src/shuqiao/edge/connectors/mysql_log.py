@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from shuqiao.edge.connectors import SourceError, SourceRow
-from shuqiao.edge.connectors.log import LogChange, LogLost, LogPage, LogState, TablePage
+from shuqiao.edge.connectors.log import LogChange, LogLost, LogPage, LogState, TablePage, place_of
 from shuqiao.edge.connectors.mysql import FAULTS, Session, connect, fault_of, key_pieces, qualified, quoted
 from shuqiao.edge.connectors.mysql_setup import FollowedTable, look_at, prepare, value_of
 from shuqiao.edge.connectors.mysql_stream import (
@@ -35,7 +35,7 @@ from shuqiao.edge.mapping import TableMapping
 
 _TIMEOUT_S = 60.0
 _ALTERED = "the table was altered or emptied at the source"
-_PLACE = re.compile(r"(\d{10})/(\d{12})/(\d{10})/([0-9,-]*)", re.ASCII)
+_PLACE = re.compile(r"(\d{10})/(\d{12})/(\d{10})\|([0-9,-]*)", re.ASCII)
 
 _SNAPSHOT = "START TRANSACTION WITH CONSISTENT SNAPSHOT"
 _WHERE = "SHOW STATUS LIKE 'binlog_snapshot_%%'"
@@ -55,9 +55,9 @@ class Place:
     names: Mapping[str, str] = field(default_factory=dict)
 
     def text(self) -> str:
-        """Return it as a text that sorts as the log runs."""
+        """Return it as a position: what sorts as the log runs, and the names."""
         names = ",".join(self.names[domain] for domain in sorted(self.names))
-        return f"{_spot_text(self.spot)}/{self.count:010d}/{names}"
+        return f"{_spot_text(self.spot)}/{self.count:010d}|{names}"
 
 
 def read_place(text: str) -> Place:
@@ -132,7 +132,7 @@ class MysqlLog:
             if isinstance(self._next, Reached):
                 self._reach(self._next.at)
                 self._next = None
-                if self._wanted and self._place.text() >= self._wanted:
+                if self._wanted and place_of(self._place.text()) >= self._wanted:
                     break
             elif self._next is None:
                 left = until - time.monotonic()
@@ -166,7 +166,7 @@ class MysqlLog:
             return spot, rows
 
         spot, rows = await self._use(work)
-        high = self._wanted = Place(spot).text()
+        high = self._wanted = place_of(Place(spot).text())
         return TablePage(rows, high, lambda transaction: transaction < high)
 
     async def release(self, position: str) -> None:

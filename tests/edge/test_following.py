@@ -1,0 +1,104 @@
+"""A table followed by its database's log: nothing lost, nothing doubled, nothing back in time."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.edge.followed import RESOURCE, Target, Writers, begun_spool, fill, following
+from tests.plugins.logged import LoggedSource
+
+SEED = int(os.environ.get("SHUQIAO_TEST_SEED", random.randrange(10**6)))
+
+
+async def live(made: Any, seconds: float) -> None:
+    """Let it work for so long, then end it in whatever it does."""
+    task = asyncio.ensure_future(made.run())
+    done, _ = await asyncio.wait([task], timeout=seconds)
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+    assert not done
+    await made.close()
+
+
+def is_same(source: LoggedSource, target: Target) -> bool:
+    """Compare source and target row by row."""
+    return {row[0]: row for row in source.rows()} == target.rows
+
+
+async def until_same(
+    source: LoggedSource, made: Any, spool: Any, target: Target, timeout_s: float = 40
+) -> None:
+    """Let it work until the target has all that the source has."""
+    task = asyncio.ensure_future(made.run())
+    try:
+        async with asyncio.timeout(timeout_s):
+            while True:
+                await asyncio.sleep(0.1)
+                assert not task.done(), task.result()
+                await asyncio.to_thread(target.play, spool)
+                state = spool.state(RESOURCE)
+                if state.position.phase == "changes" and not state.is_end_due and is_same(source, target):
+                    return
+    except TimeoutError:
+        theirs = {row[0]: row for row in source.rows()}
+        wrong = {k: (theirs.get(k), target.rows.get(k)) for k in theirs.keys() | target.rows.keys()}
+        wrong = {k: (str(a)[:60], str(b)[:60]) for k, (a, b) in wrong.items() if a != b}
+        pytest.fail(
+            f"seed {SEED}: fault {made.state.fault}, {len(wrong)} differ, such as {list(wrong.items())[:3]}"
+        )
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        await made.close()
+
+
+async def test_the_full_load_and_the_log_join_while_all_is_written(
+    logged_source: LoggedSource, tmp_path: Path
+) -> None:
+    fill(logged_source.run, 900)
+    chance, target = random.Random(SEED), Target()
+    spool = begun_spool(tmp_path)
+    writers = Writers(logged_source.connect, SEED, empties=True)
+    writers.start()
+    for _ in range(12):
+        await live(following(logged_source.url, spool, tmp_path, rows=40), chance.uniform(0.05, 1.0))
+        target.play(spool)
+    writers.stop()
+    await until_same(logged_source, following(logged_source.url, spool, tmp_path), spool, target)
+    assert target.ends >= 1 and writers.done > 100
+    spool.close()
+
+
+async def test_a_source_that_is_killed_is_followed_on(logged_source: LoggedSource, tmp_path: Path) -> None:
+    fill(logged_source.run, 300)
+    target, spool = Target(), begun_spool(tmp_path)
+    writers = Writers(logged_source.connect, SEED + 1)
+    made = following(logged_source.url, spool, tmp_path)
+    await until_same(logged_source, made, spool, target)
+    ends = target.ends
+    writers.start()
+    made = following(logged_source.url, spool, tmp_path)
+    task = asyncio.ensure_future(made.run())
+    for _ in range(2):
+        await asyncio.sleep(0.7)
+        # In this very thread: the server ends with the thread that started it.
+        logged_source.kill()
+        logged_source.start()
+        target.play(spool)
+    writers.stop()
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+    await made.close()
+    await until_same(logged_source, following(logged_source.url, spool, tmp_path), spool, target)
+    assert target.ends == ends, "the source's log went on, so nothing had to be read in full"
+    spool.close()
