@@ -65,6 +65,7 @@ def test_the_server_takes_nothing_but_tls_and_its_name_is_checked(place: TlsPlac
         psycopg.connect(place.url(host="127.0.0.1"))
 
 
+@pytest.mark.requirement("SEC-01")
 def test_the_plane_answers_under_load_over_tls(place: TlsPlace) -> None:
     server = place.server
     with running_city(server, TEMPLATE) as city:

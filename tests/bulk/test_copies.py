@@ -147,6 +147,7 @@ def test_pseudonyms_stand_for_numbers(city: CopyCity, tmp_path: Path) -> None:
     assert all(number.startswith("px-") for number in numbers)
 
 
+@pytest.mark.requirement("SEC-01")
 def test_prepared_files_are_encrypted_where_they_lie(city: CopyCity, tmp_path: Path) -> None:
     city.fill_permits(50)
     city.bulk_grant()

@@ -5,6 +5,8 @@ import dataclasses
 import io
 from pathlib import Path
 
+import pytest
+
 from tests.bulk.conftest import CopyCity
 from tests.bulk.test_copies import copy_of
 from tests.plane.conftest import free_port
@@ -13,10 +15,10 @@ from tests.plugins.certificates import new_place
 ROWS = 60_000
 
 
+@pytest.mark.requirement("SEC-01")
 def test_a_large_copy_comes_whole_over_https(city: CopyCity, tmp_path: Path) -> None:
     city.fill_permits(ROWS)
     city.bulk_grant()
-    (tmp_path / "tls").mkdir()
     over_tls = dataclasses.replace(
         city, port=free_port(), process=None, copier=None, tls=new_place(tmp_path / "tls")
     )

@@ -80,6 +80,7 @@ def served(stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
             process.wait(timeout=30)
 
 
+@pytest.mark.requirement("SEC-01")
 def test_the_cookies_of_a_session_travel_by_tls_only(served: Served) -> None:
     account = Account.objects.get(username="lin")
     account.set_password(PASSWORD)
@@ -173,6 +174,7 @@ def checked(place: Place) -> int:
     return subprocess.run([*PROGRAM, "--check"], env=environment, timeout=60, check=False).returncode
 
 
+@pytest.mark.requirement("SEC-01")
 @pytest.mark.parametrize(
     ("host", "extra", "word"),
     [

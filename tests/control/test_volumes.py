@@ -20,6 +20,7 @@ def told(environment):
     return replace(settings.CONFIG, volumes=read_volume_settings(environment))
 
 
+@pytest.mark.requirement("SEC-01")
 def test_every_server_is_stated_also_the_one_nobody_said_anything_of(city, settings, tmp_path):
     settings.CONFIG = told(
         {

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
+import ssl
 import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -28,6 +30,7 @@ from shuqiao.security.nats_secrets import (
     write_system_credentials,
 )
 from shuqiao.wire import nats_client
+from tests.plugins.certificates import new_place
 
 HEALTH, POLICE = "440100-health", "440100-police"
 RESOURCE = "r440100aaaaaaaaaa"
@@ -105,6 +108,30 @@ async def hub(server: Server) -> AsyncIterator[Client]:
     async with server.client(server.secrets / "nats-hub.creds") as (client, _):
         await ensure_stream(client.jetstream(), 64 * 1024 * 1024)
         yield client
+
+
+@pytest.mark.requirement("SEC-01")
+async def test_nothing_is_collected_in_clear(server: Server, tmp_path: Path) -> None:
+    """The server takes no word before TLS 1.3, and no node one from a server that isn't the hub's."""
+    credentials = await server.admit(HEALTH)
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as plain:
+        assert b'"tls_required":true' in plain.recv(4096)
+        plain.sendall(b"CONNECT {}\r\nPUB ingest.x 1\r\nx\r\nPING\r\n")
+        with contextlib.suppress(ConnectionError):
+            assert b"PONG" not in plain.recv(4096)
+    old = ssl.create_default_context(cafile=server.secrets / "ca.pem")
+    old.maximum_version = ssl.TLSVersion.TLSv1_2
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as link:
+        link.recv(4096)
+        with pytest.raises(ssl.SSLError, match="VERSION"):
+            old.wrap_socket(link, server_hostname="localhost")
+    stranger = new_place(tmp_path / "stranger").ca_file
+    with pytest.raises(TimeoutError):
+        # It tries again and again, as with a server that is away.
+        async with asyncio.timeout(3):
+            await nats_client.connect(server.url, credentials, stranger, name="test")
+    async with server.client(credentials, f"_INBOX_{HEALTH}") as (node, _):
+        assert node.is_connected
 
 
 async def test_a_department_publishes_to_its_own_subject_and_gets_the_acknowledgement(server: Server) -> None:

@@ -118,6 +118,7 @@ def test_the_spool_file_does_not_hold_keys_in_clear(spool: Spool, tmp_path: Path
     assert Cover(tmp_path / "keys" / "cover.key").show(state.position.cursor) == number
 
 
+@pytest.mark.requirement("SEC-01")
 @pytest.mark.parametrize("suite", sorted(SUITES))
 def test_a_batch_lies_encrypted_and_is_read_whatever_the_suite(tmp_path: Path, suite: str) -> None:
     content = "样例批次，不含身份项".encode() * 20

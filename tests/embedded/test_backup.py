@@ -69,6 +69,7 @@ def _counts(server: TestServer, database: str) -> dict[str, int]:
         return found
 
 
+@pytest.mark.requirement("SEC-01")
 @pytest.mark.parametrize("suite", sorted(SUITES))
 def test_a_hub_is_restored_as_it_was_and_its_backup_shows_nothing(
     pg_server: TestServer, hub_database, key: Path, empty: str, tmp_path: Path, suite: str

@@ -82,6 +82,7 @@ def _stop(process: subprocess.Popen[bytes], number: int = signal.SIGTERM) -> Non
     process.wait(timeout=20)
 
 
+@pytest.mark.requirement("SEC-01")
 async def test_messages_lie_on_the_disk_encrypted_also_those_from_before_there_was_a_key(
     tmp_path: Path, running: list[subprocess.Popen[bytes]]
 ) -> None:

@@ -315,6 +315,7 @@ def test_our_client_calls_over_https_whom_its_authority_vouches_for(tls_city: Ci
             other.verify(RESOURCE, births.certificate(3), claims, context=CallContext())
 
 
+@pytest.mark.requirement("SEC-01")
 def test_others_are_not_answered_in_clear(city: City) -> None:
     """Without TLS the plane starts on this machine's own address, or behind a proxy that is declared."""
 

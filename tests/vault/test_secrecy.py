@@ -32,6 +32,7 @@ def dump(url: str) -> str:
     return "\n".join(lines)
 
 
+@pytest.mark.requirement("SEC-01")
 async def test_dump_of_the_database_names_nobody(vault: Vault) -> None:
     row = birth(1)
     await vault.assign([row, birth(2)])
