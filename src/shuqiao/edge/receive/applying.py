@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
@@ -53,6 +54,7 @@ class Applier:
         self._items = list(subscription.items)
         self._part = 0
         self._kinds: Sequence[Kind] = ()
+        self._operations: Counter[str] = Counter()
         self.dead: list[Letter] = []
         self.rows = 0
 
@@ -63,6 +65,7 @@ class Applier:
         key = self._subscription.key
         self._session.make_stage(self._kinds, self._items.index(key) if key in self._items else None)
         self.dead, self.rows = [], 0
+        self._operations.clear()
 
     def stage(self, batches: Iterable[pa.RecordBatch]) -> None:
         """Put the rows of batches into the stage; those it can't hold are dead at once."""
@@ -75,10 +78,12 @@ class Applier:
         first, self.rows = self.rows + 1, self.rows + wanted.num_rows
         columns = [column.to_pylist() for column in wanted.columns]
         rows = list(zip(range(first, self.rows + 1), *columns, strict=True))
+        self._operations.update(columns[1])
         unfit = self._session.is_unfit(wanted)
         if unfit is not None and True in (bad := unfit.to_pylist()):
             for row in (row for row, is_bad in zip(rows, bad, strict=True) if is_bad):
                 self._bury(row, RowFault(VALUE_UNFIT, "NUL"))
+            self._operations.subtract(row[2] for row, is_bad in zip(rows, bad, strict=True) if is_bad)
             rows = [row for row, is_bad in zip(rows, bad, strict=True) if not is_bad]
         self._session.load(len(self._items), rows)
 
@@ -92,6 +97,7 @@ class Applier:
                 for item, kind in zip(self._items, self._kinds, strict=True)
             ]
             rows.append((number, letter.feed_key, held["op"], *values))
+            self._operations[held["op"]] += 1
         self.rows = len(rows)
         self._session.load(len(self._items), rows)
 
@@ -121,17 +127,16 @@ class Applier:
         wanted = self._subscription
         if wanted.mode == "append":
             having = "" if OPERATION in wanted.columns else " AND s._op = 'upsert'"
-            put = self._chunks(lambda where: [self._append_sql(where + having)], having)
-            return put, 0
+            count = self._operations.total() if not having else self._operations["upsert"]
+            return self._chunks(lambda where: [self._append_sql(where + having)], count), 0
         gone = 0
         if wanted.gone.how != "keep" and KEY in wanted.columns:
-            gone = self._chunks(self._gone_sql, " AND s._op = 'gone'")
-        return self._chunks(self._upsert_sql, " AND s._op = 'upsert'"), gone
+            gone = self._chunks(self._gone_sql, self._operations["gone"])
+        return self._chunks(self._upsert_sql, self._operations["upsert"]), gone
 
-    def _chunks(self, statements: Statements, having: str) -> int:
-        """Work through the stage; returns how many of its rows went in."""
-        found = self._session.rows(f"SELECT count(*) FROM {STAGE} s WHERE true{having}")
-        count, dead = int(found[0][0]), len(self.dead)
+    def _chunks(self, statements: Statements, count: int) -> int:
+        """Work through the stage, so many of whose rows it is about; returns how many of them went in."""
+        dead = len(self.dead)
         if count:
             for begin in range(1, self.rows + 1, CHUNK_ROWS):
                 self._attempt(statements, begin, min(begin + CHUNK_ROWS - 1, self.rows))

@@ -109,16 +109,15 @@ class Own:
         mark = self._session.mark
         sets = ", ".join(f"{name} = {mark(place)}" for place, name in enumerate(_FIELDS.split(", "), 1))
         where = f"subscription = {mark(len(values) + 1)}"
-        if not self._session.rows(
-            f"SELECT 1 FROM {self._positions} WHERE subscription = {mark(1)}", [self._name]
-        ):
+        changed = self._session.run(
+            f"UPDATE {self._positions} SET {sets} WHERE {where}", [*values, self._name]
+        )
+        if not changed:
             marks = ", ".join(mark(place) for place in range(1, len(values) + 2))
             self._session.run(
                 f"INSERT INTO {self._positions} ({_FIELDS}, subscription) VALUES ({marks})",
                 [*values, self._name],
             )
-            return
-        self._session.run(f"UPDATE {self._positions} SET {sets} WHERE {where}", [*values, self._name])
 
     def count_dead(self) -> int:
         """How many rows lie apart."""

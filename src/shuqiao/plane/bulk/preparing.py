@@ -103,11 +103,20 @@ class Preparer:
 
     async def _work(self, job: Job, progress: Progress) -> None:
         folder = self.settings.spool.folder / str(job.id) / str(job.attempt)
-        for _ in range(_STALE_TRIES):
+        for turn in range(_STALE_TRIES):
             await asyncio.to_thread(_make_folder, folder)
             async with self.pool.acquire() as connection:
-                self.known = snapshot = await load_snapshot(connection, self.known)
-                held, columns = _decided(job, snapshot)
+                # What is known may do at first: `open_bulk` refuses it where another epoch holds by now.
+                is_fresh = turn > 0 or not self.known.epoch
+                if is_fresh:
+                    self.known = await load_snapshot(connection, self.known)
+                snapshot = self.known
+                try:
+                    held, columns = _decided(job, snapshot)
+                except GivenUp:
+                    if is_fresh:
+                        raise
+                    continue
                 making = _Making(job, snapshot, held, columns, progress, folder)
                 with contextlib.suppress(_Stale):
                     await self._copy(connection, making)

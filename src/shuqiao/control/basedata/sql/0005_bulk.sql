@@ -357,6 +357,8 @@ BEGIN
         WHERE p.job = v_job.id AND p.attempt = v_job.attempt AND p.lease_until > clock_timestamp()) THEN
         RETURN;
     END IF;
+    -- Lost in a crash it is claimed anew, and whoever had claimed it has lost its connection too: nobody waits for the disk here.
+    PERFORM set_config('synchronous_commit', 'off', true);
     UPDATE exchange.bulk_job SET state = 'preparing', attempt = attempt + 1 WHERE id = v_job.id RETURNING * INTO v_job;
     INSERT INTO exchange.bulk_progress (job, attempt, lease_until)
     VALUES (v_job.id, v_job.attempt, clock_timestamp() + make_interval(secs => p_lease_s))
@@ -583,6 +585,8 @@ BEGIN
       AND exchange.bulk_grant(s.grant_id, s.resource_id) IS NOT NULL
     ON CONFLICT (subscription, number) DO NOTHING;
     GET DIAGNOSTICS v_begun = ROW_COUNT;
+    -- Lost in a crash it is begun again at the next look: nobody waits for the disk here.
+    PERFORM set_config('synchronous_commit', 'off', true);
     RETURN v_begun;
 END $$;
 
