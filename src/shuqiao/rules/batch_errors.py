@@ -185,3 +185,15 @@ class RowRefused(RowError):
         "stored. Check it at the source: it is sent again when it changes."
     )
     matter = "data_quality"
+
+
+class SourceStructureChanged(RowError):
+    """A column of the source's table is gone, and the department chose to hold back its rows until then."""
+
+    code = "source_structure_changed"
+    message_zh = "来源表中对应“{item}”的列已不存在，按约定该行未入库。请恢复该列，或修改前置机的映射文件。"
+    message_en = (
+        'The column of the source\'s table for "{item}" is gone; as agreed the row was not stored. '
+        "Bring the column back, or adapt the node's mapping file."
+    )
+    matter = "data_quality"

@@ -58,7 +58,8 @@ ShuqiaoError
 │   ├── IdentifierCheckDigit      422 identifier_check_digit
 │   ├── DateImpossible            422 date_impossible
 │   ├── DuplicateKey              422 duplicate_key
-│   └── RowRefused                422 row_refused
+│   ├── RowRefused                422 row_refused
+│   └── SourceStructureChanged    422 source_structure_changed
 ├── InterfaceError                a department's system writes entries of the catalogue
 │   ├── EndUserRefused            403 end_user_refused
 │   ├── EntryNotFound             404 entry_not_found
@@ -110,6 +111,7 @@ from shuqiao.rules.batch_errors import (
     ItemType,
     RowError,
     RowRefused,
+    SourceStructureChanged,
 )
 from shuqiao.rules.bulk_errors import BulkBusy, LinkExpired, RangeUnsatisfiable
 from shuqiao.rules.call_errors import (
@@ -277,6 +279,7 @@ __all__ = [
     "SignatureReplayed",
     "SignatureStale",
     "SignedCallNeeded",
+    "SourceStructureChanged",
     "TooManyCalls",
     "TransitionRefused",
     "Unavailable",

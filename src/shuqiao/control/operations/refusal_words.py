@@ -17,6 +17,7 @@ REFUSALS = {
     "date_impossible": Text("日期不可能", "Date impossible"),
     "duplicate_key": Text("主键重复", "Key stands twice"),
     "row_refused": Text("整行拒收", "Row refused"),
+    "source_structure_changed": Text("来源表结构已变", "Source's columns changed"),
     "signature_missing": Text("没有签名", "Signature missing"),
     "signature_invalid": Text("签名无效", "Signature invalid"),
     "signature_stale": Text("签名超时", "Signature stale"),
