@@ -15,6 +15,8 @@ MAX_OPERATIONS = 64
 MAX_PARAMETERS = 32
 MAX_VALUE_CHARS = 512
 JSON_TYPE = "application/json"
+MAX_JSON_BYTES = 8 * 1024 * 1024
+"""Of a JSON answer, which is held whole to be filtered."""
 
 OperationId = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,62}$")]
 Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,62}$")]

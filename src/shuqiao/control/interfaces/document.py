@@ -10,7 +10,15 @@ from typing import Any
 from shuqiao.control.catalogue.models import Resource
 from shuqiao.control.interfaces.models import Interface
 from shuqiao.rules.errors import BY_CODE
-from shuqiao.wire.interface import JSON_TYPE, Description, Limits, Operation, Parameter, Shape
+from shuqiao.wire.interface import (
+    JSON_TYPE,
+    MAX_JSON_BYTES,
+    Description,
+    Limits,
+    Operation,
+    Parameter,
+    Shape,
+)
 
 CODES = (
     "signature_missing",
@@ -40,8 +48,6 @@ CODES = (
 """What a call of an interface can be refused with."""
 
 MAX_REQUEST_BYTES = 1024 * 1024
-MAX_JSON_BYTES = 8 * 1024 * 1024
-"""Of a JSON answer, which is held whole to be filtered."""
 
 _HEADERS = {
     "Content-Digest": "sha-256 of the body, RFC 9530",

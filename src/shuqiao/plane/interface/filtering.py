@@ -14,8 +14,6 @@ from shuqiao.rules.masking import mask
 from shuqiao.wire.interface import Shape
 from shuqiao.wire.schemas import ItemSpec
 
-MAX_JSON_BYTES = 8 * 1024 * 1024
-
 
 class AnswerRefused(Exception):
     """An answer that is not what the description says."""

@@ -33,7 +33,7 @@ from shuqiao.plane.bulk.statements import Done, Statements
 from shuqiao.plane.calls import Call, CallRefused, actor_of, facts_of
 from shuqiao.plane.database import DatabaseUnavailable
 from shuqiao.plane.interface.breaker import Breaker
-from shuqiao.plane.interface.filtering import MAX_JSON_BYTES, AnswerRefused, Filter
+from shuqiao.plane.interface.filtering import AnswerRefused, Filter
 from shuqiao.plane.interface.relay import Held, Relay, RelayFailed, body_digest
 from shuqiao.plane.keeper import Keeper
 from shuqiao.plane.neighbours import Neighbours
@@ -54,7 +54,7 @@ from shuqiao.rules.errors import (
 from shuqiao.rules.exchange import Mode
 from shuqiao.security.at_rest import FileRefused
 from shuqiao.wire.grant import Grant
-from shuqiao.wire.interface import InterfaceSpec, Operation, parameter_fault
+from shuqiao.wire.interface import MAX_JSON_BYTES, InterfaceSpec, Operation, parameter_fault
 from shuqiao.wire.interface_messages import Ask
 from shuqiao.wire.messages import CaseNumber, refusal_entry_id
 from shuqiao.wire.receipt import HEADER as PROMISE_HEADER
