@@ -8,8 +8,10 @@ from django.conf import settings
 from django.db import connection
 
 from shuqiao.control.accounts.access import NotFound
+from shuqiao.control.accounts.models import Account
 from shuqiao.control.operations.audit import audit_page, audit_proof
 from shuqiao.control.operations.queries import AuditFilters
+from shuqiao.control.organisations.models import Application
 from shuqiao.control.requests.actions import submit_request
 from shuqiao.rules import merkle
 from shuqiao.rules.checkpoint import Checkpoint
@@ -101,6 +103,20 @@ def test_a_search_is_itself_recorded_and_opening_the_list_is_not(city, submitted
     audit_page(city.viewer("zhou"), AuditFilters(resource=BIRTH, department="440100-housing"))
     [(department, _, actor, *_)] = audit_entries("audit_searched")
     assert (department, actor) == ("440100-supervision", "account:zhou")
+
+
+def test_a_user_is_found_by_name_and_account_and_by_what_the_log_writes(city, submitted):
+    """A person acts at the pages and through systems of the department; a system stands for all its users."""
+    called, person = append("verify", "{}"), Account.objects.get(username="lin").display_name
+    system = Application.objects.get(id="app-housing-portal").name_zh
+
+    def found(words: str) -> set[str]:
+        return {row.id for row in audit_page(city.viewer("chen"), AuditFilters(actor=words)).rows}
+
+    assert found("lin") == found(person) == {called, submitted}
+    assert found("account:lin") == {submitted}
+    assert found("app-housing-portal/lin") == found("app-housing-portal") == found(system) == {called}
+    assert found("li") == found("app-housing") == found("zhao") == set()
 
 
 def test_the_list_goes_on_where_a_page_ended(city):

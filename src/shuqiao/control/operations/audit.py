@@ -10,11 +10,13 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import connection, transaction
+from django.db.models import Q
 
 from shuqiao.control import clock
 from shuqiao.control.accounts.access import NotFound, Viewer
 from shuqiao.control.accounts.actors import actor_refs
 from shuqiao.control.accounts.capabilities import Capability
+from shuqiao.control.accounts.models import Account
 from shuqiao.control.audit.actions import append_entry
 from shuqiao.control.catalogue.models import Item, Resource
 from shuqiao.control.operations import fact_values, labels
@@ -27,6 +29,7 @@ from shuqiao.control.operations.queries import (
     Sibling,
 )
 from shuqiao.control.operations.tree import stored_hashes
+from shuqiao.control.organisations.models import Application
 from shuqiao.control.organisations.queries import DepartmentRef, department_refs
 from shuqiao.control.regulations.queries import ArticleRef, matter_ref
 from shuqiao.control.texts import Text
@@ -35,6 +38,8 @@ from shuqiao.rules.errors import RequestMalformed
 from shuqiao.security import keys
 
 PAGE_SIZE = 50
+MAX_MEANT = 20
+"""So many persons or systems of one name are looked for."""
 _SHOWN = (
     "id, occurred_at, event, department, provider, actor, resource_id, record_id, grant_id, case_no, outcome"
 )
@@ -167,9 +172,11 @@ def _conditions(filters: AuditFilters, before: str) -> tuple[list[str], dict[str
         conditions.append("e.occurred_at < %(until)s")
         values["until"] = datetime.combine(filters.until + timedelta(days=1), time(), clock.LEGAL_ZONE)
     if filters.actor:
-        # An application alone stands for all its end users.
-        conditions.append("(e.actor = %(actor)s OR starts_with(e.actor, %(actor)s || '/'))")
-        values["actor"] = filters.actor
+        meant, systems = _actors_meant(filters.actor)
+        # A system alone stands for all its end users.
+        named = [f"starts_with(e.actor, %(system{at})s)" for at in range(len(systems))]
+        conditions.append(f"({' OR '.join(['e.actor = ANY(%(actors)s)', *named])})")
+        values |= {"actors": meant} | {f"system{at}": f"{one}/" for at, one in enumerate(systems)}
     for name, column in (("resource", "resource_id"), ("event", "event"), ("case", "case_no")):
         if getattr(filters, name):
             conditions.append(f"e.{column} = %({name})s")
@@ -181,6 +188,19 @@ def _conditions(filters: AuditFilters, before: str) -> tuple[list[str], dict[str
         conditions.append("(e.occurred_at, e.id) < (%(before_at)s, %(before_id)s)")
         values["before_at"], values["before_id"] = _position(before)
     return conditions, values
+
+
+def _actors_meant(words: str) -> tuple[list[str], list[str]]:
+    """Return the actors and the systems that words may mean: as the log has them, or by name."""
+    persons = Account.objects.filter(Q(username=words) | Q(display_name=words))[:MAX_MEANT]
+    systems = Application.objects.filter(Q(name_zh=words) | Q(name_en=words))[:MAX_MEANT]
+    prefixes = [words, *(one.id for one in systems)]
+    meant = list(prefixes)
+    for person in persons:
+        meant.append(f"account:{person.username}")
+        own = Application.objects.filter(department_id=person.department_id)
+        meant += [f"{key}/{person.username}" for key in own.values_list("id", flat=True)]
+    return meant, prefixes
 
 
 def _visible(viewer: Viewer) -> tuple[list[str], dict[str, Any]]:

@@ -16,7 +16,7 @@ from shuqiao.control import clock
 from shuqiao.control.accounts.access import Fault, FormRefused, NotFound, Viewer
 from shuqiao.control.accounts.capabilities import Capability
 from shuqiao.control.audit.actions import append_entry
-from shuqiao.control.catalogue.models import Item, Resource
+from shuqiao.control.catalogue.models import Item, Resource, Service, ServiceKind
 from shuqiao.control.operations.audit import entries_about, may_read_audit
 from shuqiao.control.operations.queries import AuditFilters, AuditRow
 from shuqiao.control.texts import Text
@@ -68,7 +68,9 @@ def subject_fields(viewer: Viewer) -> tuple[SubjectField, ...]:
     """Return by what the viewer may search, list by list; raises `NotFound` for who doesn't read the log."""
     if not may_read_audit(viewer):
         raise NotFound
-    lists = Resource.objects.exclude(record_key="").order_by("code")
+    # Of data that stay with a department the vault knows nobody.
+    held = Service.objects.filter(kind=ServiceKind.NODE, ended_at=None).values("resource")
+    lists = Resource.objects.exclude(record_key="").exclude(id__in=held).order_by("code")
     if not viewer.can(Capability.AUDIT_VIEW_ALL):
         lists = lists.filter(department_id=viewer.department.code)
     named = {one.id: one for one in lists}
