@@ -22,6 +22,7 @@ from shuqiao.edge.hub import Hub, HubAwayError
 from shuqiao.edge.mapping import TableMapping
 from shuqiao.edge.ranges import RangesUnreadable
 from shuqiao.edge.spool import Also, Number, Position, ResourceState, Seen, Spool, SpooledBatch
+from shuqiao.edge.watched import Watched
 from shuqiao.rules.errors import BatchMalformed, BatchSignatureInvalid
 from shuqiao.wire.batch_receipt import ReceiptsReply
 from shuqiao.wire.package import check_signature, decode_package
@@ -61,11 +62,15 @@ class CaptureState:
     """What the status file says about reading one table.
 
     Whoever changes the position of the resource holds `exclusive`; `spooled` tells that batches are there.
-    While it is `paused` nothing is read; what is in the spool is still sent. Of a table that is followed by
-    its database's log, `log_bytes` is what the source keeps for this node, `log_lost` why it began anew.
+    `changes` are those of the source's columns since the mapping was first used; it is `frozen` where the
+    contract stops the reading for them. While it is `paused` nothing is read; what is in the spool is still
+    sent. Of a table that is followed by its database's log, `log_bytes` is what the source keeps for this
+    node, `log_lost` why it began anew.
     """
 
     fault: str | None = None
+    frozen: bool = False
+    changes: tuple[str, ...] = ()
     log_bytes: int | None = None
     log_lost: str | None = None
     paused: bool = False
@@ -92,7 +97,7 @@ class Capture:
         self.mapping = mapping
         self.state = CaptureState()
         self._spec = spec
-        self._source = source
+        self._source = Watched(source, mapping, spec, spool)
         self._spool = spool
         self._cover = cover
         self._sender = sender
@@ -114,7 +119,14 @@ class Capture:
                     _log.warning("capture_waits %s %s", self.mapping.resource, error)
                 self.state.fault = str(error)
                 pause_s = _RETRY_S
+            self._tell_changes()
             await asyncio.sleep(pause_s)
+
+    def _tell_changes(self) -> None:
+        changes = self._source.told()
+        if changes != self.state.changes:
+            _log.warning("source_changed %s %s", self.mapping.resource, "; ".join(changes))
+        self.state.changes, self.state.frozen = changes, self._source.stops
 
     async def step(self) -> float:
         """Do the next piece of work: begin, one page of the full load, or one run of changes.

@@ -6,7 +6,7 @@ value is allowed is for the hub to say, which knows the rules.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from typing import Any
@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from shuqiao.edge.connectors import SourceRow
 from shuqiao.edge.mapping import ColumnSource, ConstantSource, Source, TableMapping
-from shuqiao.rules.errors import DateImpossible, ItemTooLong, ItemType
+from shuqiao.rules.errors import DateImpossible, ItemTooLong, ItemType, SourceStructureChanged
 from shuqiao.wire.package import RowFault
 from shuqiao.wire.schemas import ItemSpec, ResourceSpec, arrow_schema, identity_items, plain_items
 
@@ -68,7 +68,26 @@ def convert(rows: Sequence[SourceRow], mapping: TableMapping, spec: ResourceSpec
             arrays.append(pa.array(_fitted(values, item, faults), type=field.type))
         return pa.record_batch(arrays, schema=schema)
 
-    return Columns(part(plain_items(spec)), part(identity_items(spec)), tuple(faults))
+    plain, identity = part(plain_items(spec)), part(identity_items(spec))
+    return Columns(plain, identity, (*faults, *_discarded(rows, mapping)))
+
+
+def _discarded(rows: Sequence[SourceRow], mapping: TableMapping) -> Iterator[RowFault]:
+    """Say which rows are not to be merged because a column is gone."""
+    for place, row in enumerate(rows):
+        for field, source in mapping.items.items():
+            if row.discarded and isinstance(source, ColumnSource) and source.column in row.discarded:
+                yield RowFault(place, field, SourceStructureChanged.code)
+
+
+def fits(value: Any, item: ItemSpec) -> bool:
+    """Say whether a value can be brought into its item's type."""
+    try:
+        if value is not None and value != "":
+            _FIT[item.type](value)
+    except UnfitValueError:
+        return False
+    return True
 
 
 def key_text(value: Any, item: ItemSpec) -> str | None:

@@ -115,4 +115,5 @@ def _line(resource: str, mapping: str, one: ResourceStatus) -> LineState:
         lag_s=max(0.0, one.lag_s),
         fault=(one.fault or "")[:_MAX_WORDS],
         refused=(one.refused or "")[:_MAX_WORDS],
+        changes="; ".join(one.changes)[:_MAX_WORDS],
     )

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,6 +49,11 @@ CREATE TABLE IF NOT EXISTS seen (
     sequence INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (resource, digest)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS structure (
+    resource TEXT PRIMARY KEY,
+    mapping  TEXT NOT NULL,
+    columns  TEXT NOT NULL
+) STRICT;
 CREATE TABLE IF NOT EXISTS outcome (
     resource  TEXT NOT NULL,
     sequence  INTEGER NOT NULL,
@@ -209,8 +214,8 @@ class Spool:
                 db.execute(f"DELETE FROM {table} WHERE resource = ?", (resource,))
             ranges.forget(db, resource)
             db.execute(
-                "INSERT INTO resource (resource, mapping, generation, next_sequence, phase, load_since, ending)"
-                " VALUES (?, ?, ?, ?, 'full', ?, ?)",
+                "INSERT INTO resource (resource, mapping, generation, next_sequence, phase, load_since,"
+                " ending) VALUES (?, ?, ?, ?, 'full', ?, ?)",
                 # Before the very first batch the hub has nothing that could be gone.
                 (
                     resource,
@@ -341,6 +346,20 @@ class Spool:
         """Run `work` in a transaction of its own."""
         with self._transaction() as db:
             return work(db)
+
+    def structure(self, resource: str, mapping: str, now: Mapping[str, str]) -> dict[str, str]:
+        """Return the columns a version of the mapping was first used with; if it is new, those of now."""
+        with self._transaction() as db:
+            row = db.execute(
+                "SELECT columns FROM structure WHERE resource = ? AND mapping = ?", (resource, mapping)
+            ).fetchone()
+            if row is not None:
+                return dict(json.loads(row[0]))
+            db.execute(
+                "INSERT OR REPLACE INTO structure (resource, mapping, columns) VALUES (?, ?, ?)",
+                (resource, mapping, json.dumps(dict(now))),
+            )
+        return dict(now)
 
     def finish_run(self, resource: str, watermark: str, oldest: str) -> None:
         """Note that changes up to `watermark` have been read, and forget what was seen before `oldest`.

@@ -28,7 +28,8 @@ class ResourceStatus(msgspec.Struct, frozen=True):
     """One resource: `lag_s` is how long the oldest waiting batch has waited.
 
     `refused` is why the hub refused the next batch, `next_try_s` when it is tried again; `faulty` are the
-    latest receipts that reject rows; a row that was set apart is there as `row_refused`.
+    latest receipts that reject rows; a row that was set apart is there as `row_refused`. `changes` are those
+    of the source's columns since the mapping was first used.
     """
 
     state: str
@@ -41,6 +42,7 @@ class ResourceStatus(msgspec.Struct, frozen=True):
     next_try_s: float | None
     latest: list[BatchOutcome]
     faulty: list[BatchOutcome]
+    changes: list[str] = []
 
 
 class NodeStatus(msgspec.Struct, frozen=True):
@@ -59,7 +61,17 @@ class NodeStatus(msgspec.Struct, frozen=True):
     subscriptions: dict[str, SubscriptionStatus] = {}
 
 
-_ORDER = ("hub_away", "source_away", "refused", "receipt_untrusted", "spool_full", "paused", "loading", "up")
+_ORDER = (
+    "hub_away",
+    "source_changed",
+    "source_away",
+    "refused",
+    "receipt_untrusted",
+    "spool_full",
+    "paused",
+    "loading",
+    "up",
+)
 """States from the gravest: the node's state is the gravest of its resources."""
 
 _SHOWN_OUTCOMES = 5
@@ -99,6 +111,7 @@ def _resource(spool: Spool, capture: Capture, delivery: Delivery) -> ResourceSta
         next_try_s=_next_try_s(delivery),
         latest=_outcomes(spool, resource, faulty=False),
         faulty=_outcomes(spool, resource, faulty=True),
+        changes=list(capture.state.changes),
     )
 
 
@@ -106,7 +119,7 @@ def _state(capture: Capture, delivery: Delivery, phase: str | None) -> str:
     if delivery.state.hub_away:
         return "hub_away"
     if capture.state.fault:
-        return "source_away"
+        return "source_changed" if capture.state.frozen else "source_away"
     if delivery.state.refused:
         return "refused"
     if delivery.state.receipt_fault:

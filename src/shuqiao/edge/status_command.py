@@ -22,6 +22,7 @@ ADVICE: Mapping[str, str] = {
     "up": "changes are sent as they happen",
     "loading": "wait for the full load",
     "hub_away": "the link or the hub is down; the node goes on reading into its spool",
+    "source_changed": "your table has other columns than before: adapt the mapping file",
     "source_away": "look at your database, its table or your lists",
     "refused": "tell the platform agency; the batch is kept and tried again",
     "receipt_untrusted": "tell the platform agency: a receipt is not signed by the hub's key",
@@ -82,6 +83,8 @@ def _resource(resource: str, one: ResourceStatus) -> Iterator[str]:
         yield f"  {one.waiting_rows} rows wait, the oldest for {_ago(timedelta(seconds=one.lag_s), '')}"
     if one.fault:
         yield f"  {one.fault}"
+    for change in one.changes:
+        yield f"  the source's columns changed: {change}"
     if one.refused:
         again = "" if one.next_try_s is None else f", tried again in {one.next_try_s:.0f} s"
         yield f"  the hub refused the next batch: {one.refused}{again}"

@@ -31,7 +31,8 @@ _Count = Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
 class LineState(msgspec.Struct, frozen=True):
     """One table on its way to a resource: `lag_s` is how long the oldest waiting batch has waited.
 
-    `phase` is empty before the first row; `mapping` is the version of the mapping file.
+    `phase` is empty before the first row; `mapping` is the version of the mapping file; `changes` are those
+    of the source's columns since that version was first used, by their names.
     """
 
     resource: _Name
@@ -42,6 +43,7 @@ class LineState(msgspec.Struct, frozen=True):
     lag_s: Annotated[float, msgspec.Meta(ge=0)]
     fault: _Words = ""
     refused: _Words = ""
+    changes: _Words = ""
 
 
 class NodeState(msgspec.Struct, frozen=True):

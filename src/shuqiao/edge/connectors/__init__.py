@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -21,7 +21,8 @@ class SourceRow:
     """One row: its key and time of change as texts of the connector, and the mapped columns in order.
 
     A `removed` row is gone from the source: its key is the value of the record key, its values are all None.
-    `weight` is what the row adds to the sum of its range, where the source makes sums.
+    `weight` is what the row adds to the sum of its range, where the source makes sums. `discarded` are
+    columns for whose absence the row is not to be merged.
     """
 
     key: str
@@ -29,6 +30,7 @@ class SourceRow:
     values: tuple[Any, ...]
     removed: bool = False
     weight: int | None = None
+    discarded: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,9 @@ class Source(Protocol):
 
     async def checksum(self, mapping: TableMapping, after: str | None, until: str | None) -> RangeSum | None:
         """Return the sum of a range as `read_range` weighs its rows; None where the source makes no sums."""
+
+    async def columns(self, mapping: TableMapping) -> Mapping[str, str]:
+        """Return the table's columns as they are now, with their types; nothing where it can't be said."""
 
     async def read_one(
         self, mapping: TableMapping, column: str, values: Sequence[str], timeout_s: float, /

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -76,11 +76,15 @@ class BlockingSource(ABC, Generic[S, P]):
         """Keep the parts; nothing is opened before the first read."""
         self._driver = driver
         self._connections = Connections(open_one, connections)
-        self._known: dict[str, P] = {}
+        self._known: dict[tuple[str, tuple[str, ...]], P] = {}
 
     @abstractmethod
     async def _described(self, mapping: TableMapping) -> P:
         """Ask the database about a table's columns; raises SourceError where they are not as mapped."""
+
+    @abstractmethod
+    async def columns(self, mapping: TableMapping) -> Mapping[str, str]:
+        """Return the table's columns with their types."""
 
     async def check(self, mapping: TableMapping) -> None:
         """Compare the mapping with the table."""
@@ -136,9 +140,10 @@ class BlockingSource(ABC, Generic[S, P]):
         self._connections.close()
 
     async def _describe(self, mapping: TableMapping) -> P:
-        known = self._known.get(mapping.resource)
+        place = (mapping.resource, mapping.source_columns())
+        known = self._known.get(place)
         if known is None:
-            known = self._known[mapping.resource] = await self._described(mapping)
+            known = self._known[place] = await self._described(mapping)
         return known
 
     async def _page(

@@ -68,6 +68,7 @@ class FolderSource:
         self._file = keeping.folder / "lists.db"
         self._cover = keeping.cover
         self._turn = asyncio.Lock()
+        self._headed: dict[str, tuple[tuple[Path, str], dict[str, str]]] = {}
 
     async def check(self, mapping: TableMapping) -> None:
         """Compare the mapping with the newest file."""
@@ -120,6 +121,20 @@ class FolderSource:
             for (digest,) in link.execute(sql, (mapping.resource, *bounds)):
                 rows, weight = rows + 1, weight + _weight(digest)
         return RangeSum(rows, weight % WEIGHTS)
+
+    async def columns(self, mapping: TableMapping) -> dict[str, str]:
+        """Return the names in the first row of the newest file, which say nothing of types."""
+        return await asyncio.to_thread(self._named, mapping)
+
+    def _named(self, mapping: TableMapping) -> dict[str, str]:
+        states = [(path, _state(path, "")) for path in self._files(mapping)]
+        still = [(path, state) for path, state in states if state is not None]
+        if not still:
+            return {}
+        if self._headed.get(mapping.resource, (None, {}))[0] != still[-1]:
+            names = dict.fromkeys(read_list(still[-1][0])[0], "")
+            self._headed[mapping.resource] = (still[-1], names)
+        return self._headed[mapping.resource][1]
 
     async def read_one(
         self,

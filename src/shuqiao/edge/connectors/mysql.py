@@ -135,10 +135,14 @@ class MysqlSource(BlockingSource[Session, _Columns]):
         sql = f"SELECT {c.select} FROM {c.table} t WHERE {where} ORDER BY {c.changed}, {c.key} LIMIT %s"
         return await self._page(sql, (*arguments, limit))
 
-    async def _described(self, mapping: TableMapping) -> _Columns:
+    async def columns(self, mapping: TableMapping) -> dict[str, str]:
+        """Return the table's columns with their types."""
         schema, _, name = mapping.table.rpartition(".")
         found = await self._use(lambda session: session.rows(_COLUMNS, (schema or None, name)))
-        types = {str(row[0]): str(row[1]).lower() for row in found}
+        return {str(row[0]): str(row[1]).lower() for row in found}
+
+    async def _described(self, mapping: TableMapping) -> _Columns:
+        types = await self.columns(mapping)
         check_columns(
             mapping,
             types,

@@ -72,7 +72,7 @@ class PostgresqlSource:
         self._url = url
         self._connections = connections
         self._pool: asyncpg.Pool | None = None
-        self._columns: dict[str, _Columns] = {}
+        self._columns: dict[tuple[str, tuple[str, ...]], _Columns] = {}
         self._opening = asyncio.Lock()
 
     async def check(self, mapping: TableMapping) -> None:
@@ -148,21 +148,29 @@ class PostgresqlSource:
             self._pool.terminate()
 
     async def _describe(self, mapping: TableMapping) -> _Columns:
-        known = self._columns.get(mapping.resource)
+        place = (mapping.resource, mapping.source_columns())
+        known = self._columns.get(place)
         if known is not None:
             return known
+        rows = await self._table(mapping)
+        types = {row["attname"]: row["type"] for row in rows}
+        check_columns(mapping, types, is_moment=lambda kind: kind.startswith("timestamp"))
+        weighs = any(row["weighs"] for row in rows)
+        self._columns[place] = made = _sql_pieces(mapping, types, weighs=weighs)
+        return made
+
+    async def columns(self, mapping: TableMapping) -> Mapping[str, str]:
+        """Return the table's columns with their types."""
+        return {row["attname"]: row["type"] for row in await self._table(mapping)}
+
+    async def _table(self, mapping: TableMapping) -> list[asyncpg.Record]:
         sql = (
             "SELECT a.attname, format_type(a.atttypid, a.atttypmod) AS type,"
             " to_regprocedure('pg_catalog.hashtextextended(text, bigint)') IS NOT NULL AS weighs"
             " FROM pg_catalog.pg_attribute a"
             " WHERE a.attrelid = to_regclass($1::text) AND a.attnum > 0 AND NOT a.attisdropped"
         )
-        rows = await self._fetch(sql, _quoted(mapping.table))
-        types = {row["attname"]: row["type"] for row in rows}
-        check_columns(mapping, types, is_moment=lambda kind: kind.startswith("timestamp"))
-        weighs = any(row["weighs"] for row in rows)
-        self._columns[mapping.resource] = made = _sql_pieces(mapping, types, weighs=weighs)
-        return made
+        return await self._fetch(sql, _quoted(mapping.table))
 
     async def _fetch(self, sql: str, *arguments: Any, timeout_s: float = _TIMEOUT_S) -> list[asyncpg.Record]:
         try:

@@ -88,10 +88,14 @@ class SqliteSource(BlockingSource[_Session, _Columns]):
         sql = f"SELECT {c.select} FROM {c.table} t WHERE {where} ORDER BY {c.changed}, {c.key} LIMIT ?"
         return await self._page(sql, (*arguments, limit))
 
-    async def _described(self, mapping: TableMapping) -> _Columns:
+    async def columns(self, mapping: TableMapping) -> dict[str, str]:
+        """Return the table's columns with their types."""
         sql = "SELECT name, lower(type) FROM pragma_table_xinfo(?)"
         found = await self._use(lambda session: session.rows(sql, (mapping.table,)))
-        types = {str(name): str(kind) for name, kind in found}
+        return {str(name): str(kind) for name, kind in found}
+
+    async def _described(self, mapping: TableMapping) -> _Columns:
+        types = await self.columns(mapping)
         # Numbers in a column without a type would not be compared as numbers with the key of the last page.
         check_columns(
             mapping,
