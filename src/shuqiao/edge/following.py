@@ -80,9 +80,14 @@ class Following(Capture):
             self._at = position
         elif position.phase == "full":
             await self._load(position)
-        else:
+        elif not await self._tell_end():
             await self._read_log(position)
         return 0.0
+
+    async def _tell_end(self) -> bool:
+        async with self.state.exclusive:
+            state = await asyncio.to_thread(self._spool.state, self.mapping.resource)
+            return state is not None and await self._end_load(state)
 
     async def _position(self) -> Position | None:
         """Return where to go on; None where that had to be settled first."""

@@ -67,8 +67,7 @@ _FIND_NAME = """
 WITH logged AS (
     INSERT INTO vault.operation (client, op, resource, count, entries_digest, outcome)
     VALUES ($1, $2, $3, $4, $5, 'done'))
-SELECT n.record_id FROM vault.name_index n JOIN vault.record r ON r.record_id = n.record_id AND NOT r.removed
-WHERE n.blind = $6 ORDER BY n.record_id LIMIT $7
+SELECT record_id FROM vault.name_index WHERE blind = $6 ORDER BY record_id LIMIT $7
 """
 
 _LOG = """
