@@ -124,6 +124,21 @@ def closing(request: bytes) -> bytes:
     return request.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n")
 
 
+def comes(is_so: Callable[[], bool]) -> bool:
+    """Wait until it is so."""
+    for _ in range(200):
+        if is_so():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def shown(port: int, place: Place) -> int:
+    """The number of the certificate that the next one is shown."""
+    with linked(port, place) as link:
+        return serial(link)
+
+
 def serial(link: ssl.SSLSocket) -> int:
     """The number of the certificate that was shown."""
     shown = link.getpeercert(binary_form=True)
@@ -163,6 +178,20 @@ def test_a_connection_goes_on_after_a_download(place: Place) -> None:
         assert until(link, b"word").startswith(b"HTTP/1.1 200")
 
 
+def test_whoever_says_goodbye_in_the_middle_takes_no_answer(
+    place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    with serving(RenewedTls(place.files)) as port, linked(port, place) as link:
+        link.sendall(b"POST /small HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nhalf")
+        with contextlib.suppress(OSError):
+            link.unwrap()
+        assert b"word" not in rest(link)
+        with linked(port, place) as other:
+            other.sendall(SMALL)
+            until(other, b"word")
+    assert "eof_received" not in caplog.text and "failed" not in caplog.text
+
+
 def test_a_reader_below_the_pace_is_cut_off(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "PACE", Pace(1.0, 4_000_000, 60.0))
     with serving(RenewedTls(place.files)) as port, linked(port, place) as link:
@@ -183,7 +212,7 @@ def test_a_reader_that_stops_is_cut_off(place: Place, monkeypatch: pytest.Monkey
 def test_a_handshake_that_never_comes_is_cut_off(
     place: Place, monkeypatch: pytest.MonkeyPatch, first: bytes
 ) -> None:
-    monkeypatch.setattr(door, "HANDSHAKE_TIMEOUT_S", 1.0)
+    monkeypatch.setattr(door, "HANDSHAKE_TIMEOUT_S", 2.0)
     with (
         serving(RenewedTls(place.files)) as port,
         socket.create_connection(("127.0.0.1", port), timeout=20) as silent,
@@ -193,9 +222,9 @@ def test_a_handshake_that_never_comes_is_cut_off(
         with linked(port, place) as link:
             link.sendall(SMALL)
             until(link, b"word")
-            assert time.monotonic() - began < 0.9
+            assert time.monotonic() - began < 1.9
         assert rest(silent) == b""
-        assert 0.5 < time.monotonic() - began < 4
+        assert 1 < time.monotonic() - began < 15
 
 
 def test_a_handshake_in_drips_has_no_more_time(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -212,8 +241,8 @@ def test_a_handshake_in_drips_has_no_more_time(place: Place, monkeypatch: pytest
         with pytest.raises(ConnectionError):
             for byte in outgoing.read():
                 slow.sendall(bytes([byte]))
-                time.sleep(0.05)
-        assert time.monotonic() - began < 4
+                time.sleep(0.1)
+        assert time.monotonic() - began < 15
 
 
 def test_silent_ones_beyond_the_bound_are_hung_up_on(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -257,14 +286,10 @@ def test_a_renewed_certificate_is_shown_without_a_restart(
         before = serial(link)
         # A certificate beside the old key changes nothing.
         replace(place.files.certificate, place.issue().certificate)
-        time.sleep(0.5)
-        with linked(port, place) as other:
-            assert serial(other) == before
-        assert "certificate_refused" in caplog.text
+        assert comes(lambda: "certificate_refused" in caplog.text)
+        assert shown(port, place) == before
         place.put(place.issue())
-        time.sleep(0.5)
-        with linked(port, place) as other:
-            assert serial(other) != before
+        assert comes(lambda: shown(port, place) != before)
         # Who came before goes on.
         link.sendall(SMALL)
         until(link, b"word")
