@@ -2,9 +2,32 @@
 
 import argparse
 import sys
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
+from typing import cast
 
 from shuqiao.rules.errors import ShuqiaoError
+
+_COMMANDS = {
+    "demo": "demo.command:demo",
+    "stop": "demo.command:stop",
+    "simulate": "demo.command:simulate",
+    "backup": "demo.backup:backup_command",
+    "restore": "demo.backup:restore_command",
+    "call": "client.call:call_command",
+    "bulk": "client.bulk_command:bulk_command",
+    "files": "client.files_command:files_command",
+    "interface": "client.interface_command:interface_command",
+    "evidence": "client.evidence:evidence_command",
+    "node describe": "edge.describe:describe_command",
+    "node status": "edge.status_command:status_command",
+    "node receive": "edge.receive.commands:receive_command",
+    "node unit": "edge.unit_command:unit_command",
+    "node": "edge.held.commands:held_command",
+    "audit": "auditlog.command:run",
+}
+"""What carries a command out, or one step of it: a module, and a function that gives the exit code."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -18,68 +41,12 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    match arguments.command:
-        case "demo":
-            from shuqiao.demo import command as demo
-
-            return demo.demo(arguments)
-        case "stop":
-            from shuqiao.demo import command as demo
-
-            return demo.stop(arguments)
-        case "simulate":
-            from shuqiao.demo import command as demo
-
-            return demo.simulate(arguments)
-        case "bulk":
-            from shuqiao.client import bulk_command
-
-            return bulk_command.bulk_command(arguments)
-        case "call":
-            from shuqiao.client import call
-
-            return call.call_command(arguments)
-        case "evidence":
-            from shuqiao.client import evidence
-
-            return evidence.evidence_command(arguments)
-        case "backup" | "restore":
-            from shuqiao.demo import backup
-
-            command = backup.backup_command if arguments.command == "backup" else backup.restore_command
-            return command(arguments)
-        case "interface":
-            from shuqiao.client import interface_command
-
-            return interface_command.interface_command(arguments)
-        case "files":
-            from shuqiao.client import files_command
-
-            return files_command.files_command(arguments)
-        case "node":
-            if arguments.step == "status":
-                from shuqiao.edge import status_command
-
-                return status_command.status_command(arguments)
-            if arguments.step == "receive":
-                from shuqiao.edge.receive import commands as receive
-
-                return receive.receive_command(arguments)
-            if arguments.step == "unit":
-                from shuqiao.edge import unit_command
-
-                return unit_command.unit_command(arguments)
-            if arguments.step != "describe":
-                from shuqiao.edge.held import commands as held
-
-                return held.held_command(arguments)
-            from shuqiao.edge import describe
-
-            return describe.describe_command(arguments)
-        case _:
-            from shuqiao.auditlog import command as audit
-
-            return audit.run(arguments)
+    """Import the one module that the command needs, and let it carry the command out."""
+    step = getattr(arguments, "step", "")
+    found = _COMMANDS.get(f"{arguments.command} {step}") or _COMMANDS[arguments.command]
+    module, _, name = found.partition(":")
+    work = cast(Callable[[argparse.Namespace], int], getattr(import_module(f"shuqiao.{module}"), name))
+    return work(arguments)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -95,16 +95,17 @@ def home_of_city() -> Path:
     return Path(os.environ.get("SHUQIAO_HOME", ".shuqiao"))
 
 
-def _claims(given: list[str]) -> dict[str, str]:
-    claims: dict[str, str] = {}
+def named_values(given: list[str], what: str, name: str) -> dict[str, str]:
+    """Read what was given as `name=value`; raises `CallFaulty`."""
+    found: dict[str, str] = {}
     for text in given:
-        item, separator, value = text.partition("=")
-        if not separator or not item:
-            raise CallFaulty(f"write a claim as item=value, not {item!r} alone")
-        if item in claims:
-            raise CallFaulty(f"the item {item} is claimed twice")
-        claims[item] = value
-    return claims
+        key, separator, value = text.partition("=")
+        if not separator or not key:
+            raise CallFaulty(f"write a {what} as {name}=value, not {key!r} alone")
+        if key in found:
+            raise CallFaulty(f"the {name} {key} of a {what} stands twice")
+        found[key] = value
+    return found
 
 
 def _ask(client: PlaneClient, arguments: argparse.Namespace) -> PlaneAnswer:
@@ -114,7 +115,7 @@ def _ask(client: PlaneClient, arguments: argparse.Namespace) -> PlaneAnswer:
     if not arguments.subject:
         raise CallFaulty("name the record with --subject")
     if arguments.operation == "verify":
-        claims = _claims(arguments.claim)
+        claims = named_values(arguments.claim, "claim", "item")
         if not claims:
             raise CallFaulty("name what to compare with --claim item=value")
         return client.verify(

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from shuqiao.client.call import CallFaulty, plane_of, say
+from shuqiao.client.call import CallFaulty, named_values, plane_of, say
 from shuqiao.client.plane import InterfaceAnswer, PlaneUnreachable, PromiseBroken
 from shuqiao.security import keys
 from shuqiao.security.http_signatures import CallContext
@@ -16,18 +16,6 @@ from shuqiao.security.tls import TlsRefused
 MAX_BODY_BYTES = 1024 * 1024
 TIMEOUT_S = 60.0
 """Longer than any interface may take."""
-
-
-def _parameters(given: list[str]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for text in given:
-        name, separator, value = text.partition("=")
-        if not separator or not name:
-            raise CallFaulty(f"write a parameter as name=value, not {text!r} alone")
-        if name in found:
-            raise CallFaulty(f"the parameter {name} stands twice")
-        found[name] = value
-    return found
 
 
 def _body(file: Path | None) -> Any:
@@ -44,7 +32,7 @@ def _body(file: Path | None) -> Any:
 
 
 def _asked(arguments: argparse.Namespace) -> dict[str, Any]:
-    body: dict[str, Any] = {"parameters": _parameters(arguments.param)}
+    body: dict[str, Any] = {"parameters": named_values(arguments.param, "parameter", "name")}
     given = _body(arguments.body)
     return (
         body

@@ -16,10 +16,27 @@ _CONNECT_TIMEOUT_S = 5
 class Client(_Client):
     """A client whose end can be waited for: a link that breaks is no end, it is made anew."""
 
-    def __init__(self) -> None:
-        """Begin unconnected."""
+    def __init__(self, name: str) -> None:
+        """Begin unconnected, under the name that logs give it."""
         super().__init__()
+        self.name = name
         self.ended = asyncio.Event()
+
+    async def note(self, error: Exception) -> None:
+        """Tell of an error by its class alone."""
+        _log.warning("nats_error %s %s", self.name, type(error).__name__)
+
+    async def lost(self) -> None:
+        """Tell that the link is broken."""
+        _log.warning("nats_lost %s", self.name)
+
+    async def found(self) -> None:
+        """Tell that the link is there."""
+        _log.info("nats_connected %s", self.name)
+
+    async def closed(self) -> None:
+        """Tell those who wait for the end."""
+        self.ended.set()
 
 
 async def connect(
@@ -31,21 +48,7 @@ async def connect(
     """
     tls = ssl.create_default_context(cafile=str(authority))
     tls.minimum_version = ssl.TLSVersion.TLSv1_3
-
-    async def note(error: Exception) -> None:
-        _log.warning("nats_error %s %s", name, type(error).__name__)
-
-    async def lost() -> None:
-        _log.warning("nats_lost %s", name)
-
-    async def found() -> None:
-        _log.info("nats_connected %s", name)
-
-    client = Client()
-
-    async def closed() -> None:
-        client.ended.set()
-
+    client = Client(name)
     await client.connect(
         [url],
         name=name,
@@ -56,10 +59,10 @@ async def connect(
         allow_reconnect=True,
         reconnect_time_wait=1,
         max_reconnect_attempts=-1,
-        error_cb=note,
-        closed_cb=closed,
-        disconnected_cb=lost,
-        reconnected_cb=found,
+        error_cb=client.note,
+        disconnected_cb=client.lost,
+        reconnected_cb=client.found,
+        closed_cb=client.closed,
     )
-    _log.info("nats_connected %s", name)
+    await client.found()
     return client

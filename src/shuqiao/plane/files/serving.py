@@ -36,7 +36,7 @@ from shuqiao.plane.database import DatabaseUnavailable
 from shuqiao.plane.files.fetching import file_reply
 from shuqiao.plane.keeper import Keeper
 from shuqiao.plane.places import Places
-from shuqiao.plane.proofs import CallProof
+from shuqiao.plane.proofs import NO_PROOF, CallProof
 from shuqiao.plane.state import Snapshot
 from shuqiao.plane.under_way import UnderWay
 from shuqiao.rules.errors import (
@@ -186,21 +186,7 @@ class Files:
         allowed, done = await recorded(self._keeper, decided, record)
         grant, expires = allowed.held.document.id, int(time.time()) + LINK_S
         lines = tuple(
-            self._line(
-                one,
-                FileLink(
-                    one.id,
-                    call.application.id,
-                    grant,
-                    actor_of(call),
-                    request.channel,
-                    request.case,
-                    expires,
-                    call.entry,
-                    call.proof.algorithm if call.proof is not None else "",
-                    call.proof.request if call.proof is not None else "",
-                ),
-            )
+            self._line(one, _link(one, call, request, grant, expires))
             for one in _listed_decoder.decode(found[-1])
         )
         answer = FilesAnswer(grant, lines, call.entry, call.at)
@@ -265,6 +251,22 @@ class Files:
             promise = self._promising.header(call.entry, done.digest or b"", bytes.fromhex(row.digest))
             reply = file_reply(self._statements, row, key, extent, promise)
         return self._places.while_sent(department, reply)
+
+
+def _link(one: _Listed, call: Call, request: FilesRequest, grant: str, expires: int) -> FileLink:
+    proof = call.proof or NO_PROOF
+    return FileLink(
+        one.id,
+        call.application.id,
+        grant,
+        actor_of(call),
+        request.channel,
+        request.case,
+        expires,
+        call.entry,
+        proof.algorithm,
+        proof.request,
+    )
 
 
 def _proof_of(link: FileLink) -> CallProof:
