@@ -46,6 +46,7 @@ def in_mariadb(server: str) -> Iterator[Department]:
             admin.ping()
         except pymysql.MySQLError:
             # A test has killed the server meanwhile.
+            admin.close()
             admin.connect()
             admin.select_db(name)
         with admin.cursor() as cursor:

@@ -91,9 +91,13 @@ def connection_options(url: str) -> dict[str, Any]:
 def connect(url: str) -> Session:
     """Open a read-only connection."""
     session = Session(pymysql.connect(**connection_options(url)), 0)
-    offset_s = session.rows(_OFFSET)[0][0]
-    session.rows("SET SESSION TRANSACTION READ ONLY")
-    session.rows("SET SESSION time_zone = %s", (_ZONE,))
+    try:
+        offset_s = session.rows(_OFFSET)[0][0]
+        session.rows("SET SESSION TRANSACTION READ ONLY")
+        session.rows("SET SESSION time_zone = %s", (_ZONE,))
+    except BaseException:
+        session.close()
+        raise
     return Session(session.link, offset_s)
 
 
