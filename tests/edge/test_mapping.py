@@ -12,6 +12,7 @@ from shuqiao.edge.mapping import (
     ColumnSource,
     ConstantSource,
     MappingError,
+    Way,
     load_mappings,
     read_mapping,
 )
@@ -133,3 +134,47 @@ def test_records_that_stay_are_found_by_a_plain_column(tmp_path: Path) -> None:
     )
     with pytest.raises(MappingError, match="needs a column without codes"):
         read_mapping(path, {RESOURCE: spec})
+
+
+@pytest.mark.parametrize(
+    ("words", "way", "contract"),
+    [
+        ("", Way(), ""),
+        ("capture: {by: changes}\n", Way(), ""),
+        ("capture: {compare_every: 24h}\n", Way("changes", 86_400), ""),
+        ("capture: {by: ranges}\non_change: evolve\n", Way("ranges", 300), "evolve"),
+        ("capture: {by: ranges, compare_every: 7d}\n", Way("ranges", 604_800), ""),
+        ("capture: {by: log}\non_change: discard_value\n", Way("log", 0), "discard_value"),
+    ],
+)
+def test_how_changes_are_found_is_read(tmp_path: Path, words: str, way: Way, contract: str) -> None:
+    mapping = read_mapping(written(tmp_path, GOOD + words), {RESOURCE: SPEC})
+    assert (mapping.way, mapping.on_change) == (way, contract)
+    assert mapping.keeps_ranges == (way.compare_every_s > 0) and mapping.ends_loads
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("capture: {by: magic}", "`by` is one of changes, ranges, log"),
+        ("capture: {compare_every: 5}", "a time such as"),
+        ("capture: {compare_every: 0s}", "a time such as"),
+        ("capture: {compare_every: 32d}", "31 days at most"),
+        ("capture: {every: 1h}", "unknown word 'every'"),
+        ("capture: {by: log, compare_every: 1h}", "the log tells itself"),
+        ("capture: ranges", "a list of `name: value`"),
+        ("on_change: ignore", "`on_change` is one of evolve, freeze, discard_row, discard_value"),
+    ],
+)
+def test_a_way_nobody_knows_is_told_with_its_line(tmp_path: Path, words: str, said: str) -> None:
+    with pytest.raises(MappingError, match=re.escape(said)):
+        read_mapping(written(tmp_path, GOOD + words + "\n"), {RESOURCE: SPEC})
+
+
+@pytest.mark.parametrize("number", ["anders", "{value: '1'}", "{column: bh, codes: {a: b}}"])
+def test_removed_rows_need_the_record_key_for_their_key(tmp_path: Path, number: str) -> None:
+    text = GOOD.replace("number: bh", f"number: {number}")
+    read_mapping(written(tmp_path, text), {RESOURCE: SPEC})
+    for words in ("capture: {by: ranges}", "capture: {compare_every: 1h}", "capture: {by: log}"):
+        with pytest.raises(MappingError, match="removed rows are told by the key 'bh'"):
+            read_mapping(written(tmp_path, text + words + "\n"), {RESOURCE: SPEC})

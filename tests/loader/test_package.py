@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
+import json
 
 import msgspec
 import pyarrow as pa
@@ -26,10 +28,12 @@ from shuqiao.wire.batch_receipt import (
 from shuqiao.wire.package import (
     MAX_MESSAGE_BYTES,
     MAX_ROWS,
+    Package,
     RowFault,
     decode_package,
     decode_part,
     encode_part,
+    read_manifest,
 )
 from shuqiao.wire.subjects import ingest_subject, parse_subject
 
@@ -184,3 +188,50 @@ def test_a_reply_that_unfolds_into_too_much_is_refused() -> None:
 
     with pytest.raises(BatchMalformed):
         decode_reply(zlib.compress(b" " * 40_000_000 + msgspec.json.encode(ReceiptsReply(0, ()))))
+
+
+def manifest_of(**said: object) -> Package:
+    """A package with a manifest that says this, its parts empty; the signature is not looked at."""
+    digest = hashlib.sha256(b"").hexdigest()
+    whole = {
+        "department": "440100-health",
+        "resource": "r440100aaaaaaaaaa",
+        "sequence": 1,
+        "generation": 7,
+        "rows": 3,
+        "mapping_version": "1",
+        "source": "his",
+        "plain_digest": digest,
+        "sealed_digest": digest,
+        "created": "2026-01-01T00:00:00Z",
+    }
+    return Package(json.dumps(whole | said).encode(), bytes(64), b"", b"")
+
+
+def test_a_manifest_names_removed_rows_or_the_end_of_a_load() -> None:
+    plain = read_manifest(manifest_of())
+    assert (plain.removed, plain.complete_since) == ((), None)
+    assert read_manifest(manifest_of(removed=[0, 2])).removed == (0, 2)
+    assert read_manifest(manifest_of(rows=0, complete_since=7)).complete_since == 7
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"removed": [3]},
+        {"removed": [1, 1]},
+        {"removed": [-1]},
+        {"removed": [0.5]},
+        {"removed": list(range(MAX_ROWS + 1))},
+        {"rows": 0},
+        {"rows": 3, "complete_since": 7},
+        {"rows": 0, "complete_since": 8},
+        {"rows": 0, "complete_since": 0},
+        {"rows": 0, "complete_since": 7, "removed": [0]},
+        {"rows": 0, "complete_since": 7, "faults": [[0, "name", "item_type"]]},
+    ],
+)
+def test_a_manifest_that_contradicts_itself_is_refused(said: dict[str, object]) -> None:
+    with pytest.raises(BatchMalformed) as refused:
+        read_manifest(manifest_of(**said))
+    assert refused.value.fields == {"part": "manifest"}

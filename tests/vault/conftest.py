@@ -98,6 +98,8 @@ class Vault:
         spec: ResourceSpec = births.BIRTH,
         department: str = births.DEPARTMENT,
         skip: Sequence[int] = (),
+        removed: Sequence[int] = (),
+        complete_since: int | None = None,
     ) -> Assigned:
         """Hand over a batch as the loader does."""
         sealed = births.sealed_rows(
@@ -119,6 +121,8 @@ class Vault:
                 sequence=sequence,
                 sealed=sealed,
                 skip=skip,
+                removed=removed,
+                complete_since=complete_since,
             )
         finally:
             await client.close()
