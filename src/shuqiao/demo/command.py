@@ -190,7 +190,8 @@ class _City:
         city.register_keys(home)
         interface = ("--interface", registry.LIST_KEY, str(registry.description()))
         credentials = ("--credentials", str(home.credentials_file))
-        city.run_control(home, self._options, "seed_city", *credentials, *interface)
+        reviewed = [f"--reviewed={entry}={version}" for entry, version in sources.sent_mappings().items()]
+        city.run_control(home, self._options, "seed_city", *credentials, *interface, *reviewed)
         people.join()
         if not (home.root / "demo" / "sources.made").exists():
             raise RuntimeError("the sample people could not be made; see above")

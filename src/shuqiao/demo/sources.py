@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 import psycopg
+import yaml
 from psycopg import sql
 
 from shuqiao.demo.enterprises import Enterprise
@@ -21,6 +22,7 @@ from shuqiao.demo.enterprises import enterprises as sample_enterprises
 from shuqiao.demo.names import DISTRICT_NAMES, SAMPLE_NOTE
 from shuqiao.demo.people import CITY_DAY, SEED, Birth, Resident, births_of
 from shuqiao.demo.people import people as residents
+from shuqiao.edge.mapping import version_of
 
 MAPPINGS: Final = Path(__file__).parent / "mappings"
 """A folder of mapping files for each department's node, named by the department's code."""
@@ -144,6 +146,17 @@ def write_mappings(department: str, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for path in sorted((MAPPINGS / department).glob("*.yaml")):
         shutil.copyfile(path, folder / path.name)
+
+
+def sent_mappings() -> dict[str, str]:
+    """Return the version of each mapping whose records are sent to the platform, by resource."""
+    found = {}
+    for path in sorted(MAPPINGS.glob("*/*.yaml")):
+        content = path.read_bytes()
+        said = yaml.safe_load(content)
+        if said.get("kept") != "node":
+            found[str(said["resource"])] = version_of(content)
+    return found
 
 
 def published_rows(health: psycopg.Connection[tuple[object, ...]], police_url: str) -> int:

@@ -139,6 +139,11 @@ def load_mappings(
     return mappings
 
 
+def version_of(data: bytes) -> str:
+    """Return the version of a mapping file: another one for every change of a byte."""
+    return hashlib.sha256(data).hexdigest()[:16]
+
+
 def read_mapping(path: Path, resources: Mapping[str, ResourceSpec]) -> TableMapping:
     """Read one mapping file and check it against the resource it names."""
     data = path.read_bytes()
@@ -150,7 +155,7 @@ def read_mapping(path: Path, resources: Mapping[str, ResourceSpec]) -> TableMapp
         mark = getattr(error, "problem_mark", None)
         raise MappingError(f"{path}:{mark.line + 1 if mark else 1}: not readable as YAML") from None
     reader = _Reader(path)
-    mapping = reader.mapping(root, resources, hashlib.sha256(data).hexdigest()[:16])
+    mapping = reader.mapping(root, resources, version_of(data))
     if reader.faults or mapping is None:
         raise MappingError("\n".join(reader.faults))
     return mapping

@@ -87,6 +87,12 @@ async def provided_resource(pool: asyncpg.Pool, resource: str) -> ProvidedResour
     return ProvidedResource(row["department"], msgspec.json.decode(row["spec"], type=ResourceSpec))
 
 
+async def missing_clearances(pool: asyncpg.Pool, resource: str, manifest: str) -> list[str]:
+    """Return the reviews that the regulation in force demands and nobody has signed for this mapping."""
+    sql = "SELECT missing FROM exchange.clearances_of($1, $2)"
+    return list(await pool.fetchval(sql, resource, manifest, timeout=_TIMEOUT_S))
+
+
 async def last_batch(pool: asyncpg.Pool, department: str, resource: str) -> LastBatch:
     """Return the last batch merged, zeros before the first."""
     sql = "SELECT sequence, generation FROM exchange.last_batch($1, $2)"

@@ -18,6 +18,7 @@ from shuqiao.loader.ledger import LastBatch, Merge, ProvidedResource
 from shuqiao.loader.validate import find_faults
 from shuqiao.rules.errors import (
     BatchMalformed,
+    BatchNotCleared,
     BatchOutOfSequence,
     BatchSignatureInvalid,
     BatchUnknownResource,
@@ -66,6 +67,8 @@ async def trust(pool: asyncpg.Pool, department: str, resource: str, message: byt
         raise BatchUnknownResource(resource=resource)
     if provided.department != department:
         raise BatchWrongDepartment(department=department, resource=resource)
+    if await ledger.missing_clearances(pool, resource, package.manifest.decode()):
+        raise BatchNotCleared(resource=resource, mapping=manifest.mapping_version)
     return Trusted(package, manifest, provided)
 
 

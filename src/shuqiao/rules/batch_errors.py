@@ -63,6 +63,23 @@ class BatchUnknownResource(BatchError):
     matter = "catalogue_entry"
 
 
+class BatchNotCleared(BatchError):
+    """Nobody has signed the reviews that must stand before data are provided."""
+
+    code = "batch_not_cleared"
+    status = 403
+    message_zh = (
+        "资源 {resource} 的映射 {mapping} 尚无有效的保密审查或核准，整批未接收，数据留在前置机。"
+        "请本部门责任人在“交换监控”签署，之后自动续传。"
+    )
+    message_en = (
+        "Nobody has signed the reviews of mapping {mapping} of resource {resource} that must stand before "
+        "data are provided; the whole batch was refused and stays at the node. Let the person responsible "
+        "sign on the page of the exchange: it then comes by itself."
+    )
+    matter = "state_secrets"
+
+
 class BatchOutOfSequence(BatchError):
     """An earlier batch is missing."""
 

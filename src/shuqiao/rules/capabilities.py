@@ -29,3 +29,4 @@ class Capability(StrEnum):
     CATALOGUE_APPROVE = "catalogue_approve"
     APPLICATION_ENROL = "application_enrol"
     APPLICATION_ADMIT = "application_admit"
+    DATA_CLEAR = "data_clear"

@@ -47,6 +47,7 @@ ShuqiaoError
 │   ├── BatchSignatureInvalid     401 batch_signature_invalid
 │   ├── BatchWrongDepartment      403 batch_wrong_department
 │   ├── BatchMalformed            400 batch_malformed
+│   ├── BatchNotCleared           403 batch_not_cleared
 │   ├── BatchUnknownResource      404 batch_unknown_resource
 │   └── BatchOutOfSequence        409 batch_out_of_sequence
 ├── RowError                      one row of a batch is refused; the others are merged
@@ -97,6 +98,7 @@ from __future__ import annotations
 from shuqiao.rules.batch_errors import (
     BatchError,
     BatchMalformed,
+    BatchNotCleared,
     BatchOutOfSequence,
     BatchSignatureInvalid,
     BatchUnknownResource,
@@ -199,6 +201,7 @@ __all__ = [
     "AlreadyDecided",
     "BatchError",
     "BatchMalformed",
+    "BatchNotCleared",
     "BatchOutOfSequence",
     "BatchSignatureInvalid",
     "BatchUnknownResource",

@@ -408,6 +408,17 @@ class Collection:
 
 
 @dataclass(frozen=True, slots=True)
+class Review:
+    """A review that must stand before data are provided, signed for `months` at most (ING-04, COL-09)."""
+
+    key: str
+    zh: str
+    en: str
+    months: int
+    article: str
+
+
+@dataclass(frozen=True, slots=True)
 class Regulation:
     """One version of one city's rules, complete: what its text leaves unknown is filled from `fallback`."""
 
@@ -430,6 +441,7 @@ class Regulation:
     roles: tuple[Role, ...]
     body_roles: tuple[BodyRole, ...]
     collection: Collection
+    reviews: tuple[Review, ...]
     share_types: ShareTypes
     entry_months: int
     entry_months_article: str

@@ -10,8 +10,8 @@ def sees_all(viewer: Viewer) -> bool:
 
 
 def sees_exchange(viewer: Viewer) -> bool:
-    """Tell whether the viewer has to do with nodes: technicians, and who watches over the department's use."""
-    return sees_all(viewer) or viewer.can(Capability.APPLICATION_ENROL) or viewer.can(Capability.AUDIT_VIEW)
+    """Tell whether the viewer has to do with nodes, or with what its department gives."""
+    return sees_all(viewer) or viewer.can(Capability.NODES_WATCH) or viewer.can(Capability.AUDIT_VIEW)
 
 
 def scope_of(viewer: Viewer) -> str | None:
@@ -23,5 +23,10 @@ def scope_of(viewer: Viewer) -> str | None:
 
 def may_order(viewer: Viewer, department: str) -> bool:
     """Tell whether the viewer may ask a department's node for something: its technicians, or the agency."""
-    own = viewer.department.code == department and viewer.can(Capability.APPLICATION_ENROL)
+    own = viewer.department.code == department and viewer.can(Capability.NODES_WATCH)
     return own or viewer.can(Capability.APPLICATION_ADMIT)
+
+
+def may_clear(viewer: Viewer, department: str) -> bool:
+    """Tell whether the viewer signs reviews of what a department gives: its own persons only."""
+    return viewer.department.code == department and viewer.can(Capability.DATA_CLEAR)

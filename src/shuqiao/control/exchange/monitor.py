@@ -7,6 +7,7 @@ from statistics import median
 from shuqiao.control.accounts.access import NotFound, Viewer
 from shuqiao.control.catalogue.models import Resource
 from shuqiao.control.exchange.access import may_order, scope_of
+from shuqiao.control.exchange.clearances import ReviewRow, review_rows
 from shuqiao.control.exchange.readings import (
     RATE_MINUTES,
     BatchReading,
@@ -111,6 +112,7 @@ class LineRow:
     waiting: int
     lag_s: float
     is_paused: bool
+    reviews: tuple[ReviewRow, ...]
     batches: tuple[BatchReading, ...]
 
 
@@ -275,5 +277,6 @@ def _line(node: NodeReading, line: LineState, named: dict[str, Text], is_paused:
         waiting=line.waiting_rows,
         lag_s=line.lag_s,
         is_paused=is_paused,
+        reviews=review_rows(line.resource, line.mapping),
         batches=tuple(read_batches(node.department, line.resource, SHOWN_BATCHES)),
     )

@@ -22,8 +22,8 @@ def watch_silence() -> int:
     for department, heard_at in silent:
         name = refs[department].name
         params = {"name_zh": name.zh, "name_en": name.en}
-        told = [(department, Capability.APPLICATION_ENROL)]
-        told += [(agency, Capability.APPLICATION_ADMIT) for agency in bodies_with(PLATFORM_AGENCY)]
+        told = [(department, Capability.NODES_WATCH)]
+        told += [(agency, Capability.NODES_WATCH) for agency in bodies_with(PLATFORM_AGENCY)]
         for body, capability in told:
             notify(
                 body,

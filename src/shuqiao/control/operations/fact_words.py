@@ -3,6 +3,10 @@
 from shuqiao.control.texts import Text
 
 FACTS = {
+    "clearance": Text("审查编号", "Review"),
+    "clearances": Text("所依据的审查", "Reviews it rests on"),
+    "review": Text("审查", "Kind of review"),
+    "mapping_version": Text("映射版本", "Version of the mapping"),
     "heard_at": Text("最后联系", "Last heard"),
     "silent_since": Text("发现失联", "Silence noticed"),
     "entry_key": Text("单位自定标识", "The department's own key"),

@@ -117,6 +117,8 @@ EVENTS = {
     "node_silent": Text("前置机失联", "Node silent"),
     "node_heard": Text("前置机恢复", "Node heard again"),
     "node_ordered": Text("调整前置机作业", "Asked of a node"),
+    "clearance_signed": Text("签署提供前审查", "Review signed"),
+    "clearance_voided": Text("提供前审查失效", "Review void"),
 }
 OUTCOMES = {
     "saved": Text("已保存", "Kept"),
@@ -188,6 +190,7 @@ OUTCOMES = {
     "listed": Text("已列出", "Listed"),
     "silent": Text("失联", "Silent"),
     "heard": Text("已恢复", "Heard again"),
+    "schema": Text("目录结构已变", "Structure changed"),
     "paused": Text("暂停读取", "To rest"),
     "resumed": Text("恢复读取", "To go on"),
     "reloaded": Text("重新全量装载", "To load in full"),

@@ -19,6 +19,17 @@ NOTICES = {
         Text("使用情况已研判", "An alarm was judged"),
         Text("{reference} 已有结论", "{reference} has a result"),
     ),
+    "review_missing": (
+        Text("数据提供前须签署审查", "A review is to be signed"),
+        Text(
+            "{name_zh}：{review_zh}尚未签署，数据留在前置机",
+            "{name_en}: {review_en} is not signed, so its data wait",
+        ),
+    ),
+    "review_ending": (
+        Text("审查将期满", "A review ends soon"),
+        Text("{name_zh}：{review_zh}有效至 {until}", "{name_en}: {review_en} serves until {until}"),
+    ),
     "node_silent": (
         Text("前置机失联", "A node is silent"),
         Text("{name_zh}的前置机没有消息，请检查", "The node of {name_en} says nothing: look at it"),

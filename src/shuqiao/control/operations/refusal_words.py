@@ -7,6 +7,7 @@ REFUSALS = {
     "batch_wrong_department": Text("批次不属于该单位", "Batch of another department"),
     "batch_malformed": Text("批次内容有误", "Batch malformed"),
     "batch_unknown_resource": Text("批次所属条目未知", "Entry of the batch unknown"),
+    "batch_not_cleared": Text("提供前审查未签署", "Reviews not signed"),
     "batch_out_of_sequence": Text("批次序号不连续", "Batch out of sequence"),
     "item_required": Text("必填项缺失", "Required item missing"),
     "item_type": Text("类型不符", "Wrong type"),

@@ -21,6 +21,7 @@ SECTIONS = frozenset(
         "roles",
         "body_roles",
         "collection",
+        "supply",
         "share_types",
         "catalogue",
         "request",

@@ -197,6 +197,12 @@ def _collection(rules: Regulation) -> Iterator[Row]:
     yield _row(rules, "settled", Text("会同确定来源", "Settled together with"), having, at.settled_article)
 
 
+def _reviews(rules: Regulation) -> Iterator[Row]:
+    for one in rules.reviews:
+        words = Text(f"每 {one.months} 个月签署一次", f"signed for {one.months} months at most")
+        yield _row(rules, one.key, Text(one.zh, one.en), words, one.article)
+
+
 def _exchange(rules: Regulation) -> Iterator[Row]:
     at = rules.exchange
     words = Text("通过本平台进行", "goes through this platform")
@@ -253,6 +259,7 @@ _PARTS: tuple[tuple[str, Text, Callable[[Regulation], Iterator[Row]]], ...] = (
     ("deadlines", Text("期限", "Terms"), _deadlines),
     ("settings", Text("总则", "General"), _settings),
     ("collection", Text("采集", "Collecting"), _collection),
+    ("reviews", Text("提供前的审查", "Reviews before data are provided"), _reviews),
     ("share_types", Text("共享类型", "Share types"), _share_types),
     ("request", Text("申请须写明", "What a request states"), lambda r: _named(r, r.request_fields)),
     ("conditions", Text("使用条件", "Conditions of use"), lambda r: _named(r, r.conditions)),

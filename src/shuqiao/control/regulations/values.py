@@ -46,6 +46,7 @@ def regulation_of(document: Document, content: Values) -> reg.Regulation:
         roles=tuple(_role(role) for role in it["roles"]),
         body_roles=_fields(it["body_roles"]),
         collection=_collection(it["collection"]),
+        reviews=tuple(reg.Review(**row) for row in it["supply"]["reviews"]),
         share_types=_share_types(it["share_types"]),
         entry_months=it["catalogue"]["period"]["months"],
         entry_months_article=it["catalogue"]["period"]["article"],

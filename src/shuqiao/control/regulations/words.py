@@ -70,6 +70,7 @@ CAPABILITIES = {
     Capability.RULING_RECORD: Text("作出裁定", "record rulings"),
     Capability.PROJECT_LEAD: Text("牵头专项", "lead projects"),
     Capability.APPLICATION_ENROL: Text("登记系统密钥", "enrol systems' keys"),
+    Capability.DATA_CLEAR: Text("签署数据提供前的审查", "sign reviews before data are provided"),
     Capability.APPLICATION_ADMIT: Text("审核系统接入", "admit systems' keys"),
     Capability.NODES_WATCH: Text("查看节点", "watch nodes"),
     Capability.PERSONS_VIEW: Text("查看责任人", "see persons in charge"),

@@ -184,6 +184,16 @@ urlpatterns = [
     path("exchange/", exchange.exchange, name="exchange"),
     path("exchange/<str:department>/", exchange.node, name="node"),
     path(
+        "exchange/<str:department>/<str:resource>/reviews/",
+        exchange.clearances,
+        name="clearances",
+    ),
+    path(
+        "exchange/<str:department>/<str:resource>/reviews/<uuid:key>/withdraw",
+        exchange.clearance_withdraw,
+        name="clearance_withdraw",
+    ),
+    path(
         "exchange/<str:department>/<str:resource>/<str:order>",
         exchange.node_order,
         name="node_order",

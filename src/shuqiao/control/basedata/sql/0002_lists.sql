@@ -211,6 +211,7 @@ DECLARE
     v_now timestamptz := clock_timestamp();
     v_id uuid := audit.new_id();
     v_accepted int; v_inserted int; v_updated int; v_removed int := 0;
+    v_cited uuid[]; v_missing text[];
     -- Of most lists nothing was ever removed: then no row is looked up.
     v_back boolean := EXISTS (SELECT FROM exchange.removal d WHERE d.resource_id = '{rid}');
 BEGIN
@@ -219,6 +220,10 @@ BEGIN
     END IF;
     IF p_sequence IS DISTINCT FROM exchange.last_sequence(p_department, '{rid}') + 1 THEN
         RAISE EXCEPTION 'batch % is not the next one of {rid}', p_sequence USING ERRCODE = 'object_not_in_prerequisite_state';
+    END IF;
+    SELECT c.cited, c.missing INTO v_cited, v_missing FROM exchange.clearances_of('{rid}', p_manifest) c;
+    IF cardinality(v_missing) > 0 THEN
+        RAISE EXCEPTION 'a review of {rid} was taken back meanwhile' USING ERRCODE = 'object_not_in_prerequisite_state';
     END IF;
     SELECT count(*) + cardinality(p_removed) + p_quiet INTO v_accepted FROM staging.{rid};
     IF cardinality(p_removed) > 0 THEN
@@ -255,15 +260,15 @@ BEGIN
     GET DIAGNOSTICS v_inserted = ROW_COUNT;
     DELETE FROM staging.{rid};
     INSERT INTO exchange.batch (department, resource_id, sequence, manifest, manifest_digest, accepted, inserted, updated,
-                                unchanged, removed, rejected, merged_at)
+                                unchanged, removed, rejected, clearances, merged_at)
     VALUES (p_department, '{rid}', p_sequence, p_manifest, p_manifest_digest, v_accepted, v_inserted, v_updated,
-            v_accepted - v_inserted - v_updated - v_removed, v_removed, p_rejected, v_now);
+            v_accepted - v_inserted - v_updated - v_removed, v_removed, p_rejected, v_cited, v_now);
     PERFORM audit.append(v_id, v_now, 'batch_merged', p_department, p_department, 'system:loader', '{rid}', NULL, NULL, NULL,
         'merged', jsonb_build_object('event', 'batch_merged', 'id', v_id, 'at', v_now, 'department', p_department,
             'provider', p_department, 'actor', 'system:loader', 'resource', '{rid}', 'outcome', 'merged',
             'sequence', p_sequence,
             'batch_digest', encode(p_manifest_digest, 'hex'), 'accepted', v_accepted, 'inserted', v_inserted,
-            'updated', v_updated, 'removed', v_removed, 'rejected', jsonb_array_length(p_rejected))::text);
+            'updated', v_updated, 'removed', v_removed, 'rejected', jsonb_array_length(p_rejected), 'clearances', v_cited)::text);
     RETURN QUERY SELECT v_accepted, v_inserted, v_updated, v_accepted - v_inserted - v_updated - v_removed, v_removed;
 END $$
 $function$ $template$;

@@ -1,15 +1,19 @@
 """Watching the exchange, one node, and asking it for something."""
 
+from uuid import UUID
+
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from shuqiao.control.accounts.access import Viewer
+from shuqiao.control.accounts.access import FormRefused, Viewer
 from shuqiao.control.exchange.actions import order_node
+from shuqiao.control.exchange.clearances import clearance_page, sign_reviews, withdraw_review
 from shuqiao.control.exchange.monitor import monitor_page, node_page
 from shuqiao.control.texts import Text
 from shuqiao.control.web.flow_picture import draw
+from shuqiao.control.web.reading import faults_of, read_day
 from shuqiao.control.web.shell import is_partial, sees_proof, show, signed_in
 
 _DONE = {
@@ -52,3 +56,46 @@ def node_order(
     else:
         messages.info(request, str(Text("已经是这样。", "It is so already.")))
     return redirect("node", department=department)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@signed_in
+def clearances(request: HttpRequest, viewer: Viewer, department: str, resource: str) -> HttpResponse:
+    """Show the reviews that must stand before an entry's data are provided, and sign them."""
+    page, faults = clearance_page(viewer, department, resource), {}
+    if request.method == "POST":
+        try:
+            sign_reviews(
+                viewer,
+                department,
+                resource,
+                tuple(request.POST.getlist("kinds")[:20]),
+                request.POST.get("mapping", ""),
+                read_day(request.POST.get("until", "")),
+            )
+        except FormRefused as refused:
+            faults = dict(faults_of(refused))
+        else:
+            words = Text("已签署，等待的批次将自动送达。", "Signed; batches that wait come by themselves.")
+            messages.success(request, str(words))
+            return redirect("clearances", department=department, resource=resource)
+    context = {
+        "page": page,
+        "faults": faults,
+        "values": request.POST,
+        "chosen": request.POST.getlist("kinds"),
+    }
+    status = 422 if faults else 200
+    return show(request, viewer, "pages/clearances.html", context, section="exchange", status=status)
+
+
+@require_POST
+@signed_in
+def clearance_withdraw(
+    request: HttpRequest, viewer: Viewer, department: str, resource: str, key: UUID
+) -> HttpResponse:
+    """Take a review back."""
+    if withdraw_review(viewer, department, resource, key):
+        words = Text("已撤回，新的批次留在前置机。", "Taken back; new batches wait at the node.")
+        messages.success(request, str(words))
+    return redirect("clearances", department=department, resource=resource)

@@ -15,6 +15,7 @@ from shuqiao.control.accounts.models import Account
 from shuqiao.control.grants.keys import promise_keys
 from shuqiao.control.operations import sample
 from shuqiao.control.operations.sample_interface import offer_sample_interface
+from shuqiao.control.operations.sample_reviews import sign_sample_reviews
 from shuqiao.control.operations.seed import Seeding, seed_city
 from shuqiao.control.regulations.current import regulation
 from shuqiao.security import keys
@@ -30,6 +31,9 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Take the place of the credentials file, and a list with the description of its interface."""
         parser.add_argument("--credentials", type=Path, required=True, metavar="FILE")
+        parser.add_argument(
+            "--reviewed", action="append", default=[], metavar="ENTRY=VERSION", help="a mapping to review"
+        )
         parser.add_argument("--interface", nargs=2, metavar=("LIST", "FILE"), help="serve a list by it")
 
     def handle(self, *_args: Any, **options: Any) -> None:
@@ -50,6 +54,7 @@ class Command(BaseCommand):
         if options.get("interface"):
             list_key, description = options["interface"]
             offer_sample_interface(regulation(), list_key, Path(description))
+        sign_sample_reviews(regulation(), dict(one.split("=", 1) for one in options.get("reviewed") or ()))
         _write(file, _credentials(file, passwords))
 
 
