@@ -30,6 +30,11 @@ class BulkGrant:
     case_required: bool
     files: tuple[str, ...] = ()
 
+    @property
+    def is_over(self) -> bool:
+        """Tell whether nothing is given under it now: it has ended, or is suspended."""
+        return self.grant.phase != IN_USE
+
     def may(self, channel: str) -> bool:
         """Tell whether the viewer may use this way now."""
         return channel in self.channels

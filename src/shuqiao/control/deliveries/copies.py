@@ -112,7 +112,10 @@ class Delivered:
 
 @dataclass(frozen=True)
 class CopiesPage:
-    """The copies under a grant, the newest first, and what the viewer may do."""
+    """The copies under a grant, the newest first, and what the viewer may do.
+
+    `is_over` tells that the grant has ended or rests: nothing is given out then, not even what is ready.
+    """
 
     number: str
     resource_name: Text
@@ -121,6 +124,7 @@ class CopiesPage:
     may_ask: bool
     may_browse: bool
     case_required: bool
+    is_over: bool
     formats: tuple[tuple[str, Text], ...]
     workbook_rows: int = XLSX_ROWS
     workbook_cells: int = XLSX_CELLS
@@ -135,6 +139,7 @@ class CopyPage:
     row: CopyRow
     manifest: Manifest | None
     may_fetch: bool
+    is_over: bool
 
     @property
     def items(self) -> tuple[tuple[Text, bool], ...]:
@@ -170,6 +175,7 @@ def copies_page(viewer: Viewer, number: str) -> CopiesPage:
         found.may(DOWNLOAD),
         found.may("browse"),
         found.case_required,
+        found.is_over,
         formats,
     )
 
@@ -181,7 +187,7 @@ def copy_page(viewer: Viewer, number: str, job: str) -> CopyPage:
     manifest = read_manifest(row.manifest) if row.manifest else None
     name = found.grant.resource.name
     may_fetch = row.state == "ready" and row.channel == DOWNLOAD and found.may(DOWNLOAD)
-    return CopyPage(number, name, row, manifest, may_fetch)
+    return CopyPage(number, name, row, manifest, may_fetch, found.is_over)
 
 
 def ask_copy(viewer: Viewer, number: str, form: str, case: str) -> str:

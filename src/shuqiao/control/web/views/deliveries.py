@@ -7,6 +7,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from shuqiao.control.accounts.access import FormRefused, NotFound, Viewer
 from shuqiao.control.deliveries import browsing, copies
+from shuqiao.control.deliveries.access import access_bulk_grant
 from shuqiao.control.deliveries.portal import PlaneRefused
 from shuqiao.control.web.reading import faults_of
 from shuqiao.control.web.shell import is_partial, show, signed_in
@@ -87,6 +88,9 @@ def browse(request: HttpRequest, viewer: Viewer, number: str) -> HttpResponse:
         values.get("descending") == "1",
         int(page) if page.isascii() and page.isdigit() and len(page) < 6 else 1,
     )
+    if access_bulk_grant(viewer, number).is_over:
+        # The page of the grant says by whom, when and why.
+        return redirect("grant", number=number)
     try:
         context = {"page": browsing.browse_page(viewer, number, wanted)}
     except PlaneRefused as refused:
