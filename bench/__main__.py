@@ -4,7 +4,20 @@ from __future__ import annotations
 
 import sys
 
-from bench import audit, bulk, catalogue, first_load, growth, pages, publishing, query, soak, verify, workbook
+from bench import (
+    audit,
+    bulk,
+    catalogue,
+    first_load,
+    growth,
+    pages,
+    propagation,
+    publishing,
+    query,
+    soak,
+    verify,
+    workbook,
+)
 
 BENCHMARKS = {
     "audit": audit.main,
@@ -18,6 +31,7 @@ BENCHMARKS = {
     "catalogue": catalogue.main,
     "workbook": workbook.main,
     "publishing": publishing.main,
+    "propagation": propagation.main,
 }
 
 

@@ -67,6 +67,11 @@ class Database:
         found = self.rows("SELECT part, dead FROM shuqiao_receive") if self._has_positions() else []
         return (int(found[0][0]), int(found[0][1])) if found else (0, 0)
 
+    def up_to(self) -> int:
+        """The batch up to which everything is there."""
+        found = self.rows("SELECT up_to FROM shuqiao_receive") if self._has_positions() else []
+        return int(found[0][0]) if found else 0
+
     def _has_positions(self) -> bool:
         try:
             self.rows("SELECT 1 FROM shuqiao_receive")

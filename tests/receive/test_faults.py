@@ -67,9 +67,7 @@ def test_a_node_killed_again_and_again_loses_and_doubles_nothing(receiver: Recei
             time.sleep(chance.random() * 0.2)
             receiver.start()
             time.sleep(chance.random() * 1.5)
-    receiver.wait(
-        lambda: database.rows("SELECT up_to FROM shuqiao_receive") == [(source.sequence,)], "the last batch"
-    )
+    receiver.wait(lambda: database.up_to() == source.sequence, "the last batch")
     lines = database.rows("SELECT number, kind, part FROM story ORDER BY part")
     assert len(lines) == len(set(lines))
     newest = {number: kind for number, kind, _ in lines}
