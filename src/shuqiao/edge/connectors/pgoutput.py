@@ -73,10 +73,14 @@ class Insert(msgspec.Struct, frozen=True):
 
 
 class Update(msgspec.Struct, frozen=True):
-    """A row changed; `old` is there where its key changed, or always where the identity is the whole row."""
+    """A row changed; `old` is there where its key changed, or always where the identity is the whole row.
+
+    Where it `is_whole`, `old` has all values; else it has those of the key and nothing for the others.
+    """
 
     relation: int
     old: Tuple | None
+    is_whole: bool
     new: Tuple
 
 
@@ -213,12 +217,13 @@ def _update(reader: _Reader) -> Update:
     relation = reader.number(_UINT32)
     old: Tuple | None = None
     kind = reader.letter()
+    is_whole = kind == "O"
     if kind in "KO":
         old = reader.row()
         kind = reader.letter()
     if kind != "N":
         raise MalformedMessage("an update without its row")
-    return Update(relation, old, reader.row())
+    return Update(relation, old, is_whole, reader.row())
 
 
 def _delete(reader: _Reader) -> Delete:

@@ -277,7 +277,7 @@ class PostgresqlLog:
         new = message.new
         if len(new) != plan.width or (old is not None and len(old) != plan.width):
             raise MalformedMessage("a row of another width than its table")
-        if old is not None:
+        if old is not None and isinstance(message, Update) and message.is_whole:
             new = tuple(
                 old[place] if isinstance(value, Unchanged) else value for place, value in enumerate(new)
             )
