@@ -60,6 +60,9 @@ _CARE_HOMES = Entry(
     subject="20300101",
     open_to_public=True,
     open_conditions="注明来源",
+    modes=("query", "bulk"),
+    # The one entry of the city that may also be handed over on a disk.
+    manner=("platform_database", "disc"),
     items=(
         replace(
             _item("care_home_code", "养老机构备案号", "Record number", length=30), key=True, required=True
