@@ -108,7 +108,8 @@ class Comparing:
         if old is None:
             await self._note(replace(now, stage="check", checked=0))
             return
-        if await self._is_as_it_was(old):
+        doubted = await self._within(lambda db: self._doubted(db, old, turn))
+        if not doubted and await self._is_as_it_was(old):
             kept, sequence = old.range, old.sequence
             await self._within(lambda db: self._put_walked(db, turn, old, kept, None, sequence))
             return
@@ -118,7 +119,8 @@ class Comparing:
         rows = rows[:size] if goes_on else rows
         walked = self._range(old.range.after, rows[-1].key if goes_on else old.range.until, rows)
         left = {key: sent for key, sent in old.range.rows.items() if key not in walked.rows}
-        before = {} if old.stale else old.range.rows
+        sure = {} if old.stale else old.range.rows
+        before = {key: sent for key, sent in sure.items() if key not in doubted}
         changed = [row for row in rows if before.get(row.key) != walked.rows[row.key]]
         rest = KeyRange(walked.until, old.range.until, None, left) if goes_on else None
 
@@ -155,6 +157,11 @@ class Comparing:
         await put(rows, lambda db, sequence: ranges.told(db, self._resource, marks, sequence))
         _log.info("rows_gone %s count=%d", self._resource, len(rows))
 
+    def _doubted(self, db: sqlite3.Connection, old: Kept, turn: int) -> set[str]:
+        """Return keys of which something else was sent since, by another way."""
+        keys = {self._mark(sent.identity or key): key for key, sent in old.range.rows.items()}
+        return ranges.doubted(db, self._resource, keys, turn)
+
     async def _is_as_it_was(self, old: Kept) -> bool:
         if old.stale or old.range.weight is None:
             return False
@@ -186,11 +193,11 @@ class Comparing:
         return key_text(row.values[self._place], self._item) or row.key
 
     def _marks(self, identities: Iterable[str]) -> Mapping[bytes, str]:
-        kind, type_ = self._item.kind, self._item.type
-        return {
-            self._cover.mark(self._resource, normalise_value(kind, type_, identity)): identity
-            for identity in identities
-        }
+        return {self._mark(identity): identity for identity in identities}
+
+    def _mark(self, identity: str) -> bytes:
+        """Return what stands for a record, however its key is written."""
+        return self._cover.mark(self._resource, normalise_value(self._item.kind, self._item.type, identity))
 
     async def _note(self, now: Pass) -> None:
         await self._within(lambda db: ranges.write_pass(db, self._resource, now))

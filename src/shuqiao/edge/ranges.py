@@ -235,6 +235,14 @@ def loosen(
     )
 
 
+def doubted(db: sqlite3.Connection, resource: str, marks: Mapping[bytes, str], turn: int) -> set[str]:
+    """Return which of these keys are loose: what the hub has of them may not be what their range says."""
+    if not db.execute("SELECT 1 FROM loose WHERE resource = ? AND turn <= ?", (resource, turn)).fetchone():
+        return set()
+    find = "SELECT 1 FROM loose WHERE resource = ? AND mark = ? AND turn <= ?"
+    return {key for mark, key in marks.items() if db.execute(find, (resource, mark, turn)).fetchone()}
+
+
 def hold(db: sqlite3.Connection, resource: str, marks: Iterable[bytes], turn: int) -> None:
     """Forget loose records that stand in a range."""
     db.executemany(

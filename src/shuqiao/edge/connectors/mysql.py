@@ -163,7 +163,7 @@ def fault_of(error: Exception) -> SourceError:
 
 
 def _sql_pieces(mapping: TableMapping, types: dict[str, str]) -> _Columns:
-    key, changed = f"t.{quoted(mapping.key)}", f"t.{quoted(mapping.changed)}"
+    key, changed = f"t.{quoted(mapping.key)}", f"t.{quoted(mapping.changed or mapping.key)}"
     shown, place = key_pieces(key, types[mapping.key])
     clock = f"DATE_FORMAT({changed}, {_SORTABLE})" if mapping.changed else "NULL"
     columns = [f"t.{quoted(name)}" for name in mapping.source_columns()]

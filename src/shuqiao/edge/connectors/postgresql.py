@@ -195,7 +195,7 @@ class PostgresqlSource:
 def _sql_pieces(mapping: TableMapping, types: dict[str, str], *, weighs: bool) -> _Columns:
     zoned = types.get(mapping.changed) == "timestamp with time zone"
     # With the table's alias a name can't be mistaken for an output column of the same name.
-    key, changed = f"t.{_quote(mapping.key)}", f"t.{_quote(mapping.changed)}"
+    key, changed = f"t.{_quote(mapping.key)}", f"t.{_quote(mapping.changed or mapping.key)}"
     columns = [f"t.{_quote(name)}" for name in mapping.source_columns()]
     weight = f"hashtextextended(ROW({', '.join([key, *columns])})::text, 0)" if weighs else ""
     bare = _Columns(_quoted(mapping.table), "", key, types[mapping.key], changed, zoned, types, weight)

@@ -112,14 +112,14 @@ def fault_of(error: Exception) -> SourceError:
 
 
 def _sql_pieces(mapping: TableMapping) -> _Columns:
-    key, changed = f"t.{quoted(mapping.key)}", f"t.{quoted(mapping.changed)}"
+    key, changed = f"t.{quoted(mapping.key)}", f"t.{quoted(mapping.changed or mapping.key)}"
     moment = (
         f"CASE typeof({changed}) WHEN 'integer' THEN strftime({_SORTABLE}, {changed}, 'unixepoch')"
         f" WHEN 'real' THEN strftime({_SORTABLE}, {changed}, 'unixepoch')"
         f" ELSE strftime({_SORTABLE}, {changed}) END"
     )
-    moment = moment if mapping.changed else "NULL"
-    wanted = [f"CAST({key} AS TEXT)", moment, *(f"t.{quoted(name)}" for name in mapping.source_columns())]
+    clock = moment if mapping.changed else "NULL"
+    wanted = [f"CAST({key} AS TEXT)", clock, *(f"t.{quoted(name)}" for name in mapping.source_columns())]
     return _Columns(quoted(mapping.table), ", ".join(wanted), key, moment)
 
 
