@@ -6,7 +6,7 @@ Source: guangzhou-2019 art. 18, 20(2); shenyang-2016 art. 17; guangzhou-2016 art
 """
 
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from uuid import UUID, uuid4
 
 from django.db import connection, transaction
@@ -22,11 +22,11 @@ from shuqiao.control.exchange.readings import read_nodes
 from shuqiao.control.regulations.current import regulation
 from shuqiao.control.regulations.queries import ArticleRef, article_ref
 from shuqiao.control.texts import Text
+from shuqiao.rules.procedures import latest_until
 from shuqiao.rules.regulation import Review
 
 WARNED_DAYS = 30
 """A review that ends sooner is told of."""
-_DAYS_OF_A_MONTH = 31
 
 _STANDING = """
 SELECT id, kind, mapping_version, valid_from, valid_until, signed_by, signed_at FROM exchange.clearance
@@ -156,7 +156,7 @@ def review_rows(resource: str, mapping: str) -> tuple[ReviewRow, ...]:
 
 def longest(review: Review, today: date) -> date:
     """The last day for which a review may be signed today."""
-    return today + timedelta(days=review.months * _DAYS_OF_A_MONTH)
+    return latest_until(today, review.months)
 
 
 def standing_of(resource: str) -> list[Standing]:
