@@ -25,11 +25,11 @@ class BoundedUpload(FileUploadHandler):
 
     def handle_raw_input(
         self,
-        input_data: Any,  # noqa: ARG002 - Django passes it
-        META: dict[str, str],  # noqa: ARG002 - Django passes it
+        _input_data: Any,
+        _meta: dict[str, str],
         content_length: int,
-        boundary: Any,  # noqa: ARG002 - Django passes it
-        encoding: str | None = None,  # noqa: ARG002 - Django passes it
+        _boundary: Any,
+        _encoding: str | None = None,
     ) -> None:
         """Refuse a form that says itself that it is too large."""
         if content_length > self.max_file_bytes + FIELDS_BYTES:
