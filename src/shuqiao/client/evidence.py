@@ -11,6 +11,7 @@ import argparse
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 from cryptography import x509
@@ -21,6 +22,7 @@ from shuqiao.wire.evidence import MAX_FILE_BYTES, EvidenceUnreadable, read_evide
 from shuqiao.wire.evidence_checking import Given, verify_evidence
 
 PIECE_BYTES = 1024 * 1024
+_BESIDE = ("manifest.json", "manifest.signature")
 HOLDS, UNANSWERED, BROKEN = 0, 1, 2
 PURPOSES = ("log", "promise", "grants", "application")
 _MARKS = {True: "HOLDS ", False: "BROKEN", None: "NOTE  "}
@@ -92,18 +94,12 @@ def _brought(arguments: Mapping[str, str | None]) -> dict[str, bytes]:
     }
 
 
-def _parts_in(folder: str | None) -> Callable[[str], Iterable[bytes] | None] | None:
-    """Open the parts of a copy that lie in a folder, by their names."""
+def _parts_in(folder: str | None) -> dict[str, Callable[[], Iterable[bytes]]] | None:
+    """Name the files of a folder that should be parts of a copy, without what the client puts beside them."""
     if folder is None:
         return None
-    place = Path(folder)
-
-    def opened(name: str) -> Iterable[bytes] | None:
-        # The name stands in a file that somebody else made: it leads nowhere but into the folder.
-        file = place / Path(name).name
-        return _pieces(file) if file.is_file() else None
-
-    return opened
+    found = [file for file in Path(folder).iterdir() if file.is_file() and file.name not in _BESIDE]
+    return {file.name: partial(_pieces, file) for file in found}
 
 
 def _pieces(file: Path) -> Iterator[bytes]:

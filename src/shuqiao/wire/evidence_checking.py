@@ -10,7 +10,7 @@ import datetime as dt
 import hashlib
 import hmac
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,7 +34,7 @@ from shuqiao.security.http_signatures import (
 from shuqiao.security.sessions import call_number, decode_key, delivery_digest, request_digest, session_id
 from shuqiao.wire.batch_messages import subject_entry_id
 from shuqiao.wire.call_proof import MAC
-from shuqiao.wire.copy_checking import Recorded, copy_findings
+from shuqiao.wire.copy_checking import Parts, Recorded, copy_findings
 from shuqiao.wire.evidence import (
     PLATFORM,
     ApplicationPart,
@@ -63,8 +63,8 @@ class Given:
     """What the reader brings: public keys trusted for a purpose, and where at hand bodies and regulation.
 
     The purposes are `log`, `promise`, `grants` and `application`; a key counts for its own purpose only. Keys
-    that one of `authorities` certified for their purpose, or for their application, count too. `parts` opens
-    a part of a copy by its name and gives its bytes, None for one that the reader doesn't have.
+    that one of `authorities` certified for their purpose, or for their application, count too. `parts` are
+    files that should be parts of a copy: their names, and what opens each.
     """
 
     keys: Mapping[tuple[str, str], keys.PublicKey]
@@ -72,7 +72,7 @@ class Given:
     request: bytes | None = None
     answer: bytes | None = None
     regulation: bytes | None = None
-    parts: Callable[[str], Iterable[bytes] | None] | None = None
+    parts: Parts | None = None
 
 
 def verify_evidence(evidence: Evidence, given: Given) -> list[Finding]:
@@ -122,13 +122,23 @@ class _Check:
         yield from self._certificates()
         yield from self._log()
         yield from self._keys()
+        same = self.evidence.confirmed == confirmation(self.evidence)
+        if self._is_own():
+            yield Finding(None, "the platform recorded this by itself: no application signed it")
+            yield Finding(same, "the file doesn't say that one did")
+            return
         yield from self._request()
         yield from self._promise()
         yield from self._head()
         yield from self._grant()
         yield from self._regulation()
-        same = self.evidence.confirmed == confirmation(self.evidence)
         yield Finding(same, f"the call is {self.evidence.confirmed}")
+
+    def _is_own(self) -> bool:
+        """Tell whether the entry names no signed request, and the file shows none."""
+        shown = self.evidence
+        parts = (shown.request, shown.promise, shown.head, shown.grant, shown.application, shown.regulation)
+        return bool(self.said) and not self.said.get("request") and not any(parts)
 
     def _certificates(self) -> Iterator[Finding]:
         """Take in the keys that an authority of the reader's certified."""
