@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,7 +16,8 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from shuqiao.edge.batches import Sender
 from shuqiao.edge.capture import Pace
-from shuqiao.edge.connectors.opening import open_log
+from shuqiao.edge.connectors.folder import Keeping
+from shuqiao.edge.connectors.opening import open_log, open_source
 from shuqiao.edge.cover import Cover
 from shuqiao.edge.following import Following
 from shuqiao.edge.mapping import ColumnSource, TableMapping, Way
@@ -82,12 +84,15 @@ def begun_spool(folder: Path) -> Spool:
     return spool
 
 
-def following(url: str, spool: Spool, folder: Path, rows: int = 50, **limits: int) -> Following:
+def following(
+    url: str, spool: Spool, folder: Path, rows: int = 50, log_max_bytes: int = 2**34, **changed: Any
+) -> Following:
     """The part that is tested; what it asks the hub is asked once, which the spool's begin stands for."""
-    made, cover = mapping(), Cover(folder / "cover.key")
-    pace = Pace(rows, 0.1, 1.0, limits.get("spool_max_bytes", 2**30))
-    parts = (made, SPEC, cast(Any, None), spool, cover, SENDER, cast(Any, None), pace)
-    return Following(*parts, log=open_log(url, made), log_max_bytes=limits.get("log_max_bytes", 2**34))
+    made, cover = mapping(**changed), Cover(folder / "cover.key")
+    pace = Pace(rows, 0.1, 1.0, 2**30)
+    source = open_source(url, Keeping(folder, cover))
+    parts = (made, SPEC, source, spool, cover, SENDER, cast(Any, None), pace)
+    return Following(*parts, open_log=partial(open_log, url), log_max_bytes=log_max_bytes)
 
 
 @dataclass

@@ -17,6 +17,12 @@ from tests.plugins.logged import LoggedSource
 SEED = int(os.environ.get("SHUQIAO_TEST_SEED", random.randrange(10**6)))
 
 
+async def ended(made: Any) -> None:
+    """Give back all that it uses."""
+    await made.close()
+    await made._source.close()
+
+
 async def live(made: Any, seconds: float) -> None:
     """Let it work for so long, then end it in whatever it does."""
     task = asyncio.ensure_future(made.run())
@@ -25,7 +31,7 @@ async def live(made: Any, seconds: float) -> None:
     with suppress(asyncio.CancelledError):
         await task
     assert not done
-    await made.close()
+    await ended(made)
 
 
 def is_same(source: LoggedSource, target: Target) -> bool:
@@ -58,7 +64,7 @@ async def until_same(
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
-        await made.close()
+        await ended(made)
 
 
 async def test_the_full_load_and_the_log_join_while_all_is_written(
@@ -100,7 +106,7 @@ async def test_a_source_that_is_killed_is_followed_on(logged_source: LoggedSourc
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task
-    await made.close()
+    await ended(made)
     await until_same(logged_source, following(logged_source.url, spool, tmp_path), spool, target)
     assert target.ends == ends, "the source's log went on, so nothing had to be read in full"
     spool.close()

@@ -11,12 +11,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from shuqiao.edge.capture import Capture
 from shuqiao.edge.connectors import SourceError, SourceRow
 from shuqiao.edge.connectors.log import ChangeLog, LogChange, LogLost, TablePage, place_of
+from shuqiao.edge.mapping import TableMapping
 from shuqiao.edge.spool import Position
 
 _log = logging.getLogger("shuqiao.edge")
@@ -37,10 +39,14 @@ class Following(Capture):
     It keeps no row: after a stop at any line, position and batches in the spool say where to go on.
     """
 
-    def __init__(self, *parts: Any, log: ChangeLog, log_max_bytes: int) -> None:
+    def __init__(
+        self, *parts: Any, open_log: Callable[[TableMapping], ChangeLog], log_max_bytes: int
+    ) -> None:
         """Put the parts together; nothing is read yet."""
         super().__init__(*parts)
-        self._changes = log
+        self._open_log = open_log
+        self._mapped = self.mapping
+        self._changes = open_log(self.mapping)
         self._log_max_bytes = log_max_bytes
         self._at: Position | None = None
         self._unseen: set[str] = set()
@@ -75,19 +81,15 @@ class Following(Capture):
         if position.watermark is None:
             await self._begin_log(position)
         elif position != self._at:
+            await self._open()
             await self._changes.resume(position.watermark)
             self._unseen.clear()
             self._at = position
         elif position.phase == "full":
             await self._load(position)
-        elif not await self._tell_end():
+        else:
             await self._read_log(position)
         return 0.0
-
-    async def _tell_end(self) -> bool:
-        async with self.state.exclusive:
-            state = await asyncio.to_thread(self._spool.state, self.mapping.resource)
-            return state is not None and await self._end_load(state)
 
     async def _position(self) -> Position | None:
         """Return where to go on; None where that had to be settled first."""
@@ -103,9 +105,18 @@ class Following(Capture):
                 return state.position
         return None
 
+    async def _open(self) -> None:
+        """Look at the table's columns as the contract over changes says, and read those that are left."""
+        await self._source.look()
+        mapped = self._source.reduced(self.mapping)
+        if mapped != self._mapped:
+            await self._changes.close()
+            self._mapped, self._changes = mapped, self._open_log(mapped)
+
     async def _begin_log(self, position: Position) -> None:
         self._at = None
         self._unseen.clear()
+        await self._open()
         start = await self._changes.begin()
         _log.info("log_begins %s", self.mapping.resource)
         self._at = position
@@ -175,16 +186,21 @@ class Following(Capture):
             self._saved = time.monotonic()
             await self._release(here)
 
-    async def _put(self, rows: Sequence[SourceRow], position: Position) -> bool:
+    async def _put(self, rows: list[SourceRow], position: Position) -> bool:
         """Store rows and the position they lead to, unless another position was set meanwhile."""
         async with self.state.exclusive:
             state = await asyncio.to_thread(self._spool.state, self.mapping.resource)
             if state is None or state.position != self._at:
                 self._at = None
                 return False
-            await asyncio.to_thread(self._store, rows, position, state.next, ())
+            await asyncio.to_thread(self._store, self._whole(rows), position, state.next, ())
             self._at = position
         return True
+
+    def _whole(self, rows: list[SourceRow]) -> list[SourceRow]:
+        """Put values where the mapping has them; a row that is gone is gone whatever columns there are."""
+        wide = self._source.widened(rows)
+        return [replace(row, discarded=()) if row.removed else row for row in wide]
 
     async def _release(self, position: Position) -> None:
         """Let the source forget what is in the spool, but for batches that may have to be built again."""

@@ -10,6 +10,7 @@ import sqlite3
 import sys
 from collections.abc import Awaitable
 from contextlib import suppress
+from functools import partial
 
 import msgspec
 from cryptography import x509
@@ -83,8 +84,8 @@ class Node:
             spec = admission.resources[mapping.resource]
             parts = (mapping, spec, self._source, self._spool, cover, sender, self._hub, pace)
             if mapping.way.by == "log":
-                log = open_log(settings.source_url, mapping)
-                capture: Capture = Following(*parts, log=log, log_max_bytes=settings.log_max_bytes)
+                opening = partial(open_log, settings.source_url)
+                capture: Capture = Following(*parts, open_log=opening, log_max_bytes=settings.log_max_bytes)
             else:
                 capture = Capture(*parts)
             delivery = Delivery(settings.department, capture, self._spool, self._hub, keys, settings.resend_s)

@@ -92,11 +92,11 @@ class Watched:
 
     async def check(self, mapping: TableMapping) -> None:
         """Compare the mapping with the table."""
-        await self._under(lambda: self._source.check(self._reduced(mapping)))
+        await self._under(lambda: self._source.check(self.reduced(mapping)))
 
     async def clock(self, mapping: TableMapping) -> str:
         """Return the source's time now."""
-        return await self._under(lambda: self._source.clock(self._reduced(mapping)))
+        return await self._under(lambda: self._source.clock(self.reduced(mapping)))
 
     def earlier(self, clock: str, seconds: float) -> str:
         """Return the time that lies `seconds` before `clock`."""
@@ -104,29 +104,29 @@ class Watched:
 
     async def read_all(self, mapping: TableMapping, after: str | None, limit: int) -> list[SourceRow]:
         """Return one page in order of the key."""
-        return self._widened(
-            await self._under(lambda: self._source.read_all(self._reduced(mapping), after, limit))
+        return self.widened(
+            await self._under(lambda: self._source.read_all(self.reduced(mapping), after, limit))
         )
 
     async def read_changed(
         self, mapping: TableMapping, since: str, after: SourceRow | None, limit: int
     ) -> list[SourceRow]:
         """Return one page in order of change and key."""
-        return self._widened(
-            await self._under(lambda: self._source.read_changed(self._reduced(mapping), since, after, limit))
+        return self.widened(
+            await self._under(lambda: self._source.read_changed(self.reduced(mapping), since, after, limit))
         )
 
     async def read_range(
         self, mapping: TableMapping, after: str | None, until: str | None, limit: int
     ) -> list[SourceRow]:
         """Return one page of a range."""
-        return self._widened(
-            await self._under(lambda: self._source.read_range(self._reduced(mapping), after, until, limit))
+        return self.widened(
+            await self._under(lambda: self._source.read_range(self.reduced(mapping), after, until, limit))
         )
 
     async def checksum(self, mapping: TableMapping, after: str | None, until: str | None) -> RangeSum | None:
         """Return the sum of a range."""
-        return await self._under(lambda: self._source.checksum(self._reduced(mapping), after, until))
+        return await self._under(lambda: self._source.checksum(self.reduced(mapping), after, until))
 
     async def columns(self, mapping: TableMapping) -> Mapping[str, str]:
         """Return the table's columns with their types."""
@@ -144,17 +144,17 @@ class Watched:
 
     async def _under(self, read: Callable[[], Awaitable[T]]) -> T:
         """Read, unless the columns are not, or were not meanwhile, what was agreed to."""
-        before = self.changes if self._is_known else await self._look()
+        before = self.changes if self._is_known else await self.look()
         try:
             found = await read()
         except SourceError:
-            await self._look()
+            await self.look()
             raise
-        if await self._look() != before:
+        if await self.look() != before:
             raise SourceError(f"{self._mapping.path}: the source's columns changed while they were read")
         return found
 
-    async def _look(self) -> tuple[Change, ...]:
+    async def look(self) -> tuple[Change, ...]:
         """Look at the columns; raises SourceChanged where the contract says to stop."""
         self._is_known = False
         now = dict(await self._source.columns(self._mapping))
@@ -193,7 +193,7 @@ class Watched:
     def _gone(self) -> set[str]:
         return {change.column for change in self.changes if change.kind == "gone"}
 
-    def _reduced(self, mapping: TableMapping) -> TableMapping:
+    def reduced(self, mapping: TableMapping) -> TableMapping:
         """Return the mapping without the columns that are gone."""
         gone = self._gone()
         if not gone:
@@ -201,7 +201,7 @@ class Watched:
         items = {field: one for field, one in mapping.items.items() if _column(mapping, field) not in gone}
         return replace(mapping, items=items)
 
-    def _widened(self, rows: list[SourceRow]) -> list[SourceRow]:
+    def widened(self, rows: list[SourceRow]) -> list[SourceRow]:
         """Put the values where the mapping has them, as the contract says."""
         gone, retyped = self._gone(), {one.column for one in self.changes if one.kind == "retyped"}
         contract = self._mapping.on_change

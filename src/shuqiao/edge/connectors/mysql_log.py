@@ -40,6 +40,9 @@ _PLACE = re.compile(r"(\d{10})/(\d{12})/(\d{10})\|([0-9,-]*)", re.ASCII)
 _SNAPSHOT = "START TRANSACTION WITH CONSISTENT SNAPSHOT"
 _WHERE = "SHOW STATUS LIKE 'binlog_snapshot_%%'"
 
+_EVENTS = 1000
+_COMMITS = ("Xid", "XA_prepare")
+
 T = TypeVar("T")
 
 
@@ -246,14 +249,12 @@ class MysqlLog:
             yield SourceRow(gone, "", (None,) * len(mapping.source_columns()), removed=True)
         if after is not None and key is not None:
             values = tuple(
-                value_of(table.kinds[name], _named(after, name, mapping)) for name in mapping.source_columns()
+                value_of(table.kinds[name], _named(after, name)) for name in mapping.source_columns()
             )
             yield SourceRow(key, "", values)
 
     def _key(self, row: Row) -> str:
-        value = value_of(
-            self._looked_at().kinds[self._mapping.key], _named(row, self._mapping.key, self._mapping)
-        )
+        value = value_of(self._looked_at().kinds[self._mapping.key], _named(row, self._mapping.key))
         if value is None:
             raise SourceError(f"{self._mapping.path}: a row of the log has no key")
         return value.hex().upper() if isinstance(value, bytes) else str(value)
@@ -291,13 +292,35 @@ class MysqlLog:
 
 
 def _snapshot(session: Session) -> tuple[str, Spot]:
-    """Begin to read as of now; return the log's name without its number, and the place of this moment."""
+    """Begin to read as of now; return the log's name without its number, and the place of this moment.
+
+    The server names the place of the last commit. Behind it may lie what is no transaction, such as a
+    statement that made or emptied a table: the moment is behind that as well.
+    """
     session.rows(_SNAPSHOT)
     found = {str(name).lower(): str(value) for name, value in session.rows(_WHERE)}
-    base, _, number = found.get("binlog_snapshot_file", "").rpartition(".")
-    byte = found.get("binlog_snapshot_position", "")
+    base, last = _spot_of(found.get("binlog_snapshot_file", ""), found.get("binlog_snapshot_position", ""))
+    status = session.rows("SHOW MASTER STATUS")
+    _, end = _spot_of(str(status[0][0]), str(status[0][1])) if status else (base, last)
+    return base, end if last < end and not _has_commits(session, base, last, end) else last
+
+
+def _has_commits(session: Session, base: str, after: Spot, until: Spot) -> bool:
+    """Say whether transactions, or more than can be looked at, lie between two places."""
+    if until.file > after.file + 1:
+        return True
+    seen: list[tuple[Any, ...]] = []
+    for file in range(after.file, until.file + 1):
+        byte = after.byte if file == after.file else 4
+        rows = session.rows(f"SHOW BINLOG EVENTS IN %s FROM {byte} LIMIT {_EVENTS}", (f"{base}.{file:06d}",))
+        seen += [row for row in rows if file < until.file or row[1] < until.byte]
+    return len(seen) >= _EVENTS or any(row[2] in _COMMITS or row[5] == "COMMIT" for row in seen)
+
+
+def _spot_of(file: str, byte: str) -> tuple[str, Spot]:
+    base, _, number = file.rpartition(".")
     if not base or not number.isdecimal() or not byte.isdecimal():
-        raise SourceError("the source doesn't say where in its log a snapshot lies")
+        raise SourceError("the source doesn't say where in its log a moment lies")
     return base, Spot(int(number), int(byte))
 
 
@@ -313,7 +336,7 @@ def _spot_text(spot: Spot) -> str:
     return f"{spot.file:010d}/{spot.byte:012d}"
 
 
-def _named(row: Row, name: str, mapping: TableMapping) -> Any:
+def _named(row: Row, name: str) -> Any:
     if name not in row:
-        raise SourceError(f"{mapping.path}: the table was altered and has no column {name!r}")
+        raise LogLost("the log has rows from a time when the table had other columns")
     return row[name]

@@ -45,10 +45,8 @@ class FollowedTable:
 
     def is_named_in(self, statement: str) -> bool:
         """Say whether a statement may concern the table: better read in full once too often."""
-        lowered = statement.lower()
-        if _DROPS.search(statement):
-            return self.schema.lower() in lowered
-        return self.name.lower() in lowered
+        name = self.schema if _DROPS.search(statement) else self.name
+        return bool(re.search(rf"(?<![\w$]){re.escape(name)}(?![\w$])", statement, re.IGNORECASE))
 
 
 def prepare(session: Session) -> None:

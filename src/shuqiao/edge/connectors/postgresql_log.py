@@ -21,6 +21,7 @@ from shuqiao.edge.connectors import SourceError, SourceRow
 from shuqiao.edge.connectors.log import LogChange, LogLost, LogPage, LogState, TablePage
 from shuqiao.edge.connectors.pgoutput import (
     Begin,
+    Column,
     Commit,
     Delete,
     Insert,
@@ -116,6 +117,7 @@ class PostgresqlLog:
         self._table: LoggedTable | None = None
         self._stream: WalStream | None = None
         self._plans: dict[int, _Plan] = {}
+        self._shown: dict[int, tuple[Column, ...]] = {}
         self._start = self._place = Place(0, 0)
         self._wanted = 0
         self._is_old = False
@@ -157,6 +159,7 @@ class PostgresqlLog:
         self._start = self._place = start
         self._transaction, self._is_old, self._has_more, self._next = None, False, False, None
         self._plans.clear()
+        self._shown.clear()
 
     async def ready(self, timeout_s: float) -> bool:
         """Wait for the stream, asking the server for its place while a mark is waited for."""
@@ -300,8 +303,10 @@ class PostgresqlLog:
         wanted = self._mapping.source_columns()
         missing = [name for name in (self._mapping.key, *wanted) if name not in places]
         if missing or table is None:
-            named = ", ".join(repr(name) for name in missing)
-            raise SourceError(f"{self._mapping.path}: the table was altered and has no column {named}")
+            raise LogLost("the log has rows from a time when the table had other columns")
+        shown = self._shown.setdefault(relation.number, relation.columns)
+        if shown != relation.columns:
+            raise SourceError(f"{self._mapping.path}: the source's columns changed while its log was read")
         types = {column.name: column.type for column in relation.columns} | table.types
         return _Plan(
             places[self._mapping.key],
