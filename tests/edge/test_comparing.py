@@ -207,3 +207,74 @@ async def test_the_hub_ends_with_what_the_table_holds(
     assert left == (0,)
     await node.source.close()
     node.spool.close()
+
+
+async def loaded(department: Department, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Node:
+    """A table of 30 rows that the hub has, in ranges of six keys."""
+    monkeypatch.setattr(ranges, "RANGE_ROWS", 6)
+    monkeypatch.setattr(comparing, "RANGE_ROWS", 6)
+    department.run("CREATE TABLE births (bh varchar(20) PRIMARY KEY, bz varchar(20))")
+    node = Node(department, folder, random.Random(1))
+    for number in range(30):
+        node.raw[number] = f"N{number:04}"
+        department.run(f"INSERT INTO births VALUES ('{node.raw[number]}', 'first')")
+    state = node.spool.state(RESOURCE)
+    while state is not None and state.position.phase == "full":
+        await node.load()
+        state = node.spool.state(RESOURCE)
+    while node.waiting:
+        node.receipt()
+    return node
+
+
+async def one_pass(node: Node) -> list[SourceRow]:
+    """Compare once, and return what was sent."""
+    before = node.spool.within(lambda db: ranges.read_pass(db, RESOURCE))
+    sent = set(node.waiting)
+    assert before is not None
+    while True:
+        await node.step()
+        now = node.spool.within(lambda db: ranges.read_pass(db, RESOURCE))
+        if now is not None and now.stage == "rest" and now.turn > before.turn:
+            return [row for number, rows in node.waiting.items() if number not in sent for row in rows]
+
+
+async def test_a_key_that_is_written_in_another_way_is_not_gone(
+    department: Department, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It moves to the end of the table and back to its beginning: neither is a removal."""
+    node = await loaded(department, tmp_path, monkeypatch)
+    for before, after in (("N0003", "Ｎ０００３"), ("Ｎ０００３", "N0003")):
+        department.run(f"UPDATE births SET bh = '{after}' WHERE bh = '{before}'")
+        sent = await one_pass(node)
+        assert [(row.values[0], row.removed) for row in sent] == [(after, False)]
+        while node.waiting:
+            node.receipt()
+        assert await one_pass(node) == []
+    department.run("DELETE FROM births WHERE bh = 'N0003'")
+    assert [(row.key, row.removed) for row in await one_pass(node)] == [("N0003", True)]
+    await node.source.close()
+    node.spool.close()
+
+
+async def test_what_was_sent_by_another_way_is_compared_anew(
+    department: Department, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A row that changed, was sent, and changed back unseen is sent again: its range looks untouched."""
+    node = await loaded(department, tmp_path, monkeypatch)
+    department.run("UPDATE births SET bz = 'second' WHERE bh = 'N0003'")
+    row = await node.source.read_one(MAPPING, "bh", ["N0003"], 10)
+    assert row is not None
+    await node.put([row], node.comparing.loosen([row]))
+    department.run("UPDATE births SET bz = 'first' WHERE bh = 'N0003'")
+    assert [row.values for row in await one_pass(node)] == [("N0003", "first")]
+    assert await one_pass(node) == []
+    # And one that came and went between two passes is gone.
+    department.run("INSERT INTO births VALUES ('N0999', 'brief')")
+    row = await node.source.read_one(MAPPING, "bh", ["N0999"], 10)
+    assert row is not None
+    await node.put([row], node.comparing.loosen([row]))
+    department.run("DELETE FROM births WHERE bh = 'N0999'")
+    assert [(row.key, row.removed) for row in await one_pass(node)] == [("N0999", True)]
+    await node.source.close()
+    node.spool.close()
