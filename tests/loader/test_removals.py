@@ -16,9 +16,10 @@ import msgspec
 import psycopg
 import pytest
 
-from tests.loader.line import BIRTHS, Line, wait_for
+from tests.loader.line import BIRTHS, HEALTH, Line, wait_for
 from tests.loader.test_kills import receipted
 from tests.loader.test_other_sources import _copy
+from tests.loader.test_stepping_back import poison, poisoned_key, set_apart
 from tests.plugins.departments import in_mariadb
 
 pytestmark = pytest.mark.database
@@ -257,3 +258,57 @@ def _state(line: Line) -> dict[str, Any]:
     status = msgspec.json.decode((line.node_home / "status.json").read_bytes())
     found: dict[str, Any] = status["resources"][BIRTHS]
     return found
+
+
+async def test_one_row_the_hub_cannot_take_is_set_apart_while_ranges_are_compared(line: Line) -> None:
+    rows = await line.set_up(people=1500)
+    capture(line, RANGES, changed=False)
+    poison(line)
+    line.start("loader", "node")
+    wait_for(lambda: line.count() == rows and receipted(line), what="the load")
+    key = poisoned_key(line)
+    line.change_source("UPDATE csyxzm SET jkzk = '7'")
+    line.change_source(
+        "DELETE FROM csyxzm WHERE zsbh IN"
+        " (SELECT zsbh FROM csyxzm WHERE zsbh <> %s ORDER BY md5(zsbh) LIMIT 9)",
+        key,
+    )
+    arrived = f"SELECT count(*) AS n FROM base.{BIRTHS} WHERE version = 2"
+    wait_for(lambda: line.ask(arrived) == [{"n": rows - 10}], 90, what="the good rows")
+    wait_for(lambda: removed(line) == 9 and set_apart(line) and receipted(line), 60, what="the others")
+    line.change_source("UPDATE csyxzm SET qfjg = '样例更正医院' WHERE zsbh = %s", key)
+    corrected = f"SELECT count(*) AS n FROM base.{BIRTHS} WHERE certificate_issuing_unit = '样例更正医院'"
+    wait_for(lambda: line.ask(corrected) == [{"n": 1}], 30, what="the corrected row")
+    assert line.count() == rows - 9 and equals_source(line) and is_gapless(line)
+
+
+@pytest.mark.parametrize("contract", ["freeze", "evolve", "discard_row"])
+async def test_a_source_that_changes_in_the_middle_does_as_its_contract_says(
+    line: Line, contract: str
+) -> None:
+    line.node_settings = {"NODE_STATE_SECONDS": "0.2"}
+    rows = await line.set_up(people=900)
+    capture(line, f"{RANGES}on_change: {contract}\n", changed=False)
+    line.start("loader", "node")
+    wait_for(lambda: line.count() == rows and receipted(line), what="the load")
+    line.change_source("ALTER TABLE csyxzm DROP COLUMN qfjg")
+    line.change_source("UPDATE csyxzm SET jkzk = '7' WHERE xb = 'F'")
+    told = "SELECT s.state #>> '{lines,0,changes}' AS said FROM exchange.node_state s WHERE department = %s"
+    wait_for(lambda: [one["said"] for one in line.ask(told, HEALTH)] == ["gone: qfjg"], what="the word")
+    if contract == "freeze":
+        wait_for(lambda: _state(line)["state"] == "source_changed", what="the state")
+        assert line.ask(f"SELECT count(*) AS n FROM base.{BIRTHS} WHERE version > 1") == [{"n": 0}]
+        line.children["node"].end()
+        (path,) = (line.node_home / "mappings").glob("*birth*.yaml")
+        path.write_text(path.read_text().replace("  certificate_issuing_unit: qfjg\n", ""))
+        line.start("node")
+    if contract == "discard_row":
+        found = "SELECT rejected FROM exchange.batch WHERE rejected <> '[]'"
+        wait_for(lambda: line.ask(found), what="the faults")
+        codes = {(one["item"], one["code"]) for batch in line.ask(found) for one in batch["rejected"]}
+        assert codes == {("certificate_issuing_unit", "source_structure_changed")}
+        assert line.count() == rows and removed(line) == 0
+        return
+    seven = f"SELECT count(*) AS n FROM base.{BIRTHS} WHERE sex_code = '2' AND health_status_code <> '7'"
+    wait_for(lambda: line.ask(seven) == [{"n": 0}], what="the changes")
+    assert line.count() == rows and removed(line) == 0
