@@ -36,7 +36,7 @@ from shuqiao.control.requests.answering import answer_request
 from shuqiao.control.requests.inputs import AnswerInput, RequestInput
 def viewer(name):
     return viewer_of(Account.objects.select_related("department").get(username=name))
-fields = ("name", "sex", "ethnicity", "household_status")
+fields = sys.argv[2].split(",")
 until = clock.today() + datetime.timedelta(days=20)
 number = submit_request(viewer("lin"), RequestInput(
     resource=sys.argv[1], mode="bulk", duty=Duty.objects.filter(department_id="440100-housing").first().pk,
@@ -48,11 +48,11 @@ print(answer_request(viewer("zhao"), number, AnswerInput(
 """
 
 
-def new_grant(city: City) -> str:
-    """Return the number of a new grant of copies and browsing."""
+def new_grant(city: City, items: str) -> str:
+    """Return the number of a new grant of copies and browsing; what is granted already isn't given again."""
     options = Options(plane_port=city.plane_port, port=city.port, nats_port=city.nats_port)
     done = subprocess.run(
-        [sys.executable, "-c", GRANT, HOUSEHOLD],
+        [sys.executable, "-c", GRANT, HOUSEHOLD, items],
         env=os.environ | control_environment(Home(city.home), options),
         capture_output=True,
         text=True,
@@ -64,7 +64,7 @@ def new_grant(city: City) -> str:
 @pytest.fixture(scope="module")
 def grant(city: City) -> str:
     """A grant that no test revokes."""
-    return new_grant(city)
+    return new_grant(city, "name,sex,ethnicity,household_status")
 
 
 def prepare(clerk: Visitor, grant: str, form: str) -> None:
@@ -135,7 +135,7 @@ def test_their_pages_have_no_fault(visits: Visits, grant: str, theme: str, width
 
 def test_a_revoked_grant_is_said_on_each_page(visits: Visits, city: City) -> None:
     """What is ready is not given any more, and the page says that; looking leads to who ended it and why."""
-    grant = new_grant(city)
+    grant = new_grant(city, "name,household_police_station")
     clerk, provider = visits.visitor("lin"), visits.visitor("zhao")
     prepare(clerk, grant, "csv")
     copy = clerk.page.url

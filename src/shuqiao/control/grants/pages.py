@@ -22,6 +22,7 @@ from shuqiao.control.organisations.queries import application_ref, department_re
 from shuqiao.control.regulations.current import named, regulation
 from shuqiao.control.regulations.queries import article_ref, article_text, cited_text
 from shuqiao.control.texts import Text
+from shuqiao.rules.channels import OFFLINE
 from shuqiao.rules.errors import CaseNumberDemanded
 from shuqiao.rules.procedures import possible_actions
 from shuqiao.rules.regulation import PROVIDER, SETTING
@@ -59,10 +60,11 @@ def grant_page(viewer: Viewer, number: str) -> GrantRow:
 def delivery(viewer: Viewer, number: str) -> Delivery:
     """Return what the page of a grant says of delivery and of the boundary of liability (SEC-17, MOD-09)."""
     grant = access_grant(viewer, number)
-    rules = named(grant.regulation)
+    rules, document = named(grant.regulation), decode_grant(grant.document)
     return Delivery(
         terms=grant_view(grant),
-        gives_files=bool(decode_grant(grant.document).files),
+        gives_files=bool(document.files),
+        gives_copies=grant.mode == "bulk" and not document.files and set(document.channels) != {OFFLINE},
         responsibility=article_ref(rules.citations["after_delivery"], rules.id),
         passing_on=article_ref(rules.citations["passing_on"], rules.id),
         is_offline=is_offline(grant),

@@ -61,11 +61,13 @@ class GrantRow:
 class Delivery:
     """What the page of a grant says of delivery: its terms, who answers from when, what was handed over.
 
+    `gives_copies` tells that copies or browsing can be had of the platform: more than a handover offline.
     `passing_on` is the article by which nothing is given on to others.
     """
 
     terms: GrantView
     gives_files: bool
+    gives_copies: bool
     responsibility: ArticleRef
     passing_on: ArticleRef
     is_offline: bool
