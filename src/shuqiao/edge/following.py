@@ -150,6 +150,7 @@ class Following(Capture):
             if done:
                 _log.info("full_load_done %s", self.mapping.resource)
                 self._unseen.clear()
+                self.state.log_lost = None
 
     async def _read_page(self, position: Position, limit: int) -> TablePage:
         """Read a page that shows every transaction that was taken from the log before.

@@ -29,7 +29,8 @@ class ResourceStatus(msgspec.Struct, frozen=True):
 
     `refused` is why the hub refused the next batch, `next_try_s` when it is tried again; `faulty` are the
     latest receipts that reject rows; a row that was set apart is there as `row_refused`. `changes` are those
-    of the source's columns since the mapping was first used.
+    of the source's columns since the mapping was first used. Of a table that is followed by its database's
+    log, `log_bytes` is what the source keeps for this node, `log_lost` why the node began anew.
     """
 
     state: str
@@ -43,6 +44,8 @@ class ResourceStatus(msgspec.Struct, frozen=True):
     latest: list[BatchOutcome]
     faulty: list[BatchOutcome]
     changes: list[str] = []
+    log_bytes: int | None = None
+    log_lost: str | None = None
 
 
 class NodeStatus(msgspec.Struct, frozen=True):
@@ -112,6 +115,8 @@ def _resource(spool: Spool, capture: Capture, delivery: Delivery) -> ResourceSta
         latest=_outcomes(spool, resource, faulty=False),
         faulty=_outcomes(spool, resource, faulty=True),
         changes=list(capture.state.changes),
+        log_bytes=capture.state.log_bytes,
+        log_lost=capture.state.log_lost,
     )
 
 

@@ -42,6 +42,9 @@ RECEIVE_ADVICE: Mapping[str, str] = {
     "faulty": "look at the node's log",
     "deleted": "what was received is deleted; nothing more is applied",
 }
+KEPT_BYTES = 1024**3
+"""More than this of its log a source should not have to keep."""
+
 _WELL = ("up", "loading", "paused", "starting", "deleted")
 
 
@@ -85,6 +88,11 @@ def _resource(resource: str, one: ResourceStatus) -> Iterator[str]:
         yield f"  {one.fault}"
     for change in one.changes:
         yield f"  the source's columns changed: {change}"
+    if one.log_lost:
+        yield f"  the table is read in full once more: {one.log_lost}"
+    if (one.log_bytes or 0) > KEPT_BYTES:
+        size = (one.log_bytes or 0) >> 20
+        yield f"  the source keeps {size} MiB of its log for this node: see why it isn't read"
     if one.refused:
         again = "" if one.next_try_s is None else f", tried again in {one.next_try_s:.0f} s"
         yield f"  the hub refused the next batch: {one.refused}{again}"
