@@ -10,6 +10,7 @@ from bench import (
     catalogue,
     first_load,
     growth,
+    merge,
     pages,
     propagation,
     publishing,
@@ -32,6 +33,7 @@ BENCHMARKS = {
     "workbook": workbook.main,
     "publishing": publishing.main,
     "propagation": propagation.main,
+    "merge": merge.main,
 }
 
 
