@@ -10,6 +10,7 @@ import asyncio
 import re
 from collections.abc import Sequence
 from datetime import date, datetime
+from operator import itemgetter
 from typing import NamedTuple
 from uuid import UUID
 
@@ -122,6 +123,7 @@ class Seen(NamedTuple):
     budget: int
 
 
+_ORDINAL = itemgetter(0)
 _COLUMNS = "ordinal, epoch, written, digest, found, version, matches::text, data::text"
 _REFUSALS = f"SELECT {_COLUMNS}, 0 FROM exchange.record_refusals($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12)"
 
@@ -130,7 +132,32 @@ async def _keep_as_it_is(_connection: object) -> None:
     """Return a connection to the pool without a round trip: no statement here leaves anything behind."""
 
 
-_READ_PARAMETERS = ",".join(f"${number}" for number in range(1, 18))
+_SAME = frozenset({"event", "department", "actor", "grant", "outcome"})
+_OPTIONAL = frozenset({"case", "claims", "rows", "mark", "identity"})
+_IDS = frozenset({"id", "record"})
+_CASTS = {"id": "::text::uuid[]", "record": "::text::uuid[]"}
+_READ_PARAMETERS = ",".join(
+    f"${number}{_CASTS.get(name, '')}" for number, name in enumerate(("epoch", *ReadRow._fields, "limits"), 1)
+)
+
+
+def _parameters(rows: Sequence[ReadRow]) -> list[object]:
+    """Give the columns of calls as `exchange.read_<resource>` takes them.
+
+    What all calls share stands once and what none of them has is left out: coding an array costs the driver
+    far more for each element than looking at it does.
+    """
+    made: list[object] = []
+    for name, column in zip(ReadRow._fields, zip(*rows, strict=True), strict=True):
+        if name in _IDS:
+            made.append("{" + ",".join([one.hex for one in column]) + "}")
+        elif name in _SAME and column.count(column[0]) == len(column):
+            made.append(column[:1])
+        elif name in _OPTIONAL and column.count(None) == len(column):
+            made.append(None)
+        else:
+            made.append(column)
+    return made
 
 
 class Database:
@@ -187,30 +214,29 @@ class Database:
         if _RESOURCE.fullmatch(resource) is None:
             raise ValueError("not a resource id")
         statement = f"SELECT {_COLUMNS}, budget FROM exchange.read_{resource}({_READ_PARAMETERS})"
-        return await self._fetch(statement, epoch, rows, self._guess_limits)
+        return await self._fetch(statement, epoch, _parameters(rows), len(rows), self._guess_limits)
 
     async def record_refusals(self, epoch: int, rows: Sequence[RefusalRow]) -> list[Seen]:
         """Write the audit entries of refused calls, in one statement."""
-        return await self._fetch(_REFUSALS, epoch, rows)
+        return await self._fetch(_REFUSALS, epoch, list(zip(*rows, strict=True)), len(rows))
 
     async def forget_guesses(self, before: date) -> None:
         """Remove the counters of days that are over."""
         await self._one("SELECT exchange.forget_guesses($1)", [before])
 
     async def _fetch(
-        self, statement: str, epoch: int, rows: Sequence[ReadRow] | Sequence[RefusalRow], *more: object
+        self, statement: str, epoch: int, columns: Sequence[object], count: int, *more: object
     ) -> list[Seen]:
         if self._kept is None:
             raise DatabaseUnavailable("not connected yet")
-        columns = (list(column) for column in zip(*rows, strict=True))
         try:
             found = await self._kept.fetch(statement, epoch, *columns, *more)
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
             raise DatabaseUnavailable(type(error).__name__) from error
         seen = [Seen(*row) for row in found]
-        if not seen or (seen[0].ordinal != 0 and len(seen) != len(rows)):
+        if not seen or (seen[0].ordinal != 0 and len(seen) != count):
             raise DatabaseUnavailable("the database did not answer for every call")
-        seen.sort()
+        seen.sort(key=_ORDINAL)
         return seen
 
     async def agree_session(self, row: SessionRow) -> tuple[str, list[UUID]]:

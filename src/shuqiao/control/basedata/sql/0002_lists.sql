@@ -99,7 +99,8 @@ BEGIN
     SELECT n FROM over;
 END $$;
 
--- Reads rows and writes the audit entries of a micro-batch in one statement: no record, no data. Of two calls with one id
+-- Reads rows and writes the audit entries of a micro-batch in one statement: no record, no data. Where all calls say the same of
+-- event, department, actor, grant or outcome, it stands once in an array of one; what none of them says is a null array. Of two calls with one id
 -- only the first is written: the second is a replay, though no entry was there when the statement began.
 -- {plain} are the plain items of the base table; provenance stays here.
 -- A record outside the conditions of its grant (p_rows) is as if it were not there. p_identity is the vault's comparison.
@@ -119,12 +120,14 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog SET timezone = 'U
 BEGIN
     RETURN QUERY
     WITH call AS MATERIALIZED (
-        SELECT c.n, c.id, c.at, c.event, c.department, c.actor, c."grant", c.case_no, c.outcome, c.record, c.body, c.mark, c.identity,
+        SELECT c.n, c.id, c.at, coalesce(c.event, p_event[1]) AS event, coalesce(c.department, p_department[1]) AS department,
+               coalesce(c.actor, p_actor[1]) AS actor, coalesce(c."grant", p_grant[1]) AS "grant", c.case_no,
+               coalesce(c.outcome, p_outcome[1]) AS outcome, c.record, c.body, c.mark, c.identity,
                (SELECT r.department FROM exchange.resource r WHERE r.id = '{rid}') AS provider,
                array_position(p_id, c.id) = c.n AS is_first, b.record_id IS NOT NULL AS found, b.version, b.identity_version, x.matches,
                b.record_id IS NOT NULL AND coalesce(c.agreed, true) AND coalesce(x.agreed, true) AS agreed,
                (c.at + interval '8 hours')::date AS day, substr(sha256(e.secret || int8send(c.n)), 1, 16) AS salt,
-               CASE WHEN c.event = 'query' THEN (SELECT row_to_json(i) FROM (SELECT {plain}) i) END AS data
+               CASE WHEN coalesce(c.event, p_event[1]) = 'query' THEN (SELECT row_to_json(i) FROM (SELECT {plain}) i) END AS data
         FROM (SELECT s.value, uuid_send(gen_random_uuid()) AS secret FROM exchange.epoch s OFFSET 0) e
         CROSS JOIN unnest(p_id, p_at, p_event, p_department, p_actor, p_grant, p_case, p_outcome, p_record, p_claims, p_body,
                           p_rows, p_mark, p_identity, p_agreed)
@@ -144,7 +147,7 @@ BEGIN
     -- of all of them, and the plan is kept.
     suspect AS MATERIALIZED (
         SELECT c.* FROM call c
-        WHERE c.mark IN (SELECT s.mark FROM call s WHERE NOT s.agreed
+        WHERE p_mark IS NOT NULL AND c.mark IN (SELECT s.mark FROM call s WHERE NOT s.agreed
                          UNION ALL SELECT s.mark FROM call s WHERE (
                              SELECT g.misses FROM exchange.guess g WHERE g.mark = s.mark AND g.day = s.day LIMIT 1) > 0)),
     over AS MATERIALIZED (
@@ -156,18 +159,18 @@ BEGIN
         CROSS JOIN LATERAL exchange.count_guesses('{rid}', p_limits, s.n, s.id, s.at, s.department, s.provider, s.actor,
             s."grant", s.mark, s.found, s.identity, s.matches) g
         WHERE s.n IS NOT NULL),
-    judged AS MATERIALIZED (
-        SELECT c.*, CASE WHEN o.n IS NULL THEN 0 WHEN coalesce(c.case_no, '') = '' THEN 2 ELSE 1 END AS budget
-        FROM call c LEFT JOIN over o ON o.n = c.n),
     said AS MATERIALIZED (
-        SELECT j.*, CASE WHEN j.budget = 2 THEN 'case_number_demanded' ELSE j.outcome END AS ended,
-               j.body || E'\n' || CASE WHEN j.budget = 2
-                   THEN json_build_object('record', j.record, 'provider', j.provider, 'outcome', 'case_number_demanded')
-                   ELSE json_build_object('found', j.found, 'record', j.record, 'provider', j.provider, 'outcome', j.outcome,
-                       'version', j.version, 'identity_version', j.identity_version,
-                       'identity', CASE WHEN j.found THEN j.identity
-                           ELSE (SELECT json_object_agg(k.key, false) FROM json_each_text(j.identity) k) END, 'matches', j.matches) END::text AS whole
-        FROM judged j),
+        SELECT c.n, c.id, c.at, c.event, c.department, c.provider, c.actor, c."grant", c.case_no, c.record, c.is_first, c.found,
+               c.version, c.matches, c.data, c.salt, j.budget,
+               CASE WHEN j.budget = 2 THEN 'case_number_demanded' ELSE c.outcome END AS ended,
+               c.body || E'\n' || CASE WHEN j.budget = 2
+                   THEN json_build_object('record', c.record, 'provider', c.provider, 'outcome', 'case_number_demanded')
+                   ELSE json_build_object('found', c.found, 'record', c.record, 'provider', c.provider, 'outcome', c.outcome,
+                       'version', c.version, 'identity_version', c.identity_version,
+                       'identity', CASE WHEN c.found THEN c.identity
+                           ELSE (SELECT json_object_agg(k.key, false) FROM json_each_text(c.identity) k) END, 'matches', c.matches) END::text AS whole
+        FROM call c LEFT JOIN over o ON o.n = c.n
+        CROSS JOIN LATERAL (SELECT CASE WHEN o.n IS NULL THEN 0 WHEN coalesce(c.case_no, '') = '' THEN 2 ELSE 1 END AS budget) j),
     entry AS (
         INSERT INTO audit.entry (id, occurred_at, event, department, provider, actor, resource_id, record_id, grant_id,
                                  case_no, outcome, body, salt, digest)
