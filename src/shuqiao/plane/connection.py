@@ -49,11 +49,9 @@ class Request:
         self, connection: Connection, method: bytes, target: bytes, pairs: list[tuple[str, str]]
     ) -> None:
         """Split the target; header names are in lower case. `pairs` has every line, `headers` the last."""
-        path, _, query = target.partition(b"?")
         self._connection = connection
         self.method = method.decode("latin-1")
-        self.path = path.decode("latin-1")
-        self.query = query.decode("latin-1")
+        self.path, _, self.query = target.decode("latin-1").partition("?")
         self.pairs = pairs
         self.headers = dict(pairs)
         self.started_s = time.perf_counter()
@@ -199,10 +197,13 @@ class Connection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         """Let the handler look at the head."""
-        headers, target = self._headers, self._target
+        pairs, target = self._headers, self._target
+        request = Request(self, self._parser.get_method(), target, pairs)
+        is_single = len(request.headers) == len(pairs) or [name for name, _ in pairs].count("host") == 1
         if (
-            len(headers) > MAX_HEADERS
-            or [name for name, _ in headers].count("host") != 1
+            len(pairs) > MAX_HEADERS
+            or "host" not in request.headers
+            or not is_single
             or self._parser.get_http_version() not in _VERSIONS
             or (not 0 < self._head_bytes <= MAX_HEAD_BYTES and self._head_size() > MAX_HEAD_BYTES)
             or target[:1] != b"/"
@@ -211,7 +212,7 @@ class Connection(asyncio.Protocol):
             raise _Unacceptable
         if not self._parser.should_keep_alive():
             self._is_last = True
-        self._request = request = Request(self, self._parser.get_method(), target, headers)
+        self._request = request
         self._deadline = self._server.now_s + BODY_TIMEOUT_S
         self._reader = self._handler.opened(request)
         if "expect" in request.headers and self._reader is not None and self._transport is not None:

@@ -7,7 +7,7 @@ import re
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from functools import partial
+from functools import lru_cache, partial
 
 import msgspec
 
@@ -159,14 +159,14 @@ class Gate:
 
     def opened(self, request: Request) -> BodyReader | None:
         """Take a request whose head has arrived; None if no body is wanted, answered already or later."""
-        found = _CALL.fullmatch(request.path)
-        operation = "other" if found is None else found.group(2)
+        found = _route_of(request.path)
+        operation = "other" if found is None else found[1]
         answer = partial(self._answer, request, operation)
         language = language_of(request.headers.get("accept-language"))
         try:
             if found is None:
                 return self._other(request, language, answer)
-            return self._call(request, found.group(1), operation, language, answer)
+            return self._call(request, found[0], operation, language, answer)
         except _Refused:
             return None
         except CallError as error:
@@ -383,7 +383,7 @@ class Gate:
 
 def _check_head(call: Call, headers: dict[str, str], signature: RequestSignature) -> None:
     """Look at what the head of an authenticated call says beside its signature; raises a `CallError`."""
-    call.context = _context(headers)
+    call.context = _context(headers["shuqiao-purpose"], headers["shuqiao-end-user"], headers["shuqiao-grant"])
     if not is_within_window(signature.created, call.at.timestamp()):
         raise SignatureStale(window_s=WINDOW_S)
     check_announced(headers)
@@ -397,11 +397,15 @@ def _request_of(decoder: Decoder, body: bytes) -> CallRequest:
     return request
 
 
-def _context(headers: dict[str, str]) -> CallContext:
+@lru_cache(maxsize=1024)
+def _context(purpose: str, end_user: str, grant: str) -> CallContext:
     """Decode the signed headers; `-` says that nobody stands behind the application."""
-    end_user = decode_word(headers["shuqiao-end-user"])
-    return CallContext(
-        decode_word(headers["shuqiao-purpose"]),
-        "" if end_user == "-" else end_user,
-        decode_word(headers["shuqiao-grant"]),
-    )
+    user = decode_word(end_user)
+    return CallContext(decode_word(purpose), "" if user == "-" else user, decode_word(grant))
+
+
+@lru_cache(maxsize=1024)
+def _route_of(path: str) -> tuple[str, str] | None:
+    """Give resource and operation of a call's path; None of any other path."""
+    found = _CALL.fullmatch(path)
+    return None if found is None else (found.group(1), found.group(2))

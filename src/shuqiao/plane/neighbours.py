@@ -6,11 +6,12 @@ worker looks at its own calls. Source: SEC-19; our choice, decision "alarms".
 
 from __future__ import annotations
 
+import re
 from collections import Counter, OrderedDict, deque
 
 RECENT = 64
 BESIDE = 3
-_STEPS = tuple(step for step in range(-BESIDE, BESIDE + 1) if step)
+_NOT_DIGITS = re.compile(r"[^0-9]+")
 MAX_PLACES = 1_000
 _CHECKED = frozenset({"citizen_id", "credit_code"})
 """Kinds whose last character is a check digit, so that neighbours differ before it."""
@@ -45,8 +46,9 @@ class Neighbours:
 
     def is_near(self, application: str, resource: str, kind: str, number: str) -> bool:
         """Note a number, and tell whether it lies within three of a recent other one."""
-        digits = "".join(filter(str.isdigit, number[:-1] if kind in _CHECKED else number))
-        if not digits.isascii() or not 0 < len(digits) <= 32:
+        text = number[:-1] if kind in _CHECKED else number
+        digits = _NOT_DIGITS.sub("", text)
+        if not 0 < len(digits) <= 32:
             return False
         value, key = int(digits), (application, resource)
         recent = self._recent.get(key)
@@ -54,6 +56,9 @@ class Neighbours:
             recent = self._recent[key] = _Recent()
             if len(self._recent) > MAX_PLACES:
                 self._recent.popitem(last=False)
-        near = not recent.counts.keys().isdisjoint([value + step for step in _STEPS])
+        known = recent.counts.keys()
+        is_alone = known.isdisjoint(range(value - BESIDE, value)) and known.isdisjoint(
+            range(value + 1, value + BESIDE + 1)
+        )
         recent.note(value)
-        return near
+        return not is_alone

@@ -142,7 +142,12 @@ def _covered(method: str, authority: str, path: str, headers: Mapping[str, str],
 
 def base_of(covered: str) -> bytes:
     """Give the signature base of the values it covers; ValueError for any other number of lines."""
-    method, authority, path, digest, purpose, end_user, grant, rest = covered.split("\n")
+    return _base(*covered.split("\n"))
+
+
+def _base(
+    method: str, authority: str, path: str, digest: str, purpose: str, end_user: str, grant: str, rest: str
+) -> bytes:
     text = (
         f'"@method": {method}\n"@authority": {authority}\n"@path": {path}\n"content-digest": {digest}\n'
         f'"shuqiao-purpose": {purpose}\n"shuqiao-end-user": {end_user}\n"shuqiao-grant": {grant}\n'

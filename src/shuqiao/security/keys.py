@@ -34,6 +34,7 @@ KEY_FILE_MODE = 0o400
 KEY_FOLDER_MODE = 0o700
 _MAX_KEY_FILE_BYTES = 16 * 1024
 _P256_COORDINATE_BYTES = 32
+_ECDSA = ec.ECDSA(hashes.SHA256())
 
 
 class KeyRefusedError(Exception):
@@ -163,7 +164,7 @@ def sign(algorithm: str, key: SigningKey, message: bytes) -> bytes:
     if algorithm == "sm2-sm3" and isinstance(key, Sm2PrivateKey):
         return key.sign(message)
     if algorithm == "ecdsa-p256-sha256" and isinstance(key, ec.EllipticCurvePrivateKey):
-        r, s = decode_dss_signature(key.sign(message, ec.ECDSA(hashes.SHA256())))
+        r, s = decode_dss_signature(key.sign(message, _ECDSA))
         return r.to_bytes(_P256_COORDINATE_BYTES, "big") + s.to_bytes(_P256_COORDINATE_BYTES, "big")
     raise KeyRefusedError(f"the key does not sign with {algorithm}")
 
@@ -181,7 +182,7 @@ def verify(algorithm: str, key: PublicKey, signature: bytes, message: bytes) -> 
                 return False
             r = int.from_bytes(signature[:_P256_COORDINATE_BYTES], "big")
             s = int.from_bytes(signature[_P256_COORDINATE_BYTES:], "big")
-            key.verify(encode_dss_signature(r, s), message, ec.ECDSA(hashes.SHA256()))
+            key.verify(encode_dss_signature(r, s), message, _ECDSA)
             return True
     except InvalidSignature:
         return False

@@ -96,7 +96,7 @@ def promise_of(entry: UUID, kept: Mapping[str, Any], given: GivenPromises) -> Pr
         kept["key_id"],
         index,
         len(entries),
-        tuple(node.hex() for node in batch_paths(leaves)[1][index]),
+        batch_paths(leaves)[1][index],
         kept["signature"],
     )
 

@@ -57,25 +57,28 @@ def promise_leaf(entry: UUID, digest: bytes, answer_digest: bytes) -> bytes:
     return leaf_hash(entry.bytes + digest + answer_digest)
 
 
-def batch_paths(leaves: Sequence[bytes]) -> tuple[bytes, list[list[bytes]]]:
-    """Give the root of the batch's tree and the path of every leaf, from the leaf upwards.
+def batch_paths(leaves: Sequence[bytes]) -> tuple[bytes, list[tuple[str, ...]]]:
+    """Give the root of the batch's tree and the path of every leaf in hexadecimal, from the leaf upwards.
 
-    All paths are built level by level at once: the batch costs one hash per node, not one per path.
-    A last node without a neighbour rises unchanged, which is the tree of RFC 6962 section 2.1.
+    Paths are built from the root down, each from its parent's: the batch costs one hash and one short tuple a
+    node. A last node without a neighbour rises unchanged, which is the tree of RFC 6962 section 2.1.
     """
-    paths: list[list[bytes]] = [[] for _ in leaves]
-    level = list(leaves)
-    span = 1
-    while len(level) > 1:
-        for position, path in enumerate(paths):
-            neighbour = (position // span) ^ 1
-            if neighbour < len(level):
-                path.append(level[neighbour])
+    levels = [list(leaves)]
+    while len(level := levels[-1]) > 1:
         whole = len(level) - len(level) % 2
-        parents = [node_hash(level[i], level[i + 1]) for i in range(0, whole, 2)]
-        level = parents + level[whole:]
-        span *= 2
-    return level[0], paths
+        levels.append([node_hash(level[i], level[i + 1]) for i in range(0, whole, 2)] + level[whole:])
+    paths: list[tuple[str, ...]] = [()]
+    for level in levels[-2::-1]:
+        names = [node.hex() for node in level]
+        following: list[tuple[str, ...]] = []
+        for place, above in enumerate(paths):
+            pair = names[2 * place : 2 * place + 2]
+            if len(pair) == 2:
+                following += ((pair[1], *above), (pair[0], *above))
+            else:
+                following.append(above)
+        paths = following
+    return levels[-1][0], paths
 
 
 def _root_of(leaf: bytes, index: int, size: int, path: Sequence[bytes]) -> bytes | None:
@@ -108,7 +111,7 @@ def make_promises(
             key_id,
             index,
             len(entries),
-            tuple([node.hex() for node in paths[index]]),
+            paths[index],
             signature,
         )
         for index, (entry, digest, answer) in enumerate(entries)
