@@ -89,7 +89,6 @@ class Batcher(Generic[T]):
                 continue
             self._started_s[key] = loop.time()
             self._free -= 1
-            loop.call_later(STUCK_S, self._schedule)
             task = loop.create_task(self._work(key, self._taken(key)))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -111,6 +110,7 @@ class Batcher(Generic[T]):
         return batch
 
     async def _work(self, key: Key, batch: list[T]) -> None:
+        late = asyncio.get_running_loop().call_later(STUCK_S, self._schedule)
         try:
             await self._run(key, batch)
         except Exception:
@@ -123,6 +123,7 @@ class Batcher(Generic[T]):
                 self._give_up(work)
             raise
         finally:
+            late.cancel()
             self._free += 1
             # Where another one overtook it, its end lets a third one start: it costs nothing but its size.
             self._started_s.pop(key, None)
