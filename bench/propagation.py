@@ -147,7 +147,8 @@ def _databases(line: Line) -> None:
     for name in ("source", "native", "target"):
         line.rows("postgres", f"CREATE DATABASE {name}")
     line.rows("source", SOURCE)
-    line.rows("native", SOURCE)
+    # Replication keeps the times of commit of its source; this one is of its own, just before its commit.
+    line.rows("native", SOURCE.replace("now())", "now(), arrived timestamptz DEFAULT clock_timestamp())"))
     line.rows("target", TARGET)
     line.rows("source", "CREATE PUBLICATION native FOR TABLE changes")
     # Within one server a subscription can't make its slot itself: it would wait for its own transaction.
@@ -255,7 +256,8 @@ def write(line: Line, rate: int, rows: int, seconds: float) -> float:
             first = line.written + 1
             link.execute(
                 "INSERT INTO changes (number, serial, place, kind) SELECT 'N' || i, 'S' || i,"
-                " '某市某区某路' || i %% 997 || '号', (i %% 7)::text FROM generate_series(%s::int, %s::int) i",
+                " '某市某区某路' || i %% 997 || '号', (i %% 7)::text"
+                " FROM generate_series(%s::int, %s::int) i",
                 [first, first + rows - 1],
             )
             line.written += rows
@@ -282,7 +284,7 @@ def run(line: Line, rate: int, rows: int, seconds: float) -> Found:
     source = _times(line, "source", _TIMES, names)
     merged = _times(line, "hub", _TIMES.replace("changes", f"base.{RESOURCE}"), names)
     target = _times(line, "target", _TIMES, names)
-    native = _times(line, "native", _TIMES, names)
+    native = _times(line, "native", "SELECT serial, extract(epoch FROM arrived)::float8 FROM changes", names)
     steps = {
         "source to base table": statistics.median(merged[one] - source[one] for one in names),
         "base table to target": statistics.median(target[one] - merged[one] for one in names),

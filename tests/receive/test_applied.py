@@ -9,6 +9,8 @@ from tests.receive.conftest import Receiver, merged
 
 pytestmark = pytest.mark.timeout(180)
 
+ROWS = 60_000
+
 
 def test_what_changes_at_the_source_changes_in_the_table(receiver: Receiver) -> None:
     city, database = receiver.city, receiver.database
@@ -38,3 +40,37 @@ def test_what_changes_at_the_source_changes_in_the_table(receiver: Receiver) -> 
     assert kept == [(1, 1, 0, 0), (2, 3, 0, 0), (3, 0, 1, 0)]
     receiver.wait(lambda: receiver.status().state == "up" and receiver.status().part == 3, "the status")
     assert receiver.status().guarantee == "exactly once"
+
+
+def test_a_large_part_goes_through_in_one_step_and_flat_memory(receiver: Receiver) -> None:
+    city, database = receiver.city, receiver.database
+    if database.kind == "mysql":
+        database.run("ALTER TABLE permits MODIFY number varchar(20), MODIFY kind varchar(20)")
+    city.fill_permits(ROWS)
+    city.bulk_grant()
+    receiver.start()
+    counts = set()
+
+    def is_there() -> bool:
+        counts.add(database.rows("SELECT count(*) FROM permits")[0][0])
+        return counts >= {ROWS}
+
+    receiver.wait(is_there, "all rows")
+    assert counts <= {0, ROWS}
+    assert len({number for (number,) in database.rows("SELECT number FROM permits")}) == ROWS
+    remark = database.rows("SELECT remark FROM permits WHERE number = 'P00000002'")
+    assert remark == [('两\n行,"引"',)]
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_receipts_do_not_disturb_the_part_that_is_made_meanwhile(receiver: Receiver) -> None:
+    city, database = receiver.city, receiver.database
+    city.bulk_grant()
+    merged(city, 1, (uuid.uuid4(), "P1", "1"))
+    receiver.start()
+    receiver.wait(lambda: database.up_to() == 1, "the first part")
+    for sequence in range(2, 80):
+        merged(city, sequence, (uuid.uuid4(), f"P{sequence}", "1"))
+    receiver.wait(lambda: database.up_to() == 79, "the last part")
+    # A part that has to be made anew waits for the lease of its first attempt.
+    assert city.admin.execute("SELECT max(attempt) FROM exchange.bulk_job").fetchone() == (1,)

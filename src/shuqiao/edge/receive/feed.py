@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 MAX_TRIES = 5
 MAX_KEYS_BYTES = 64 * 1024
+_READ_BYTES = 256 * 1024
 _GONE_CODES = ("not_available",)
 
 
@@ -147,12 +148,14 @@ class Feed:
         rows = 0
         with _Checked(self._bulk, path, one, DIGESTS[part.manifest.digest_algorithm]) as file:
             try:
-                with ipc.open_stream(pa.PythonFile(file, mode="r")) as reader:
+                # Arrow takes a short read for the end, and the network gives what has come.
+                whole = io.BufferedReader(file, _READ_BYTES)
+                with ipc.open_stream(pa.PythonFile(whole, mode="r")) as reader:
                     for batch in reader:
                         rows += batch.num_rows
                         yield batch
                 file.finish()
-            except pa.ArrowInvalid as error:
+            except (pa.ArrowException, OSError) as error:
                 raise CopyBroken(f"{one.name} is not what the manifest says") from error
         if rows != one.rows:
             raise CopyBroken(f"{one.name} has not the rows of the manifest")
@@ -232,7 +235,7 @@ class _Checked(io.RawIOBase):
         self._response = self._bulk.open_part(self._path, wanted)
         if self._got and self._response.status_code != httpx.codes.PARTIAL_CONTENT:
             raise CopyBroken(f"{self._one.name} is not given from its middle")
-        self._pieces = self._response.iter_raw(256 * 1024)
+        self._pieces = self._response.iter_raw(_READ_BYTES)
 
     def _again(self) -> None:
         self._tries += 1

@@ -24,6 +24,7 @@ from shuqiao.edge.receive.own import Position
 from shuqiao.edge.receive.reading import Subscription
 from shuqiao.edge.receive.sessions import TargetError, TargetWrong
 from shuqiao.edge.receive.target import DELETED, PositionMoved, Target, TooManyDead, open_target
+from shuqiao.security.keys import KeyRefusedError
 from shuqiao.wire.bulk import BulkState
 
 _log = logging.getLogger("shuqiao.edge")
@@ -35,6 +36,10 @@ SLOW_PAUSE_S = 600.0
 """The pause after what only a person can mend."""
 
 _LEAVE_S = 3.0
+
+
+class _FeedWrong(Exception):
+    """The application's key, the platform's keys or its authority can't be used."""
 
 
 @dataclass(slots=True)
@@ -92,7 +97,7 @@ class ReceiveLine:
         """Work until something fails; returns how long to rest then."""
         try:
             self._follow()
-        except (TargetWrong, OSError, ValueError) as error:
+        except (TargetWrong, _FeedWrong) as error:
             return self._rest("settings_wrong", str(error), SLOW_PAUSE_S)
         except TargetError as error:
             return self._rest("target_away", str(error))
@@ -129,7 +134,10 @@ class ReceiveLine:
     def _follow(self) -> None:
         target = open_target(self.subscription, self._positions)
         try:
-            feed = Feed(self.subscription)
+            try:
+                feed = Feed(self.subscription)
+            except (OSError, ValueError, KeyError, KeyRefusedError) as error:
+                raise _FeedWrong(f"{self.subscription.path}: {type(error).__name__}: {error}") from None
             try:
                 self._parts(feed, target)
             finally:

@@ -130,17 +130,54 @@ class Preparer:
             if await self._copied_on_replica(self.replica, connection, making):
                 return
             await asyncio.to_thread(_make_folder, making.folder)
+        if making.job.subscription is not None:
+            await self._copy_of_feed(connection, making)
+            return
         async with self._parts(making) as parts, connection.transaction(isolation="repeatable_read"):
             await connection.execute(jobs.HOLD_SETTINGS)
             opened = await self._open(connection, making.job, making.snapshot)
             await self._fill(parts, making, connection, "pg_temp.bulk_rows", opened.rows)
             await self._finish(connection, making, opened, parts)
 
+    async def _copy_of_feed(self, connection: jobs.Connection, making: _Making) -> None:
+        """Read in one transaction and finish in another: the consumer takes earlier parts meanwhile.
+
+        Both write the feed's row, and a transaction that sees one state throughout may write none that has
+        changed since.
+        """
+        async with self._parts(making) as parts:
+            reading = connection.transaction(isolation="repeatable_read")
+            await reading.start()
+            try:
+                await connection.execute(jobs.HOLD_SETTINGS)
+                opened = await self._open(connection, making.job, making.snapshot)
+                await self._fill(parts, making, connection, "pg_temp.bulk_rows", opened.rows)
+            finally:
+                # The entry is written anew when all is there.
+                await reading.rollback()
+            await self._close(connection, making, parts, opened.to_sequence)
+
+    async def _close(
+        self, connection: jobs.Connection, making: _Making, parts: Parts, to_sequence: int
+    ) -> None:
+        """Ask for the grant once more, write the entry, and finish."""
+        job = making.job
+        async with connection.transaction():
+            closed = await connection.fetchrow(
+                "SELECT outcome, rows, to_sequence, entry, at FROM exchange.close_copy($1, $2, $3, $4, $5)",
+                job.id,
+                job.attempt,
+                making.snapshot.epoch,
+                parts.rows,
+                to_sequence,
+            )
+            await self._finish(connection, making, Opened(*_done(closed)), parts)
+
     async def _copied_on_replica(
         self, replica: Replica, connection: jobs.Connection, making: _Making
     ) -> bool:
         """Make the copy of what the standby has; false where that can't be read."""
-        job, epoch = making.job, making.snapshot.epoch
+        job = making.job
         async with self._parts(making) as parts:
             try:
                 to_sequence = await self._read_on_replica(replica, connection, making, parts)
@@ -149,17 +186,7 @@ class Preparer:
                 return False
             # What goes wrong from here on is no reason to begin again: where the answer to the last statement
             # is lost, the copy may be finished, and its files are wanted.
-            async with connection.transaction():
-                closed = await connection.fetchrow(
-                    "SELECT outcome, rows, to_sequence, entry, at"
-                    " FROM exchange.close_copy($1, $2, $3, $4, $5)",
-                    job.id,
-                    job.attempt,
-                    epoch,
-                    parts.rows,
-                    to_sequence,
-                )
-                await self._finish(connection, making, Opened(*_done(closed)), parts)
+            await self._close(connection, making, parts, to_sequence)
         return True
 
     async def _read_on_replica(
