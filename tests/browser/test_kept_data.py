@@ -48,3 +48,7 @@ def test_a_clerk_verifies_on_the_page(visits: Visits) -> None:
     clerk.page.locator("#verification form button[type=submit]").click()
     expect(clerk.page.locator(".sq-ans .sq-yes")).to_have_count(1)
     expect(clerk.page.locator(".sq-ans .sq-no")).to_have_count(1)
+    # How each item compared is in the department's log alone, so the list of today says none of it.
+    today = clerk.page.locator("#verify-today tbody tr").first
+    expect(today).to_contain_text("已应答")
+    expect(today.locator(".sq-no, .sq-yes")).to_have_count(0)
