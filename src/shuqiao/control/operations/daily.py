@@ -15,6 +15,7 @@ from shuqiao.control.clocks.reminders import remind
 from shuqiao.control.disputes.actions import execute_provided
 from shuqiao.control.disputes.sessions import collect_for_review
 from shuqiao.control.exchange.clearances import store_demands, watch_clearances
+from shuqiao.control.exchange.structures import watch_structures
 from shuqiao.control.exchange.watching import watch_silence
 from shuqiao.control.finding.subscriptions import tell
 from shuqiao.control.grants.actions import expire_grants
@@ -58,6 +59,7 @@ CLOCK_JOBS = (
     ClockJob("store_demands", "reviews that the regulation in force demands of data", store_demands),
     ClockJob("watch_clearances", "reviews that are missing or end soon", watch_clearances),
     ClockJob("watch_silence", "nodes that fell silent", watch_silence),
+    ClockJob("watch_structures", "sources whose columns changed", watch_structures),
     ClockJob("count_use", "entries whose figures of use were counted", count_use),
     ClockJob("tell_followers", "changes of the sharing catalogue told to those who follow them", tell),
     ClockJob("remind_of_terms", "reminders and notices of terms run out", lambda: remind().total),

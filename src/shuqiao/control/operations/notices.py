@@ -30,6 +30,14 @@ NOTICES = {
         Text("审查将期满", "A review ends soon"),
         Text("{name_zh}：{review_zh}有效至 {until}", "{name_en}: {review_en} serves until {until}"),
     ),
+    "source_changed": (
+        Text("来源表结构已变", "A source has other columns"),
+        Text("{name_zh}：{changes}", "{name_en}: {changes}"),
+    ),
+    "source_changed_use": (
+        Text("所用信息的来源结构已变", "A source you use has changed"),
+        Text("{name_zh}：来源表结构已变，部分信息项可能缺失", "{name_en}: some of its items may be missing"),
+    ),
     "node_silent": (
         Text("前置机失联", "A node is silent"),
         Text("{name_zh}的前置机没有消息，请检查", "The node of {name_en} says nothing: look at it"),
