@@ -52,6 +52,7 @@ async def until_same(
                 await asyncio.to_thread(target.play, spool)
                 state = spool.state(RESOURCE)
                 if state.position.phase == "changes" and not state.is_end_due and is_same(source, target):
+                    target.play(spool)
                     return
     except TimeoutError:
         theirs = {row[0]: row for row in source.rows()}

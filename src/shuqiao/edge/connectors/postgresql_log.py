@@ -117,6 +117,7 @@ class PostgresqlLog:
         self._table: LoggedTable | None = None
         self._stream: WalStream | None = None
         self._plans: dict[int, _Plan] = {}
+        self._columns: dict[int, tuple[Column, ...]] = {}
         self._shown: dict[int, tuple[Column, ...]] = {}
         self._start = self._place = Place(0, 0)
         self._wanted = 0
@@ -189,11 +190,16 @@ class PostgresqlLog:
             while not emptied and not self._has_more and (data := self._next or stream.take()) is not None:
                 self._next = None
                 message = parse_message(data)
+                if self._is_altered(message):
+                    if not changes:
+                        raise SourceError(f"{self._mapping.path}: the table was altered")
+                    self._next = data
+                    break
                 emptied = message is not None and self._take(message, changes, again)
                 self._has_more = emptied or len(changes) + len(again) >= limit
         except MalformedMessage as error:
             raise SourceError(f"the source's log can't be read: {error}") from None
-        if self._transaction is None and not self._has_more:
+        if self._transaction is None and not self._has_more and self._next is None:
             self._place = max(self._place, Place(stream.sent, 0))
         await self._complete(changes)
         return LogPage(changes, again, max(self._place, self._start).text(), _EMPTIED if emptied else "")
@@ -256,6 +262,15 @@ class PostgresqlLog:
                 return self._take_change(message, changes, again)
         return False
 
+    def _is_altered(self, message: Message | None) -> bool:
+        """Say whether a change that was not taken yet is of a table that has other columns since the last."""
+        if not isinstance(message, Insert | Update | Delete) or self._is_old:
+            return False
+        if Place(self._place.end, self._place.count + 1) <= self._start:
+            return False
+        columns = self._columns.get(message.relation, ())
+        return self._shown.setdefault(message.relation, columns) != columns
+
     def _take_change(
         self, message: Insert | Update | Delete | Truncate, changes: list[LogChange], again: list[LogChange]
     ) -> bool:
@@ -304,9 +319,7 @@ class PostgresqlLog:
         missing = [name for name in (self._mapping.key, *wanted) if name not in places]
         if missing or table is None:
             raise LogLost("the log has rows from a time when the table had other columns")
-        shown = self._shown.setdefault(relation.number, relation.columns)
-        if shown != relation.columns:
-            raise SourceError(f"{self._mapping.path}: the source's columns changed while its log was read")
+        self._columns[relation.number] = relation.columns
         types = {column.name: column.type for column in relation.columns} | table.types
         return _Plan(
             places[self._mapping.key],
