@@ -21,7 +21,7 @@ CREATE TABLE csyxzm (
 _COLUMNS = "zsbh, xsexm, xb, jkzk, mqxm, mqsfzh, fqxm, fqsfzh, csrq, qfsj, qfjg"
 
 
-def _copy(line: Line, department: Department) -> None:
+def copy_births(line: Line, department: Department) -> None:
     """Put the rows of the line's own source into the department's database, times of issue in their zone."""
     department.run("SET time_zone = '+00:00'")
     department.run(_TABLE)
@@ -43,7 +43,7 @@ def node_status(line: Line) -> subprocess.CompletedProcess[str]:
 async def test_a_mariadb_is_loaded_in_full_and_then_followed(line: Line, mariadb: str) -> None:
     with in_mariadb(mariadb) as department:
         rows = await line.set_up(people=1500)
-        _copy(line, department)
+        copy_births(line, department)
         line.children["node"].environment["NODE_SOURCE_URL"] = department.url
         line.start("loader", "node")
         wait_for(lambda: line.count() == rows, what="the full load")
