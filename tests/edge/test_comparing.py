@@ -68,7 +68,14 @@ class Node:
         self.spool = Spool(self.folder / "spool.db", self.cover)
         self.comparing = Comparing(MAPPING, SPEC, self.source, self.spool, self.cover)
 
-    async def put(self, rows: Sequence[SourceRow], also: Also, position: Position | None = None) -> None:
+    async def put(
+        self,
+        rows: Sequence[SourceRow],
+        also: Also,
+        _again: int | None = None,
+        *,
+        position: Position | None = None,
+    ) -> None:
         """Store rows as batches of three."""
         state = self.spool.state(RESOURCE)
         assert state is not None
@@ -87,7 +94,7 @@ class Node:
         done = len(rows) < 7
         cursor = None if done else self.cover.hide(rows[-1].key)
         reached = Position("1", "changes" if done else "full", cursor, "w")
-        await self.put(rows, self.comparing.keep(after, rows, is_last=done), reached)
+        await self.put(rows, self.comparing.keep(after, rows, is_last=done), position=reached)
 
     async def step(self) -> bool:
         """The next piece of work, as the capture does it."""
@@ -96,7 +103,7 @@ class Node:
         if state.position.phase == "full":
             await self.load()
             return True
-        return await self.comparing.step(5, self.put)
+        return await self.comparing.step(5, 2, self.put)
 
     def receipt(self) -> None:
         """The hub merges the batch that has waited longest."""

@@ -12,7 +12,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from shuqiao.edge.batches import Sender, build_batches, build_emptied, build_end
 from shuqiao.edge.comparing import Comparing
@@ -49,12 +49,14 @@ class Pace:
 class Narrowing:
     """The search for the row at fault in a refused batch: pages of `rows` rows until `left` rows have passed.
 
-    With `empties`, the next row is the one: it is sent without its values.
+    With `empties`, the next row is the one: it is sent without its values. The rows of a batch `compared` are
+    those of the ranges that it made stale; the others are sent as always meanwhile.
     """
 
     rows: int
     left: int
     empties: bool = False
+    compared: int | None = None
 
 
 @dataclass
@@ -105,7 +107,9 @@ class Capture:
         self._pace = pace
         self._narrowing: Narrowing | None = None
         self._emptied = False
-        self._comparing = Comparing(mapping, spec, source, spool, cover) if mapping.keeps_ranges else None
+        self._comparing = (
+            Comparing(mapping, spec, self._source, spool, cover) if mapping.keeps_ranges else None
+        )
         self._next_run = 0.0
 
     async def run(self) -> None:
@@ -160,11 +164,22 @@ class Capture:
         return 0.0 if self._comparing is not None else self._pace.poll_s
 
     async def _compare(self, comparing: Comparing, state: ResourceState) -> bool:
-        async def put(rows: Sequence[SourceRow], also: Also) -> None:
-            await asyncio.to_thread(self._store, rows, state.position, state.next, (), also)
+        narrowing = self._narrowing if self._narrowing and self._narrowing.compared else None
+        if narrowing and not await comparing.is_stale(narrowing.compared if narrowing.empties else None):
+            # The rows in question are gone from the source.
+            self._narrowing = narrowing = None
+
+        async def put(rows: Sequence[SourceRow], also: Also, again: int | None) -> None:
+            narrows = narrowing is not None and again is not None
+            if narrowing is not None and narrowing.empties:
+                narrows = again == narrowing.compared
+            await asyncio.to_thread(
+                self._store, rows, state.position, state.next, (), also, narrows=narrows, is_compared=True
+            )
 
         try:
-            return await comparing.step(self._page_rows(), put)
+            again = narrowing.rows if narrowing else self._pace.rows
+            return await comparing.step(self._pace.rows, min(again, self._pace.rows), put)
         except RangesUnreadable as error:
             _log.error("ranges_lost %s %s", self.mapping.resource, error)
             await asyncio.to_thread(self._spool.restart_load, self.mapping.resource, self.mapping.version)
@@ -254,7 +269,7 @@ class Capture:
         fresh = self._spool.unseen(self.mapping.resource, digests)
         chosen = [pair for pair, new in zip(zip(page, digests, strict=True), fresh, strict=True) if new]
         chosen = chosen[: self._page_rows()]
-        narrow = self._narrowing is not None and bool(chosen)
+        narrow = self._narrows and bool(chosen)
         seen = [Seen(digest, row.changed) for row, digest in chosen]
         rows = [row for row, _ in chosen]
         loosen = None if self._comparing is None else self._comparing.loosen(rows)
@@ -268,8 +283,12 @@ class Capture:
         first: Number,
         seen: Sequence[Seen],
         also: Also | None = None,
+        *,
+        narrows: bool | None = None,
+        is_compared: bool = False,
     ) -> None:
-        batches = self._batches(rows, first)
+        batches = self._batches(rows, first, narrows=self._narrows if narrows is None else narrows)
+        batches = [replace(batch, is_compared=is_compared) for batch in batches]
         self._spool.store(
             self.mapping.resource,
             batches,
@@ -283,8 +302,13 @@ class Capture:
         if batches:
             self.state.spooled.set()
 
-    def _batches(self, rows: Sequence[SourceRow], first: Number) -> list[SpooledBatch]:
-        narrowing = self._narrowing
+    @property
+    def _narrows(self) -> bool:
+        """Say whether the row at fault is looked for among those that are read page by page."""
+        return self._narrowing is not None and self._narrowing.compared is None
+
+    def _batches(self, rows: Sequence[SourceRow], first: Number, *, narrows: bool) -> list[SpooledBatch]:
+        narrowing = self._narrowing if narrows else None
         self._emptied = narrowing is not None and narrowing.empties and bool(rows)
         if narrowing is not None:
             narrowing.left -= len(rows)
@@ -295,7 +319,9 @@ class Capture:
         return build_batches(rows, self.mapping, self._spec, self._sender, first)
 
     def _page_rows(self) -> int:
-        return self._pace.rows if self._narrowing is None else min(self._narrowing.rows, self._pace.rows)
+        if self._narrowing is None or not self._narrows:
+            return self._pace.rows
+        return min(self._narrowing.rows, self._pace.rows)
 
     async def _may_go_on(self) -> bool:
         """While the row at fault is looked for, one page at a time is on its way."""
@@ -327,7 +353,9 @@ class Capture:
         async with self.state.exclusive:
             if narrower:
                 alone = refused.rows == 1 and not self._emptied
-                self._narrowing = Narrowing(max(1, refused.rows // _PARTS), refused.rows, alone)
+                compared = refused.sequence if refused.is_compared else None
+                rows = max(1, refused.rows // _PARTS)
+                self._narrowing = Narrowing(rows, refused.rows, alone, compared)
             self._emptied = False
             if not await asyncio.to_thread(self._spool.rewind, self.mapping.resource, refused.sequence):
                 await self.begin_after(reply)

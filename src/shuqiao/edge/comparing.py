@@ -29,8 +29,11 @@ from shuqiao.wire.schemas import ResourceSpec
 _log = logging.getLogger("shuqiao.edge")
 
 T = TypeVar("T")
-Put = Callable[[Sequence[SourceRow], Also], Awaitable[None]]
-"""Stores rows as batches, and in the same transaction what the function writes."""
+Put = Callable[[Sequence[SourceRow], Also, int | None], Awaitable[None]]
+"""Stores rows as batches, and in the same transaction what the function writes.
+
+The number is that of a dropped batch where its rows are sent again, None for all others.
+"""
 
 
 class Comparing:
@@ -80,8 +83,12 @@ class Comparing:
 
         return write
 
-    async def step(self, limit: int, put: Put) -> bool:
-        """Do one piece of a pass; False where none is under way or due."""
+    async def is_stale(self, sequence: int | None) -> bool:
+        """Say whether rows of dropped batches, or of one, are still to be sent again."""
+        return await self._within(lambda db: ranges.is_stale(db, self._resource, sequence))
+
+    async def step(self, limit: int, again: int, put: Put) -> bool:
+        """Do one piece of a pass, rows of dropped batches `again` at once; False where nothing is due."""
         now = await self._within(lambda db: ranges.read_pass(db, self._resource))
         if now is None or now.stage == "load":
             return False
@@ -91,7 +98,7 @@ class Comparing:
                 return False
             await self._begin(now)
         elif now.stage == "walk":
-            await self._walk(now, limit, put)
+            await self._walk(now, limit, again, put)
         else:
             await self._check(now, limit, put)
         return True
@@ -101,7 +108,7 @@ class Comparing:
         await self._source.clock(self._mapping)
         await self._note(Pass(now.turn + 1, "walk", 0, now.finished))
 
-    async def _walk(self, now: Pass, limit: int, put: Put) -> None:
+    async def _walk(self, now: Pass, limit: int, again: int, put: Put) -> None:
         """Read the next range, unless its sum is what it was."""
         turn = now.turn
         old = await self._within(lambda db: ranges.next_old(db, self._cover, self._resource, turn - 1))
@@ -113,7 +120,7 @@ class Comparing:
             kept, sequence = old.range, old.sequence
             await self._within(lambda db: self._put_walked(db, turn, old, kept, None, sequence))
             return
-        size = min(limit, RANGE_ROWS)
+        size = min(again if old.stale else limit, RANGE_ROWS)
         rows = await self._source.read_range(self._mapping, old.range.after, old.range.until, 2 * size)
         goes_on = len(rows) == 2 * size
         rows = rows[:size] if goes_on else rows
@@ -130,7 +137,7 @@ class Comparing:
                 gone = self._marks(sent.identity or key for key, sent in left.items())
                 ranges.loosen(db, self._cover, self._resource, gone, turn)
 
-        await put(changed, write)
+        await put(changed, write, old.sequence if old.stale else None)
 
     async def _check(self, now: Pass, limit: int, put: Put) -> None:
         """Hold the loose records against a few ranges; at the end, say which are gone."""
@@ -154,7 +161,7 @@ class Comparing:
         nothing = (None,) * len(self._mapping.source_columns())
         rows = [SourceRow(identity, "", nothing, removed=True) for _, identity in gone]
         marks = [mark for mark, _ in gone]
-        await put(rows, lambda db, sequence: ranges.told(db, self._resource, marks, sequence))
+        await put(rows, lambda db, sequence: ranges.told(db, self._resource, marks, sequence), None)
         _log.info("rows_gone %s count=%d", self._resource, len(rows))
 
     def _doubted(self, db: sqlite3.Connection, old: Kept, turn: int) -> set[str]:

@@ -165,11 +165,15 @@ def next_old(db: sqlite3.Connection, cover: Cover, resource: str, turn: int) -> 
         one = Kept((number,), sequence, bool(stale), _opened(cover, resource, content))
         if taken is None:
             taken = one
-        elif len(taken.range.rows) + len(one.range.rows) <= RANGE_ROWS:
+        elif not taken.stale and not one.stale and _fit_together(taken.range, one.range):
             taken = _joined(taken, one)
         else:
             break
     return taken
+
+
+def _fit_together(one: KeyRange, other: KeyRange) -> bool:
+    return len(one.rows) + len(other.rows) <= RANGE_ROWS
 
 
 def _joined(one: Kept, other: Kept) -> Kept:
@@ -205,8 +209,22 @@ def put_walked(
         db.execute(
             "INSERT INTO key_range (resource, turn, number, content, sequence, stale)"
             " VALUES (?, ?, ?, ?, ?, ?)",
-            (resource, turn - 1, old.numbers[0], _sealed(cover, resource, rest), old.sequence, old.stale),
+            # What is left of a stale range is of no batch: by its sequence nobody shall find it.
+            (
+                resource,
+                turn - 1,
+                old.numbers[0],
+                _sealed(cover, resource, rest),
+                0 if old.stale else old.sequence,
+                old.stale,
+            ),
         )
+
+
+def is_stale(db: sqlite3.Connection, resource: str, sequence: int | None) -> bool:
+    """Say whether there is a stale range, or one of this batch."""
+    find = "SELECT 1 FROM key_range WHERE resource = ?1 AND stale AND (?2 IS NULL OR sequence = ?2)"
+    return db.execute(find, (resource, sequence)).fetchone() is not None
 
 
 def read_ranges(

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from shuqiao.edge import ranges
 from shuqiao.edge.cover import Cover
@@ -123,7 +123,7 @@ class ResourceState:
 class SpooledBatch:
     """A batch that waits for its receipt; `digest` is the SHA-256 of its manifest in hexadecimal.
 
-    `is_end` is the word that a full load is complete, which has no rows.
+    `is_end`: it is the word that a full load is complete, without rows. `is_compared`: ranges were compared.
     """
 
     sequence: int
@@ -131,6 +131,7 @@ class SpooledBatch:
     digest: str
     rows: int
     is_end: bool = False
+    is_compared: bool = False
 
 
 @dataclass(frozen=True)
@@ -178,6 +179,7 @@ class Spool:
             ("resource", "load_since", "INTEGER NOT NULL DEFAULT 0"),
             ("resource", "ending", "INTEGER NOT NULL DEFAULT 0"),
             ("batch", "is_end", "INTEGER NOT NULL DEFAULT 0"),
+            ("batch", "is_compared", "INTEGER NOT NULL DEFAULT 0"),
         ):
             if name not in {row[1] for row in self._db.execute(f"PRAGMA table_info ({table})")}:
                 self._db.execute(f"ALTER TABLE {table} ADD COLUMN {name} {column}")
@@ -230,8 +232,7 @@ class Spool:
     def rewind(self, resource: str, sequence: int) -> bool:
         """Go back to where the rows of a waiting batch were read, and drop it and those behind it.
 
-        The sequence is used again, in a later generation. Returns False, and does nothing, where the file
-        does not say where that was.
+        The sequence is used again, in a later generation. False, and nothing, where the file doesn't say.
         """
         with self._transaction() as db:
             found = db.execute(
@@ -295,8 +296,8 @@ class Spool:
             if [batch.sequence for batch in batches] != list(range(expected, expected + len(batches))):
                 raise ValueError("the batches do not continue the sequence")
             db.executemany(
-                "INSERT INTO batch (resource, sequence, message, digest, rows, created, before, is_end)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO batch (resource, sequence, message, digest, rows, created, before, is_end,"
+                " is_compared) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [
                     (
                         resource,
@@ -307,6 +308,7 @@ class Spool:
                         now,
                         json.dumps(before),
                         b.is_end,
+                        b.is_compared,
                     )
                     for b in batches
                 ],
@@ -380,7 +382,8 @@ class Spool:
         """Return the first batches that have not been handed to the stream, in order."""
         with self._lock:
             rows = self._db.execute(
-                "SELECT sequence, message, digest, rows FROM batch WHERE resource = ? AND sent = 0"
+                "SELECT sequence, message, digest, rows, is_end, is_compared FROM batch"
+                " WHERE resource = ? AND sent = 0"
                 " ORDER BY sequence LIMIT ?",
                 (resource, limit),
             ).fetchall()
@@ -390,7 +393,7 @@ class Spool:
         """Return the batch that has waited longest, sent or not."""
         with self._lock:
             row = self._db.execute(
-                "SELECT sequence, message, digest, rows FROM batch WHERE resource = ?"
+                "SELECT sequence, message, digest, rows, is_end, is_compared FROM batch WHERE resource = ?"
                 " ORDER BY sequence LIMIT 1",
                 (resource,),
             ).fetchone()
@@ -406,8 +409,10 @@ class Spool:
             ).fetchone()
         return None if row is None else Position(*json.loads(row[0]))
 
-    def _opened(self, resource: str, sequence: int, stored: bytes, digest: str, rows: int) -> SpooledBatch:
-        return SpooledBatch(sequence, self._cover.open(stored, _place(resource, sequence)), digest, rows)
+    def _opened(self, resource: str, sequence: int, stored: bytes, *rest: Any) -> SpooledBatch:
+        digest, rows, is_end, is_compared = rest
+        message = self._cover.open(stored, _place(resource, sequence))
+        return SpooledBatch(sequence, message, digest, rows, bool(is_end), bool(is_compared))
 
     def mark_sent(self, resource: str, sequence: int) -> None:
         """Note that the stream has acknowledged a batch."""
