@@ -18,7 +18,7 @@ import pytest
 
 from tests.loader.line import BIRTHS, HEALTH, Line, wait_for
 from tests.loader.test_kills import receipted
-from tests.loader.test_other_sources import _copy
+from tests.loader.test_other_sources import copy_births
 from tests.loader.test_stepping_back import poison, poisoned_key, set_apart
 from tests.plugins.departments import in_mariadb
 
@@ -189,7 +189,7 @@ async def test_rows_deleted_in_mariadb_leave_the_list(line: Line, mariadb: str) 
     with in_mariadb(mariadb) as department:
         rows = await line.set_up(people=3000)
         capture(line, RANGES, changed=False)
-        _copy(line, department)
+        copy_births(line, department)
         line.children["node"].environment["NODE_SOURCE_URL"] = department.url
         await _goes_and_returns(line, rows, department.run)
         line.children["node"].end()
