@@ -29,8 +29,9 @@ _WATCH_S = 10.0
 _HELD_BYTES = 256 * 1024**2
 """So much of the log the source keeps for batches without a receipt, which may have to be built again."""
 
-_CALM_BATCHES = 16
-_LINGER_S = 0.1
+_CALM_BATCHES = 8
+_LINGER_S = 0.001
+_LONGEST_LINGER_S = 0.1
 
 
 class Following(Capture):
@@ -212,11 +213,12 @@ class Following(Capture):
             await self._changes.release(kept)
 
     async def _linger(self) -> None:
-        """Let more changes come together while the hub is behind with many batches."""
+        """Let more changes come together, the longer the more batches the hub is behind with."""
         state = await asyncio.to_thread(self._spool.state, self.mapping.resource)
         first, _, _ = await asyncio.to_thread(self._spool.waiting, self.mapping.resource)
-        if state is not None and state.next.sequence - first > _CALM_BATCHES:
-            await asyncio.sleep(_LINGER_S)
+        waiting = 0 if state is None else state.next.sequence - first
+        if waiting > _CALM_BATCHES:
+            await asyncio.sleep(min(waiting * _LINGER_S, _LONGEST_LINGER_S))
 
     async def _watch(self) -> None:
         """Look now and then at how much of its log the source keeps for this node, and give up too much."""
