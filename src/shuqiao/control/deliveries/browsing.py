@@ -124,12 +124,17 @@ def browse_page(viewer: Viewer, number: str, wanted: Wanted) -> BrowsePage:
         sort=wanted.sort,
         descending=wanted.descending,
         entry=str(answer["entry"]),
-        watermark=f"{viewer.display_name} {viewer.department} {_minute(now)}",
+        watermark=watermark(viewer, now),
         marks=range(MARKS),
         at=now,
         case=case,
         asks_case=found.case_required,
     )
+
+
+def watermark(viewer: Viewer, at: datetime) -> str:
+    """Who looks, and when: it stands over everything that is shown."""
+    return f"{viewer.display_name} {viewer.department} {_minute(at)}"
 
 
 def _records(

@@ -17,6 +17,7 @@ from shuqiao.control.grants.actions import RESUME, REVOKE, SUSPEND
 from shuqiao.control.grants.handing_over import MEDIA, handovers_of, is_offline, may_hand_over
 from shuqiao.control.grants.models import ENDED, IN_USE, KIND, Grant
 from shuqiao.control.grants.queries import Delivery, GrantItem, GrantList, GrantRow, OwnCall, VerificationPage
+from shuqiao.control.grants.querying import may_query
 from shuqiao.control.grants.terms import grant_view
 from shuqiao.control.organisations.queries import application_ref, department_ref
 from shuqiao.control.regulations.current import named, regulation
@@ -65,6 +66,7 @@ def delivery(viewer: Viewer, number: str) -> Delivery:
         terms=grant_view(grant),
         gives_files=bool(document.files),
         gives_copies=grant.mode == "bulk" and not document.files and set(document.channels) != {OFFLINE},
+        may_query=may_query(viewer, grant),
         responsibility=article_ref(rules.citations["after_delivery"], rules.id),
         passing_on=article_ref(rules.citations["passing_on"], rules.id),
         is_offline=is_offline(grant),

@@ -68,6 +68,7 @@ class Delivery:
     terms: GrantView
     gives_files: bool
     gives_copies: bool
+    may_query: bool
     responsibility: ArticleRef
     passing_on: ArticleRef
     is_offline: bool

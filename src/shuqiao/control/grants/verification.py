@@ -1,7 +1,7 @@
 """Verifying from the pages: the plane is called as everybody else calls it, under the portal's own key."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -19,6 +19,9 @@ from shuqiao.control.texts import Text
 from shuqiao.rules.errors import BY_CODE, Unavailable
 from shuqiao.security.http_signatures import CallContext
 from shuqiao.wire.messages import VerifyAnswer
+
+Ask = Callable[[PlaneClient, CallContext], PlaneAnswer]
+"""One call of the plane."""
 
 
 @dataclass(frozen=True)
@@ -52,10 +55,25 @@ def verify_through_plane(
     Raises `NotFound` for a grant the viewer may not use and `CallRefused` for whatever the plane refuses.
     """
     grant = access_grant_to_use(viewer, number)
-    portal = grant.applications.filter(portal=True, active=True).first()
-    if portal is None or grant.mode != "verify":
+    if grant.mode != "verify":
         raise NotFound
     started = time.perf_counter()
+
+    def ask(plane: PlaneClient, context: CallContext) -> PlaneAnswer:
+        return plane.verify(grant.resource_id, subject, claims, case=case, context=context)
+
+    answer = through_portal(viewer, grant, ask)
+    return _verification(answer, grant, round((time.perf_counter() - started) * 1000))
+
+
+def through_portal(viewer: Viewer, grant: Grant, ask: Ask) -> PlaneAnswer:
+    """Call the plane under the key of the department's pages, in the name of a person.
+
+    Raises `NotFound` where the grant doesn't name the pages, and `CallRefused` for whatever is not answered.
+    """
+    portal = grant.applications.filter(portal=True, active=True).first()
+    if portal is None:
+        raise NotFound
     context = CallContext(purpose=grant.purpose, end_user=viewer.username, grant=grant.number)
     language = "en" if (get_language() or "").startswith("en") else "zh"
     try:
@@ -66,19 +84,19 @@ def verify_through_plane(
             language=language,
             ca_file=settings.CONFIG.plane_ca_file,
         ) as plane:
-            answer = plane.verify(grant.resource_id, subject, claims, case=case, context=context)
+            answer = ask(plane, context)
     except (PlaneUnreachable, PromiseBroken) as error:
         refusal = Unavailable()
         raise CallRefused(refusal.code, refusal.status, _words(refusal.code, None), None) from error
-    return _verification(answer, grant, round((time.perf_counter() - started) * 1000))
-
-
-def _verification(answer: PlaneAnswer, grant: Grant, elapsed_ms: int) -> Verification:
     if not answer.is_answered:
         entry = answer.promise.entry if answer.promise else None
         code = answer.code or "unavailable"
         detail = str(answer.body.get("detail", ""))
         raise CallRefused(code, answer.status, _words(code, detail), str(entry) if entry else None)
+    return answer
+
+
+def _verification(answer: PlaneAnswer, grant: Grant, elapsed_ms: int) -> Verification:
     given = msgspec.convert(answer.body, VerifyAnswer)
     if isinstance(given.result, dict) and not set(given.result) <= set(grant.fields):
         # Never show more than the grant covers, whatever answered.
