@@ -264,6 +264,18 @@ async def test_a_key_that_is_written_in_another_way_is_not_gone(
     node.spool.close()
 
 
+async def test_the_spool_holds_no_key_in_clear(
+    department: Department, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = await loaded(department, tmp_path, monkeypatch)
+    department.run("DELETE FROM births WHERE bh = 'N0007'")
+    await one_pass(node)
+    node.spool.close()
+    stored = b"".join(file.read_bytes() for file in sorted(tmp_path.glob("spool.db*")))
+    assert len(stored) > 10_000 and not any(f"N{number:04}".encode() in stored for number in range(30))
+    await node.source.close()
+
+
 async def test_what_was_sent_by_another_way_is_compared_anew(
     department: Department, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
