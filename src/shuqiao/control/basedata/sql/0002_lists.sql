@@ -201,19 +201,20 @@ CREATE INDEX removal_by_batch ON exchange.removal (resource_id, batch_sequence);
 
 -- Merges a staged batch with provenance, history, ledger and audit entry, in the caller's transaction. p_removed are records
 -- that are gone: they leave the list for its history. p_quiet rows are accepted and change nothing.
--- {items} are the plain items, each after a comma; {of_s} and {of_b} the same of two tables; {assign} sets them.
+-- A batch is small beside a list: without statistics of it, joining by hash would read the whole list for each.
+-- {items} are the plain items, each after a comma; {of_s}, {of_b} and {of_was} the same of three rows; {assign} sets them.
 CREATE FUNCTION exchange.merge_template() RETURNS text LANGUAGE sql IMMUTABLE AS $template$ SELECT $function$
 DROP FUNCTION IF EXISTS exchange.merge_{rid}(text, bigint, text, bytea, jsonb, text);
 CREATE OR REPLACE FUNCTION exchange.merge_{rid}(
     p_department text, p_sequence bigint, p_manifest text, p_manifest_digest bytea, p_rejected jsonb, p_source text,
     p_removed uuid[] DEFAULT '{}', p_quiet int DEFAULT 0
 ) RETURNS TABLE (accepted int, inserted int, updated int, unchanged int, removed int)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 #variable_conflict use_column
 DECLARE
     v_now timestamptz := clock_timestamp();
     v_id uuid := audit.new_id();
-    v_accepted int; v_inserted int; v_updated int; v_removed int := 0;
+    v_staged int; v_known int; v_accepted int; v_inserted int := 0; v_updated int; v_removed int := 0;
     v_cited uuid[]; v_missing text[];
     -- Of most lists nothing was ever removed: then no row is looked up.
     v_back boolean := EXISTS (SELECT FROM exchange.removal d WHERE d.resource_id = '{rid}');
@@ -228,7 +229,7 @@ BEGIN
     IF cardinality(v_missing) > 0 THEN
         RAISE EXCEPTION 'a review of {rid} was taken back meanwhile' USING ERRCODE = 'object_not_in_prerequisite_state';
     END IF;
-    SELECT count(*) + cardinality(p_removed) + p_quiet INTO v_accepted FROM staging.{rid};
+    SELECT count(*), count(*) + cardinality(p_removed) + p_quiet INTO v_staged, v_accepted FROM staging.{rid};
     IF cardinality(p_removed) > 0 THEN
         WITH gone AS (
             DELETE FROM base.{rid} b USING unnest(p_removed) AS r(id) WHERE b.record_id = r.id RETURNING b.*),
@@ -241,26 +242,32 @@ BEGIN
         SELECT '{rid}', b.record_id, b.version, p_department, p_sequence, v_now FROM gone b;
         GET DIAGNOSTICS v_removed = ROW_COUNT;
     END IF;
-    WITH replaced AS (
+    -- Each staged row looks its record up once, by key; what differs goes to the history and is written where it lies.
+    WITH found AS MATERIALIZED (
+        SELECT b AS was, s AS now, b.ctid AS place,
+               (b.subject_id, b.identity_version{of_b}) IS DISTINCT FROM (s.subject_id, s.identity_version{of_s}) AS differs
+        FROM staging.{rid} s JOIN base.{rid} b USING (record_id)),
+    kept AS (
         INSERT INTO base_history.{rid} (record_id, subject_id, identity_version, version, source_department, source_system,
                                         batch_sequence, first_received_at, received_at{items}, replaced_at)
-        SELECT b.record_id, b.subject_id, b.identity_version, b.version, b.source_department, b.source_system,
-               b.batch_sequence, b.first_received_at, b.received_at{of_b}, v_now
-        FROM base.{rid} b JOIN staging.{rid} s USING (record_id)
-        WHERE (b.subject_id, b.identity_version{of_b}) IS DISTINCT FROM (s.subject_id, s.identity_version{of_s})
-        RETURNING record_id)
-    UPDATE base.{rid} b
-    SET subject_id = s.subject_id, identity_version = s.identity_version, version = b.version + 1,
-        source_department = p_department, source_system = p_source, batch_sequence = p_sequence, received_at = v_now{assign}
-    FROM staging.{rid} s JOIN replaced USING (record_id) WHERE b.record_id = s.record_id;
-    GET DIAGNOSTICS v_updated = ROW_COUNT;
-    INSERT INTO base.{rid} (record_id, subject_id, identity_version, version, source_department, source_system,
-                            batch_sequence, first_received_at, received_at{items})
-    SELECT s.record_id, s.subject_id, s.identity_version, coalesce(CASE WHEN v_back THEN (
-               SELECT max(d.version) + 1 FROM exchange.removal d WHERE d.resource_id = '{rid}' AND d.record_id = s.record_id) END, 1),
-           p_department, p_source, p_sequence, v_now, v_now{of_s}
-    FROM staging.{rid} s ON CONFLICT (record_id) DO NOTHING;
-    GET DIAGNOSTICS v_inserted = ROW_COUNT;
+        SELECT (f.was).record_id, (f.was).subject_id, (f.was).identity_version, (f.was).version, (f.was).source_department,
+               (f.was).source_system, (f.was).batch_sequence, (f.was).first_received_at, (f.was).received_at{of_was}, v_now
+        FROM found f WHERE f.differs),
+    written AS (
+        UPDATE base.{rid} b
+        SET subject_id = (f.now).subject_id, identity_version = (f.now).identity_version, version = b.version + 1,
+            source_department = p_department, source_system = p_source, batch_sequence = p_sequence, received_at = v_now{assign}
+        FROM found f WHERE f.differs AND b.ctid = f.place RETURNING 1)
+    SELECT (SELECT count(*) FROM found), (SELECT count(*) FROM written) INTO v_known, v_updated;
+    IF v_known < v_staged THEN
+        INSERT INTO base.{rid} (record_id, subject_id, identity_version, version, source_department, source_system,
+                                batch_sequence, first_received_at, received_at{items})
+        SELECT s.record_id, s.subject_id, s.identity_version, coalesce(CASE WHEN v_back THEN (
+                   SELECT max(d.version) + 1 FROM exchange.removal d WHERE d.resource_id = '{rid}' AND d.record_id = s.record_id) END, 1),
+               p_department, p_source, p_sequence, v_now, v_now{of_s}
+        FROM staging.{rid} s WHERE NOT EXISTS (SELECT FROM base.{rid} b WHERE b.record_id = s.record_id);
+        GET DIAGNOSTICS v_inserted = ROW_COUNT;
+    END IF;
     DELETE FROM staging.{rid};
     INSERT INTO exchange.batch (department, resource_id, sequence, manifest, manifest_digest, accepted, inserted, updated,
                                 unchanged, removed, rejected, clearances, merged_at)
@@ -292,6 +299,7 @@ DECLARE
     v_items text := '';
     v_of_s text := '';
     v_of_b text := '';
+    v_of_was text := '';
     v_assign text := '';
 BEGIN
     SELECT r.spec INTO v_spec FROM exchange.resource r WHERE r.id = p_resource AND r.id ~ '^r[0-9]{6}[a-z2-7]{10}$';
@@ -312,7 +320,8 @@ BEGIN
         v_items := v_items || format(', "%s"', v_field);
         v_of_s := v_of_s || format(', s."%s"', v_field);
         v_of_b := v_of_b || format(', b."%s"', v_field);
-        v_assign := v_assign || format(', "%1$s" = s."%1$s"', v_field);
+        v_of_was := v_of_was || format(', (f.was)."%s"', v_field);
+        v_assign := v_assign || format(', "%1$s" = (f.now)."%1$s"', v_field);
     END LOOP;
     EXECUTE format('CREATE TABLE IF NOT EXISTS base.%I (record_id uuid PRIMARY KEY, %s%s)',
         p_resource, v_provenance, v_columns);
@@ -321,8 +330,8 @@ BEGIN
     EXECUTE format('CREATE UNLOGGED TABLE IF NOT EXISTS staging.%I (record_id uuid NOT NULL, subject_id uuid NOT NULL,
         identity_version int NOT NULL%s)', p_resource, v_columns);
     EXECUTE replace(replace(exchange.read_template(), '{rid}', p_resource), '{plain}', substr(v_of_b, 2));
-    EXECUTE replace(replace(replace(replace(replace(exchange.merge_template(), '{rid}', p_resource),
-        '{items}', v_items), '{of_s}', v_of_s), '{of_b}', v_of_b), '{assign}', v_assign);
+    EXECUTE replace(replace(replace(replace(replace(replace(exchange.merge_template(), '{rid}', p_resource),
+        '{items}', v_items), '{of_s}', v_of_s), '{of_b}', v_of_b), '{of_was}', v_of_was), '{assign}', v_assign);
     EXECUTE format('REVOKE ALL ON FUNCTION exchange.%I, exchange.%I FROM PUBLIC',
         'read_' || p_resource, 'merge_' || p_resource);
     EXECUTE format('GRANT EXECUTE ON FUNCTION exchange.%I TO shuqiao_plane', 'read_' || p_resource);
