@@ -264,6 +264,11 @@ async def test_a_key_that_is_written_in_another_way_is_not_gone(
     node.spool.close()
 
 
+def stored_in(folder: Path) -> bytes:
+    """Everything the spool has on disk."""
+    return b"".join(file.read_bytes() for file in sorted(folder.glob("spool.db*")))
+
+
 async def test_the_spool_holds_no_key_in_clear(
     department: Department, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -271,7 +276,7 @@ async def test_the_spool_holds_no_key_in_clear(
     department.run("DELETE FROM births WHERE bh = 'N0007'")
     await one_pass(node)
     node.spool.close()
-    stored = b"".join(file.read_bytes() for file in sorted(tmp_path.glob("spool.db*")))
+    stored = stored_in(tmp_path)
     assert len(stored) > 10_000 and not any(f"N{number:04}".encode() in stored for number in range(30))
     await node.source.close()
 
