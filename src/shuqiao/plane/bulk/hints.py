@@ -32,6 +32,10 @@ class Hints:
         """Wake the slots: there may be a job for each."""
         self._job.set()
 
+    def batches_came(self) -> None:
+        """Have feeds looked at: one may have fallen behind."""
+        self._batch.set()
+
     async def wait_job(self, most_s: float) -> None:
         """Wait until there may be a job."""
         await _wait(self._job, most_s)
@@ -54,7 +58,7 @@ class Hints:
             url, timeout=STATEMENT_TIMEOUT_S, command_timeout=STATEMENT_TIMEOUT_S
         )
         try:
-            await connection.add_listener(CHANNEL, lambda *_: self._batch.set())
+            await connection.add_listener(CHANNEL, lambda *_: self.batches_came())
             while not connection.is_closed():
                 await asyncio.sleep(CHECK_S)
                 await connection.fetchval("SELECT 1")

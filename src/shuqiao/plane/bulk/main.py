@@ -79,6 +79,9 @@ async def _work(preparer: Preparer, hints: Hints) -> None:
                 await hints.wait_job(POLL_S)
             else:
                 await _prepare(preparer, job)
+                if job.subscription is not None:
+                    # Batches that came meanwhile have had their notice: the next part of this feed is due.
+                    hints.batches_came()
         except jobs.TROUBLES as error:
             log.warning("database_trouble error=%s", type(error).__name__)
             await asyncio.sleep(RETRY_S)
