@@ -21,6 +21,7 @@ _COMMANDS = {
     "interface": "client.interface_command:interface_command",
     "evidence": "client.evidence:evidence_command",
     "node describe": "edge.describe:describe_command",
+    "node enrol": "edge.enrol_command:enrol_command",
     "node status": "edge.status_command:status_command",
     "node receive": "edge.receive.commands:receive_command",
     "node unit": "edge.unit_command:unit_command",
@@ -144,6 +145,14 @@ def _add_node(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
         "--ca", type=Path, default=None, metavar="FILE", help="authority that vouches for an https platform"
     )
     describe.add_argument("--entry-key", default="", help="your key of the entry (default: from the table)")
+    enrol = steps.add_parser("enrol", help="admit this node to a platform with a one-use token")
+    enrol.add_argument("token", nargs="?", default="", help="the token, or - to read it from standard input")
+    enrol.add_argument("--home", default="", help="the node's folder (default: NODE_HOME)")
+    enrol.add_argument("--renew", action="store_true", help="fetch the admission anew, after entries changed")
+    enrol.add_argument("--wait", type=float, default=300.0, metavar="S", help="how long to wait (300 s)")
+    enrol.add_argument(
+        "--ca", type=Path, default=None, metavar="FILE", help="authority that vouches for an https platform"
+    )
     status = steps.add_parser("status", help="say how the node is and what is to be done")
     status.add_argument("--home", default="", help="the node's folder (default: NODE_HOME)")
     unit = steps.add_parser("unit", help="print a systemd unit that runs the node")

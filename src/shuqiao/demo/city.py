@@ -316,6 +316,11 @@ def hub_programs(home: Home, options: Options) -> list[Program]:
         "VAULT_CLIENT_KEY_FILE": str(clients / "loader"),
         "LOADER_RECEIPT_KEY_FILE": str(home.secrets / "receipts.key"),
     }
+    admitting = {
+        "ADMITTING_DATABASE_URL": home.hub_url("shuqiao_admitting"),
+        "ADMITTING_SECRETS": str(home.secrets),
+        "NATS_URL": nats_url(options),
+    }
     integrator = {
         "INTEGRATOR_DATABASE_URL": home.hub_url("shuqiao_integrator"),
         "LOG_KEY_FILE": str(home.secrets / "log.key"),
@@ -326,6 +331,7 @@ def hub_programs(home: Home, options: Options) -> list[Program]:
         Program("vault", python("-m", "shuqiao.vault.main"), vault),
         Program("integrator", python("-m", "shuqiao.auditlog.main"), integrator),
         Program("loader", python("-m", "shuqiao.loader.main"), loader),
+        Program("admitting", python("-m", "shuqiao.loader.admitting", "--watch"), admitting),
         Program(
             "plane", python("-m", "shuqiao.plane.main", "--workers", workers, "--port", plane_port), plane
         ),

@@ -11,6 +11,7 @@ ROLES = (
     "shuqiao_plane",
     "shuqiao_bulk",
     "shuqiao_loader",
+    "shuqiao_admitting",
     "shuqiao_integrator",
     "shuqiao_auditor",
     "shuqiao_vault",

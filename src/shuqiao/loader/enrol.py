@@ -6,8 +6,8 @@ May be repeated: the account stays the same, user and key are replaced by those 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import asyncpg
@@ -23,7 +23,6 @@ from shuqiao.security.nats_secrets import (
 )
 from shuqiao.wire import nats_client
 from shuqiao.wire.enrolment import Admission, HubKey, NodeRequest
-from shuqiao.wire.messages import new_entry_id
 from shuqiao.wire.node_home import accept, create_request
 from shuqiao.wire.schemas import ResourceSpec
 from shuqiao.wire.subjects import check_department
@@ -34,6 +33,10 @@ _TIMEOUT_S = 10.0
 
 class EnrolmentError(Exception):
     """The node can't be admitted; the message says why."""
+
+
+class KeysRefusedError(EnrolmentError):
+    """The node's keys can't be admitted, now or later."""
 
 
 @dataclass(frozen=True)
@@ -66,26 +69,58 @@ async def enrol_department(
 async def admit(request: NodeRequest, hub: HubAccess, *, name: str, actor: str) -> Admission:
     """Register the node and give its account to the NATS server; `actor` stands in the audit entry.
 
-    The database comes first: an account without a registered key can send nothing that is accepted.
+    All is repeated where it is killed: the server has the account before the database says that it is done.
+    """
+    connection = await asyncpg.connect(hub.database_url, timeout=_TIMEOUT_S)
+    try:
+        async with connection.transaction():
+            return await admit_within(connection, request, hub, name=name, actor=actor)
+    finally:
+        await connection.close(timeout=_TIMEOUT_S)
+
+
+async def admit_within(
+    connection: asyncpg.Connection, request: NodeRequest, hub: HubAccess, *, name: str, actor: str
+) -> Admission:
+    """Do so in a transaction of the caller's, who commits; raises `EnrolmentError`.
+
+    The server is told first: an account without a registered key can send nothing that is accepted.
     """
     check_department(request.department)
     _check_keys(request)
     account = load_department_account(hub.secrets, request.department)
-    connection = await asyncpg.connect(hub.database_url, timeout=_TIMEOUT_S)
     try:
-        async with connection.transaction():
-            await _register(connection, request, name, actor)
-            admission = await _admission(connection, request, hub.secrets, account)
-    finally:
-        await connection.close(timeout=_TIMEOUT_S)
-    await push_account(hub, account, request.department)
+        await connection.execute(
+            "SELECT exchange.admit_node($1, $2, $3, $4, $5)",
+            request.department,
+            name,
+            request.signing_key,
+            request.nats_user,
+            actor,
+        )
+    except asyncpg.InvalidParameterValueError as error:
+        raise KeysRefusedError("keys that were revoked are not admitted again") from error
+    admission = await _admission(connection, request, hub.secrets, account)
+    await push_account(hub, account, request.department, await revoked_users(connection, request.department))
     return admission
 
 
-async def push_account(hub: HubAccess, account: bytes, department: str) -> None:
-    """Give the server a department's account; it keeps it over restarts."""
+async def revoked_users(connection: asyncpg.Connection, department: str) -> dict[str, int]:
+    """Return the department's users that count no more, each with the second up to which its claims don't."""
+    rows = await connection.fetch(
+        "SELECT nats_user, ceil(extract(epoch FROM revoked_at))::bigint AS second FROM exchange.revoked_user"
+        " WHERE department = $1 ORDER BY nats_user",
+        department,
+    )
+    return {row["nats_user"]: row["second"] for row in rows}
+
+
+async def push_account(
+    hub: HubAccess, account: bytes, department: str, revoked: Mapping[str, int] | None = None
+) -> None:
+    """Give the server a department's account; it keeps it over restarts, and cuts users that are revoked."""
     authority = load_authority(hub.secrets)
-    claims = nats_accounts.department_account_jwt(authority, account, department)
+    claims = nats_accounts.department_account_jwt(authority, account, department, revoked)
     credentials, ca = write_system_credentials(hub.secrets), load_certificates(hub.secrets)
     client = await nats_client.connect(hub.nats_url, credentials, ca, name="enrolment")
     try:
@@ -104,40 +139,7 @@ def _check_keys(request: NodeRequest) -> None:
     except KeyRefusedError:
         is_fit = False
     if not is_fit or not request.nats_user.startswith("U") or len(request.nats_user) != 56:
-        raise EnrolmentError("the request does not hold an Ed25519 key and a NATS user key")
-
-
-async def _register(connection: asyncpg.Connection, request: NodeRequest, name: str, actor: str) -> None:
-    await connection.execute(
-        "INSERT INTO exchange.node (department, name, public_key, nats_user, active)"
-        " VALUES ($1, $2, $3, $4, true) ON CONFLICT (department) DO UPDATE"
-        " SET name = excluded.name, public_key = excluded.public_key, nats_user = excluded.nats_user,"
-        " active = true",
-        request.department,
-        name,
-        request.signing_key,
-        request.nats_user,
-    )
-    at = datetime.now(UTC)
-    entry = new_entry_id(at)
-    body = {
-        "event": "department_enrolled",
-        "id": str(entry),
-        "at": at.isoformat(),
-        "department": request.department,
-        "actor": actor,
-        "outcome": "enrolled",
-        "nats_user": request.nats_user,
-    }
-    await connection.execute(
-        "SELECT audit.append($1, $2, 'department_enrolled', $3, NULL, $4, NULL, NULL, NULL, NULL,"
-        " 'enrolled', $5)",
-        entry,
-        at,
-        request.department,
-        actor,
-        json.dumps(body, ensure_ascii=False, separators=(",", ":")),
-    )
+        raise KeysRefusedError("the request does not hold an Ed25519 key and a NATS user key")
 
 
 async def _admission(

@@ -65,7 +65,11 @@ ShuqiaoError
 │   ├── EndUserRefused            403 end_user_refused
 │   ├── EntryNotFound             404 entry_not_found
 │   ├── EntryFaulty               422 entry_faulty
-│   └── MethodNotAllowed          405 method_not_allowed
+│   ├── MethodNotAllowed          405 method_not_allowed
+│   ├── EnrolmentTokenUnusable    403 enrolment_token_unusable (a node asks to be admitted)
+│   ├── EnrolmentTokenUsed        409 enrolment_token_used
+│   ├── NodeNotInUse              403 node_not_in_use
+│   └── AskedTooOften             429 asked_too_often
 └── OfficeError                   somebody acts on the pages of control
     ├── PermissionDenied          403 permission_denied
     ├── TransitionRefused         409 transition_refused
@@ -144,6 +148,12 @@ from shuqiao.rules.call_errors import (
     TooManyCalls,
     Unavailable,
 )
+from shuqiao.rules.enrolment_errors import (
+    AskedTooOften,
+    EnrolmentTokenUnusable,
+    EnrolmentTokenUsed,
+    NodeNotInUse,
+)
 from shuqiao.rules.error_base import ShuqiaoError
 from shuqiao.rules.held_errors import (
     GrantNotConfirmed,
@@ -199,6 +209,7 @@ from shuqiao.rules.session_errors import (
 __all__ = [
     "BY_CODE",
     "AlreadyDecided",
+    "AskedTooOften",
     "BatchError",
     "BatchMalformed",
     "BatchNotCleared",
@@ -221,6 +232,8 @@ __all__ = [
     "DraftChanged",
     "DuplicateKey",
     "EndUserRefused",
+    "EnrolmentTokenUnusable",
+    "EnrolmentTokenUsed",
     "EntryBeingChanged",
     "EntryChanged",
     "EntryFaulty",
@@ -249,6 +262,7 @@ __all__ = [
     "MarksMissing",
     "MethodNotAllowed",
     "NodeAway",
+    "NodeNotInUse",
     "NodeRefused",
     "NodeSilent",
     "NotAvailable",

@@ -14,6 +14,7 @@ import hashlib
 import json
 import os
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -96,8 +97,14 @@ def hub_account_jwt(authority: NatsAuthority, max_bytes: int = HUB_MAX_BYTES) ->
     return _account(authority, authority.hub, "HUB", exports=exports, max_disk_bytes=max_bytes)
 
 
-def department_account_jwt(authority: NatsAuthority, account: bytes, department: str) -> str:
-    """Return the claims of a department's account: its own subjects of the hub, no more."""
+def department_account_jwt(
+    authority: NatsAuthority, account: bytes, department: str, revoked: Mapping[str, int] | None = None
+) -> str:
+    """Return the claims of a department's account: its own subjects of the hub, no more.
+
+    `revoked` are public keys of users, each with the Unix second up to which claims of it count no more; the
+    server cuts their connections when it takes the account.
+    """
     imports = [
         _import(authority, public_key(account), "ingest", f"ingest.{department}.*"),
         _import(authority, public_key(account), "receipts", f"receipts.{department}.*"),
@@ -106,7 +113,7 @@ def department_account_jwt(authority: NatsAuthority, account: bytes, department:
         _import(authority, public_key(account), "held", f"held.{department}", kind="stream"),
         _import(authority, public_key(account), "reports", f"reports.{department}.*"),
     ]
-    return _account(authority, account, department, imports=imports)
+    return _account(authority, account, department, imports=imports, revoked=revoked)
 
 
 def department_user_jwt(account: bytes, user: str, department: str) -> str:
@@ -192,11 +199,15 @@ def _account(
     exports: list[dict[str, Any]] | None = None,
     imports: list[dict[str, Any]] | None = None,
     max_disk_bytes: int = 0,
+    revoked: Mapping[str, int] | None = None,
 ) -> str:
     limits = dict.fromkeys(("subs", "data", "payload", "imports", "exports", "conn", "leaf"), _UNLIMITED)
     limits |= {"wildcards": True, "mem_storage": 0, "disk_storage": max_disk_bytes}
     limits |= {"streams": 8 if max_disk_bytes else 0, "consumer": _UNLIMITED if max_disk_bytes else 0}
-    nats = {"type": "account", "limits": limits, "exports": exports or [], "imports": imports or []}
+    nats: dict[str, Any] = {"type": "account", "limits": limits}
+    nats |= {"exports": exports or [], "imports": imports or []}
+    if revoked:
+        nats["revocations"] = dict(revoked)
     return _sign(authority.operator, public_key(account), name, nats)
 
 

@@ -60,6 +60,11 @@ class NodeFiles:
         return self.home / "admission.json"
 
     @property
+    def enrolment(self) -> Path:
+        """The token with which the node was admitted, and how often it asked: for renewals."""
+        return self.home / "keys" / "enrolment.json"
+
+    @property
     def spool(self) -> Path:
         """The spool file."""
         return self.home / "spool" / "spool.sqlite"

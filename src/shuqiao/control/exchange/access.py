@@ -2,6 +2,7 @@
 
 from shuqiao.control.accounts.access import NotFound, Viewer
 from shuqiao.control.accounts.capabilities import Capability
+from shuqiao.control.organisations.bodies import PLATFORM_AGENCY, body_roles
 
 
 def sees_all(viewer: Viewer) -> bool:
@@ -30,3 +31,8 @@ def may_order(viewer: Viewer, department: str) -> bool:
 def may_clear(viewer: Viewer, department: str) -> bool:
     """Tell whether the viewer signs reviews of what a department gives: its own persons only."""
     return viewer.department.code == department and viewer.can(Capability.DATA_CLEAR)
+
+
+def may_admit(viewer: Viewer) -> bool:
+    """Tell whether the viewer admits and revokes nodes: operators of the platform agency."""
+    return viewer.can(Capability.APPLICATION_ADMIT) and PLATFORM_AGENCY in body_roles(viewer.department.code)

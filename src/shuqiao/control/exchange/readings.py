@@ -11,13 +11,16 @@ import msgspec
 from django.db import connection
 
 from shuqiao.control.clock import LEGAL_ZONE
+from shuqiao.wire.enrolment_token import fingerprint
 from shuqiao.wire.node_state import NodeState
 
 HOURS = 24
 RATE_MINUTES = 5
 
 _NODES = """
-SELECT n.department, n.active, s.heard_at, s.silent_since, s.state::text, clock_timestamp()
+SELECT n.department, n.active, s.heard_at, s.silent_since, s.state::text, clock_timestamp(),
+       n.public_key, n.nats_user,
+       n.active AND n.admitted IS NOT NULL AND n.admitted <> exchange.resource_digests(n.department)
 FROM exchange.node n LEFT JOIN exchange.node_state s USING (department)
 WHERE %(department)s::text IS NULL OR n.department = %(department)s ORDER BY n.department
 """
@@ -77,7 +80,10 @@ WHERE department = %s ORDER BY refused_at DESC LIMIT %s
 
 @dataclass(frozen=True)
 class NodeReading:
-    """A node as it was heard last; times are of the database, `now` is when this was read."""
+    """A node as it was heard last; times are of the database, `now` is when this was read.
+
+    `is_outdated`: its entries have changed since it was told of them.
+    """
 
     department: str
     is_active: bool
@@ -85,6 +91,8 @@ class NodeReading:
     silent_since: datetime | None
     state: NodeState | None
     now: datetime
+    fingerprint: str
+    is_outdated: bool
 
     @property
     def quiet_s(self) -> float | None:
@@ -157,8 +165,10 @@ class RefusalReading:
 def read_nodes(department: str | None) -> list[NodeReading]:
     """Return the nodes of one department or of all."""
     return [
-        NodeReading(code, active, heard, silent, _state(text), now)
-        for code, active, heard, silent, text, now in _rows(_NODES, {"department": department})
+        NodeReading(code, active, heard, silent, _state(text), now, fingerprint(bytes(key), user), outdated)
+        for code, active, heard, silent, text, now, key, user, outdated in _rows(
+            _NODES, {"department": department}
+        )
     ]
 
 

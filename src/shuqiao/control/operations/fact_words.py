@@ -142,6 +142,8 @@ FACTS = {
     "offset": Text("起始行", "First row"),
     "operation": Text("接口操作", "Operation"),
     "operations": Text("接口操作", "Operations"),
+    "token": Text("令牌", "Token"),
+    "round": Text("第几次", "Round"),
     "origin": Text("来源方式", "Origin"),
     "part": Text("分片", "Part"),
     "persons_named": Text("已指定的责任人", "Persons named"),

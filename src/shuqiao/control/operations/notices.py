@@ -38,6 +38,17 @@ NOTICES = {
         Text("所用信息的来源结构已变", "A source you use has changed"),
         Text("{name_zh}：来源表结构已变，部分信息项可能缺失", "{name_en}: some of its items may be missing"),
     ),
+    "node_token_made": (
+        Text("可接入前置机", "A node can be admitted"),
+        Text(
+            "平台已签发接入令牌，{hours} 小时内有效，请向平台运维人员领取",
+            "A token is made and serves {hours} hours: get it from the platform's operators",
+        ),
+    ),
+    "node_revoked": (
+        Text("前置机已撤销", "A node was revoked"),
+        Text("{name_zh}的前置机已停止接入：{reason}", "The node of {name_en} is cut off: {reason}"),
+    ),
     "node_silent": (
         Text("前置机失联", "A node is silent"),
         Text("{name_zh}的前置机没有消息，请检查", "The node of {name_en} says nothing: look at it"),

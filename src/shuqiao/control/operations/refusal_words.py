@@ -3,6 +3,10 @@
 from shuqiao.control.texts import Text
 
 REFUSALS = {
+    "enrolment_token_unusable": Text("接入令牌无效", "Token not usable"),
+    "enrolment_token_used": Text("接入令牌已使用", "Token used before"),
+    "node_not_in_use": Text("前置机密钥已撤销", "Keys of the node revoked"),
+    "asked_too_often": Text("请求过于频繁", "Asked too often"),
     "batch_signature_invalid": Text("批次签名无效", "Signature of the batch invalid"),
     "batch_wrong_department": Text("批次不属于该单位", "Batch of another department"),
     "batch_malformed": Text("批次内容有误", "Batch malformed"),

@@ -61,7 +61,7 @@ def outside(
                 reader = _reader(request)
             except ShuqiaoError as error:
                 return refuse(error.status, error.code, Text(error.explain("zh"), error.explain("en")))
-            wait = wait_s(_address(request)) if reader is Reader.PUBLIC else 0
+            wait = wait_s(address_of(request)) if reader is Reader.PUBLIC else 0
             if wait:
                 response: HttpResponseBase = refuse(429, "too_many_requests", TOO_MANY)
                 response.headers["Retry-After"] = str(wait)
@@ -109,7 +109,8 @@ def _reader(request: HttpRequest) -> Reader:
     return reader_of(viewer_of(account) if known else None)
 
 
-def _address(request: HttpRequest) -> str:
+def address_of(request: HttpRequest) -> str:
+    """The address that is counted for who asks."""
     return client_address(
         request.META.get("REMOTE_ADDR", ""),
         request.META.get("HTTP_X_FORWARDED_FOR", ""),

@@ -22,6 +22,7 @@ from shuqiao.control.web.views import (
     grants,
     held,
     interfaces,
+    nodes,
     onesource,
     other_systems,
     outside,
@@ -185,7 +186,10 @@ urlpatterns = [
     path("projects/<str:number>/end", projects.project_end, name="project_end"),
     path("exchange/", exchange.exchange, name="exchange"),
     path("exchange/<str:department>/", exchange.node, name="node"),
+    path("exchange/tokens/", nodes.tokens, name="node_tokens"),
+    path("exchange/tokens/<uuid:key>/withdraw", nodes.token_withdraw, name="node_token_withdraw"),
     path(
+    path("exchange/<str:department>/revoke", nodes.node_revoke, name="node_revoke"),
         "exchange/<str:department>/<str:resource>/reviews/",
         exchange.clearances,
         name="clearances",

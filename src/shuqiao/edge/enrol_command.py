@@ -1,0 +1,193 @@
+"""The command `shuqiao node enrol TOKEN`: makes the node's keys and has them admitted over the network.
+
+May be ended at any line and run again: keys and round are written before they are sent, so the platform sees
+the same request. What it answers is believed only with the mark of the token's secret, which never travels.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import socket
+import ssl
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import msgspec
+
+from shuqiao.security.keys import KeyRefusedError, read_secret_file
+from shuqiao.security.nats_secrets import replace_file
+from shuqiao.security.tls import TlsRefused, client_context
+from shuqiao.wire.enrolment import Admission
+from shuqiao.wire.enrolment_token import (
+    EnrolmentAnswer,
+    EnrolmentRequest,
+    EnrolmentToken,
+    TokenRefused,
+    fingerprint,
+    is_marked,
+    read_token,
+    sign_request,
+)
+from shuqiao.wire.node_home import NodeFiles, accept, create_request, load_key
+
+PATH = "/api/v1/nodes/enrol"
+MAX_ANSWER_BYTES = 8 * 1024 * 1024
+ASK_EVERY_S = 3.0
+_TIMEOUT_S = 20.0
+
+
+class NotAdmitted(Exception):
+    """The node is not admitted; the message says why and what to do."""
+
+
+class _Kept(msgspec.Struct, frozen=True):
+    """What the node keeps for renewals: the token, and the round it asked last."""
+
+    token: str
+    round: int
+
+
+@dataclass(frozen=True)
+class _Asking:
+    """The request as it is sent, again and again until it is answered."""
+
+    token: EnrolmentToken
+    request: EnrolmentRequest
+
+
+def enrol_command(arguments: argparse.Namespace) -> int:
+    """Ask until admitted; 0 when it is done, 1 where it is refused or takes too long, 2 for wrong words."""
+    home = arguments.home or os.environ.get("NODE_HOME", "")
+    if not home or bool(arguments.token) == arguments.renew:
+        print("give the token, or --renew, and the node's folder with --home", file=sys.stderr)
+        return 2
+    try:
+        asking = _prepare(Path(home), arguments.token, renew=arguments.renew)
+        given = asking.request.request
+        print(f"{asking.token.department}: {asking.token.url}")
+        print(f"fingerprint of this node's keys: {fingerprint(given.signing_key, given.nats_user)}")
+        admission = _ask(asking, arguments.ca, arguments.wait)
+    except (TokenRefused, KeyRefusedError, FileNotFoundError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    except (NotAdmitted, TlsRefused) as error:
+        print(error, file=sys.stderr)
+        return 1
+    accept(Path(home), admission)
+    print(f"admitted; entries of this department: {len(admission.resources)}")
+    print("compare the fingerprint with the platform's page of nodes")
+    return 0
+
+
+def _prepare(home: Path, given: str, *, renew: bool) -> _Asking:
+    """Bring token, keys and round to disk, then say what is to be sent."""
+    kept = _kept(home)
+    if renew:
+        if kept is None:
+            raise FileNotFoundError("this node was not admitted with a token: ask for one")
+        kept = _Kept(kept.token, kept.round + 1)
+    else:
+        text = sys.stdin.read(4096).strip() if given == "-" else given.strip()
+        if kept is None or kept.token != text:
+            kept = _Kept(text, 1)
+    token = read_token(kept.token)
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    request = create_request(home, token.department)
+    replace_file(NodeFiles(home).enrolment, msgspec.json.encode(kept), mode=0o400)
+    return _Asking(token, sign_request(token, request, load_key(home), kept.round))
+
+
+def _kept(home: Path) -> _Kept | None:
+    path = NodeFiles(home).enrolment
+    return msgspec.json.decode(read_secret_file(path), type=_Kept) if path.exists() else None
+
+
+def _ask(asking: _Asking, ca_file: Path | None, wait_s: float) -> Admission:
+    """Ask until there is an answer; what can't be reached is tried again."""
+    deadline_s = time.monotonic() + wait_s
+    while True:
+        why = "the platform takes it up when its process that admits runs"
+        try:
+            answer = _send(asking, ca_file)
+            if answer is not None and answer.state == "admitted":
+                return _believed(asking, answer)
+        except (httpx.HTTPError, OSError) as error:
+            why = f"the platform can't be reached ({type(error).__name__})"
+        if time.monotonic() + ASK_EVERY_S > deadline_s:
+            raise NotAdmitted(f"not admitted yet: {why}; run the same command again")
+        time.sleep(ASK_EVERY_S)
+
+
+def _send(asking: _Asking, ca_file: Path | None) -> EnrolmentAnswer | None:
+    """Send it once; None where it is to be sent again later. Raises `NotAdmitted` for a refusal."""
+    context = _context(asking.token, ca_file)
+    with (
+        httpx.Client(
+            base_url=asking.token.url, timeout=_TIMEOUT_S, verify=context, trust_env=False
+        ) as client,
+        client.stream(
+            "POST",
+            PATH,
+            content=msgspec.json.encode(asking.request),
+            headers={"content-type": "application/json", "accept-language": "en"},
+        ) as response,
+    ):
+        body = bytearray()
+        for piece in response.iter_bytes():
+            body += piece
+            if len(body) > MAX_ANSWER_BYTES:
+                raise NotAdmitted("the answer is too large to be the platform's")
+    if response.status_code == 429 or response.status_code >= 500:
+        return None
+    try:
+        if response.status_code != 200:
+            refusal = msgspec.json.decode(bytes(body), type=dict[str, object])
+            raise NotAdmitted(f"{refusal.get('code')}: {refusal.get('detail')}")
+        return msgspec.json.decode(bytes(body), type=EnrolmentAnswer)
+    except msgspec.DecodeError:
+        raise NotAdmitted("what answers there is not the platform") from None
+
+
+def _believed(asking: _Asking, answer: EnrolmentAnswer) -> Admission:
+    if not is_marked(asking.token, asking.request, answer):
+        raise NotAdmitted(
+            "the answer does not bear the token's mark: somebody stands between, tell the agency"
+        )
+    admission = msgspec.json.decode(answer.admission, type=Admission)
+    if admission.department != asking.token.department:
+        raise NotAdmitted("the admission is for another department")
+    return admission
+
+
+def _context(token: EnrolmentToken, ca_file: Path | None) -> ssl.SSLContext:
+    """Trust the certificate that the token names, and no other; without one, an authority."""
+    if ca_file is not None or not token.pin or not token.url.startswith("https://"):
+        return client_context(ca_file)
+    certificate = _shown_certificate(token.url)
+    if hashlib.sha256(certificate).hexdigest() != token.pin:
+        raise NotAdmitted(
+            "the platform shows another certificate than the token names: it was renewed, or somebody stands "
+            "between; ask the agency, or name the authority with --ca"
+        )
+    context = ssl.create_default_context(cadata=ssl.DER_cert_to_PEM_cert(certificate))
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    return context
+
+
+def _shown_certificate(url: str) -> bytes:
+    """The certificate a server shows; nothing is believed of it yet."""
+    parts = urlsplit(url)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    address = (parts.hostname or "", parts.port or 443)
+    with (
+        socket.create_connection(address, timeout=_TIMEOUT_S) as link,
+        context.wrap_socket(link, server_hostname=parts.hostname) as shown,
+    ):
+        return shown.getpeercert(binary_form=True) or b""
