@@ -204,3 +204,10 @@ def test_a_removed_record_is_told_as_gone_once_and_comes_back_as_itself(
         [PERMITS],
     ).fetchone()
     assert said == (3, 1, 2)
+    # Evidence says in which parts the record was, and which one said that it is gone.
+    found = city.admin.execute(
+        "SELECT number, contained, gone FROM exchange.deliveries(%s, ARRAY[%s]::uuid[], NULL, 100)"
+        " WHERE event = 'bulk_prepared' ORDER BY number",
+        [PERMITS, one],
+    ).fetchall()
+    assert found == [(1, True, False), (2, False, True), (5, True, False)]
