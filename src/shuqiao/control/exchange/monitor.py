@@ -6,7 +6,7 @@ from statistics import median
 
 from shuqiao.control.accounts.access import NotFound, Viewer
 from shuqiao.control.catalogue.models import Resource
-from shuqiao.control.exchange.access import may_order, scope_of
+from shuqiao.control.exchange.access import may_admit, may_order, scope_of
 from shuqiao.control.exchange.clearances import ReviewRow, review_rows
 from shuqiao.control.exchange.readings import (
     RATE_MINUTES,
@@ -46,6 +46,9 @@ class NodeRow:
     version: str
     certificate_until: datetime | None
     is_ending: bool
+    fingerprint: str
+    is_active: bool
+    is_outdated: bool
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,7 @@ class Monitor:
     rows_today: int
     rejected: int
     lag_s: float | None
+    may_admit: bool
 
     @property
     def of_nodes(self) -> str:
@@ -124,6 +128,7 @@ class NodePage:
     lines: tuple[LineRow, ...]
     refusals: tuple[tuple[RefusalReading, Text], ...]
     may_order: bool
+    may_revoke: bool
     started_at: datetime | None
     spool_bytes: int
 
@@ -148,6 +153,7 @@ def monitor_page(viewer: Viewer) -> Monitor:
         rows_today=sum(one.rows_today for one in lines),
         rejected=sum(one.rejected_today for one in lines),
         lag_s=median(lags) if lags else None,
+        may_admit=may_admit(viewer),
     )
 
 
@@ -168,6 +174,7 @@ def node_page(viewer: Viewer, department: str) -> NodePage:
         lines=tuple(_line(node, one, named, one.resource in paused) for one in brought),
         refusals=tuple((one, named.get(one.resource or "", unnamed)) for one in refused),
         may_order=may_order(viewer, department),
+        may_revoke=node.is_active and may_admit(viewer),
         started_at=node.state.started_at if node.state else None,
         spool_bytes=node.state.spool_bytes if node.state else 0,
     )
@@ -200,6 +207,9 @@ def _node(node: NodeReading, refs: dict[str, DepartmentRef]) -> NodeRow:
         version=state.version if state else "",
         certificate_until=until,
         is_ending=until is not None and (until - node.now).days < ENDING_DAYS,
+        fingerprint=node.fingerprint,
+        is_active=node.is_active,
+        is_outdated=node.is_outdated,
     )
 
 
