@@ -110,9 +110,13 @@ class Target:
         """Take every batch that waits, as a hub that is quick; returns how many there were."""
         batches = spool.unsent(RESOURCE, 10_000)
         for batch in batches:
-            self._apply(batch)
-            spool.receipted(RESOURCE, batch.sequence, Outcome(batch.rows, "[]", "now"))
+            self.take(spool, batch)
         return len(batches)
+
+    def take(self, spool: Spool, batch: SpooledBatch) -> None:
+        """Merge one batch and give its receipt."""
+        self._apply(batch)
+        spool.receipted(RESOURCE, batch.sequence, Outcome(batch.rows, "[]", "now"))
 
     def _apply(self, batch: SpooledBatch) -> None:
         assert batch.sequence == self.next_sequence, "a batch is missing or comes twice"

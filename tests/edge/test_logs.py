@@ -249,6 +249,61 @@ async def test_a_column_that_goes_stops_reading_or_stays_empty(
     spool.close()
 
 
+async def test_a_refused_batch_is_read_from_the_log_again(
+    logged_source: LoggedSource, tmp_path: Path
+) -> None:
+    fill(logged_source.run, 100)
+    spool, target = begun_spool(tmp_path), Target()
+    await live(following(logged_source.url, spool, tmp_path, rows=30), 1.5)
+    # Two of the full load are receipted, the third is refused.
+    for batch in spool.unsent(RESOURCE, 2):
+        target.take(spool, batch)
+    assert spool.rewind(RESOURCE, 3)
+    await until_same(logged_source, following(logged_source.url, spool, tmp_path), spool, target)
+    made = following(logged_source.url, spool, tmp_path, rows=30)
+    task = asyncio.ensure_future(made.run())
+    for number in range(3):
+        logged_source.run(f"UPDATE t SET step = {number + 1} WHERE id = 'k00000{number}'")
+        logged_source.run(f"DELETE FROM t WHERE id = 'k00001{number}'")
+        await asyncio.sleep(0.3)
+    first = spool.first(RESOURCE)
+    assert first is not None and spool.rewind(RESOURCE, first.sequence)
+    await asyncio.sleep(0.5)
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+    assert made.state.log_lost is None
+    await made.close()
+    await made._source.close()
+    await until_same(logged_source, following(logged_source.url, spool, tmp_path), spool, target)
+    assert len(target.rows) == 97 and target.ends == 0
+    spool.close()
+
+
+async def test_a_transaction_open_since_before_the_load_arrives(
+    logged_source: LoggedSource, tmp_path: Path
+) -> None:
+    fill(logged_source.run, 40)
+    spool, target = begun_spool(tmp_path), Target()
+    early = logged_source.connect()
+    early.cursor().execute("UPDATE t SET step = 9 WHERE id = 'k000001'")
+    early.cursor().execute("DELETE FROM t WHERE id = 'k000002'")
+    made = following(logged_source.url, spool, tmp_path)
+    task = asyncio.ensure_future(made.run())
+    await asyncio.sleep(0.7)
+    early.commit()
+    early.close()
+    await asyncio.sleep(0.3)
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+    await made.close()
+    await made._source.close()
+    await until_same(logged_source, following(logged_source.url, spool, tmp_path), spool, target)
+    assert target.rows["k000001"][1] == "9" and "k000002" not in target.rows
+    spool.close()
+
+
 async def said(url: str, **changed: Any) -> str:
     """Return what is said where a log can't be read."""
     log = open_log(url, mapping(**changed))

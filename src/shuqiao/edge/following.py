@@ -29,6 +29,9 @@ _WATCH_S = 10.0
 _HELD_BYTES = 256 * 1024**2
 """So much of the log the source keeps for batches without a receipt, which may have to be built again."""
 
+_LONGEST_PAUSE_S = 60
+"""Before a table is read in full again whose log was lost again before that was done."""
+
 _CALM_BATCHES = 8
 _LINGER_S = 0.001
 _LONGEST_LINGER_S = 0.1
@@ -51,6 +54,7 @@ class Following(Capture):
         self._log_max_bytes = log_max_bytes
         self._at: Position | None = None
         self._unseen: set[str] = set()
+        self._losses = 0
         self._watched = 0.0
         self._saved = 0.0
 
@@ -62,7 +66,8 @@ class Following(Capture):
             _log.warning("log_lost %s %s", self.mapping.resource, lost)
             self.state.log_lost = str(lost)
             await self.reload()
-            return 0.0
+            self._losses += 1
+            return float(min(2 ** (self._losses - 1), _LONGEST_PAUSE_S))
         except SourceError:
             self._at = None
             raise
@@ -151,7 +156,7 @@ class Following(Capture):
             if done:
                 _log.info("full_load_done %s", self.mapping.resource)
                 self._unseen.clear()
-                self.state.log_lost = None
+                self.state.log_lost, self._losses = None, 0
 
     async def _read_page(self, position: Position, limit: int) -> TablePage:
         """Read a page that shows every transaction that was taken from the log before.

@@ -30,7 +30,8 @@ SELECT c.oid, c.relkind::text, c.relpersistence::text, c.relreplident::text, n.n
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = to_regclass(%s)"""
 
 _COLUMNS = """
-SELECT a.attname::text, coalesce(nullif(t.typbasetype, 0), t.oid)::int8, format_type(a.atttypid, a.atttypmod)
+SELECT a.attname::text, coalesce(nullif(t.typbasetype, 0), t.oid)::int8, format_type(a.atttypid, a.atttypmod),
+  coalesce(to_jsonb(a)->>'attgenerated', '') <> ''
 FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
 WHERE a.attrelid = %s AND a.attnum > 0 AND NOT a.attisdropped"""
 
@@ -91,10 +92,12 @@ class Setup:
         number, kind, persistence, identity, schema, name, key = found
         columns = await (await link.execute(_COLUMNS, (number,))).fetchall()
         types = {row[0]: row[1] for row in columns}
-        faults = [
-            f"the table has no column {one!r}"
-            for one in dict.fromkeys((mapping.key, *mapping.source_columns()))
-            if one not in types
+        named = tuple(dict.fromkeys((mapping.key, *mapping.source_columns())))
+        faults = [f"the table has no column {one!r}" for one in named if one not in types]
+        faults += [
+            f"the column {row[0]!r} is generated, so the log doesn't have it"
+            for row in columns
+            if row[3] and row[0] in named
         ]
         faults += self._log_faults(kind, persistence, identity, key, f'"{schema}"."{name}"')
         if faults:
@@ -135,10 +138,10 @@ class Setup:
         found = await _row(link, _PUBLICATION, self.publication)
         if found is None:
             await self._publish(link, table)
-        elif not found[0] or not (found[1] or table.number in found[2]):
-            raise SourceError(f"{self._wrong()}: drop it, or have it made anew by {self._command(table)}")
-        elif not found[1] and len(found[2]) != 1:
-            raise SourceError(f"{self._wrong()}: it must name this table alone")
+        elif not found[0] or found[1] or found[2] != [table.number]:
+            raise SourceError(
+                f"{self._wrong()}: have it dropped and made anew for this table alone by {self._command(table)}"
+            )
         await self._check_unfiltered(link)
 
     async def _publish(self, link: psycopg.AsyncConnection[Any], table: LoggedTable) -> None:

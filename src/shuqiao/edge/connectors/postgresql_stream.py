@@ -158,7 +158,10 @@ class WalStream:
 
 async def open_stream(url: str, slot: str, publication: str, start: int) -> WalStream:
     """Start reading a slot behind a place in the log; raises SourceError."""
-    link = await asyncio.to_thread(_connect, url, _command(slot, publication, start))
+    try:
+        link = await asyncio.to_thread(_connect, url, _command(slot, publication, start))
+    except psycopg.Error:
+        raise StreamBroken("the source database can't be reached for its log") from None
     return WalStream(link, start)
 
 
