@@ -40,7 +40,6 @@ def follow(line: Line) -> None:
     path.write_text(path.read_text() + "capture: {by: log}\n")
 
 
-@pytest.mark.requirement("ING-14")
 async def test_a_table_is_loaded_and_followed_with_its_deletions(line: Line, department: Department) -> None:
     rows = await line.set_up(people=1500)
     follow(line)
@@ -56,7 +55,6 @@ async def test_a_table_is_loaded_and_followed_with_its_deletions(line: Line, dep
     assert line.count() == rows - 1
 
 
-@pytest.mark.requirement("ING-14")
 async def test_a_mariadb_is_followed_by_its_log(line: Line, logged_mariadb: MariaServer) -> None:
     with in_mariadb(logged_mariadb.url) as department:
         rows = await line.set_up(people=800)

@@ -140,7 +140,7 @@ class Setup:
             await self._publish(link, table)
         elif not found[0] or found[1] or found[2] != [table.number]:
             raise SourceError(
-                f"{self._wrong()}: have it dropped and made anew for this table alone by {self._command(table)}"
+                f"{self._wrong()}: have it made anew, for this table alone, by {self._command(table)}"
             )
         await self._check_unfiltered(link)
 
