@@ -54,6 +54,7 @@ INSTALLED_APPS = [
     "shuqiao.control.requests",
     "shuqiao.control.outside",
     "shuqiao.control.projects",
+    "shuqiao.control.updating",
     "shuqiao.control.basedata",
     "shuqiao.control.operations",
     "shuqiao.control.web",

@@ -30,6 +30,7 @@ PlanNo = NewType("PlanNo", str)
 CheckNo = NewType("CheckNo", str)
 CompilationNo = NewType("CompilationNo", str)
 UpkeepNo = NewType("UpkeepNo", str)
+DataChangeNo = NewType("DataChangeNo", str)
 AlarmNo = NewType("AlarmNo", str)
 ItemField = NewType("ItemField", str)
 
@@ -179,6 +180,11 @@ def compilation_no(year: int, number: int) -> CompilationNo:
 def upkeep_no(year: int, number: int) -> UpkeepNo:
     """The number of a change that the catalogue must follow: counted within its year, four digits or more."""
     return UpkeepNo(_numbered("U", year, number))
+
+
+def data_change_no(year: int, number: int) -> DataChangeNo:
+    """The number of a change that shared data must follow: counted within its year, four digits or more."""
+    return DataChangeNo(_numbered("V", year, number))
 
 
 def alarm_no(year: int, number: int) -> AlarmNo:

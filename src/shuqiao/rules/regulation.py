@@ -35,6 +35,7 @@ MATTERS = frozenset(
         "data_quality",
         "disputes",
         "first_request",
+        "force_majeure",
         "free",
         "identity_apart",
         "marked_items",
@@ -50,6 +51,7 @@ MATTERS = frozenset(
         "sharing_period",
         "standards",
         "state_secrets",
+        "update_notice",
         "within_grant",
     }
 )

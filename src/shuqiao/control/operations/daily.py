@@ -25,6 +25,8 @@ from shuqiao.control.operations.transition import pass_open_cases
 from shuqiao.control.projects.ending import end_finished
 from shuqiao.control.requests.actions import escalate_overdue
 from shuqiao.control.requests.granting import open_begun
+from shuqiao.control.updating.schedule import watch_cycles
+from shuqiao.control.updating.watching import follow_updates
 from shuqiao.control.upkeep.maintenance import watch_upkeep
 
 
@@ -60,6 +62,8 @@ CLOCK_JOBS = (
     ClockJob("watch_clearances", "reviews that are missing or end soon", watch_clearances),
     ClockJob("watch_silence", "nodes that fell silent", watch_silence),
     ClockJob("watch_structures", "sources whose columns changed", watch_structures),
+    ClockJob("watch_cycles", "cycles of entries that ended without a delivery", watch_cycles),
+    ClockJob("follow_updates", "changes of data met, overdue, told or confirmed", follow_updates),
     ClockJob("count_use", "entries whose figures of use were counted", count_use),
     ClockJob("tell_followers", "changes of the sharing catalogue told to those who follow them", tell),
     ClockJob("remind_of_terms", "reminders and notices of terms run out", lambda: remind().total),

@@ -3,6 +3,10 @@
 from shuqiao.control.texts import Text
 
 FACTS = {
+    "rule": Text("更新规则", "Update rule"),
+    "batch": Text("批次", "Batch"),
+    "receipt": Text("回执", "Receipt"),
+    "cycle": Text("更新周期", "Update cycle"),
     "clearance": Text("审查编号", "Review"),
     "clearances": Text("所依据的审查", "Reviews it rests on"),
     "review": Text("审查", "Kind of review"),
@@ -138,12 +142,12 @@ FACTS = {
     "months": Text("月数", "Months"),
     "name": Text("名称", "Name"),
     "nats_user": Text("节点账户", "Account of the node"),
+    "token": Text("令牌", "Token"),
+    "round": Text("第几次", "Round"),
     "near": Text("与前次号码相邻", "Beside a number asked for before"),
     "offset": Text("起始行", "First row"),
     "operation": Text("接口操作", "Operation"),
     "operations": Text("接口操作", "Operations"),
-    "token": Text("令牌", "Token"),
-    "round": Text("第几次", "Round"),
     "origin": Text("来源方式", "Origin"),
     "part": Text("分片", "Part"),
     "persons_named": Text("已指定的责任人", "Persons named"),

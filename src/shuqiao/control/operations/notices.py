@@ -53,6 +53,50 @@ NOTICES = {
         Text("前置机失联", "A node is silent"),
         Text("{name_zh}的前置机没有消息，请检查", "The node of {name_en} says nothing: look at it"),
     ),
+    "data_change_registered": (
+        Text("数据有变化待更新", "Data to be updated"),
+        Text("{reference} {name_zh}：请按期更新", "{reference} {name_en}: update it in time"),
+    ),
+    "data_updated_as_noticed": (
+        Text("反映的变化已更新", "What you noticed is updated"),
+        Text("{reference} 已更新", "{reference} is updated"),
+    ),
+    "data_change_over": (
+        Text("数据更新逾期", "An update is overdue"),
+        Text("{reference} {name_zh}应于 {due_on} 前更新", "{reference} {name_en} was due on {due_on}"),
+    ),
+    "data_updated": (
+        Text("获取的信息已更新", "Information you hold was updated"),
+        Text("{name_zh}：请比对、更新本单位副本并确认", "{name_en}: compare and update your copy, confirm"),
+    ),
+    "slow_update_asked": (
+        Text("特殊情况更新待审核", "Slower updating to be decided"),
+        Text("{name_zh}的责任部门已申请", "The department of {name_en} has asked for it"),
+    ),
+    "slow_update_approved": (
+        Text("特殊情况更新已批准", "Slower updating approved"),
+        Text("{name_zh}按季度窗口更新", "{name_en} is updated by quarter"),
+    ),
+    "slow_update_refused": (
+        Text("特殊情况更新未批准", "Slower updating not approved"),
+        Text("{name_zh}仍按原规定更新", "{name_en} is updated as before"),
+    ),
+    "slow_update_ended": (
+        Text("特殊情况更新已结束", "Slower updating ended"),
+        Text("{name_zh}恢复按原规定更新", "{name_en} is updated as before"),
+    ),
+    "hindrance_recorded": (
+        Text("因不可抗力不能按时提供", "Not provided: force majeure"),
+        Text("{name_zh}，预计 {until} 恢复，补救措施见条目", "{name_en}, until {until}; see its entry"),
+    ),
+    "hindrance_ended": (
+        Text("已恢复提供", "Provided again"),
+        Text("{name_zh}已恢复提供", "{name_en} is provided again"),
+    ),
+    "cycle_missed": (
+        Text("未按周期更新", "A cycle was missed"),
+        Text("{name_zh}在 {due_on} 前没有数据送达", "No data of {name_en} came until {due_on}"),
+    ),
     "change_registered": (
         Text("登记了目录变更", "A change for your catalogue"),
         Text("{reference} 涉及本部门目录，请按期更新", "{reference}: bring your entries up to date in time"),

@@ -37,6 +37,7 @@ MATTERS = {
     "data_quality": Text("数据质量", "Quality of data"),
     "disputes": Text("争议", "Disputes"),
     "first_request": Text("首次申请", "First request"),
+    "force_majeure": Text("不可抗力", "Force majeure"),
     "free": Text("无偿提供", "Free of charge"),
     "identity_apart": Text("身份信息分离", "Identity kept apart"),
     "marked_items": Text("商业秘密与个人隐私", "Trade secrets and privacy"),
@@ -52,6 +53,7 @@ MATTERS = {
     "sharing_period": Text("共享期限", "Sharing period"),
     "standards": Text("标准规范", "Standards"),
     "state_secrets": Text("国家秘密", "State secrets"),
+    "update_notice": Text("更新后通知获取方", "Notice to recipients of an update"),
     "within_grant": Text("授权范围", "Within the grant"),
 }
 CAPABILITIES = {

@@ -27,6 +27,7 @@ from shuqiao.control.regulations.current import regulation
 from shuqiao.control.regulations.queries import regulation_name
 from shuqiao.control.regulations.wording import articles_of, worded
 from shuqiao.control.texts import Text
+from shuqiao.control.updating.access import sees_updates
 from shuqiao.control.web.badges import Badges, badges
 from shuqiao.rules.errors import ShuqiaoError
 
@@ -237,6 +238,8 @@ def _exchange(viewer: Viewer, path: str) -> tuple[Link, ...]:
     links = []
     if sees_exchange(viewer):
         links.append(_link(path, Text("交换监控", "Nodes and jobs"), "exchange", "route"))
+    if sees_updates(viewer):
+        links.append(_link(path, Text("数据更新", "Updates of data"), "data_changes", "refresh-dot"))
     if sees_systems(viewer):
         links.append(_link(path, Text("系统与密钥", "Systems and keys"), "systems", "key"))
     if sees_other_systems(viewer):

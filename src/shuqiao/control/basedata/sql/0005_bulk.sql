@@ -637,5 +637,6 @@ GRANT SELECT (id, grant_id, resource_id, department, provider, application, acto
     from_sequence, to_sequence, asked_at, state, attempt, rows, manifest, signature, key_id, failure, ready_at, expires_at)
     ON exchange.bulk_job TO shuqiao_control;
 GRANT SELECT ON exchange.bulk_progress TO shuqiao_control;
+GRANT SELECT (job, part, at) ON exchange.bulk_delivery TO shuqiao_control;
 GRANT SELECT (id, grant_id, resource_id, department, provider, application, format, started_at, position, last_number,
     taken_number, taken_at, ended_at) ON exchange.subscription TO shuqiao_control;

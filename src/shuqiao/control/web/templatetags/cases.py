@@ -14,6 +14,7 @@ PAGES = {
     "P": "publication_case",
     "Z": "project",
     "U": "upkeep_change",
+    "V": "data_change",
     "Q": "claim",
     "K": "collection",
     "F": "form_check",

@@ -16,6 +16,7 @@ from shuqiao.control.compiling.versions_page import change_offer
 from shuqiao.control.finding.queries import follows
 from shuqiao.control.finding.related import related
 from shuqiao.control.texts import Text
+from shuqiao.control.updating.pages import entry_note
 from shuqiao.control.web.reading import faults_of, page_number, read_day
 from shuqiao.control.web.shell import is_partial, show, signed_in
 
@@ -95,8 +96,12 @@ def entry(request: HttpRequest, viewer: Viewer, resource: str) -> HttpResponse:
 
 
 def _entry_context(viewer: Viewer, resource: str) -> dict[str, object]:
+    page = entry_page(viewer, resource)
+    hindrance, sees_updates = entry_note(viewer, resource)
     return {
-        "page": entry_page(viewer, resource),
+        "page": page,
+        "hindrance": hindrance,
+        "sees_updates": sees_updates,
         "supply": supply_of(viewer, resource),
         "change": change_offer(viewer, resource),
         "related": related(viewer, resource),

@@ -12,6 +12,7 @@ from shuqiao.control.exchange.actions import order_node
 from shuqiao.control.exchange.clearances import clearance_page, sign_reviews, withdraw_review
 from shuqiao.control.exchange.monitor import monitor_page, node_page
 from shuqiao.control.texts import Text
+from shuqiao.control.updating.pages import cycles_of
 from shuqiao.control.web.flow_picture import draw
 from shuqiao.control.web.reading import faults_of, read_day
 from shuqiao.control.web.shell import is_partial, sees_proof, show, signed_in
@@ -31,7 +32,11 @@ _DONE = {
 def exchange(request: HttpRequest, viewer: Viewer) -> HttpResponse:
     """Show nodes, jobs and the way information takes; htmx asks for the figures again."""
     page = monitor_page(viewer)
-    context = {"page": page, "picture": draw(page.coming, page.going)}
+    context = {
+        "page": page,
+        "picture": draw(page.coming, page.going),
+        "cycles": cycles_of([job.resource for job in page.jobs]),
+    }
     template = "pages/exchange_part.html" if is_partial(request) else "pages/exchange.html"
     return show(request, viewer, template, context, section="exchange")
 
