@@ -154,14 +154,17 @@ class Capture:
 
     async def _go_on(self, state: ResourceState) -> float:
         """Do the next piece of work behind the full load; the caller holds `exclusive`."""
-        if await self._end_load(state):
-            return 0.0
         if self.mapping.way.by == "changes" and time.monotonic() >= self._next_run:
             await self._read_changes(state.position)
             self._next_run = time.monotonic() + self._pace.poll_s
-        elif self._comparing is not None:
-            return 0.0 if await self._compare(self._comparing, state) else self._pace.poll_s
-        return 0.0 if self._comparing is not None else self._pace.poll_s
+            return 0.0
+        # What came back behind the page that was read is found before the load is called complete.
+        is_settled = self._comparing is None or await self._comparing.is_settled()
+        if is_settled and await self._end_load(state):
+            return 0.0
+        if self._comparing is not None and await self._compare(self._comparing, state):
+            return 0.0
+        return self._pace.poll_s
 
     async def _compare(self, comparing: Comparing, state: ResourceState) -> bool:
         narrowing = self._narrowing if self._narrowing and self._narrowing.compared else None

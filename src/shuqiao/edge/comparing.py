@@ -68,7 +68,8 @@ class Comparing:
         def write(db: sqlite3.Connection, sequence: int) -> None:
             ranges.load_part(db, self._cover, self._resource, made, sequence)
             if is_last:
-                ranges.write_pass(db, self._resource, Pass(1, "rest", 0, time.time()))
+                # The first pass is due at once.
+                ranges.write_pass(db, self._resource, Pass(1, "rest", 0, 0.0))
 
         return write
 
@@ -82,6 +83,11 @@ class Comparing:
             ranges.loosen(db, self._cover, self._resource, marks, turn)
 
         return write
+
+    async def is_settled(self) -> bool:
+        """Say whether no pass is under way, and one was done since the full load."""
+        now = await self._within(lambda db: ranges.read_pass(db, self._resource))
+        return now is not None and now.stage == "rest" and now.turn > 1
 
     async def is_stale(self, sequence: int | None) -> bool:
         """Say whether rows of dropped batches, or of one, are still to be sent again."""
