@@ -12,6 +12,7 @@ pytestmark = pytest.mark.timeout(180)
 ROWS = 60_000
 
 
+@pytest.mark.requirement("MOD-14")
 def test_what_changes_at_the_source_changes_in_the_table(receiver: Receiver) -> None:
     city, database = receiver.city, receiver.database
     city.bulk_grant(rows=(Row(field="kind_code", op="in", values=("1", "2")),))
