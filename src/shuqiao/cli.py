@@ -27,6 +27,7 @@ _COMMANDS = {
     "node unit": "edge.unit_command:unit_command",
     "node": "edge.held.commands:held_command",
     "audit": "auditlog.command:run",
+    "bundle": "bundle.command:bundle_command",
 }
 """What carries a command out, or one step of it: a module, and a function that gives the exit code."""
 
@@ -66,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_audit(commands)
     _add_evidence(commands)
     _add_backup(commands)
+    _add_bundle(commands)
     return parser
 
 
@@ -200,6 +202,26 @@ def _add_backup(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         command.add_argument(
             "--key-file", required=True, type=Path, metavar="FILE", help="32 random bytes, mode 0400"
         )
+
+
+def _add_bundle(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    bundle = commands.add_parser(
+        "bundle", help="make a signed bundle of a node for networks without registry"
+    )
+    bundle.add_argument("folder", type=Path, help="the folder to make, or to check")
+    bundle.add_argument("--check", action="store_true", help="check it instead, with the public key")
+    bundle.add_argument(
+        "--key",
+        required=True,
+        type=Path,
+        metavar="FILE",
+        help="Ed25519 key, PEM: private, or public to check",
+    )
+    bundle.add_argument("--source", type=Path, default=None, metavar="FOLDER", help="checkout with the lock")
+    bundle.add_argument("--wheel", type=Path, default=None, metavar="FILE", help="our wheel (default: built)")
+    bundle.add_argument(
+        "--machine", action="append", choices=("x86_64", "aarch64"), help="kind of machine (default: both)"
+    )
 
 
 def _add_evidence(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -1,4 +1,4 @@
-"""A node that is revoked is cut off at once, and what it had sent is refused: all parts are real processes."""
+"""A revoked node is cut off at once, and what it had sent is refused: all parts are real processes."""
 
 from __future__ import annotations
 

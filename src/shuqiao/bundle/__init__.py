@@ -1,0 +1,1 @@
+"""A signed folder with all that a node needs, for networks without a registry of packages."""
