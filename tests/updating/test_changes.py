@@ -10,10 +10,11 @@ from shuqiao.control import clock
 from shuqiao.control.accounts.access import FormRefused, NotFound
 from shuqiao.control.accounts.models import Account, Notification
 from shuqiao.control.catalogue.models import Resource
-from shuqiao.control.clocks.calendar import DayInput, set_day
+from shuqiao.control.clocks.calendar import DayInput, open_year, set_day
 from shuqiao.control.clocks.models import Clock
 from shuqiao.control.clocks.reminders import remind
 from shuqiao.control.updating.changes import ChangeGiven, register_change, state_update
+from shuqiao.control.updating.exceptions import ask_slower, decide_slower
 from shuqiao.control.updating.models import DataChange
 from shuqiao.control.updating.pages import change_list, updates_report
 from shuqiao.control.updating.watching import follow_updates
@@ -147,13 +148,12 @@ def test_without_a_table_the_provider_states_how_it_was_updated(under):
 def test_a_window_follows_a_changed_calendar(under):
     office = under("guangzhou-2019")
     plain()
-    from shuqiao.control.updating.exceptions import ask_slower, decide_slower
-
     key = ask_slower(office.viewer("chen"), BIRTH, "数据按季度形成")
     decide_slower(office.viewer("zheng"), key, approved=True, note="")
     number = register(office, happened_on=NOW.date())
     before = row_of(office, number).due_on
     assert before is not None and before.year == 2027
+    open_year(office.viewer("zheng"), 2027, "尚未公布")
     set_day(office.viewer("zheng"), DayInput(before, "off", "台风停工（示例）"))
     assert follow_updates() == 1
     assert row_of(office, number).due_on == before + timedelta(days=1)
