@@ -131,10 +131,12 @@ async def test_nothing_is_lost_or_doubled_when_the_node_is_killed_while_it_compa
     assert total == [{"n": rows - 320}]
 
 
+@pytest.mark.parametrize(("words", "changed"), [("", True), (RANGES, False)])
 async def test_what_was_deleted_while_the_node_had_lost_its_memory_is_gone_after_the_full_load(
-    line: Line,
+    line: Line, words: str, changed: bool
 ) -> None:
     rows = await line.set_up(people=3000)
+    capture(line, words, changed=changed)
     line.start("loader", "node")
     wait_for(lambda: line.count() == rows and receipted(line), what="the load")
     line.children["node"].kill()
