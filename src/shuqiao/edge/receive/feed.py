@@ -11,7 +11,7 @@ import io
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import httpx
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 MAX_TRIES = 5
 MAX_KEYS_BYTES = 64 * 1024
 _READ_BYTES = 256 * 1024
+_SPARE = timedelta(minutes=5)
+"""A link that ends sooner is asked for anew before a file is begun."""
+
 _GONE_CODES = ("not_available",)
 
 
@@ -138,11 +141,15 @@ class Feed:
     def batches(self, part: Part) -> Iterator[pa.RecordBatch]:
         """Give the rows of a part as they come. Raises `CopyBroken` at the end where they are not what was
         signed, so nothing may be kept before the end."""
-        links = {link.number: link.path for link in part.state.links}
+        state = part.state
         for one in part.manifest.parts:
-            if one.number not in links:
+            if any(link.expires_at - now() < _SPARE for link in state.links):
+                # Earlier files took long; what was signed stays as it was checked.
+                state = self._bulk.state(str(state.job), self._context)
+            link = next((link for link in state.links if link.number == one.number), None)
+            if link is None:
                 raise CopyBroken("a file of the part has no link")
-            yield from self._file(part, one, links[one.number])
+            yield from self._file(part, one, link.path)
 
     def _file(self, part: Part, one: ManifestPart, path: str) -> Iterator[pa.RecordBatch]:
         rows = 0
