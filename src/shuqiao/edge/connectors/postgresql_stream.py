@@ -17,6 +17,7 @@ import psycopg
 from psycopg import conninfo, pq
 
 from shuqiao.edge.connectors import SourceError
+from shuqiao.edge.connectors.log import LogLost
 from shuqiao.edge.connectors.pgoutput import MalformedMessage
 
 _SETTINGS = "-c DateStyle=ISO -c TimeZone=UTC -c IntervalStyle=postgres -c extra_float_digits=1"
@@ -24,6 +25,9 @@ _CONNECT_S = 10
 _REPORT_S = 5.0
 _EPOCH_S = 946_684_800
 """PostgreSQL counts microseconds from the year 2000 on."""
+
+_OWN_FAULT = "XX"
+"""Internal errors: the server would fail at this place of its log again and again."""
 
 _DATA = struct.Struct(">QQq")
 _ALIVE = struct.Struct(">QqB")
@@ -153,6 +157,8 @@ class WalStream:
             result = self._link.get_result()
             if result is not None:
                 state = (result.error_field(pq.DiagnosticField.SQLSTATE) or b"").decode("ascii", "replace")
+        if state.startswith(_OWN_FAULT):
+            raise LogLost("the source database can't read its own log")
         raise StreamBroken(f"the source database ended the stream of its log {state}".strip())
 
 
