@@ -15,5 +15,11 @@ def test_no_running_process_is_the_owner_of_the_schemas(city: City) -> None:
         assert owner.fetchone() == ("shuqiao_owner",)
         found = hub.execute("SELECT usename FROM pg_stat_activity WHERE datname = 'shuqiao'").fetchall()
     roles = {role for (role,) in found} - {"postgres"}
-    assert roles >= {"shuqiao_control", "shuqiao_plane", "shuqiao_loader", "shuqiao_integrator"}
+    assert roles >= {
+        "shuqiao_control",
+        "shuqiao_plane",
+        "shuqiao_loader",
+        "shuqiao_admitting",
+        "shuqiao_integrator",
+    }
     assert "shuqiao_owner" not in roles

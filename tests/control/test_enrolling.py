@@ -11,7 +11,9 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import httpx
 import msgspec
@@ -26,6 +28,7 @@ from shuqiao.control.exchange.monitor import node_page
 from shuqiao.embedded.nats import nats_command, nats_environment
 from shuqiao.security import keys
 from shuqiao.security.tls import client_context
+from shuqiao.wire.enrolment import Admission, HubKey
 from shuqiao.wire.enrolment_token import (
     EnrolmentAnswer,
     EnrolmentRequest,
@@ -307,6 +310,48 @@ def test_an_answer_of_somebody_between_is_not_believed(hub: Hub, tmp_path: Path)
     refused = hub.enrol(tmp_path / "third", elsewhere)
     assert refused.returncode == 1 and "another certificate" in refused.stderr
     assert hub.enrol(tmp_path / "third", text[:-9]).returncode == 2
+
+
+class Between(BaseHTTPRequestHandler):
+    """Stands between node and pages, and puts another key to trust into the admission."""
+
+    hub: Hub
+
+    def do_POST(self) -> None:
+        """Hand the request on, the answer changed."""
+        asked = msgspec.json.decode(
+            self.rfile.read(int(self.headers["content-length"])), type=EnrolmentRequest
+        )
+        answer = msgspec.json.decode(self.hub.ask(asked).content, type=EnrolmentAnswer)
+        admission = msgspec.json.decode(answer.admission, type=Admission)
+        trusted = msgspec.structs.replace(admission, receipt_keys=(HubKey("0" * 16, b"another"),))
+        content = msgspec.json.encode(msgspec.structs.replace(answer, admission=msgspec.json.encode(trusted)))
+        self.send_response(200)
+        self.send_header("content-length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def test_a_node_takes_nothing_from_somebody_between(hub: Hub, tmp_path: Path) -> None:
+    """TLS is opened on the way: the command itself refuses what was changed, and writes nothing."""
+    text = hub.token(POLICE)
+    home = tmp_path / "node"
+    assert hub.enrol(home, text).returncode == 1
+    hub.admit()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Here", (Between,), {"hub": hub}))
+    Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        led = msgspec.structs.replace(read_token(text), url=f"http://127.0.0.1:{server.server_port}", pin="")
+        refused = hub.enrol(home, write_token(led))
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert refused.returncode == 1 and "does not bear the token's mark" in refused.stderr
+    assert not NodeFiles(home).admission.exists()
+    assert hub.enrol(home, text).returncode == 0
 
 
 def test_who_may_not_admit_learns_nothing(hub: Hub) -> None:
