@@ -29,8 +29,8 @@ Sequence = Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
 class BatchReceipt(msgspec.Struct, frozen=True):
     """What became of one batch: what the `accepted` rows say holds, each rejected row has a reason.
 
-    Of the accepted ones `removed` have left the base table. A batch that ends a full load has no rows: what it
-    accepts are records that are gone.
+    Of the accepted ones `removed` have left the base table. A batch that ends a full load has no rows: what
+    it accepts are records that are gone.
     """
 
     department: str
