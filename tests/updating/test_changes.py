@@ -13,6 +13,7 @@ from shuqiao.control.catalogue.models import Resource
 from shuqiao.control.clocks.calendar import DayInput, open_year, set_day
 from shuqiao.control.clocks.models import Clock
 from shuqiao.control.clocks.reminders import remind
+from shuqiao.control.operations.waiting import waiting_for_viewer
 from shuqiao.control.updating.changes import ChangeGiven, register_change, state_update
 from shuqiao.control.updating.exceptions import ask_slower, decide_slower
 from shuqiao.control.updating.models import DataChange
@@ -157,6 +158,22 @@ def test_a_window_follows_a_changed_calendar(under):
     set_day(office.viewer("zheng"), DayInput(before, "off", "台风停工（示例）"))
     assert follow_updates() == 1
     assert row_of(office, number).due_on == before + timedelta(days=1)
+
+
+@pytest.mark.parametrize(("is_base", "due"), [(True, MONDAY), (False, date(2026, 11, 16))])
+def test_an_open_change_waits_on_the_workbench_of_who_answers_for_the_data(under, client, is_base, due):
+    office = under("guangzhou-2019")
+    if not is_base:
+        plain()
+    number = register(office)
+    [waiting] = [one for one in waiting_for_viewer(office.viewer("chen")) if one.task.kind == "data"]
+    assert (waiting.task.reference, waiting.due_on) == (number, due)
+    client.force_login(Account.objects.get(username="chen"))
+    assert number in client.get("/").content.decode()
+    assert not [one for one in waiting_for_viewer(office.viewer("wu")) if one.task.kind == "data"]
+    merged(1)
+    follow_updates()
+    assert not [one for one in waiting_for_viewer(office.viewer("chen")) if one.task.kind == "data"]
 
 
 @pytest.mark.parametrize("who", ["lin", "zhao", "wu"])

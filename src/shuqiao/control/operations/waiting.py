@@ -4,7 +4,7 @@ A kind of case adds a source here; each asks a fixed number of queries, however 
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import TypeVar
 
@@ -26,6 +26,7 @@ from shuqiao.control.requests.lists import request_rows, waiting_for
 from shuqiao.control.requests.models import DECIDED_PHASES, OPEN_PHASES, Request
 from shuqiao.control.requests.queries import RequestRow
 from shuqiao.control.texts import Text
+from shuqiao.control.updating.models import DataChange
 from shuqiao.control.upkeep.models import Change
 from shuqiao.rules.procedures import meets_term, possible_actions
 from shuqiao.rules.regulation import PROVIDER, REQUESTER, Phase, Regulation
@@ -55,6 +56,7 @@ def waiting_for_viewer(viewer: Viewer) -> tuple[Waiting, ...]:
         _publications,
         _projects,
         _changes,
+        _data_changes,
     )
     found = [one for source in sources for one in source(viewer)]
     ordered = sorted(found, key=lambda one: (one.due_on or date.max, one.task.reference))
@@ -161,6 +163,25 @@ def _changes(viewer: Viewer) -> list[Waiting]:
         running = next_clock(clocks.get(change.number, ()))
         stage, action = Text("待更新", "To be updated"), Text("更新", "Update")
         rows.append(_waiting("upkeep", change.number, title, detail, stage, running, action))
+    return rows
+
+
+def _data_changes(viewer: Viewer) -> list[Waiting]:
+    """Changes that the data of the viewer's department must follow still, by whatever rule they are due."""
+    if not viewer.can(Capability.DATA_CLEAR):
+        return []
+    own = DataChange.objects.filter(department_id=viewer.department.code, done_on=None)
+    changes = list(_nearest(viewer, own.select_related("resource"), "data"))
+    clocks = clocks_of("data", [change.number for change in changes])
+    rows = []
+    for change in changes:
+        name = change.resource.name
+        title = Text(f"更新数据：{name.zh}", f"Update the data: {name.en}")
+        detail = Text(f"{change.number}　{change.happened_on}", f"{change.number}, {change.happened_on}")
+        running = next_clock(clocks.get(change.number, ()))
+        stage, action = Text("待更新", "To be updated"), Text("更新", "Update")
+        waiting = _waiting("data", change.number, title, detail, stage, running, action)
+        rows.append(waiting if running else replace(waiting, due_on=change.due_on))
     return rows
 
 
