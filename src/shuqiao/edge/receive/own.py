@@ -140,6 +140,12 @@ class Own:
         found = self._session.rows(f"{sql} ORDER BY part, row_no LIMIT {int(most)}", [self._name])
         return [Letter(*row) for row in found]
 
+    def dead_keys(self) -> list[Letter]:
+        """All rows that lie apart, by their keys alone: without what they held."""
+        sql = self._of(f"SELECT part, row_no, feed_key FROM {self._dead}")
+        found = self._session.rows(sql, [self._name])
+        return [Letter(part, row, key, "", "", "") for part, row, key in found]
+
     def drop_dead(self, letters: Sequence[Letter]) -> None:
         """Take rows away that lie apart no longer."""
         mark = self._session.mark

@@ -89,7 +89,7 @@ class Target:
         Raises `PositionMoved`, `TooManyDead`, `TargetError`, and what reading the batches raises.
         """
         first = next(batches, None)
-        kinds = self._kinds(first)
+        kinds = self._kinds(first, known)
         most = self._subscription.most_dead if self._own is not None else 0
         applier = Applier(self._session, self._subscription, self._types, most)
         applier.prepare(kinds, part.number)
@@ -127,7 +127,7 @@ class Target:
             return
         if is_first:
             self._own.drop_all_dead()
-        elif earlier := self._own.dead(self._subscription.most_dead + 1):
+        elif earlier := self._own.dead_keys():
             self._own.drop_dead(list(applier.superseded(earlier)))
         self._own.add_dead(applier.dead)
 
@@ -144,10 +144,11 @@ class Target:
             self._file.parent.mkdir(parents=True, exist_ok=True)
             replace_file(self._file, msgspec.json.encode(position), mode=0o600)
 
-    def _kinds(self, first: pa.RecordBatch | None) -> Mapping[str, Kind]:
+    def _kinds(self, first: pa.RecordBatch | None, known: Position) -> Mapping[str, Kind]:
+        """As what each item is staged; a part without rows leaves it as it was."""
         items = self._subscription.items
         if first is None:
-            return dict.fromkeys(items, "text")
+            return {item: known.kinds.get(item, "text") for item in items}
         missing = [item for item in items if item not in first.schema.names]
         if missing:
             raise TargetWrong(
