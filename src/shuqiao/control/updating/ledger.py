@@ -12,6 +12,7 @@ from uuid import UUID
 
 from django.db import connection
 
+from shuqiao.control.catalogue.models import Resource
 from shuqiao.control.clock import LEGAL_ZONE
 from shuqiao.control.grants.models import IN_USE, Grant, Handover
 from shuqiao.control.texts import Text
@@ -34,8 +35,13 @@ WHERE department = %s AND resource_id = %s AND sequence > %s AND inserted + upda
 ORDER BY sequence LIMIT 1
 """
 _NEWEST = """
-SELECT resource_id, department, max(sequence) FILTER (WHERE inserted + updated + removed > 0), max(merged_at)
-FROM exchange.batch WHERE resource_id = ANY(%s) GROUP BY resource_id, department
+SELECT e.resource, coalesce(moved.sequence, 0), last.merged_at
+FROM unnest(%s::text[], %s::text[]) e(resource, department)
+CROSS JOIN LATERAL (SELECT b.merged_at FROM exchange.batch b WHERE b.department = e.department
+    AND b.resource_id = e.resource ORDER BY b.sequence DESC LIMIT 1) last
+LEFT JOIN LATERAL (SELECT b.sequence FROM exchange.batch b WHERE b.department = e.department
+    AND b.resource_id = e.resource AND b.inserted + b.updated + b.removed > 0
+    ORDER BY b.sequence DESC LIMIT 1) moved ON true
 """
 _FILES = """
 SELECT f.resource_id, max(v.stored_at) FROM exchange.file f JOIN exchange.file_version v ON v.file = f.id
@@ -83,12 +89,10 @@ def first_change(department: str, resource: str, after: int) -> tuple[int, datet
     return (int(found[0][0]), found[0][1]) if found else None
 
 
-def newest(resources: Collection[str]) -> dict[tuple[str, str], Newest]:
-    """What came last of these entries, by entry and department."""
-    return {
-        (resource, department): Newest(int(sequence or 0), at)
-        for resource, department, sequence, at in _rows(_NEWEST, [list(resources)])
-    }
+def newest(entries: Collection[Resource]) -> dict[str, Newest]:
+    """What came last of these entries from their departments; each is looked up by the ledger's own order."""
+    given = [[one.id for one in entries], [one.department_id for one in entries]]
+    return {resource: Newest(int(sequence), at) for resource, sequence, at in _rows(_NEWEST, given)}
 
 
 def newest_files(resources: Collection[str]) -> dict[str, datetime]:

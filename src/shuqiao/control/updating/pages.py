@@ -34,6 +34,7 @@ AnyModel = TypeVar("AnyModel", bound=Model)
 
 PAGE_SIZE = 30
 SHOWN = 20
+SHOWN_CYCLES = 500
 DECISIONS = {
     Decision.ASKED.value: Text("待审核", "To be decided"),
     Decision.APPROVED.value: Text("已批准", "Approved"),
@@ -217,9 +218,9 @@ def hindrance_list(viewer: Viewer, page: int) -> Listed[HindranceRow]:
 
 
 def schedule_list(viewer: Viewer) -> tuple[tuple[ScheduleRow, DepartmentRef], ...]:
-    """List how deliveries stand to their cycles, the late ones first."""
-    refs = department_refs()
-    return tuple((row, refs[row.department]) for row in schedule_rows(department=scope_of(viewer)))
+    """List how deliveries stand to their cycles: the late ones first, as many as a page holds."""
+    refs, rows = department_refs(), schedule_rows(department=scope_of(viewer))
+    return tuple((row, refs[row.department]) for row in rows[:SHOWN_CYCLES])
 
 
 def entry_updates(viewer: Viewer, resource_id: str) -> EntryUpdates:

@@ -11,13 +11,14 @@ from datetime import date
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 
 from shuqiao.control import clock
 from shuqiao.control.accounts.capabilities import Capability
 from shuqiao.control.accounts.notices import notify
 from shuqiao.control.audit.actions import append_entry
 from shuqiao.control.catalogue.labels import UPDATE_CYCLES, label
-from shuqiao.control.catalogue.models import Resource, ServiceKind
+from shuqiao.control.catalogue.models import Resource, Service, ServiceKind
 from shuqiao.control.exchange.readings import NodeReading, read_nodes
 from shuqiao.control.exchange.words import is_silent
 from shuqiao.control.organisations.bodies import COMPETENT, bodies_with
@@ -131,25 +132,32 @@ def _entry(entry: Resource, duty: Duty | None, over: Period, outcome: str) -> UU
     )
 
 
-def delivered_entries() -> list[Resource]:
+def delivered_entries(
+    resources: Collection[str] | None = None, department: str | None = None
+) -> list[Resource]:
     """The entries whose data are delivered to the platform: tables and files that are offered."""
     kinds = [ServiceKind.TABLE, ServiceKind.FILE]
-    found = Resource.objects.filter(
-        state="published", services__kind__in=kinds, services__ended_at=None
-    ).distinct()
+    offered = Service.objects.filter(resource_id=OuterRef("pk"), kind__in=kinds, ended_at=None)
+    found = Resource.objects.filter(Exists(offered), state="published")
+    if resources is not None:
+        found = found.filter(pk__in=list(resources))
+    if department is not None:
+        found = found.filter(department_id=department)
     return list(found.order_by("id"))
 
 
 def current_days(entries: Collection[Resource], day: date) -> dict[str, date]:
     """The last day on which each entry was up to date: by its newest batch, file, or its node's word."""
-    ids = [one.id for one in entries]
-    came = {resource: clock.legal_day(one.came_at) for (resource, _), one in ledger.newest(ids).items()} | {}
-    for resource, at in ledger.newest_files(ids).items():
+    providers = {one.id: one.department_id for one in entries}
+    came = {key: clock.legal_day(one.came_at) for key, one in ledger.newest(entries).items()}
+    for resource, at in ledger.newest_files(providers).items():
         came[resource] = max(clock.legal_day(at), came.get(resource, date.min))
     for node in read_nodes(None):
         for resource in _up_to_date(node):
-            came[resource] = max(day, came.get(resource, date.min))
-    return {key: at for key, at in came.items() if key in set(ids)}
+            # A node speaks of what its own department provides.
+            if providers.get(resource) == node.department:
+                came[resource] = max(day, came.get(resource, date.min))
+    return came
 
 
 def _up_to_date(node: NodeReading) -> list[str]:
@@ -168,11 +176,7 @@ def schedule_rows(
     resources: Collection[str] | None = None, department: str | None = None
 ) -> list[ScheduleRow]:
     """How each entry whose data are delivered stands; a fixed number of queries. The late ones first."""
-    entries = [
-        one
-        for one in delivered_entries()
-        if (resources is None or one.id in resources) and department in (None, one.department_id)
-    ]
+    entries = delivered_entries(resources, department)
     ids, day = [one.id for one in entries], ledger.real_day()
     duties, hindered = duties_of(entries, day), hindrances_now(ids)
     supplies = {one.resource_id: one for one in Supply.objects.filter(resource__in=ids)}

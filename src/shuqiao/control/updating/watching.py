@@ -46,12 +46,10 @@ def _watch_day(change: DataChange) -> bool:
 
 def _tell_of_batches() -> int:
     """Tell the holders of each entry whose newest batch changed rows since they were told last."""
-    entries = {one.id: one for one in delivered_entries()}
     told = 0
-    for (key, department), found in ledger.newest(list(entries)).items():
-        if department == entries[key].department_id:
-            with transaction.atomic():
-                told += _tell_of(key, found.sequence)
+    for key, found in ledger.newest(delivered_entries()).items():
+        with transaction.atomic():
+            told += _tell_of(key, found.sequence)
     return told
 
 
