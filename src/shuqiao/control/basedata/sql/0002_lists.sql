@@ -25,7 +25,7 @@ LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog AS $$
 BEGIN
     RETURN (SELECT coalesce(bool_and(CASE r ->> 'op'
         WHEN 'null' THEN v IS NULL
-        WHEN 'range' THEN coalesce((r #>> '{values,0}' = '' OR r #>> '{values,0}' COLLATE "C" <= v)
+        WHEN 'range' THEN v IS NOT NULL AND coalesce((r #>> '{values,0}' = '' OR r #>> '{values,0}' COLLATE "C" <= v)
                                AND (r #>> '{values,1}' = '' OR v <= r #>> '{values,1}' COLLATE "C"), false)
         WHEN 'eq' THEN coalesce((r -> 'values') ? v, false)
         WHEN 'in' THEN coalesce((r -> 'values') ? v, false)
