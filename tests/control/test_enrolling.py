@@ -48,7 +48,7 @@ from tests.plugins.stages import Stage
 
 pytestmark = [pytest.mark.database, pytest.mark.timeout(170)]
 
-HEALTH, POLICE = "440100-health", "440100-police"
+HEALTH, POLICE, HOUSING = "440100-health", "440100-police", "440100-housing"
 OFFICE = [sys.executable, "-W", "ignore", "-m", "shuqiao.control.serve"]
 
 
@@ -120,11 +120,15 @@ class Hub:
 
     def ask(self, asked: EnrolmentRequest) -> httpx.Response:
         """Send a request as the command does."""
-        verify = client_context(self.place.ca_file)
-        content = msgspec.json.encode(asked)
-        return httpx.post(
-            f"{self.url}/api/v1/nodes/enrol", content=content, verify=verify, timeout=60, trust_env=False
+        with self.caller("127.0.0.2") as client:
+            return client.post("/api/v1/nodes/enrol", content=msgspec.json.encode(asked))
+
+    def caller(self, address: str) -> httpx.Client:
+        """Somebody at an address of this machine: what each may ask is counted by it."""
+        transport = httpx.HTTPTransport(
+            verify=client_context(self.place.ca_file), local_address=address, trust_env=False
         )
+        return httpx.Client(base_url=self.url, transport=transport, timeout=60)
 
     def _settings(self) -> dict[str, str]:
         return os.environ | {
@@ -216,13 +220,14 @@ def test_a_token_admits_a_node_once(hub: Hub, tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
     assert NodeFiles(home).signing_key.read_bytes() == first
     assert load_admission(home).department == HEALTH and NodeFiles(home).credentials.exists()
-    by_token = [one for one in entries("department_enrolled") if one[1] == "account:ma"]
+    by_token = [one for one in entries("department_enrolled") if one[:2] == (HEALTH, "account:ma")]
     assert by_token == [(HEALTH, "account:ma", "enrolled")]
     request = create_request(home, HEALTH)
     shown = fingerprint(request.signing_key, request.nats_user)
     assert shown in done.stdout
     page = tokens_page(Office().viewer("ma"))
-    assert [(one.state, one.fingerprint, one.was_tried) for one in page.tokens] == [("admitted", shown, True)]
+    (row,) = [one for one in page.tokens if one.department.code == HEALTH]
+    assert (row.state, row.fingerprint, row.was_tried) == ("admitted", shown, True)
     with hub.browser("ma") as browser:
         assert shown in browser.get("/exchange/tokens/").text
         assert shown in browser.get(f"/exchange/{HEALTH}/").text
@@ -252,7 +257,7 @@ def renewed_and_revoked(hub: Hub, home: Path, text: str, tmp_path: Path) -> None
     assert hub.post("ma", page, path, reason="样例：设备遗失").status_code == 302
     assert entries("node_revoked") == [(HEALTH, "account:ma", "revoked")]
     hub.admit()
-    ((told,),) = rows("SELECT pushed_at IS NOT NULL FROM exchange.revoked_user")
+    ((told,),) = rows("SELECT pushed_at IS NOT NULL FROM exchange.revoked_user WHERE department = %s", HEALTH)
     assert told
     again = hub.enrol(home, hub.token())
     assert again.returncode == 1 and "node_not_in_use" in again.stderr
@@ -265,8 +270,8 @@ def renewed_and_revoked(hub: Hub, home: Path, text: str, tmp_path: Path) -> None
 
 def test_what_is_not_proved_is_refused(hub: Hub, tmp_path: Path) -> None:
     """Another secret, another department, swapped keys, a token over or withdrawn: one answer."""
-    token = read_token(hub.token(POLICE))
-    request = create_request(tmp_path / "node", POLICE)
+    token = read_token(hub.token(HOUSING))
+    request = create_request(tmp_path / "node", HOUSING)
     key = load_key(tmp_path / "node")
     good = sign_request(token, request, key, 1)
     forged = [
@@ -284,13 +289,13 @@ def test_what_is_not_proved_is_refused(hub: Hub, tmp_path: Path) -> None:
             "UPDATE exchange.enrolment_token SET valid_until = clock_timestamp() WHERE id = %s", [token.id]
         )
     assert hub.ask(good).json()["code"] == "enrolment_token_unusable"
-    later = read_token(hub.token(POLICE))
+    later = read_token(hub.token(HOUSING))
     withdrawn = hub.post("ma", "/exchange/tokens/", f"/exchange/tokens/{later.id}/withdraw")
     assert withdrawn.status_code == 302
     assert hub.ask(sign_request(later, request, key, 1)).json()["code"] == "enrolment_token_unusable"
     hub.admit()
-    assert rows("SELECT count(*) FROM exchange.node WHERE department = %s", POLICE) == [(0,)]
-    assert entries("node_token_withdrawn") == [(POLICE, "account:ma", "withdrawn")]
+    assert rows("SELECT count(*) FROM exchange.node WHERE department = %s", HOUSING) == [(0,)]
+    assert entries("node_token_withdrawn") == [(HOUSING, "account:ma", "withdrawn")]
 
 
 def test_an_answer_of_somebody_between_is_not_believed(hub: Hub, tmp_path: Path) -> None:
@@ -364,8 +369,7 @@ def test_who_may_not_admit_learns_nothing(hub: Hub) -> None:
 
 def test_the_endpoint_is_bounded(hub: Hub) -> None:
     """A large body, none, another method; and nobody asks for ever at once."""
-    verify = client_context(hub.place.ca_file)
-    with httpx.Client(base_url=hub.url, verify=verify, timeout=60, trust_env=False) as client:
+    with hub.caller("127.0.0.3") as client:
         path = "/api/v1/nodes/enrol"
         assert client.get(path).status_code == 405
         assert client.post(path, content=b"x" * 5000).json()["code"] == "body_too_large"
