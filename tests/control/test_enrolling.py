@@ -6,6 +6,7 @@ import contextlib
 import html
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ from threading import Thread
 
 import httpx
 import msgspec
+import psycopg
 import pytest
 from django.conf import settings
 from django.db import DatabaseError, connection
@@ -39,8 +41,8 @@ from shuqiao.wire.enrolment_token import (
     write_token,
 )
 from shuqiao.wire.node_home import NodeFiles, create_request, load_admission, load_key
+from tests.control.conftest import BIRTH, audit_entries, beyond_control, rows, seed_city
 from tests.control.conftest import City as Office
-from tests.control.conftest import audit_entries, beyond_control, rows, seed_city
 from tests.plugins.certificates import Place, new_place
 from tests.plugins.city import free_port
 from tests.plugins.server import TestServer
@@ -49,6 +51,7 @@ from tests.plugins.stages import Stage
 pytestmark = [pytest.mark.database, pytest.mark.timeout(170)]
 
 HEALTH, POLICE, HOUSING = "440100-health", "440100-police", "440100-housing"
+CIVIL = "440100-civil-affairs"
 OFFICE = [sys.executable, "-W", "ignore", "-m", "shuqiao.control.serve"]
 
 
@@ -61,7 +64,7 @@ class Hub:
     nats_port: int
     secrets: Path
     database_url: str
-    folder: Path
+    nats: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
@@ -100,7 +103,7 @@ class Hub:
         """Run the process that admits, once."""
         done = subprocess.run(
             [sys.executable, "-m", "shuqiao.loader.admitting"],
-            env=self._settings(),
+            env=self.settings(),
             capture_output=True,
             text=True,
             timeout=100,
@@ -130,7 +133,8 @@ class Hub:
         )
         return httpx.Client(base_url=self.url, transport=transport, timeout=60)
 
-    def _settings(self) -> dict[str, str]:
+    def settings(self) -> dict[str, str]:
+        """What the process that admits is told."""
         return os.environ | {
             "ADMITTING_DATABASE_URL": self.database_url,
             "ADMITTING_SECRETS": str(self.secrets),
@@ -174,14 +178,14 @@ def hub(stage: Stage, pg_server: TestServer, tmp_path_factory: pytest.TempPathFa
                     " VALUES (%s, %s, 'ed25519', %s)",
                     [keys.key_id(der), purpose, der],
                 )
-        made = Hub(place, port, nats_port, secrets, pg_server.url(name, "shuqiao_admitting"), folder)
+        made = Hub(place, port, nats_port, secrets, pg_server.url(name, "shuqiao_admitting"))
         verify = client_context(place.ca_file)
         command = nats_command(secrets, folder / "nats", port=nats_port)
         nats_log = folder / "nats.log"
         with (
             running(
                 command, nats_environment(secrets), nats_log, lambda: b"is ready" in nats_log.read_bytes()
-            ),
+            ) as made.nats,
             running(
                 [*OFFICE, "--port", str(port)],
                 place.environment("SHUQIAO"),
@@ -268,6 +272,35 @@ def renewed_and_revoked(hub: Hub, home: Path, text: str, tmp_path: Path) -> None
     assert rows("SELECT active FROM exchange.node WHERE department = %s", HEALTH) == [(True,)]
 
 
+def test_killed_while_it_admits_nothing_is_doubled(hub: Hub, tmp_path: Path) -> None:
+    """Killed while the message server is silent: no key is registered; the next run admits it once."""
+    home, text = tmp_path / "node", hub.token(CIVIL)
+    assert hub.enrol(home, text).returncode == 1
+    assert hub.nats is not None
+    hub.nats.send_signal(signal.SIGSTOP)
+    try:
+        process = subprocess.Popen([sys.executable, "-m", "shuqiao.loader.admitting"], env=hub.settings())
+        at_work = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'shuqiao_admitting' AND state = %s"
+        for _ in range(300):
+            with beyond_control():
+                ((number,),) = rows(at_work, "idle in transaction")
+            if number:
+                break
+            time.sleep(0.1)
+        assert number, "it holds its transaction open until the server has answered"
+        process.kill()
+        process.wait(timeout=30)
+    finally:
+        hub.nats.send_signal(signal.SIGCONT)
+    assert rows("SELECT 1 FROM exchange.node WHERE department = %s", CIVIL) == []
+    assert hub.enrol(home, text).returncode == 1
+    hub.admit()
+    assert hub.enrol(home, text).returncode == 0
+    enrolled = [one for one in entries("department_enrolled") if one[:2] == (CIVIL, "account:ma")]
+    asked = [one for one in entries("node_enrolment_asked") if one[0] == CIVIL]
+    assert len(enrolled) == len(asked) == 1
+
+
 def test_what_is_not_proved_is_refused(hub: Hub, tmp_path: Path) -> None:
     """Another secret, another department, swapped keys, a token over or withdrawn: one answer."""
     token = read_token(hub.token(HOUSING))
@@ -294,6 +327,18 @@ def test_what_is_not_proved_is_refused(hub: Hub, tmp_path: Path) -> None:
     assert withdrawn.status_code == 302
     assert hub.ask(sign_request(later, request, key, 1)).json()["code"] == "enrolment_token_unusable"
     hub.admit()
+    assert rows("SELECT count(*) FROM exchange.node WHERE department = %s", HOUSING) == [(0,)]
+    made_up = read_token(hub.token(HOUSING))
+    asked = sign_request(msgspec.structs.replace(made_up, secret=bytes(32)), request, key, 1)
+    with beyond_control(), connection.cursor() as cursor:
+        # What pages that are somebody else's could write: the process that admits believes none of it.
+        cursor.execute(
+            "UPDATE exchange.enrolment_token SET request = %s, signing_key = %s, nats_user = %s, round = 1"
+            " WHERE id = %s",
+            [msgspec.msgpack.encode(asked), request.signing_key, request.nats_user, made_up.id],
+        )
+    hub.admit()
+    assert rows("SELECT fault FROM exchange.enrolment_token WHERE id = %s", made_up.id) == [("unproved",)]
     assert rows("SELECT count(*) FROM exchange.node WHERE department = %s", HOUSING) == [(0,)]
     assert entries("node_token_withdrawn") == [(HOUSING, "account:ma", "withdrawn")]
 
@@ -376,3 +421,22 @@ def test_the_endpoint_is_bounded(hub: Hub) -> None:
         assert client.post(path, content=b"{}").json()["code"] == "request_malformed"
         codes = [client.post(path, content=b"{}").status_code for _ in range(120)]
     assert set(codes) == {400, 429}
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        f"SELECT 1 FROM base.{BIRTH}",
+        "SELECT 1 FROM audit.entry",
+        "SELECT exchange.revoke_node('440100-health', 'ma', 'x', now())",
+        "SELECT exchange.make_enrolment_token(gen_random_uuid(), '440100-health', '', '', 'ma', now())",
+        "DELETE FROM exchange.node",
+        "UPDATE exchange.enrolment_token SET department = '440100-police'",
+    ],
+)
+def test_the_process_that_admits_may_do_nothing_else(hub: Hub, statement: str) -> None:
+    with (
+        psycopg.connect(hub.database_url) as other,
+        pytest.raises(psycopg.errors.InsufficientPrivilege),
+    ):
+        other.execute(statement)
