@@ -156,6 +156,7 @@ FACTS = {
     "record_sha256": Text("记录摘要", "Digest of the record"),
     "records": Text("记录数", "Records"),
     "refused": Text("不同意的信息项及理由", "Items refused, and why"),
+    "removed": Text("移除行数", "Rows removed"),
     "rejected": Text("拒收的行", "Rows rejected"),
     "relations": Text("共享关系", "Relations"),
     "reply": Text("对方意见", "Reply"),

@@ -44,25 +44,7 @@ def _tell(
     elif change is None and rows.filter(told_at__gt=clock.now() - AGAIN_AFTER).exists():
         return False
     else:
-        waiting = Told.objects.create(
-            resource=resource,
-            recipient_id=recipient,
-            change=change,
-            up_to=up_to,
-            ways=list(ways),
-            told_at=clock.now(),
-        )
-        append_entry(
-            "update_told",
-            actor="system:control",
-            at=clock.now(),
-            outcome="told",
-            department=recipient,
-            provider=resource.department_id,
-            resource_id=resource.id,
-            case_no=change.number if change else None,
-            facts={"batch": up_to, "articles": [regulation().cite_matter("update_notice")]},
-        )
+        waiting = _new(resource, recipient, ways, up_to, change)
     # A feed whose node has signed for the batch already needs nobody; nor is anybody told.
     if confirm_by_receipt(waiting):
         return False
@@ -73,6 +55,30 @@ def _tell(
         capability=Capability.GRANT_USE,
         occasion=str(waiting.pk),
         params={"name_zh": resource.name_zh, "name_en": resource.name_en or resource.name_zh},
+    )
+
+
+def _new(
+    resource: Resource, recipient: str, ways: tuple[str, ...], up_to: int, change: DataChange | None
+) -> Told:
+    append_entry(
+        "update_told",
+        actor="system:control",
+        at=clock.now(),
+        outcome="told",
+        department=recipient,
+        provider=resource.department_id,
+        resource_id=resource.id,
+        case_no=change.number if change else None,
+        facts={"batch": up_to, "articles": [regulation().cite_matter("update_notice")]},
+    )
+    return Told.objects.create(
+        resource=resource,
+        recipient_id=recipient,
+        change=change,
+        up_to=up_to,
+        ways=list(ways),
+        told_at=clock.now(),
     )
 
 
