@@ -125,6 +125,15 @@ def test_an_entry_leads_to_the_services_that_offer_its_data(city):
     assert all(one["format"] == "API" for one in resources)
 
 
+def test_data_that_stay_with_their_department_are_given_out_in_its_modes(city):
+    entry = Resource.objects.get(id=HOUSEHOLD)
+    entry.services.update(kind="node")
+    Resource.objects.filter(id=HOUSEHOLD).update(modes=["verify", "query", "bulk"])
+    resources = ckan("lin").action.package_show(id=HOUSEHOLD)["resources"]
+    modes = [vocabulary().modes[mode].zh for mode in ("verify", "query")]
+    assert [one["name"] for one in resources] == modes, "nobody copies what stays"
+
+
 def test_an_application_of_a_department_reads_the_sharing_catalogue(city):
     reader = ckan(auth=Signed(enrolled()))
     assert reader.action.package_search(rows=0)["count"] == Resource.objects.count()

@@ -115,13 +115,18 @@ def table_faults(resource: Resource, items: Collection[Item]) -> tuple[Fault, ..
     return tuple(found)
 
 
+def modes_given(resource: Resource, *, held: bool) -> tuple[str, ...]:
+    """The modes in which an entry can be given: nobody copies records that stay with their department."""
+    return tuple(mode for mode in resource.modes if not held or mode != "bulk")
+
+
 def write_exchange(resource: Resource, items: Iterable[Item]) -> None:
     """Write the row by which plane and loader know an entry, or bring it up to date."""
     limit = regulation().masked_from_sensitivity
     held = is_held(resource)
     spec = ResourceSpec(
         record_key=resource.record_key,
-        modes=tuple(mode for mode in resource.modes if not held or mode != "bulk"),
+        modes=modes_given(resource, held=held),
         items=tuple(msgspec.convert(_spec_of(item, limit), ItemSpec) for item in items),
         kept="node" if held else "hub",
     )

@@ -13,9 +13,11 @@ from shuqiao.control.catalogue.models import (
     Resource,
     ResourceVersion,
     Service,
+    ServiceKind,
     SharingChange,
     SharingVersion,
 )
+from shuqiao.control.catalogue.services import modes_given
 from shuqiao.control.catalogue.sharing import Current, current
 from shuqiao.control.catalogue.vocabulary import vocabulary
 from shuqiao.control.exports.readers import Reader
@@ -317,9 +319,10 @@ _KINDS = {"file": Text("文件", "File"), "interface": Text("接口", "Interface
 def _offers(resource: Resource, services: Sequence[Service]) -> tuple[Offer, ...]:
     found = []
     for service in services:
-        if service.kind == "table":
+        if service.kind in (ServiceKind.TABLE, ServiceKind.NODE):
             modes = vocabulary().modes
-            found += [Offer(mode, label(modes, mode), "") for mode in resource.modes]
+            given = modes_given(resource, held=service.kind == ServiceKind.NODE)
+            found += [Offer(mode, label(modes, mode), "") for mode in given]
         else:
             found.append(Offer(service.kind, _KINDS[service.kind], service.place))
     return tuple(found)
