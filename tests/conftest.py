@@ -1,6 +1,18 @@
 """What all tests share; the servers are in `tests/plugins/server.py`, Django's databases in `stages.py`."""
 
+from collections.abc import Iterator
+
+import pytest
+from django.utils import translation
+
 # pytest-django has a fixture of this name; a plugin loaded before it would lose, a conftest wins.
 from tests.plugins.stages import django_db_setup, stage
 
 __all__ = ["django_db_setup", "stage"]
+
+
+@pytest.fixture(autouse=True)
+def as_a_page_begins() -> Iterator[None]:
+    """No test reads in the language that an earlier one's page was in."""
+    translation.deactivate()
+    yield

@@ -62,6 +62,14 @@ def _state(home: Home) -> tuple[int, int, list[int], int]:
     return base, records, sequences, source
 
 
+def _said(home: Home) -> str:
+    """What ledger, node and loader say, for a failing test."""
+    with psycopg.connect(home.hub_url("shuqiao_owner")) as hub:
+        refused = hub.execute("SELECT DISTINCT resource_id, reason FROM exchange.batch_refusal").fetchall()
+    logs = [home.root / "log" / f"{name}.log" for name in ("node-440100-health", "loader")]
+    return f"{refused}\n" + "\n".join(log.read_text(errors="replace")[-2500:] for log in logs if log.exists())
+
+
 def test_kill_every_process_in_turn_during_a_load(city: City) -> None:
     home = Home(city.home)
     chance = random.Random(20161)
@@ -79,7 +87,7 @@ def test_kill_every_process_in_turn_during_a_load(city: City) -> None:
         if base == source:
             break
         time.sleep(0.5)
-    assert base == source, "every row of the source is in the base table"
+    assert base == source, f"every row of the source is in the base table: {_said(home)}"
     assert records == base, "and has exactly one record in the vault"
     assert sequences == list(range(1, len(sequences) + 1)), "each batch was merged once, none is missing"
     proof = city.run("audit", "verify")
