@@ -9,6 +9,8 @@ from django.test import Client
 from shuqiao.control import clock
 from shuqiao.control.accounts.access import FormRefused, NotFound
 from shuqiao.control.accounts.models import Account, Notification
+from shuqiao.control.catalogue.models import Resource
+from shuqiao.control.catalogue.services import write_exchange
 from shuqiao.control.exchange.clearances import (
     clearance_page,
     sign_reviews,
@@ -134,6 +136,15 @@ def test_a_changed_structure_voids_and_says_so(heard):
     page = clearance_page(heard.viewer("chen"), HEALTH, BIRTH)
     assert not page.is_cleared and {str(one.why) for one in page.past} == {"目录结构已变"}
     assert [entry[-1] for entry in audit_entries("clearance_voided")] == ["schema"] * 2
+
+
+@pytest.mark.requirement("ING-04")
+def test_what_is_written_again_as_it_was_voids_nothing(heard):
+    sign(heard)
+    for entry in Resource.objects.filter(pk__in=[row[0] for row in rows("SELECT id FROM exchange.resource")]):
+        write_exchange(entry, list(entry.items.all()))
+    assert clearance_page(heard.viewer("chen"), HEALTH, BIRTH).is_cleared
+    assert audit_entries("clearance_voided") == []
 
 
 def test_who_signs_is_told_what_is_missing_and_what_ends_once(heard):

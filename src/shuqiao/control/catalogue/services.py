@@ -169,7 +169,8 @@ def _spec_of(item: Item, masked_from: int) -> dict[str, object]:
         "kind": item.kind,
         "sensitivity": item.sensitivity,
         "required": item.required,
-        "codes": tuple(item.codes) if item.codes else None,
+        # In one order, however the database gives them back: what is written again is the same structure.
+        "codes": tuple(sorted(item.codes)) if item.codes else None,
         "length": item.length,
         "only_with": item.only_with,
         "masked": is_masked(item.sensitivity, masked_from, business_secret=item.business_secret),
