@@ -31,6 +31,7 @@ log = logging.getLogger("shuqiao.bulk")
 POLL_S = 0.25
 CLEAN_S = 30.0
 RETRY_S = 1.0
+_CANCEL_AGAIN_S = 1.0
 
 
 async def serve(settings: BulkSettings, stop: asyncio.Event) -> None:
@@ -51,13 +52,21 @@ async def serve(settings: BulkSettings, stop: asyncio.Event) -> None:
         tasks.append(asyncio.create_task(hints.listen(settings.database_url)))
     tasks.append(asyncio.create_task(keep_stating(settings.database_url, "bulk", settings.volumes)))
     await stop.wait()
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    await _ended(tasks)
     await vault.close()
     if replica is not None:
         replica.close()
     pool.terminate()
+
+
+async def _ended(tasks: list[asyncio.Task[None]]) -> None:
+    """End every task; one whose cancelling met the end of a timeout, and was lost in it, is told again."""
+    pending = set(tasks)
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=_CANCEL_AGAIN_S)
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _connected(settings: BulkSettings, stop: asyncio.Event) -> jobs.Pool | None:
