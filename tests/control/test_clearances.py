@@ -34,7 +34,8 @@ DEMANDED = {
 }
 
 
-@pytest.mark.requirement("ING-04", "COL-09")
+@pytest.mark.requirement("ING-04")
+@pytest.mark.requirement("COL-09")
 @pytest.mark.parametrize("city_rules", DEMANDED)
 def test_each_city_demands_what_its_text_says(city_rules):
     rules = readable(city_rules)
@@ -55,7 +56,8 @@ def sign(city, who="chen", kinds=("secrecy", "verification"), mapping=MAPPING, d
     sign_reviews(city.viewer(who), HEALTH, BIRTH, kinds, mapping, clock.today() + timedelta(days=days))
 
 
-@pytest.mark.requirement("ING-04", "COL-09")
+@pytest.mark.requirement("ING-04")
+@pytest.mark.requirement("COL-09")
 def test_a_named_person_signs_for_entry_mapping_and_period(heard):
     assert store_demands() == 0, "once is enough"
     client = Client()

@@ -40,7 +40,8 @@ def refusals(line: Line) -> set[str]:
     return {row["reason"] for row in line.ask("SELECT reason FROM exchange.batch_refusal")}
 
 
-@pytest.mark.requirement("ING-04", "COL-09")
+@pytest.mark.requirement("ING-04")
+@pytest.mark.requirement("COL-09")
 async def test_batches_wait_for_both_reviews_and_cite_them(line: Line) -> None:
     rows = await line.set_up(people=600)
     demand(line, "secrecy", "verification")
