@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 
 from shuqiao.rules.procedures import Refusal
-from shuqiao.rules.regulation import SETTING, BaseItems, Regulation, ShareType, Words
+from shuqiao.rules.regulation import SETTING, Regulation, Words
+from shuqiao.rules.share_types import BaseItems, ShareType
 
 
 class Openness(IntEnum):

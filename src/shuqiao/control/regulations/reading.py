@@ -13,10 +13,10 @@ from shuqiao.rules.regulation import (
     OpenCases,
     Procedure,
     Regulation,
-    ShareType,
     Step,
     Transition,
 )
+from shuqiao.rules.share_types import ShareType
 from shuqiao.rules.sharing import RANKS
 
 

@@ -10,6 +10,7 @@ from shuqiao.control.regulations.completing import with_full_citations
 from shuqiao.control.regulations.documents import Document
 from shuqiao.rules import catalogue as cat
 from shuqiao.rules import regulation as reg
+from shuqiao.rules import share_types as shares
 from shuqiao.rules.channels import Exchange, InterfaceOnly
 
 Values = Mapping[str, Any]
@@ -143,29 +144,29 @@ def _collection(it: Values) -> reg.Collection:
     )
 
 
-def _share_types(it: Values) -> reg.ShareTypes:
+def _share_types(it: Values) -> shares.ShareTypes:
     default, ruled_by = it.get("default"), it.get("ruled_by")
-    return reg.ShareTypes(
+    return shares.ShareTypes(
         types=tuple(_share_type(row) for row in it["types"]),
         default=default["key"] if default else None,
         default_article=default["article"] if default else "",
         base_items=_base_items(it["base_items"]),
-        relations=tuple(reg.Relation(**row) for row in it["relations"]),
+        relations=tuple(shares.Relation(**row) for row in it["relations"]),
         ruled_by=ruled_by["role"] if ruled_by else None,
         ruled_by_article=ruled_by["article"] if ruled_by else "",
     )
 
 
-def _share_type(it: Values) -> reg.ShareType:
+def _share_type(it: Values) -> shares.ShareType:
     lists = {key: tuple(it.get(key, ())) for key in ("requires", "ground_ranks")}
-    return reg.ShareType(**{**it, **lists})
+    return shares.ShareType(**{**it, **lists})
 
 
-def _base_items(it: Values) -> reg.BaseItems | None:
+def _base_items(it: Values) -> shares.BaseItems | None:
     if "share_type" not in it:
         return None
     lists = {name: tuple(fields) for name, fields in it["lists"].items()}
-    return reg.BaseItems(it["share_type"], lists, it["article"], it["items_article"])
+    return shares.BaseItems(it["share_type"], lists, it["article"], it["items_article"])
 
 
 def _disputes(it: Values) -> reg.Disputes:
