@@ -6,9 +6,11 @@ import msgspec
 import pytest
 from django.db import DatabaseError, connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from shuqiao.control.accounts.access import NotFound
 from shuqiao.control.accounts.models import Account, Notification
+from shuqiao.control.catalogue.models import Resource
 from shuqiao.control.exchange.actions import order_node
 from shuqiao.control.exchange.monitor import monitor_page, node_page
 from shuqiao.control.exchange.structures import watch_structures
@@ -80,6 +82,26 @@ def test_the_page_shows_state_last_contact_lag_version_and_certificate(city):
     assert "sex_code" in detail and "第 3 行" in detail
     part = client.get("/exchange/", headers={"HX-Request": "true"}).content.decode()
     assert "<html" not in part and "1.2.3" in part
+
+
+def test_a_page_of_many_tables_asks_no_more_than_one_of_few(city, django_assert_max_num_queries):
+    told = state()
+    others = Resource.objects.filter(department_id=HEALTH).exclude(pk=BIRTH).values_list("pk", flat=True)
+    lines = (*told.lines, *(msgspec.structs.replace(told.lines[0], resource=key) for key in others[:5]))
+    hear(told)
+    with CaptureQueriesContext(connection) as few:
+        node_page(city.viewer("chen"), HEALTH)
+    hear(msgspec.structs.replace(told, lines=lines))
+    with django_assert_max_num_queries(len(few)):
+        assert len(node_page(city.viewer("chen"), HEALTH).lines) == len(lines) > 1
+
+
+def test_a_batch_with_many_faults_shows_the_first(city):
+    hear(state())
+    faults = [{"row": row, "item": "sex_code", "code": "item_type"} for row in range(500)]
+    merged(rejected=msgspec.json.encode(faults).decode())
+    (batch,) = node_page(city.viewer("chen"), HEALTH).lines[0].batches
+    assert batch.rejected == 500 and len(batch.faults) == 50
 
 
 @pytest.mark.requirement("ING-10")

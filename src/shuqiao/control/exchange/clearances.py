@@ -5,6 +5,7 @@ The loader refuses a batch without them; a changed structure voids them, another
 Source: guangzhou-2019 art. 18, 20(2); shenyang-2016 art. 17; guangzhou-2016 art. 8(1), 8(4); ING-04, COL-09.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID, uuid4
@@ -29,8 +30,9 @@ WARNED_DAYS = 30
 """A review that ends sooner is told of."""
 
 _STANDING = """
-SELECT id, kind, mapping_version, valid_from, valid_until, signed_by, signed_at FROM exchange.clearance
-WHERE resource_id = %s AND voided_at IS NULL ORDER BY signed_at DESC
+SELECT id, resource_id, kind, mapping_version, valid_from, valid_until, signed_by, signed_at
+FROM exchange.clearance
+WHERE resource_id = ANY(%s) AND voided_at IS NULL ORDER BY signed_at DESC
 """
 _PAST = """
 SELECT kind, mapping_version, valid_from, valid_until, signed_by, signed_at, voided_at, void_reason
@@ -50,6 +52,7 @@ class Standing:
     """A signed review."""
 
     id: UUID
+    resource: str
     kind: str
     mapping: str
     valid_from: date
@@ -121,37 +124,38 @@ def clearance_page(viewer: Viewer, department: str, resource: str) -> ClearanceP
             Text(zh, en or zh)
             for zh, en in Item.objects.filter(resource=entry).order_by("number").values_list("zh", "en")
         ),
-        rows=review_rows(resource, mapping),
+        rows=review_rows({resource: mapping})[resource],
         past=_past(resource),
         may_clear=may_clear(viewer, department),
         today=clock.today(),
     )
 
 
-def review_rows(resource: str, mapping: str) -> tuple[ReviewRow, ...]:
-    """Return each review the regulation in force demands, with the one that stands for this mapping."""
-    rules, today = regulation(), clock.today()
+def review_rows(mappings: Mapping[str, str]) -> dict[str, tuple[ReviewRow, ...]]:
+    """Return for each entry the reviews that are demanded, with those that stand for its mapping."""
+    reviews, today = regulation().reviews, clock.today()
     found = {
-        one.kind: one
-        for one in standing_of(resource)
-        if one.mapping == mapping and one.valid_from <= today <= one.valid_until
+        (one.resource, one.kind): one
+        for one in standing_of(*mappings)
+        if one.mapping == mappings[one.resource] and one.valid_from <= today <= one.valid_until
     }
     names = _names({one.signed_by for one in found.values()})
-    rows = []
-    for review in rules.reviews:
-        one = found.get(review.key)
-        rows.append(
-            ReviewRow(
-                key=review.key,
-                words=Text(review.zh, review.en),
-                article=article_ref(review.article),
-                standing=one,
-                name=names.get(one.signed_by, one.signed_by) if one else "",
-                is_ending=one is not None and (one.valid_until - today).days < WARNED_DAYS,
-                longest=longest(review, today),
-            )
-        )
-    return tuple(rows)
+    return {
+        resource: tuple(_row(review, found.get((resource, review.key)), names, today) for review in reviews)
+        for resource in mappings
+    }
+
+
+def _row(review: Review, standing: Standing | None, names: Mapping[str, str], today: date) -> ReviewRow:
+    return ReviewRow(
+        key=review.key,
+        words=Text(review.zh, review.en),
+        article=article_ref(review.article),
+        standing=standing,
+        name=names.get(standing.signed_by, standing.signed_by) if standing else "",
+        is_ending=standing is not None and (standing.valid_until - today).days < WARNED_DAYS,
+        longest=longest(review, today),
+    )
 
 
 def longest(review: Review, today: date) -> date:
@@ -159,10 +163,10 @@ def longest(review: Review, today: date) -> date:
     return latest_until(today, review.months)
 
 
-def standing_of(resource: str) -> list[Standing]:
-    """Return the reviews of an entry that nobody has taken back and nothing voided, the newest first."""
+def standing_of(*resources: str) -> list[Standing]:
+    """Return the reviews of entries that nobody has taken back and nothing voided, the newest first."""
     with connection.cursor() as cursor:
-        cursor.execute(_STANDING, [resource])
+        cursor.execute(_STANDING, [list(resources)])
         return [Standing(*row) for row in cursor.fetchall()]
 
 
@@ -265,30 +269,32 @@ def watch_clearances() -> int:
     """Tell those who sign what is missing or ends soon, each once; return how many. Safe late and twice."""
     told = 0
     for node in read_nodes(None):
-        for line in node.state.lines if node.state and node.is_active else ():
-            entry = Resource.objects.filter(pk=line.resource).first()
-            if entry is None:
-                continue
-            for row in review_rows(line.resource, line.mapping):
-                if row.standing is not None and not row.is_ending:
-                    continue
-                code = "review_missing" if row.standing is None else "review_ending"
-                until = row.standing.valid_until.isoformat() if row.standing else ""
-                told += notify(
-                    node.department,
-                    code,
-                    line.resource,
-                    capability=Capability.DATA_CLEAR,
-                    occasion=f"{row.key}/{line.mapping}/{until}",
-                    params={
-                        "name_zh": entry.name_zh,
-                        "name_en": entry.name_en or entry.name_zh,
-                        "review_zh": row.words.zh,
-                        "review_en": row.words.en,
-                        "until": until,
-                    },
-                )
+        lines = node.state.lines if node.state and node.is_active else ()
+        mappings = {line.resource: line.mapping for line in lines}
+        entries = Resource.objects.in_bulk(mappings)
+        for resource, rows in review_rows({key: mappings[key] for key in entries}).items():
+            for row in rows:
+                if row.standing is None or row.is_ending:
+                    told += _tell(node.department, entries[resource], mappings[resource], row)
     return told
+
+
+def _tell(department: str, entry: Resource, mapping: str, row: ReviewRow) -> bool:
+    until = row.standing.valid_until.isoformat() if row.standing else ""
+    return notify(
+        department,
+        "review_missing" if row.standing is None else "review_ending",
+        entry.id,
+        capability=Capability.DATA_CLEAR,
+        occasion=f"{row.key}/{mapping}/{until}",
+        params={
+            "name_zh": entry.name_zh,
+            "name_en": entry.name_en or entry.name_zh,
+            "review_zh": row.words.zh,
+            "review_en": row.words.en,
+            "until": until,
+        },
+    )
 
 
 def _names(usernames: set[str]) -> dict[str, str]:

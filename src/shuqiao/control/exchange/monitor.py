@@ -168,10 +168,22 @@ def node_page(viewer: Viewer, department: str) -> NodePage:
     refused = read_refusals(department, SHOWN_BATCHES)
     named = _names([*(one.resource for one in brought), *(one.resource for one in refused if one.resource)])
     paused = read_paused(department)
+    reviews = review_rows({one.resource: one.mapping for one in brought})
+    batches = read_batches(department, [one.resource for one in brought], SHOWN_BATCHES)
     unnamed = Text("（未知条目）", "(unknown entry)")
     return NodePage(
         row=_node(node, department_refs()),
-        lines=tuple(_line(node, one, named, one.resource in paused) for one in brought),
+        lines=tuple(
+            _line(
+                node,
+                one,
+                named[one.resource],
+                reviews[one.resource],
+                batches[one.resource],
+                is_paused=one.resource in paused,
+            )
+            for one in brought
+        ),
         refusals=tuple((one, named.get(one.resource or "", unnamed)) for one in refused),
         may_order=may_order(viewer, department),
         may_revoke=node.is_active and may_admit(viewer),
@@ -275,11 +287,19 @@ def _going(feed: FeedReading, refs: dict[str, DepartmentRef], named: dict[str, T
     )
 
 
-def _line(node: NodeReading, line: LineState, named: dict[str, Text], is_paused: bool) -> LineRow:
+def _line(
+    node: NodeReading,
+    line: LineState,
+    name: Text,
+    reviews: tuple[ReviewRow, ...],
+    batches: list[BatchReading],
+    *,
+    is_paused: bool,
+) -> LineRow:
     condition, words = line_condition(node, line)
     return LineRow(
         resource=line.resource,
-        name=named[line.resource],
+        name=name,
         condition=condition,
         words=words,
         fault=line.refused or line.fault,
@@ -287,6 +307,6 @@ def _line(node: NodeReading, line: LineState, named: dict[str, Text], is_paused:
         waiting=line.waiting_rows,
         lag_s=line.lag_s,
         is_paused=is_paused,
-        reviews=review_rows(line.resource, line.mapping),
-        batches=tuple(read_batches(node.department, line.resource, SHOWN_BATCHES)),
+        reviews=reviews,
+        batches=tuple(batches),
     )

@@ -69,8 +69,12 @@ SELECT h.hour, coalesce(r.rows, 0), coalesce(g.rows, 0)
 FROM hours h LEFT JOIN received r USING (hour) LEFT JOIN given g USING (hour) ORDER BY h.hour
 """
 _BATCHES = """
-SELECT b.sequence, b.merged_at, b.accepted, b.inserted, b.updated, b.unchanged, b.rejected::text
-FROM exchange.batch b WHERE b.department = %s AND b.resource_id = %s ORDER BY b.sequence DESC LIMIT %s
+SELECT r.id, b.*
+FROM unnest(%(resources)s::text[]) r(id) CROSS JOIN LATERAL (
+    SELECT b.sequence, b.merged_at, b.accepted, b.inserted, b.updated, b.unchanged, b.removed,
+           jsonb_array_length(b.rejected), jsonb_path_query_array(b.rejected, '$[0 to 49]')::text
+    FROM exchange.batch b WHERE b.department = %(department)s AND b.resource_id = r.id
+    ORDER BY b.sequence DESC LIMIT %(most)s) b
 """
 _REFUSED = """
 SELECT resource_id, reason, refused_at FROM exchange.batch_refusal
@@ -142,7 +146,7 @@ class Hour:
 
 @dataclass(frozen=True)
 class BatchReading:
-    """One batch of the ledger; `rejected` are row, item and code."""
+    """One batch of the ledger; `rejected` counts its faults, `faults` are the first: row, item and code."""
 
     sequence: int
     merged_at: datetime
@@ -150,7 +154,9 @@ class BatchReading:
     inserted: int
     updated: int
     unchanged: int
-    rejected: tuple[tuple[int, str, str], ...]
+    removed: int
+    rejected: int
+    faults: tuple[tuple[int, str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -205,14 +211,14 @@ def read_paused(department: str) -> set[str]:
     return {row[0] for row in _rows(_ORDERS, [department])}
 
 
-def read_batches(department: str, resource: str, most: int) -> list[BatchReading]:
-    """Return the newest batches of one table."""
-    return [
-        BatchReading(number, at, accepted, inserted, updated, unchanged, _faults(rejected))
-        for number, at, accepted, inserted, updated, unchanged, rejected in _rows(
-            _BATCHES, [department, resource, most]
-        )
-    ]
+def read_batches(department: str, resources: list[str], most: int) -> dict[str, list[BatchReading]]:
+    """Return the newest batches of each of these tables, the newest first."""
+    found: dict[str, list[BatchReading]] = {resource: [] for resource in resources}
+    given = {"department": department, "resources": resources, "most": most}
+    for resource, number, at, accepted, new, changed, same, gone, count, faults in _rows(_BATCHES, given):
+        batch = BatchReading(number, at, accepted, new, changed, same, gone, count, _faults(faults))
+        found[resource].append(batch)
+    return found
 
 
 def read_refusals(department: str, most: int) -> list[RefusalReading]:
