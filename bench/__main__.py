@@ -8,6 +8,7 @@ from bench import (
     audit,
     bulk,
     catalogue,
+    exchange,
     first_load,
     growth,
     merge,
@@ -34,6 +35,7 @@ BENCHMARKS = {
     "publishing": publishing.main,
     "propagation": propagation.main,
     "merge": merge.main,
+    "exchange": exchange.main,
 }
 
 

@@ -13,7 +13,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -87,7 +87,7 @@ def start(peer: Peer, place: Place, folder: Path | None) -> Running:
         raise PeerMissing("no folder was named to install it in")
     home = place.folder if folder is None else folder / peer.name.lower()
     if peer.packages:
-        _install(peer, home)
+        install(peer.packages, peer.client, home)
     running = Running(free_port(), lambda _: b"")
     try:
         running = Running(running.port, peer.begin(place, home, running.port))
@@ -98,18 +98,19 @@ def start(peer: Peer, place: Place, folder: Path | None) -> Running:
     return running
 
 
-def _install(peer: Peer, home: Path) -> None:
+def install(packages: Sequence[str], client: str, home: Path) -> None:
+    """Install packages into a folder of their own, unless they are there; raises `PeerMissing`."""
     done = home / ".installed"
-    wanted = " ".join(peer.packages)
+    wanted = " ".join(packages)
     if done.exists() and done.read_text(encoding="utf-8") == wanted:
         return
     home.mkdir(parents=True, exist_ok=True)
-    steps = [["npm", "install", "--prefix", str(home), "--no-audit", "--no-fund", "--silent", *peer.packages]]
-    if peer.client == "pip":
+    steps = [["npm", "install", "--prefix", str(home), "--no-audit", "--no-fund", "--silent", *packages]]
+    if client == "pip":
         python = str(home / "venv" / "bin" / "python")
         steps = [
             [sys.executable, "-m", "venv", str(home / "venv")],
-            [python, "-m", "pip", "install", "--quiet", *peer.packages],
+            [python, "-m", "pip", "install", "--quiet", *packages],
         ]
     for step in steps:
         try:

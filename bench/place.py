@@ -68,12 +68,12 @@ class Place:
 
     def cpu_s(self) -> dict[str, float]:
         """Processor seconds used so far, by program, children included."""
-        parents = _parents()
+        known = parents()
         used = dict.fromkeys(self.processes, 0.0)
-        for pid in parents:
+        for pid in known:
             for name, process in self.processes.items():
-                if _descends(pid, process.pid, parents):
-                    used[name] += _seconds_of(pid)
+                if descends(pid, process.pid, known):
+                    used[name] += seconds_of(pid)
         return used
 
 
@@ -83,7 +83,8 @@ def children_s() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def _parents() -> dict[int, int]:
+def parents() -> dict[int, int]:
+    """Each process with the one that began it."""
     found = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -92,15 +93,17 @@ def _parents() -> dict[int, int]:
     return found
 
 
-def _descends(pid: int, root: int, parents: dict[int, int]) -> bool:
-    while pid in parents:
+def descends(pid: int, root: int, known: dict[int, int]) -> bool:
+    """Whether one process began another, or is it."""
+    while pid in known:
         if pid == root:
             return True
-        pid = parents[pid]
+        pid = known[pid]
     return False
 
 
-def _seconds_of(pid: int) -> float:
+def seconds_of(pid: int) -> float:
+    """Processor seconds of a process and of its children that have ended."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:

@@ -18,7 +18,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -70,6 +70,13 @@ source: {{system: bench, table: changes, key: number}}
 capture: {{by: log}}
 items: {{number: number, serial: serial, place: place, kind_code: kind, moment: moment}}
 """
+COLUMNS = {
+    "_key": "shuqiao_key",
+    "serial": "serial",
+    "place": "place",
+    "kind_code": "kind",
+    "moment": "moment",
+}
 _TIMES = "SELECT serial, extract(epoch FROM pg_xact_commit_timestamp(xmin))::float8 FROM changes"
 
 
@@ -121,17 +128,14 @@ def logical_server(folder: Path) -> Iterator[BenchServer]:
 
 
 @contextlib.contextmanager
-def running_line(server: BenchServer, folder: Path) -> Iterator[Line]:
-    """Hub, both nodes and the native subscription, all at work."""
+def running_line(server: BenchServer, folder: Path, prepare: Callable[[Line], None]) -> Iterator[Line]:
+    """The hub's processes, and what `prepare` starts beside them."""
     os.environ |= environment(folder, server.url("template", "shuqiao_control"))
     make_hub(server.superuser(), server.url("template", "shuqiao_owner"), "template")
     with running_copy_city(server, "template") as city:  # type: ignore[arg-type]  # it asks for addresses only
         line = Line(city, server, folder)
         try:
-            _databases(line)
-            _hub(line)
-            asyncio.run(_provider(line))
-            _consumer(line)
+            prepare(line)
             yield line
         except Exception:
             print(line.logs(), file=sys.stderr)
@@ -141,6 +145,14 @@ def running_line(server: BenchServer, folder: Path) -> Iterator[Line]:
                 child.end()
             with contextlib.suppress(psycopg.Error):
                 line.rows("native", "DROP SUBSCRIPTION IF EXISTS native")
+
+
+def _prepare(line: Line) -> None:
+    _databases(line)
+    publish(line, RESOURCE, SPEC, "样例/8")
+    start_nats(line)
+    asyncio.run(start_provider(line, MAPPING))
+    start_consumer(line, RESOURCE, "changes", COLUMNS)
 
 
 def _databases(line: Line) -> None:
@@ -161,21 +173,24 @@ def _databases(line: Line) -> None:
     )
 
 
-def _hub(line: Line) -> None:
-    city, secret = line.city, line.folder / "hub"
+def publish(line: Line, resource: str, spec: ResourceSpec, code: str) -> None:
+    """Publish a list, and grant all of it but its key to the consumer."""
+    plane.publish(line.city, resource, PROVIDER, spec, (code, "样例", "Sample"))
+    line.city.admin.execute("SELECT exchange.create_list(%s)", [resource])
+    items = tuple(item.field for item in spec.items if not item.identity)
+    line.city.bulk_grant(resource=resource, items=items)
+
+
+def start_nats(line: Line) -> None:
+    """Make the hub's keys and start its NATS."""
+    secret = line.folder / "hub"
     receipts = keys.load_or_create_signing_key(line.folder / "receipts.pem")
-    plane.register_key(city, "receipts", receipts)
-    city.admin.execute(
-        "INSERT INTO exchange.resource (id, code, name_zh, name_en, department, spec)"
-        " VALUES (%s, '样例/8', '样例', 'Sample', %s, %s)",
-        [RESOURCE, PROVIDER, msgspec.json.encode(SPEC).decode()],
-    )
-    city.admin.execute("SELECT exchange.create_list(%s)", [RESOURCE])
-    city.bulk_grant(resource=RESOURCE, items=("serial", "place", "kind_code", "moment"))
-    _start(line, "nats", nats_command(secret, line.folder / "nats", port=line.port), nats_environment(secret))
+    plane.register_key(line.city, "receipts", receipts)
+    start(line, "nats", nats_command(secret, line.folder / "nats", port=line.port), nats_environment(secret))
 
 
-async def _provider(line: Line) -> None:
+async def start_provider(line: Line, mapping: str, *, is_started: bool = True) -> None:
+    """Admit the provider's node, start the loader, and the node unless that is to come later."""
     home, city, url = line.folder / "provider", line.city, f"tls://127.0.0.1:{line.port}"
     secret = line.folder / "hub"
     for left in range(50, -1, -1):
@@ -193,7 +208,7 @@ async def _provider(line: Line) -> None:
                 raise
             await asyncio.sleep(0.2)
     (home / "mappings").mkdir()
-    (home / "mappings" / "changes.yaml").write_text(MAPPING, encoding="utf-8")
+    (home / "mappings" / "changes.yaml").write_text(mapping, encoding="utf-8")
     loader = {
         "LOADER_DATABASE_URL": city.hub.role("shuqiao_loader"),
         "NATS_URL": url,
@@ -212,38 +227,42 @@ async def _provider(line: Line) -> None:
         "NODE_MAPPING": str(home / "mappings"),
         "NODE_SOURCE_URL": line.server.superuser("source"),
     }
-    _start(line, "loader", [sys.executable, "-m", "shuqiao.loader.main"], loader)
-    _start(line, "provider", [sys.executable, "-m", "shuqiao.edge.main"], node)
+    start(line, "loader", [sys.executable, "-m", "shuqiao.loader.main"], loader)
+    start(line, "provider", [sys.executable, "-m", "shuqiao.edge.main"], node, is_started=is_started)
 
 
-def _consumer(line: Line) -> None:
+def start_consumer(line: Line, resource: str, table: str, columns: dict[str, str]) -> None:
+    """Start the consumer's node with one subscription; said again, with another one."""
     home = line.folder / "consumer"
-    home.mkdir()
-    line.children["consumer"] = child = make_home(line.city, home)
+    if "consumer" in line.children:
+        line.children["consumer"].end()
+    else:
+        home.mkdir()
+        line.children["consumer"] = make_home(line.city, home)
     said = {
-        "resource": RESOURCE,
+        "resource": resource,
         "application": {"id": plane.APP, "key_file": "app.pem"},
         "plane": {"url": line.city.url, "keys_file": "platform.json"},
-        "target": {"url": line.server.superuser("target"), "table": "changes"},
+        "target": {"url": line.server.superuser("target"), "table": table},
         "mode": "upsert",
         "key": "_key",
-        "columns": {
-            "_key": "shuqiao_key",
-            "serial": "serial",
-            "place": "place",
-            "kind_code": "kind",
-            "moment": "moment",
-        },
+        "columns": columns,
     }
-    file = home / "receive" / "changes.yaml"
+    for earlier in (home / "receive").glob("*.yaml"):
+        earlier.unlink()
+    file = home / "receive" / f"{table}.yaml"
     file.write_bytes(msgspec.json.encode(said))
     file.chmod(0o600)
-    child.start()
+    line.children["consumer"].start()
 
 
-def _start(line: Line, name: str, command: list[str], settings: dict[str, str]) -> None:
+def start(
+    line: Line, name: str, command: list[str], settings: dict[str, str], *, is_started: bool = True
+) -> None:
+    """Have a process of the line, and start it unless that is to come later."""
     line.children[name] = Child(name, command, settings, line.folder / f"{name}.log")
-    line.children[name].start()
+    if is_started:
+        line.children[name].start()
 
 
 def write(line: Line, rate: int, rows: int, seconds: float) -> float:
@@ -279,7 +298,7 @@ def run(line: Line, rate: int, rows: int, seconds: float) -> Found:
     before = line.written
     real = write(line, rate, rows, seconds)
     for database in ("native", "target"):
-        _wait(lambda database=database: line.arrived(database) >= line.written, database)
+        wait(lambda database=database: line.arrived(database) >= line.written, database)
     names = {f"S{number}" for number in range(before + 1, line.written + 1)}
     source = _times(line, "source", _TIMES, names)
     merged = _times(line, "hub", _TIMES.replace("changes", f"base.{RESOURCE}"), names)
@@ -302,12 +321,13 @@ def _times(line: Line, database: str, sql: str, names: set[str]) -> dict[str, fl
     return {str(one): float(str(at)) for one, at in line.rows(name, sql) if one in names}
 
 
-def _wait(true: Callable[[], bool], what: str) -> None:
-    until = time.monotonic() + _PATIENCE_S
+def wait(true: Callable[[], bool], what: str, step_s: float = 0.1, patience_s: float = _PATIENCE_S) -> None:
+    """Wait until something holds."""
+    until = time.monotonic() + patience_s
     while not true():
         if time.monotonic() > until:
             raise RuntimeError(f"{what} did not get everything")
-        time.sleep(0.1)
+        time.sleep(step_s)
 
 
 def quantile(values: list[float], part: float) -> float:
@@ -325,11 +345,11 @@ def shown(name: str, found: Found) -> str:
     return f"| {name} | {found.rate:,.0f} | {cells[0]} | {cells[1]} | {steps} |"
 
 
-def measure(line: Line, seconds: float) -> list[tuple[str, Found]]:
+def measure(line: Line, seconds: float, rates: Sequence[int]) -> list[tuple[str, Found]]:
     """Single changes, 1,000 rows a second, then ever higher rates while p99 is two seconds at most."""
     found = [("single rows, 5 a second", run(line, 5, 1, seconds))]
     print(shown(*found[0]), flush=True)
-    for rate in RATES:
+    for rate in rates:
         one = run(line, rate, 10 if rate <= 1_000 else rate // 100, seconds)
         found.append((f"{rate:,} rows/s", one))
         print(shown(*found[-1]), flush=True)
@@ -342,18 +362,19 @@ def main(arguments: list[str]) -> int:
     """Run the benchmark; the last line printed is one JSON object."""
     parser = argparse.ArgumentParser(prog="bench propagation", description=__doc__)
     parser.add_argument("--seconds", type=float, default=20.0, help="how long each rate is kept up")
+    parser.add_argument("--rates", type=int, nargs="+", default=RATES, help="changes a second")
     options = parser.parse_args(arguments)
     folder = Path(tempfile.mkdtemp(prefix="sq-prop-"))
     folder.chmod(0o755)
     try:
-        with logical_server(folder) as server, running_line(server, folder) as line:
+        with logical_server(folder) as server, running_line(server, folder, _prepare) as line:
             write(line, 10, 1, 0.5)
             for database in ("native", "target"):
-                _wait(lambda database=database: line.arrived(database) >= line.written, database)
+                wait(lambda database=database: line.arrived(database) >= line.written, database)
             print(f"flush {flush_us(folder):.0f} µs, load {os.getloadavg()[0]:.1f}, cores {os.cpu_count()}")
             print("| | rows/s written | native p50, p99 ms | ours p50, p99 ms | medians, ms |")
             print("|---|---|---|---|---|")
-            found = measure(line, options.seconds)
+            found = measure(line, options.seconds, options.rates)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return report(found)

@@ -5,8 +5,8 @@ run its pages on the embedded one. Of all others everything runs on the embedded
 database on Debian's as well. `--database URL` (a superuser's) runs everything on that server instead. Other
 arguments go to pytest.
 
-The tests are run in parts, four at a time, since they mostly wait for databases and processes; never two on
-one server, whose logins and their passwords are the same in all its databases. What failed beside other
+The tests are run in parts, several at a time, since they mostly wait for databases and processes; never two
+on one server, whose logins and their passwords are the same in all its databases. What failed beside other
 work is run once more by itself, and both outcomes are printed: a fault fails twice.
 """
 
@@ -19,19 +19,26 @@ import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 NO_TESTS = 5
 """What pytest returns when nothing was selected; of several parts some may be empty."""
 
-FEW = 5
+FEW = 10
 """So many failures may be the load's; more are the change's, and running them again would tell nothing."""
+
+LANES = 4
+"""So many parts run beside each other: they wait for databases and processes more than they count."""
+
+DEBIANS = 4
+"""Servers of Debian's, one for each part that runs on one."""
 
 PYTEST = (sys.executable, "-m", "pytest", "--durations=15", "--durations-min=2")
 
-WITH_BROWSER = "browser or acceptance"
-WITHOUT_BROWSER = f"not ({WITH_BROWSER})"
+BROWSER = "browser"
+CITY = "acceptance and not browser"
+REST = "not (browser or acceptance)"
 
 
 @dataclass(frozen=True)
@@ -56,7 +63,7 @@ def run(part: Part, kept: Path, *more: str) -> tuple[int, str]:
     return done.returncode, done.stdout
 
 
-def run_all(parts: list[Part], lanes: int = 4) -> int:
+def run_all(parts: list[Part], lanes: int = LANES) -> int:
     """Run parts side by side, then what failed once more alone; return the first exit code that says so."""
     codes: dict[str, int] = {}
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(lanes) as pool:
@@ -112,45 +119,66 @@ def debian_server(programs: Path) -> Iterator[str]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-OFFICE = ("compiling", "control", "disputes", "documents", "exports", "finding", "onesource")
-"""Folders of tests of the office's pages and rules, a third of all in time."""
+PAGES = ("control",)
+"""The folder of tests of the office's pages and of what stands behind them, the largest of all."""
 
+OFFICE = (
+    "compiling",
+    "disputes",
+    "documents",
+    "exports",
+    "finding",
+    "onesource",
+    "standards",
+    "updating",
+    "upkeep",
+)
+"""The other folders of tests of the office."""
 
 PLANE = ("bulk", "files", "held", "interfaces", "plane")
-"""Folders of tests of the data plane, of the rest half."""
+"""Folders of tests of the data plane."""
+
+EXCHANGE = ("edge", "loader", "receive")
+"""Folders of tests of nodes and of what takes their batches."""
 
 
-def those_of(name: str, folders: tuple[str, ...], environment: dict[str, str]) -> Part:
-    """The tests of some folders, without a browser."""
-    return Part(name, ("-m", WITHOUT_BROWSER, *(f"tests/{folder}" for folder in folders)), environment)
+def those_of(name: str, folders: tuple[str, ...], environment: dict[str, str], mark: str = REST) -> Part:
+    """The tests of some folders that have a mark."""
+    return Part(name, ("-m", mark, *(f"tests/{folder}" for folder in folders)), environment)
 
 
-def others(name: str, mark: str, but: tuple[str, ...], environment: dict[str, str]) -> Part:
-    """All tests of a mark but those of some folders."""
-    return Part(name, ("-m", mark, "tests", *(f"--ignore=tests/{folder}" for folder in but)), environment)
-
-
-def in_browser(*more: str) -> Part:
-    """What needs a browser stands apart, for its driver keeps an event loop of its own."""
-    return Part("with a browser or a whole city", ("-m", WITH_BROWSER, *more))
+def all_but(name: str, folders: tuple[str, ...], environment: dict[str, str], mark: str = REST) -> Part:
+    """The tests of all other folders that have a mark."""
+    return Part(name, ("-m", mark, "tests", *(f"--ignore=tests/{folder}" for folder in folders)), environment)
 
 
 def chosen(arguments: list[str], **environment: str) -> list[Part]:
-    """What a person asks for, on one server."""
+    """What a person asks for, on one server; a browser's driver keeps an event loop of its own."""
     if "-m" in arguments:
         return [Part("tests", tuple(arguments), environment)]
-    rest = Part("without a browser", ("-m", WITHOUT_BROWSER, *arguments), environment)
-    return [replace(in_browser(*arguments), environment=environment), rest]
+    named = (("with a browser", BROWSER), ("with a whole city", CITY), ("all others", REST))
+    return [Part(name, ("-m", mark, *arguments), environment) for name, mark in named]
 
 
 def whole(on_debian: list[dict[str, str]]) -> list[Part]:
-    """Everything, the longest first; two parts get an environment of Debian's where that is there."""
-    office = those_of("the office's, without a browser", OFFICE, on_debian[0] if on_debian else {})
-    parts = [in_browser(), office, those_of("the data plane's, without a browser", PLANE, {})]
+    """Everything, the longest first; the office's and what comes again get environments of Debian's."""
+    pages, office, plane, exchange = (*on_debian, {}, {}, {}, {})[:DEBIANS]
+    parts = [
+        Part("with a browser", ("-m", BROWSER, "tests/browser")),
+        those_of("the exchange's", EXCHANGE, {}),
+        those_of("the pages'", PAGES, pages),
+        those_of("the data plane's", PLANE, {}),
+        Part("with a whole city", ("-m", CITY, "tests")),
+    ]
     if on_debian:
-        again = on_debian[1] | {"SHUQIAO_REQUIREMENTS": ""}
-        parts.append(others("all others that use a database, on Debian's", "database", OFFICE, again))
-    return [*parts, others("all others, without a browser", WITHOUT_BROWSER, (*OFFICE, *PLANE), {})]
+        again = {"SHUQIAO_REQUIREMENTS": ""}
+        parts += [
+            those_of("the exchange's on Debian's", EXCHANGE, exchange | again, "database"),
+            all_but("others' on Debian's", (*PAGES, *OFFICE, *EXCHANGE), plane | again, "database"),
+        ]
+    parts.append(those_of("the office's", OFFICE, office))
+    parts.append(all_but("all others'", (*PAGES, *OFFICE, *PLANE, *EXCHANGE), {}))
+    return parts
 
 
 def main(arguments: list[str]) -> int:
@@ -167,7 +195,7 @@ def main(arguments: list[str]) -> int:
         print("Debian's PostgreSQL is not installed: sudo apt-get install postgresql, to test on it too")
         return run_all(whole([]))
     with ExitStack() as servers:
-        urls = [servers.enter_context(debian_server(programs)) for _ in range(2)]
+        urls = [servers.enter_context(debian_server(programs)) for _ in range(DEBIANS)]
         places = [{"SHUQIAO_TEST_DATABASE": url, "SHUQIAO_TEST_PROGRAMS": str(programs)} for url in urls]
         return run_all(whole(places))
 

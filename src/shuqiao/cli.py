@@ -20,9 +20,12 @@ _COMMANDS = {
     "files": "client.files_command:files_command",
     "interface": "client.interface_command:interface_command",
     "evidence": "client.evidence:evidence_command",
+    "node held": "edge.screening_command:screening_command",
+    "node check": "edge.source_commands:check_command",
     "node describe": "edge.describe:describe_command",
     "node enrol": "edge.enrol_command:enrol_command",
     "node status": "edge.status_command:status_command",
+    "node preview": "edge.source_commands:preview_command",
     "node receive": "edge.receive.commands:receive_command",
     "node unit": "edge.unit_command:unit_command",
     "node": "edge.held.commands:held_command",
@@ -79,6 +82,7 @@ def _add_demo(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     demo.add_argument("--port", type=int, default=8000, help="port of the pages")
     demo.add_argument("--plane-port", type=int, default=8001, help="port of the interface for applications")
     demo.add_argument("--nats-port", type=int, default=4222, help="port of the message server")
+    demo.add_argument("--websocket-port", type=int, help="port for nodes that come by WebSocket (wss://)")
 
 
 def _add_simulate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -147,6 +151,12 @@ def _add_node(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
         "--ca", type=Path, default=None, metavar="FILE", help="authority that vouches for an https platform"
     )
     describe.add_argument("--entry-key", default="", help="your key of the entry (default: from the table)")
+    check = steps.add_parser("check", help="try whether NODE_SOURCE_URL can be read as the mapping files say")
+    check.add_argument("--home", default="", help="the node's folder (default: NODE_HOME)")
+    preview = steps.add_parser("preview", help="show the first rows of a mapping file as they would be sent")
+    preview.add_argument("mapping", help="name of the mapping file in NODE_MAPPING")
+    preview.add_argument("--rows", type=int, default=5, help="how many (5, at most 100)")
+    preview.add_argument("--home", default="", help="the node's folder (default: NODE_HOME)")
     enrol = steps.add_parser("enrol", help="admit this node to a platform with a one-use token")
     enrol.add_argument("token", nargs="?", default="", help="the token, or - to read it from standard input")
     enrol.add_argument("--home", default="", help="the node's folder (default: NODE_HOME)")
@@ -162,6 +172,7 @@ def _add_node(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     unit.add_argument("--environment", default="/etc/shuqiao/node.env", help="file with its NODE_* settings")
     unit.add_argument("--user", default="shuqiao-node", help="user of the system that the node runs as")
     _add_receive(steps)
+    _add_held(steps)
     for name, words in (
         ("grants", "list who may ask for what stays here, and who waits for your word"),
         ("confirm", "let an application use a grant on what stays here"),
@@ -176,18 +187,38 @@ def _add_node(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
             step.add_argument("document", help="first 12 digits of the document, as 'grants' shows them")
 
 
+def _add_held(steps: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    held = steps.add_parser("held", help="rows that the rules of screening hold at this node")
+    actions = held.add_subparsers(dest="held", required=True)
+    for name, words in (
+        ("list", "list them, without their values"),
+        ("show", "show one with its values, here only"),
+        ("release", "say that one may leave, for the rule misleads"),
+        ("again", "read one anew that stops its table, after it was corrected at its source"),
+    ):
+        action = actions.add_parser(name, help=words)
+        action.add_argument("--home", default="", help="the node's folder (default: NODE_HOME)")
+        if name != "list":
+            action.add_argument("mark", help="its pseudonym, or how that begins")
+        if name == "release":
+            action.add_argument("--by", required=True, help="name of the person who answers for it")
+            action.add_argument("--reason", required=True, help="why the rule misleads")
+
+
 def _add_receive(steps: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     receive = steps.add_parser("receive", help="work on what a subscription has brought")
     actions = receive.add_subparsers(dest="receive", required=True)
     for name, words in (
         ("check", "compare the subscription's file with the table, and say how far it is"),
         ("replay", "try the rows once more that didn't fit the table"),
-        ("delete", "delete what was received; the subscription rests"),
+        ("delete", "delete what was received, and sign for it where it is called back"),
+        ("end", "end the feed; what was received stays"),
+        ("restart", "begin the feed anew, with everything there is"),
     ):
         action = actions.add_parser(name, help=words)
         action.add_argument("subscription", help="its name, which is that of its file")
         action.add_argument("--home", default="", help="the node's folder (default: NODE_HOME)")
-        if name == "delete":
+        if name in ("delete", "end", "restart"):
             action.add_argument("--yes", action="store_true", help="say that it is meant")
 
 

@@ -52,7 +52,8 @@ def test_the_check_finds_a_missing_translation() -> None:
 @pytest.mark.parametrize("file", TEMPLATES, ids=lambda file: file.name)
 def test_no_inline_style_or_script(file: Path) -> None:
     """The content policy would refuse them; a template must not hold any."""
-    text = file.read_text(encoding="utf-8")
+    # What stands in a tag of the template's own language never reaches a page.
+    text = re.sub(r"\{%.*?%\}", "", file.read_text(encoding="utf-8"))
     assert not re.search(r"\sstyle=", text)
     assert not re.search(r"\son\w+=", text)
     assert not re.search(r"<script(?![^>]*\bsrc=)", text)

@@ -12,7 +12,6 @@ from shuqiao.wire.grant import Row
 from tests.bulk.conftest import ITEMS, NO_CONTEXT, PERMITS, PROVIDER, READER, CopyCity
 from tests.bulk.test_feeds import fetched, merge, waiting_part
 
-pytestmark = pytest.mark.timeout(120)
 CONSUMER = "440100-housing"
 SOME = (Row(field="kind_code", op="in", values=("1", "2")),)
 
@@ -126,6 +125,7 @@ def test_a_feed_held_a_record_in_the_parts_in_which_it_changed(city: CopyCity) -
         waiting_part(bulk, feed, 1)
         merge(city, 2, [(other, "P2", "1")])
         waiting_part(bulk, feed, 2)
+        bulk.take(feed, 2, NO_CONTEXT)
         merge(city, 3, [(record, "P1", "3")])
         waiting_part(bulk, feed, 3)
         merge(city, 4, [(record, "P1b", "3"), (other, "P2b", "1")])
@@ -161,6 +161,7 @@ def test_what_is_said_of_a_record_is_what_the_copies_and_parts_held(city: CopyCi
             state = waiting_part(bulk, feed, number)
             part = next(one for one in state.parts if one.number == number)
             rows = fetched(bulk, state, number, tmp_path)
+            bulk.take(feed, number, NO_CONTEXT)
             held[str(part.job)] = [(row["_op"], row["permit_no"]) for row in rows]
             job = bulk.ask(PERMITS, "arrow", context=NO_CONTEXT)
             bulk.wait(job, NO_CONTEXT)

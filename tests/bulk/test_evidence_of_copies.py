@@ -19,8 +19,6 @@ from tests.bulk.test_feeds import fetched, merge, waiting_part
 from tests.plane.conftest import register_key
 from tests.plane.test_evidence import ORIGIN, Archive, broken
 
-pytestmark = pytest.mark.timeout(120)
-
 
 @pytest.fixture(scope="module")
 def log_key(shared_copy_city: CopyCity) -> LogKey:

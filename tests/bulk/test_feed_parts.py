@@ -13,8 +13,6 @@ import pytest
 from tests.bulk.conftest import NO_CONTEXT, PERMITS, CopyCity
 from tests.bulk.test_feeds import fetched, merge, waiting_part
 
-pytestmark = pytest.mark.timeout(120)
-
 ROWS = 30_000
 
 

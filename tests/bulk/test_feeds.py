@@ -162,7 +162,9 @@ def test_what_is_for_persons_on_the_pages_no_system_gets(city: CopyCity) -> None
 
 def test_every_route_of_copies_is_described(city: CopyCity) -> None:
     described = httpx.get(city.url + "/openapi.json", trust_env=False).json()
-    marks = {"job": str(uuid.uuid4()), "feed": str(uuid.uuid4()), "resource": PERMITS, "part": "1"}
+    marks = {"job": str(uuid.uuid4()), "feed": str(uuid.uuid4()), "resource": PERMITS, "part": "1"} | {
+        "recall": "L-2026-0001"
+    }
     paths = {re.sub(r"{(\w+)}", lambda mark: marks.get(mark[1], ""), path) for path in described["paths"]}
     for pattern in (*serving.ROUTES.values(), serving.PART_ROUTE):
         assert any(pattern.fullmatch(path) for path in paths), pattern.pattern
@@ -183,13 +185,16 @@ def test_a_removed_record_is_told_as_gone_once_and_comes_back_as_itself(
         # A record the grant was never about leaves without a word, and so does one that nobody knows.
         merge(city, 2, [], removed=[one, never, uuid.uuid4()])
         second = fetched(bulk, waiting_part(bulk, feed, 2), 2, tmp_path)
+        bulk.take(feed, 2, NO_CONTEXT)
         assert [(row["_op"], row["_key"]) for row in second] == [("gone", keys["P1"])]
         merge(city, 3, [(two, "P2b", "1")])
         third = fetched(bulk, waiting_part(bulk, feed, 3), 3, tmp_path)
+        bulk.take(feed, 3, NO_CONTEXT)
         assert [(row["_op"], row["permit_no"]) for row in third] == [("upsert", "P2b")]
         # Back, but outside of the grant, and never told before: nothing.
         merge(city, 4, [(one, "P1b", "3")])
         assert fetched(bulk, waiting_part(bulk, feed, 4), 4, tmp_path) == []
+        bulk.take(feed, 4, NO_CONTEXT)
         merge(city, 5, [(one, "P1c", "1")])
         fifth = fetched(bulk, waiting_part(bulk, feed, 5), 5, tmp_path)
         assert [(row["_op"], row["_key"]) for row in fifth] == [("upsert", keys["P1"])]
@@ -211,3 +216,21 @@ def test_a_removed_record_is_told_as_gone_once_and_comes_back_as_itself(
         [PERMITS, one],
     ).fetchall()
     assert found == [(1, True, False), (2, False, True), (5, True, False)]
+
+
+def test_what_comes_while_two_parts_wait_goes_into_one(city: CopyCity, tmp_path: Path) -> None:
+    city.bulk_grant()
+    records = [uuid.uuid4() for _ in range(5)]
+    merge(city, 1, [(records[0], "P0", "1")])
+    with city.bulk() as bulk:
+        feed = bulk.subscribe(PERMITS, context=NO_CONTEXT)
+        waiting_part(bulk, feed, 1)
+        merge(city, 2, [(records[1], "P1", "1")])
+        waiting_part(bulk, feed, 2)
+        for sequence in (3, 4, 5):
+            merge(city, sequence, [(records[sequence - 1], f"P{sequence - 1}", "1")])
+            begun = city.admin.execute("SELECT exchange.next_feeds()").fetchone()
+            assert begun == (0,)
+        bulk.take(feed, 1, NO_CONTEXT)
+        third = fetched(bulk, waiting_part(bulk, feed, 3), 3, tmp_path)
+    assert {row["permit_no"] for row in third} == {"P2", "P3", "P4"}

@@ -13,8 +13,6 @@ from tests.bulk.test_feeds import fetched, merge, waiting_part
 from tests.plane.bouncer import running_pooler, through
 from tests.plugins.server import TestServer
 
-pytestmark = pytest.mark.timeout(180)
-
 ROWS = 5_000
 CONNECTIONS = 3
 """Two copies under way take two, and what tells their progress the third."""

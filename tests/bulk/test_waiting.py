@@ -15,8 +15,6 @@ from shuqiao.wire.bulk import FeedState, Receipt
 from tests.bulk.conftest import NO_CONTEXT, PERMITS, CopyCity
 from tests.bulk.test_feeds import merge, waiting_part
 
-pytestmark = pytest.mark.timeout(120)
-
 
 def test_who_waits_gets_the_next_part_when_it_is_ready(city: CopyCity) -> None:
     city.bulk_grant()
@@ -54,6 +52,10 @@ def test_a_grant_that_ends_while_somebody_waits_ends_the_waiting(city: CopyCity)
 _REVOKE = "UPDATE exchange.\"grant\" SET revoked_at = now(), revoked_reason = '样例' WHERE id = %s"
 
 
+WAITED_S = 10
+"""Longer than a busy machine takes to answer forty calls at once."""
+
+
 def test_who_waits_beyond_the_bound_is_answered_at_once(city: CopyCity) -> None:
     city.bulk_grant()
     with city.bulk() as bulk:
@@ -64,7 +66,7 @@ def test_who_waits_beyond_the_bound_is_answered_at_once(city: CopyCity) -> None:
     def wait() -> None:
         with city.bulk() as own:
             begun = time.monotonic()
-            state: FeedState = own.feed(feed, NO_CONTEXT, wait_s=4, after=1)
+            state: FeedState = own.feed(feed, NO_CONTEXT, wait_s=WAITED_S, after=1)
             took.append(time.monotonic() - begun)
             assert state.next is None
 
@@ -75,8 +77,8 @@ def test_who_waits_beyond_the_bound_is_answered_at_once(city: CopyCity) -> None:
     for thread in threads:
         thread.join()
     assert len(took) == len(threads)
-    assert len([seconds for seconds in took if seconds >= 4]) <= 2 * MAX_WAITING_EACH
-    assert len([seconds for seconds in took if seconds < 3.5]) >= 8
+    assert len([seconds for seconds in took if seconds >= WAITED_S]) <= 2 * MAX_WAITING_EACH
+    assert len([seconds for seconds in took if seconds < WAITED_S]) >= 8
 
 
 def test_a_receipt_is_about_the_part_that_was_given(city: CopyCity, tmp_path: Path) -> None:

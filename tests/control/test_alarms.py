@@ -27,11 +27,23 @@ from .conftest import BIRTH, NOW, audit_entries, beyond_control
 HOUSING, HEALTH = "440100-housing", "440100-health"
 
 
-def log(count: int, *, event="verify", department=HOUSING, grant="", record=None, at=NOW, found=True, **said):
+def log(
+    count: int,
+    *,
+    event="verify",
+    department=HOUSING,
+    grant="",
+    record=None,
+    at=NOW,
+    found=True,
+    seen=None,
+    outcome="",
+    **said,
+):
     """Write calls into the log and number them, as plane and integrator do."""
     line = {"event": event, "application": "app-housing-portal", **said}
-    body = json.dumps(line) + "\n" + json.dumps({"found": found})
-    outcome = "not_available" if event == "call_refused" else "answered"
+    body = json.dumps(line) + "\n" + json.dumps({"found": found, **(seen or {})})
+    outcome = outcome or ("not_available" if event == "call_refused" else "answered")
     with beyond_control(), connection.cursor() as cursor:
         for _ in range(count):
             entry = uuid4()
@@ -84,6 +96,15 @@ def test_each_entry_is_counted_once_however_often_the_job_runs(city) -> None:
     day.refresh_from_db()
     assert day.calls == 9
     assert SubjectDay.objects.count() == 9
+
+
+@pytest.mark.requirement("SEC-19")
+def test_guessing_that_a_node_ended_raises_the_alarm_too(city) -> None:
+    log(1, outcome="case_number_demanded", seen={"budget": 2})
+    assert watch_usage() == 0, "the platform's own budget writes an entry of its own"
+    log(1, outcome="case_number_demanded", seen={"budget": 2, "line": 7, "line_digest": "ab"})
+    assert watch_usage() == 1
+    assert raised("guessing").department_id == HOUSING
 
 
 @pytest.mark.requirement("SEC-19")

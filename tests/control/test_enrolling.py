@@ -48,7 +48,7 @@ from tests.plugins.city import free_port
 from tests.plugins.server import TestServer
 from tests.plugins.stages import Stage
 
-pytestmark = [pytest.mark.database, pytest.mark.timeout(170)]
+pytestmark = [pytest.mark.database]
 
 HEALTH, POLICE, HOUSING = "440100-health", "440100-police", "440100-housing"
 CIVIL = "440100-civil-affairs"
@@ -328,17 +328,19 @@ def test_what_is_not_proved_is_refused(hub: Hub, tmp_path: Path) -> None:
     assert hub.ask(sign_request(later, request, key, 1)).json()["code"] == "enrolment_token_unusable"
     hub.admit()
     assert rows("SELECT count(*) FROM exchange.node WHERE department = %s", HOUSING) == [(0,)]
-    made_up = read_token(hub.token(HOUSING))
-    asked = sign_request(msgspec.structs.replace(made_up, secret=bytes(32)), request, key, 1)
+    made_up = [read_token(hub.token(HOUSING)) for _ in range(2)]
+    asked = sign_request(msgspec.structs.replace(made_up[0], secret=bytes(32)), request, key, 1)
     with beyond_control(), connection.cursor() as cursor:
         # What pages that are somebody else's could write: the process that admits believes none of it.
-        cursor.execute(
-            "UPDATE exchange.enrolment_token SET request = %s, signing_key = %s, nats_user = %s, round = 1"
-            " WHERE id = %s",
-            [msgspec.msgpack.encode(asked), request.signing_key, request.nats_user, made_up.id],
-        )
+        for one, content in zip(made_up, (msgspec.msgpack.encode(asked), b"no request at all"), strict=True):
+            cursor.execute(
+                "UPDATE exchange.enrolment_token"
+                " SET request = %s, signing_key = %s, nats_user = %s, round = 1 WHERE id = %s",
+                [content, request.signing_key, request.nats_user, one.id],
+            )
     hub.admit()
-    assert rows("SELECT fault FROM exchange.enrolment_token WHERE id = %s", made_up.id) == [("unproved",)]
+    faults = "SELECT fault FROM exchange.enrolment_token WHERE id = ANY(%s)"
+    assert rows(faults, [one.id for one in made_up]) == [("unproved",)] * 2
     assert rows("SELECT count(*) FROM exchange.node WHERE department = %s", HOUSING) == [(0,)]
     assert entries("node_token_withdrawn") == [(HOUSING, "account:ma", "withdrawn")]
 

@@ -1,6 +1,7 @@
 """Watching the exchange on its pages: who sees what, silence told once, orders with their entries."""
 
 from datetime import UTC, datetime, timedelta
+from urllib.parse import unquote
 
 import msgspec
 import pytest
@@ -19,7 +20,7 @@ from shuqiao.control.exchange.words import Condition
 from shuqiao.control.requests.actions import submit_request
 from shuqiao.control.requests.answering import answer_request
 from shuqiao.control.web.flow_picture import MAX_SIDE, draw
-from shuqiao.wire.node_state import LineState, NodeState
+from shuqiao.wire.node_state import LineState, NodeState, Orders, decode_orders
 
 from .conftest import BIRTH, audit_entries, beyond_control, rows
 
@@ -78,6 +79,7 @@ def test_the_page_shows_state_last_contact_lag_version_and_certificate(city):
     client.force_login(Account.objects.get(username="chen"))
     shown = client.get("/exchange/").content.decode()
     assert "交换监控" in shown and "1.2.3" in shown and "出生" in shown
+    assert page.only_channel.article == "8¶4" and page.only_channel.cite.zh in shown
     detail = client.get(f"/exchange/{HEALTH}/").content.decode()
     assert "sex_code" in detail and "第 3 行" in detail
     part = client.get("/exchange/", headers={"HX-Request": "true"}).content.decode()
@@ -94,6 +96,24 @@ def test_a_page_of_many_tables_asks_no_more_than_one_of_few(city, django_assert_
     hear(msgspec.structs.replace(told, lines=lines))
     with django_assert_max_num_queries(len(few)):
         assert len(node_page(city.viewer("chen"), HEALTH).lines) == len(lines) > 1
+
+
+def test_what_was_refused_leads_to_the_articles_it_rests_on(city, client):
+    hear(state())
+    merged(rejected='[{"row": 3, "item": "sex_code", "code": "item_code_unknown"}]')
+    with beyond_control():
+        rows(
+            "INSERT INTO exchange.batch_refusal (department, resource_id, reason, digest)"
+            " VALUES (%s, %s, 'batch_not_cleared', sha256('x')) RETURNING 1",
+            HEALTH, BIRTH,
+        )  # fmt: skip
+    client.force_login(Account.objects.get(username="chen"))
+    shown = client.get(f"/exchange/{HEALTH}/").content.decode()
+    tables, _, refused = unquote(shown).partition("整批拒收")
+    place = "/regulations/guangzhou-2016/articles/"
+    assert place + "8(4)" in refused and place + "8(1)" in refused
+    # The review that is missing, beside its table, and the standard that a value broke.
+    assert place + "8(4)" in tables and place + "29(1)" in tables
 
 
 def test_a_batch_with_many_faults_shows_the_first(city):
@@ -149,11 +169,8 @@ def test_an_order_is_recorded_and_given_with_the_next_word(city):
     assert node_page(city.viewer("chen"), HEALTH).lines[0].is_paused
     assert order_node(city.viewer("wu"), HEALTH, BIRTH, "reload")
     with beyond_control():
-        (row,) = rows("SELECT exchange.hear_node(%s, '{}')", HEALTH)
-    assert row[0] in (
-        {"paused": [BIRTH], "reloads": {BIRTH: 1}},
-        f'{{"paused": ["{BIRTH}"], "reloads": {{"{BIRTH}": 1}}}}',
-    )
+        (row,) = rows("SELECT exchange.hear_node(%s, '{}')::text", HEALTH)
+    assert decode_orders(row[0].encode()) == Orders((BIRTH,), {BIRTH: 1})
 
 
 @pytest.mark.parametrize(

@@ -184,6 +184,17 @@ def test_titles_reasons_and_repeated_contents_are_judged(offered):
     assert faults_of(lambda: withdraw_file(chen, BIRTH, file, " ")) == {("reason", "reason_required")}
 
 
+def test_a_file_has_no_more_versions_than_the_platform_keeps(offered, settings):
+    chen = offered.viewer("chen")
+    file = register_file(chen, BIRTH, "年度报告", REPORT)
+    settings.CONFIG = replace(settings.CONFIG, files_most_versions=2)
+    assert replace_file(chen, BIRTH, file, FileInput("b.txt", b"b")) == 2
+    again = lambda: replace_file(chen, BIRTH, file, FileInput("c.txt", b"c"))  # noqa: E731
+    assert faults_of(again) == {("file", "too_many_versions")}
+    [row] = files_page(chen, BIRTH).rows
+    assert [one.number for one in row.versions] == [2, 1]
+
+
 @pytest.mark.parametrize(
     ("change", "code"),
     [

@@ -21,7 +21,7 @@ from tests.control.conftest import seed_city
 from tests.plugins.city import free_port
 from tests.plugins.stages import Stage
 
-pytestmark = [pytest.mark.database, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.database]
 
 SERVE = (
     *("--interface", "asginl", "--http", "1", "--workers", "1", "--no-ws"),

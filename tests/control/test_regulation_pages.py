@@ -79,6 +79,8 @@ def test_every_regulation_can_be_read_with_its_articles(city, client, regulation
         assert rules.fallback in words
     else:
         assert shown == {""}
+    # Who certifies and who accepts a business system is read there too.
+    assert {"zh-hans": "互联共享测试证明", "en": "Certificate of interconnection"}[language] in words
     assert page(client, "lin", f"/regulations/{regulation_id}/text/", language) != "404"
 
 

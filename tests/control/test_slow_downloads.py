@@ -16,8 +16,6 @@ from tests.control.endless_office import PIECE, PIECES
 from tests.control.test_front import SERVE, asked, linked
 from tests.plugins.city import free_port
 
-pytestmark = pytest.mark.timeout(120)
-
 THREADS = 2
 BOUNDS = {
     "SHUQIAO_CONTROL_THREADS": str(THREADS),

@@ -25,7 +25,7 @@ from tests.plugins.certificates import Place, new_place, replace
 from tests.plugins.city import free_port
 from tests.plugins.stages import Stage
 
-pytestmark = [pytest.mark.database, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.database]
 
 PASSWORD = "sample-pass-2026-bridge"
 PROGRAM = [sys.executable, "-W", "ignore", "-m", "shuqiao.control.serve"]

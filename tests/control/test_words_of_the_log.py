@@ -15,6 +15,7 @@ from shuqiao.control.accounts.actors import actor_refs
 from shuqiao.control.accounts.models import Account
 from shuqiao.control.alarms import pages as alarms
 from shuqiao.control.enrolments import page as enrolments
+from shuqiao.control.interconnection.words import STEP_WORDS, WAY_WORDS
 from shuqiao.control.onesource.models import ClaimState
 from shuqiao.control.operations import labels
 from shuqiao.control.operations.audit import audit_proof
@@ -81,6 +82,9 @@ OUTCOMES = {
     "alarm.kind": lambda: set(alarms.KINDS),
     "row.state": lambda: set(enrolments.STATES),
     "system.state": lambda: set(STATE_WORDS),
+    "done.kind": lambda: set(STEP_WORDS),
+    "passed.way": lambda: set(WAY_WORDS),
+    "how": lambda: {"lapsed", "revoked"},
     "resource.state": lambda: {"published", "withdrawn"},
     "given.setting": lambda: {"working", "off", "announced"},
     "row.share_type": share_types,

@@ -9,20 +9,21 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.plugins.departments import Department, in_mariadb
+from tests.plugins.departments import Department, in_mariadb, through_odbc
 
 
-@pytest.fixture(params=["postgresql", "mysql", "sqlite"])
+@pytest.fixture(params=["postgresql", "mysql", "sqlite", "odbc"])
 def department(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Department]:
     """An empty database of each kind in turn."""
-    if request.param == "postgresql":
+    if request.param in ("postgresql", "odbc"):
         url = request.getfixturevalue("empty_database")
 
         def run(sql: str) -> None:
             with psycopg.connect(url, autocommit=True) as link:
                 link.execute(sql)
 
-        yield Department("postgresql", url, run, "timestamp")
+        seen = through_odbc(url, tmp_path) if request.param == "odbc" else url
+        yield Department("postgresql", seen, run, "timestamp")
     elif request.param == "mysql":
         with in_mariadb(request.getfixturevalue("mariadb")) as made:
             yield made

@@ -15,12 +15,14 @@ from typing import Any, cast
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from shuqiao.edge.batches import Sender
-from shuqiao.edge.capture import Pace
-from shuqiao.edge.connectors.folder import Keeping
+from shuqiao.edge.capture_state import Pace
+from shuqiao.edge.connectors.kept import Keeping
 from shuqiao.edge.connectors.opening import open_log, open_source
 from shuqiao.edge.cover import Cover
 from shuqiao.edge.following import Following
 from shuqiao.edge.mapping import ColumnSource, TableMapping, Way
+from shuqiao.edge.quarantine import Quarantine
+from shuqiao.edge.screening import RulesInForce, Screening
 from shuqiao.edge.spool import Number, Outcome, Spool, SpooledBatch
 from shuqiao.security.keys import generate_signing_key
 from shuqiao.security.sealing import open_sealed
@@ -59,7 +61,7 @@ def mapping(**changed: Any) -> TableMapping:
         },
         "version": "v1",
         "path": Path("t.yaml"),
-        "way": Way("log"),
+        "way": Way("log", remove_share=1.0),
     }
     return TableMapping(**(named | changed))
 
@@ -91,7 +93,9 @@ def following(
     made, cover = mapping(**changed), Cover(folder / "cover.key")
     pace = Pace(rows, 0.1, 1.0, 2**30)
     source = open_source(url, Keeping(folder, cover))
-    parts = (made, SPEC, source, spool, cover, SENDER, cast(Any, None), pace)
+    place = Quarantine(folder / "quarantine.sqlite", cover, 100)
+    screening = Screening(made, SPEC, cover, place, RulesInForce(folder / "screening.json"))
+    parts = (made, SPEC, source, spool, cover, SENDER, cast(Any, None), pace, screening)
     return Following(*parts, open_log=partial(open_log, url), log_max_bytes=log_max_bytes)
 
 

@@ -7,6 +7,7 @@ import contextlib
 import socket
 import ssl
 import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -36,12 +37,20 @@ HEALTH, POLICE = "440100-health", "440100-police"
 RESOURCE = "r440100aaaaaaaaaa"
 
 
+def free_port() -> int:
+    """Return a port nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 @dataclass
 class Server:
     """A running NATS server and the hub's secrets."""
 
     home: Path
     port: int
+    websocket_port: int
 
     @property
     def secrets(self) -> Path:
@@ -50,6 +59,10 @@ class Server:
     @property
     def url(self) -> str:
         return f"tls://127.0.0.1:{self.port}"
+
+    @property
+    def websocket_url(self) -> str:
+        return f"wss://127.0.0.1:{self.websocket_port}"
 
     async def admit(self, department: str) -> Path:
         """Push the department's account and return credentials of a user of it."""
@@ -67,7 +80,7 @@ class Server:
 
     @asynccontextmanager
     async def client(
-        self, credentials: Path, prefix: str = "_INBOX"
+        self, credentials: Path, prefix: str = "_INBOX", url: str = ""
     ) -> AsyncIterator[tuple[Client, list[str]]]:
         """Connect; the list collects what the server complains of."""
         complaints: list[str] = []
@@ -76,7 +89,7 @@ class Server:
             complaints.append(str(error))
 
         made = await nats_client.connect(
-            self.url, credentials, self.secrets / "ca.pem", name="test", inbox_prefix=prefix
+            url or self.url, credentials, self.secrets / "ca.pem", name="test", inbox_prefix=prefix
         )
         made._error_cb = note
         try:
@@ -87,11 +100,10 @@ class Server:
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    made = Server(tmp_path, port)
-    command = nats_command(made.secrets, tmp_path / "data", port=port)
+    made = Server(tmp_path, free_port(), free_port())
+    command = nats_command(
+        made.secrets, tmp_path / "data", port=made.port, websocket_port=made.websocket_port
+    )
     with (tmp_path / "nats.log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, env=nats_environment(made.secrets))
     deadline = time.monotonic() + 20
@@ -142,6 +154,35 @@ async def test_a_department_publishes_to_its_own_subject_and_gets_the_acknowledg
             assert b'"stream":"INGEST"' in answer.data
             assert complaints == []
         assert (await loader.jetstream().stream_info("INGEST")).state.messages == 1
+
+
+# The NATS library names its time limit as aiohttp no longer likes.
+@pytest.mark.filterwarnings("ignore:parameter 'timeout' of type 'float':DeprecationWarning")
+async def test_where_only_https_goes_out_a_node_comes_by_websocket(server: Server, tmp_path: Path) -> None:
+    """The largest batch goes through, and nothing that isn't allowed over TLS is allowed here."""
+    async with hub(server) as loader:
+        credentials = await server.admit(HEALTH)
+        async with server.client(credentials, f"_INBOX_{HEALTH}", server.websocket_url) as (node, complaints):
+            answer = await node.request(f"ingest.{HEALTH}.{RESOURCE}", bytes(900 * 1024), timeout=10)
+            assert b'"stream":"INGEST"' in answer.data
+            with pytest.raises((NatsError, asyncio.TimeoutError)):
+                await node.request(f"ingest.{POLICE}.{RESOURCE}", b"forged", timeout=1)
+            assert any("permissions violation for publish" in text.lower() for text in complaints)
+        assert (await loader.jetstream().stream_info("INGEST")).state.messages == 1
+    stranger = new_place(tmp_path / "stranger").ca_file
+    good, bad = (_comes(server, credentials, file) for file in (server.secrets / "ca.pem", stranger))
+    assert good.wait(timeout=20) == 0 and bad.wait(timeout=20) == 1
+
+
+def _comes(server: Server, credentials: Path, authority: Path) -> subprocess.Popen[bytes]:
+    """A process that comes by WebSocket; it ends with 1 where it trusts no such server."""
+    program = (
+        "import asyncio, sys; from pathlib import Path; from shuqiao.wire import nats_client\n"
+        "come = nats_client.connect(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), name='test')\n"
+        "asyncio.run(asyncio.wait_for(come, 4))"
+    )
+    command = [sys.executable, "-c", program, server.websocket_url, str(credentials), str(authority)]
+    return subprocess.Popen(command, stderr=subprocess.DEVNULL)
 
 
 @pytest.mark.parametrize(

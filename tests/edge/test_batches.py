@@ -111,6 +111,8 @@ def test_values_are_brought_into_the_items_type(item: str, value: Any, expected:
         ("note", "x" * 100_000, "item_too_long"),
         ("day", "2024-02-30", "date_impossible"),
         ("day", datetime.date.max, "date_impossible"),
+        ("day", "9999-12-31T23:59:59+00:00", "date_impossible"),
+        ("day", datetime.datetime.min.replace(tzinfo=datetime.timezone.max), "date_impossible"),
         ("day", 20240920, "item_type"),
         ("moment", "soon", "date_impossible"),
         ("photo", "text", "item_type"),

@@ -11,7 +11,7 @@ import pytest
 from shuqiao.edge import comparing, ranges
 from shuqiao.edge.comparing import Comparing
 from shuqiao.edge.connectors import Source, SourceRow
-from shuqiao.edge.connectors.folder import Keeping
+from shuqiao.edge.connectors.kept import Keeping
 from shuqiao.edge.connectors.opening import open_source
 from shuqiao.edge.cover import Cover
 from shuqiao.edge.mapping import ColumnSource, TableMapping, Way
@@ -38,7 +38,7 @@ MAPPING = TableMapping(
     {"number": ColumnSource("bh"), "note": ColumnSource("bz")},
     "1",
     Path("births.yaml"),
-    way=Way("ranges", 0.001),
+    way=Way("ranges", 0.001, 1.0),
 )
 WIDE = str.maketrans("0123456789N", "０１２３４５６７８９Ｎ")
 

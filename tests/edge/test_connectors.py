@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from shuqiao.edge.connectors import WEIGHTS, RangeSum, Source, SourceError, SourceRow
-from shuqiao.edge.connectors.folder import Keeping
+from shuqiao.edge.connectors.kept import Keeping
 from shuqiao.edge.connectors.opening import UnknownSource, open_source, open_tables
 from shuqiao.edge.cover import Cover
 from shuqiao.edge.mapping import ColumnSource, TableMapping, Way

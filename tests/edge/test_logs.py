@@ -14,7 +14,9 @@ from shuqiao.edge import following as following_module
 from shuqiao.edge.connectors import SourceError
 from shuqiao.edge.connectors.log import ChangeLog, LogChange, LogLost
 from shuqiao.edge.connectors.opening import open_log
+from shuqiao.edge.convert import fits
 from shuqiao.edge.mapping import ColumnSource, MappingError
+from shuqiao.wire.schemas import ItemSpec
 from tests.edge.followed import RESOURCE, TABLE, Target, begun_spool, fill, following, mapping
 from tests.edge.test_following import live, until_same
 from tests.plugins.departments import in_mariadb
@@ -254,7 +256,8 @@ async def test_a_refused_batch_is_read_from_the_log_again(
 ) -> None:
     fill(logged_source.run, 100)
     spool, target = begun_spool(tmp_path), Target()
-    await live(following(logged_source.url, spool, tmp_path, rows=30), 1.5)
+    while len(spool.unsent(RESOURCE, 3)) < 3:
+        await live(following(logged_source.url, spool, tmp_path, rows=30), 0.5)
     # Two of the full load are receipted, the third is refused.
     for batch in spool.unsent(RESOURCE, 2):
         target.take(spool, batch)
@@ -391,3 +394,34 @@ async def test_a_server_without_such_a_log_says_which_setting(
         assert "log_bin = ON" in await said(department.url)
     with pytest.raises(MappingError):
         open_log("sqlite:///x.db", mapping())
+
+
+async def test_values_that_are_none_are_faults_in_the_log_as_in_the_table(
+    logged_source: LoggedSource,
+) -> None:
+    logged_source.run(TABLE)
+    logged_source.run("ALTER TABLE t ADD COLUMN d date")
+    is_maria = logged_source.department.kind == "mysql"
+    if is_maria:
+        logged_source.run("ALTER TABLE t MODIFY note longtext")
+    items = {name: ColumnSource(name) for name in ("id", "d", "note")}
+    mapped = {"number": items["id"], "step": items["d"], "note": items["note"]}
+    log = open_log(logged_source.url, mapping(items=mapped))
+    await log.resume(await log.begin())
+    link = logged_source.connect()
+    cursor = link.cursor()
+    if is_maria:
+        cursor.execute("SET sql_mode = ''")
+    impossible = "0000-00-00" if is_maria else "0044-03-15 BC"
+    cursor.execute("INSERT INTO t VALUES ('a', 1, NULL, 1, '1880-03-01')")
+    cursor.execute(f"INSERT INTO t VALUES ('b', 1, NULL, 1, '{impossible}')")
+    cursor.execute("INSERT INTO t VALUES ('c', 1, REPEAT('x', 300000), 1, NULL)")
+    link.commit()
+    link.close()
+    found = {change.row.key: change.row.values for change in await changes(log, 3)}
+    day, text = ItemSpec("step", "日", "Day", "date"), ItemSpec("note", "注", "Note", "text")
+    assert fits(found["a"][1], day) and str(found["a"][1]) == "1880-03-01"
+    assert found["b"][1] is not None and not fits(found["b"][1], day)
+    assert found["c"][1] is None and not fits(found["c"][2], text)
+    await log.give_up()
+    await log.close()

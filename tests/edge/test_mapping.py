@@ -144,6 +144,8 @@ def test_records_that_stay_are_found_by_a_plain_column(tmp_path: Path) -> None:
         ("capture: {compare_every: 24h}\n", Way("changes", 86_400), ""),
         ("capture: {by: ranges}\non_change: evolve\n", Way("ranges", 300), "evolve"),
         ("capture: {by: ranges, compare_every: 7d}\n", Way("ranges", 604_800), ""),
+        ("capture: {remove_at_most: 5%}\n", Way("changes", 0, 0.05), ""),
+        ("capture: {by: log, remove_at_most: 100%}\n", Way("log", 0, 1.0), ""),
         ("capture: {by: log}\non_change: discard_value\n", Way("log", 0), "discard_value"),
     ],
 )
@@ -161,6 +163,8 @@ def test_how_changes_are_found_is_read(tmp_path: Path, words: str, way: Way, con
         ("capture: {compare_every: 0s}", "a time such as"),
         ("capture: {compare_every: 32d}", "31 days at most"),
         ("capture: {every: 1h}", "unknown word 'every'"),
+        ("capture: {remove_at_most: 101%}", "a share such as 20%"),
+        ("capture: {remove_at_most: 0.2}", "a share such as 20%"),
         ("capture: {by: log, compare_every: 1h}", "the log tells itself"),
         ("capture: ranges", "a list of `name: value`"),
         ("on_change: ignore", "`on_change` is one of evolve, freeze, discard_row, discard_value"),

@@ -22,6 +22,7 @@ from shuqiao.edge.connectors.pgoutput import (
     Relation,
     Truncate,
     Update,
+    column_of,
     parse_message,
     value_of,
 )
@@ -113,3 +114,11 @@ def test_a_snapshot_sees_what_was_over_when_it_was_taken() -> None:
     seen = read_snapshot(f"{turn - 2}:{turn + 3}:{turn - 2},{turn + 1}")
     sight = {number: seen.sees(str(number % turn)) for number in range(turn - 4, turn + 6)}
     assert [number - turn for number, sees in sight.items() if sees] == [-4, -3, -1, 0, 2]
+
+
+@pytest.mark.parametrize("kind", [0, 25, 16, 1082, 1184])
+def test_a_column_is_read_as_its_values_are(kind: int) -> None:
+    column = [b"t", b"2026-11-23", b"2026-11-23 08:00:00+08", b"infinity", None, b"", "样".encode()]
+    assert column_of(kind, column) == [value_of(kind, data) for data in column]
+    broken = [*column, b"\xff"]
+    assert column_of(kind, broken) == [value_of(kind, data) for data in broken]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -164,6 +165,21 @@ def test_going_back_drops_a_batch_and_those_behind_it_and_keeps_what_came_before
     assert start is not None and state is not None
     assert (state.position, state.next) == (start.position, Number(9, 1))
     assert not spool.rewind(RESOURCE, 7)
+
+
+def test_nothing_goes_back_into_the_load_before_the_one_under_way(spool: Spool) -> None:
+    """Else the hub would hear that what the later load did not read anew is gone."""
+    spool.store(RESOURCE, [batch(1), batch(2)], FULL, now=1.0)
+    spool.store(RESOURCE, [batch(3)], replace(FULL, cursor="further"), now=2.0)
+    assert spool.oldest_position(RESOURCE) == Position("m1", "full", None, None)
+    spool.receipted(RESOURCE, 1, Outcome(3, "[]", "now"))
+    spool.restart_load(RESOURCE, "m1")
+    spool.store(RESOURCE, [batch(4)], FULL, now=3.0)
+    before = spool.state(RESOURCE)
+    assert not spool.rewind(RESOURCE, 2) and not spool.rewind(RESOURCE, 3)
+    assert spool.state(RESOURCE) == before
+    assert [b.sequence for b in spool.unsent(RESOURCE, 10)] == [2, 3, 4]
+    assert spool.rewind(RESOURCE, 4)
 
 
 def test_every_new_beginning_is_a_later_generation(spool: Spool) -> None:

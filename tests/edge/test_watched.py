@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from shuqiao.edge.connectors import Source, SourceError, SourceRow
-from shuqiao.edge.connectors.folder import Keeping
+from shuqiao.edge.connectors.kept import Keeping
 from shuqiao.edge.connectors.opening import open_source
 from shuqiao.edge.convert import convert
 from shuqiao.edge.cover import Cover

@@ -2,7 +2,6 @@
 
 import secrets
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ import pytest
 
 from shuqiao.embedded.nats import STORE_KEY, nats_command, nats_environment
 from shuqiao.loader.streams import ensure_stream
-from tests.edge.test_accounts import HEALTH, RESOURCE, Server
+from tests.edge.test_accounts import HEALTH, RESOURCE, Server, free_port
 
 
 @pytest.fixture
@@ -26,9 +25,7 @@ def running(tmp_path: Path) -> Iterator[list[subprocess.Popen[bytes]]]:
 
 
 def _server(home: Path) -> Server:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return Server(home, int(probe.getsockname()[1]))
+    return Server(home, free_port(), free_port())
 
 
 def _start(

@@ -193,6 +193,11 @@ def test_guessing_ends_with_a_case_number(city: HeldCity) -> None:
     wrong = [city.ask(grant, number(10), {"permit_no": f"P9{serial}"}) for serial in range(11)]
     assert [answer.status for answer in wrong] == [200] * 10 + [403]
     assert wrong[-1].code == "case_number_demanded"
+    # By what its entry says of the node's line, an alarm over guessing is raised.
+    ended = city.admin.execute(
+        "SELECT body FROM audit.entry WHERE outcome = 'case_number_demanded'"
+    ).fetchall()
+    assert len(ended) == 1 and '"line_digest"' in ended[0][0].splitlines()[1]
     # Whether this one is right is not told, and with a case it is.
     assert city.ask(grant, number(10), {"permit_no": "P00000010"}).code == "case_number_demanded"
     assert city.ask(grant, number(10), {"permit_no": "P00000010"}, case="案-9").body["result"] == {

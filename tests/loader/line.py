@@ -55,6 +55,19 @@ BIRTH_SPEC = ResourceSpec(
     ),
 )
 
+BASE_SUM = f"""SELECT md5(string_agg(line, E'\\n' ORDER BY line)) AS sum FROM (
+    SELECT concat_ws('|', sex, sex_code, health_status, health_status_code, birth_date,
+                     certificate_issue_time AT TIME ZONE 'UTC', certificate_issuing_unit) AS line
+    FROM base.{BIRTHS}) x"""
+"""A digest over the plain items of the base table that doesn't depend on ids or order."""
+
+SOURCE_SUM = """SELECT md5(string_agg(line, E'\\n' ORDER BY line)) FROM (
+    SELECT concat_ws('|', CASE xb WHEN 'M' THEN '男' ELSE '女' END,
+                     CASE xb WHEN 'M' THEN '1' ELSE '2' END,
+                     CASE jkzk WHEN '1' THEN '良好' WHEN '2' THEN '一般' ELSE '差' END, jkzk, csrq,
+                     qfsj AT TIME ZONE 'UTC', qfjg) AS line FROM csyxzm) x"""
+"""The same over the department's table, translated by the tests, not by the node."""
+
 
 def free_port() -> int:
     """Return a port nobody listens on."""
@@ -147,11 +160,9 @@ class Line:
 
     async def set_up(self, people: int) -> int:
         """Make keys, tables and source, start NATS and vault, admit the node; return the source's rows."""
-        command = nats_command(self.secrets, self.home / "nats", port=self.port)
-        self._child("nats", command, nats_environment(self.secrets))
+        servers = self._add_servers()
         self._child("vault", [sys.executable, "-m", "shuqiao.vault.main"], self._vault_environment())
-        self.children["nats"].start()
-        self.children["vault"].start()
+        self.start(*servers, "vault")
         sealing = self.secrets / "vault" / "sealing.pem"
         wait_for(sealing.exists, what="the vault's key")
         wait_for(lambda: " ready" in self.children["vault"].written(), what="the vault")
@@ -206,21 +217,12 @@ class Line:
 
     def base_checksum(self) -> str:
         """Return a digest over the plain items of the base table that doesn't depend on ids or order."""
-        sql = f"""SELECT md5(string_agg(line, E'\\n' ORDER BY line)) AS sum FROM (
-            SELECT concat_ws('|', sex, sex_code, health_status, health_status_code, birth_date,
-                             certificate_issue_time AT TIME ZONE 'UTC', certificate_issuing_unit) AS line
-            FROM base.{BIRTHS}) x"""
-        return str(self.ask(sql)[0]["sum"])
+        return str(self.ask(BASE_SUM)[0]["sum"])
 
     def source_checksum(self) -> str:
         """Return the same digest over the department's table, translated by this test, not by the node."""
-        sql = """SELECT md5(string_agg(line, E'\\n' ORDER BY line)) FROM (
-            SELECT concat_ws('|', CASE xb WHEN 'M' THEN '男' ELSE '女' END,
-                             CASE xb WHEN 'M' THEN '1' ELSE '2' END,
-                             CASE jkzk WHEN '1' THEN '良好' WHEN '2' THEN '一般' ELSE '差' END, jkzk, csrq,
-                             qfsj AT TIME ZONE 'UTC', qfjg) AS line FROM csyxzm) x"""
         with psycopg.connect(self.source) as connection:
-            return str(connection.execute(sql).fetchone()[0])  # type: ignore[index]
+            return str(connection.execute(SOURCE_SUM).fetchone()[0])  # type: ignore[index]
 
     def ledger(self) -> list[dict[str, Any]]:
         """Return the ledger of the births, in order."""
@@ -232,6 +234,12 @@ class Line:
 
     def _child(self, name: str, command: list[str], environment: dict[str, str]) -> None:
         self.children[name] = Child(name, command, environment, self.home / f"{name}.log")
+
+    def _add_servers(self) -> list[str]:
+        """Prepare what carries messages; returns the processes' names."""
+        command = nats_command(self.secrets, self.home / "nats", port=self.port)
+        self._child("nats", command, nats_environment(self.secrets))
+        return ["nats"]
 
     def _nats_answers(self) -> bool:
         with socket.socket() as probe:

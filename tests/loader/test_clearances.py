@@ -9,6 +9,7 @@ import pytest
 
 from shuqiao.edge.mapping import version_of
 from tests.loader.line import BIRTHS, HEALTH, Line, wait_for
+from tests.loader.test_stepping_back import status
 
 pytestmark = pytest.mark.database
 
@@ -50,6 +51,9 @@ async def test_batches_wait_for_both_reviews_and_cite_them(line: Line) -> None:
     wait_for(lambda: refusals(line) == {"batch_not_cleared"}, what="the refusal")
     secrecy = signed(line, "secrecy")
     assert line.count() == 0, "one review of two is not enough"
+    cited = line.ask("SELECT body FROM audit.entry WHERE event = 'batch_refused'")
+    assert cited and all('"articles": ["a made-up article"]' in one["body"] for one in cited)
+    wait_for(lambda: status(line).get("refused_rule") == "a made-up article", what="the rule at the node")
     verification = signed(line, "verification")
     wait_for(lambda: line.count() == rows, what="what waited")
     assert line.base_checksum() == line.source_checksum()

@@ -13,6 +13,7 @@ import psycopg
 import pytest
 
 from tests.loader.line import BIRTHS, Line, wait_for
+from tests.loader.test_emptied import order, told
 from tests.loader.test_kills import receipted
 from tests.loader.test_other_sources import copy_births
 from tests.plugins.departments import Department, in_mariadb
@@ -37,7 +38,7 @@ def department(line: Line, logged_embedded: object, request: pytest.FixtureReque
 def follow(line: Line) -> None:
     """Let the node follow the births by the log."""
     path = line.node_home / "mappings" / "birth.yaml"
-    path.write_text(path.read_text() + "capture: {by: log}\n")
+    path.write_text(path.read_text() + "capture: {by: log, remove_at_most: 100%}\n")
 
 
 async def test_a_table_is_loaded_and_followed_with_its_deletions(line: Line, department: Department) -> None:
@@ -123,3 +124,26 @@ def _write(url: str, stop: threading.Event) -> None:
                 link.rollback() if chance.random() < 0.2 else link.commit()
             time.sleep(0.002)
         link.commit()
+
+
+async def test_deletions_that_are_too_many_stay_in_the_log_until_a_word(
+    line: Line, department: Department
+) -> None:
+    line.node_settings["NODE_STATE_SECONDS"] = "0.2"
+    rows = await line.set_up(people=600)
+    path = line.node_home / "mappings" / "birth.yaml"
+    path.write_text(path.read_text() + "capture: {by: log}\n")
+    line.start("loader", "node")
+    wait_for(lambda: line.count() == rows and receipted(line), what="the full load")
+    department.run("DELETE FROM csyxzm WHERE zsbh IN (SELECT zsbh FROM csyxzm ORDER BY zsbh LIMIT 12)")
+    wait_for(lambda: line.count() == rows - 12, what="what may leave")
+    department.run("DELETE FROM csyxzm WHERE xb = 'F'")
+    department.run(
+        "UPDATE csyxzm SET jkzk = '3' WHERE zsbh = (SELECT max(zsbh) FROM csyxzm WHERE jkzk <> '3')"
+    )
+    wait_for(lambda: told(line)["state"] == "held_back", what="the hold")
+    assert line.count() == rows - 12 and rows - told(line)["held_of"] in (0, 12)
+    line.children["node"].kill()
+    line.start("node")
+    order(line, "let-through")
+    wait_for(lambda: line.base_checksum() == line.source_checksum(), what="the removals")

@@ -24,8 +24,8 @@ from tests.plugins.departments import in_mariadb
 
 pytestmark = pytest.mark.database
 
-RANGES = "capture:\n  by: ranges\n  compare_every: 1s\n"
-BOTH = "capture:\n  by: changes\n  compare_every: 1s\n"
+RANGES = "capture:\n  by: ranges\n  compare_every: 1s\n  remove_at_most: 100%\n"
+BOTH = "capture:\n  by: changes\n  compare_every: 1s\n  remove_at_most: 100%\n"
 
 
 def capture(line: Line, words: str, *, changed: bool = True) -> None:

@@ -10,8 +10,11 @@ import psycopg
 import pytest
 
 from shuqiao.security.keys import load_or_create_signing_key
+from shuqiao.wire.nats_client import connect
+from shuqiao.wire.node_home import NodeFiles, load_key
 from shuqiao.wire.node_signed import NotTheNodes
 from shuqiao.wire.node_state import NodeState, decode_orders, read_state, sign_state, state_subject
+from shuqiao.wire.subjects import inbox_prefix
 from tests.loader.line import BIRTHS, HEALTH, POLICE, Line, wait_for
 
 pytestmark = pytest.mark.database
@@ -104,6 +107,25 @@ async def test_a_table_rests_goes_on_and_is_loaded_again_as_the_office_asks(line
         "SELECT outcome, actor FROM audit.entry WHERE event = 'node_ordered' ORDER BY occurred_at"
     )
     assert [one["outcome"] for one in asked] == ["paused", "resumed", "reloaded"]
+
+
+async def test_a_state_the_database_cannot_hold_is_set_aside_and_the_next_one_heard(line: Line) -> None:
+    await line.set_up(people=1)
+    line.start("loader")
+    wait_for(lambda: "loader_ready" in line.children["loader"].written(), what="the loader")
+    now, key = datetime.now(UTC), load_key(line.node_home)
+    files = NodeFiles(line.node_home)
+    node = await connect(
+        line.nats_url, files.credentials, files.authority, name="node", inbox_prefix=inbox_prefix(HEALTH)
+    )
+    for release in ("1\0", "1"):
+        state = sign_state(NodeState(HEALTH, now, release, now, "up", 0), key)
+        await node.publish(state_subject(HEALTH), state)
+    await node.flush()
+    wait_for(lambda: heard(line), what="the state")
+    await node.close()
+    written = line.children["loader"].written()
+    assert f"node_report_refused {state_subject(HEALTH)} UntranslatableCharacterError" in written
 
 
 def test_nobody_orders_for_another_department(line: Line) -> None:

@@ -147,3 +147,29 @@ async def test_batches_signed_with_a_former_key_are_signed_anew(line: Line) -> N
     await line.enrol(HEALTH)
     line.start("node")
     wait_for(lambda: line.count() == rows and receipted(line), 30, what="the load")
+
+
+async def test_removals_that_are_refused_are_tried_less_and_less(line: Line) -> None:
+    line.node_settings = {"NODE_RESEND_SECONDS": "1"}
+    rows = await line.set_up(people=100)
+    (path,) = (line.node_home / "mappings").glob("*birth*.yaml")
+    ranges = "capture:\n  by: ranges\n  compare_every: 1s\n  remove_at_most: 100%\n"
+    path.write_text(path.read_text().replace("  changed: gxsj\n", "") + ranges)
+    line.start("loader", "node")
+    wait_for(lambda: line.count() == rows and receipted(line), 30, what="the load")
+    line.ask(
+        "CREATE FUNCTION public.refuse_removal() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN RAISE EXCEPTION 'refused' USING ERRCODE = 'data_exception'; END $$"
+    )
+    line.ask(
+        f"CREATE TRIGGER refuse_removal BEFORE DELETE ON base.{BIRTHS}"
+        " FOR EACH ROW EXECUTE FUNCTION public.refuse_removal()"
+    )
+    line.change_source("DELETE FROM csyxzm WHERE zsbh = (SELECT min(zsbh) FROM csyxzm)")
+    wait_for(lambda: (status(line).get("next_try_s") or 0) > 1.5, 120, what="a pause that has grown")
+    before = refusals(line)
+    await asyncio.sleep(5)
+    assert refusals(line) - before <= 3
+    assert status(line)["refused"] == "batch_malformed"
+    line.ask(f"DROP TRIGGER refuse_removal ON base.{BIRTHS}")
+    wait_for(lambda: line.count() == rows - 1 and receipted(line), 40, what="the removal")

@@ -12,8 +12,6 @@ from tests.plane.conftest import PEOPLE, QUERY_ITEMS, RESOURCE, City, running_ci
 from tests.plugins.server import TestServer
 from tests.vault import births
 
-pytestmark = pytest.mark.timeout(120)
-
 
 @pytest.fixture
 def pooled_city(pg_server: TestServer, hub_template: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[City]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes.util
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import psycopg
 import pymysql
 import pytest
 
@@ -32,6 +35,29 @@ def mariadb() -> Iterator[str]:
         pytest.skip("MariaDB is not installed: sudo apt-get install mariadb-server-core mariadb-client-core")
     with running_mariadb() as url:
         yield url
+
+
+ODBC_DRIVERS = sorted(Path("/usr/lib").glob("*/odbc/psqlodbcw.so"))
+"""PostgreSQL's own driver, as Debian has it."""
+
+
+def through_odbc(url: str, folder: Path) -> str:
+    """Return the address by which a node reads a PostgreSQL database with an ODBC driver."""
+    if not ODBC_DRIVERS or ctypes.util.find_library("odbc") is None:
+        pytest.skip("no ODBC driver is installed: sudo apt-get install libodbc2 odbc-postgresql")
+    known = psycopg.conninfo.conninfo_to_dict(url)
+    words = {
+        "Driver": ODBC_DRIVERS[0],
+        "Server": known.get("host", "localhost"),
+        "Port": known.get("port", 5432),
+        "Database": known["dbname"],
+        "Uid": known.get("user", ""),
+        "Pwd": known.get("password", ""),
+    }
+    file = folder / "source.odbc"
+    file.write_text("\n".join(f"{name}={value}" for name, value in words.items()))
+    file.chmod(0o600)
+    return f"odbc://{file}"
 
 
 @contextmanager

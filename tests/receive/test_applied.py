@@ -7,8 +7,6 @@ import pytest
 from shuqiao.wire.grant import Row
 from tests.receive.conftest import Receiver, merged
 
-pytestmark = pytest.mark.timeout(180)
-
 ROWS = 60_000
 
 

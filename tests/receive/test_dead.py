@@ -8,8 +8,6 @@ import pytest
 from shuqiao.cli import main as shuqiao
 from tests.receive.conftest import NAME, Receiver, merged
 
-pytestmark = pytest.mark.timeout(180)
-
 LONG = "much too long a number"
 
 

@@ -1,6 +1,7 @@
 """Kill -9 of the node and of its database in the middle: nothing is lost, nothing is there twice."""
 
 import random
+import resource
 import signal
 import time
 import uuid
@@ -74,6 +75,28 @@ def test_a_node_killed_again_and_again_loses_and_doubles_nothing(receiver: Recei
     assert set(newest.items()) == source.wanted()
     given = city.admin.execute("SELECT sum(rows) FROM exchange.bulk_job WHERE state IN ('ready', 'expired')")
     assert (len(lines),) == given.fetchone()
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_a_full_disk_holds_a_subscription_up_and_loses_nothing(receiver: Receiver) -> None:
+    """The system refuses every write beyond a size, in the middle of what is applied."""
+    city, database = receiver.city, receiver.database
+    city.bulk_grant()
+    receiver.start()
+    source = Story(city, random.Random(SEED))
+    source.go_on()
+    receiver.wait(lambda: database.permits() == source.wanted(), "the first part")
+    process, file = receiver.child.process, Path(database.url.removeprefix("sqlite://"))
+    assert process is not None
+    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (file.stat().st_size, resource.RLIM_INFINITY))
+    for _ in range(4):
+        source.go_on()
+    receiver.wait(lambda: receiver.status().state == "disk_full", "its word about the disk")
+    assert process.poll() is None
+    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    receiver.wait(lambda: database.up_to() == source.sequence, "the last batch")
+    assert database.permits() == source.wanted()
+    assert len(database.rows("SELECT number FROM permits")) == len(source.wanted())
 
 
 def test_a_database_killed_again_and_again_is_as_the_source_in_the_end(

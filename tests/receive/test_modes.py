@@ -9,8 +9,6 @@ import pytest
 from shuqiao.cli import main as shuqiao
 from tests.receive.conftest import NAME, Database, Receiver, merged
 
-pytestmark = pytest.mark.timeout(180)
-
 
 def test_what_is_appended_stays_as_it_came(receiver: Receiver) -> None:
     city, database = receiver.city, receiver.database

@@ -123,6 +123,12 @@ def test_what_its_text_leaves_unknown_says_where_it_comes_from(rules: Regulation
     assert rules.cite_matter("no_repeat") == "xiamen-2015 art. 14¶1"
 
 
+def test_a_text_that_says_by_when_copies_are_deleted_is_followed(rules: Regulation) -> None:
+    assert (rules.recall.working_days, rules.cite(rules.recall.article)) == (5, "yunxi-2030 art. 7¶2")
+    other = files.load_regulation("guangzhou-2016")
+    assert (other.recall.working_days, other.cite(other.recall.article)) == (10, "guangzhou-2016 setting")
+
+
 def test_its_bodies_and_lists_load_too(rules: Regulation, folder: Path) -> None:
     assert "police" in {body.word for body in files.load_departments(rules, folder).departments}
     assert files.load_catalogue(rules, folder)[0].article == "guangzhou-2016 art. 9"

@@ -45,6 +45,8 @@ NODE = ",".join(
         "connectors.mysql_tables",
         "connectors.sqlite_tables",
         "connectors.folder",
+        "connectors.http_api",
+        "source_commands",
     )
 )
 
@@ -74,13 +76,23 @@ def closure(named: Iterable[str]) -> set[str]:
 
 def run(part: str, modules: str) -> subprocess.CompletedProcess[str]:
     """Import modules where only a part is installed."""
-    extra = PROJECT["optional-dependencies"].get(part, [])
+    parts = PROJECT["optional-dependencies"]
+    extra = [one for name in part.split("+") for one in parts.get(name, [])]
     allowed = closure([*PROJECT["dependencies"], *extra]) | {"shuqiao", "setuptools", "pip"}
     command = [sys.executable, "-c", RUN, ",".join(sorted(allowed)), modules]
     return subprocess.run(command, capture_output=True, text=True)
 
 
-@pytest.mark.parametrize(("part", "modules"), [("", EVERYONE), ("node", f"{EVERYONE},{NODE}")])
+@pytest.mark.parametrize(
+    ("part", "modules"),
+    [
+        ("", EVERYONE),
+        ("node", f"{EVERYONE},{NODE}"),
+        ("node+sftp", f"{NODE},shuqiao.edge.connectors.sftp"),
+        # The driver itself is loaded by the process that may die.
+        ("node+odbc", f"{NODE},shuqiao.edge.connectors.odbc,shuqiao.edge.connectors.odbc_tables,pyodbc"),
+    ],
+)
 def test_a_part_runs_with_what_is_installed_for_it(part: str, modules: str) -> None:
     done = run(part, modules)
     assert done.returncode == 0, done.stderr

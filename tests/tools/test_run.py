@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.run import OFFICE, PLANE, WITH_BROWSER, WITHOUT_BROWSER, Part, run_all, whole
+from tests.run import BROWSER, CITY, DEBIANS, EXCHANGE, FEW, OFFICE, PAGES, PLANE, REST, Part, run_all, whole
 
 FLAKY = """
 from pathlib import Path
@@ -42,7 +42,7 @@ def test_a_fault_fails_twice_and_the_run_with_it(tmp_path: Path) -> None:
 
 
 def test_many_failures_are_not_run_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    many = "".join(f"def test_{at}() -> None:\n    assert False\n\n" for at in range(6))
+    many = "".join(f"def test_{at}() -> None:\n    assert False\n\n" for at in range(FEW + 1))
     assert run_all([part(tmp_path, "many", many)]) == 1
     assert "once more" not in capsys.readouterr().out
 
@@ -51,19 +51,32 @@ def test_a_file_that_cannot_be_read_fails(tmp_path: Path) -> None:
     assert run_all([part(tmp_path, "broken", "import nothing_of_this_name\n")]) != 0
 
 
+def takes(part: Part, folder: str) -> bool:
+    """Whether a part runs the tests of a folder."""
+    named = f"tests/{folder}" in part.arguments
+    return named or ("tests" in part.arguments and f"--ignore=tests/{folder}" not in part.arguments)
+
+
 def test_the_parts_are_all_tests_each_on_the_server_it_is_meant_for() -> None:
-    tests = Path(__file__).parents[1]
-    for folder in (*OFFICE, *PLANE):
-        assert any((tests / folder).rglob("test_*.py"))
-    debian: list[dict[str, str]] = [{"SHUQIAO_TEST_DATABASE": "first"}, {"SHUQIAO_TEST_DATABASE": "second"}]
-    browser, office, plane, again, rest = whole(debian)
-    mine, planes = ([f"tests/{folder}" for folder in folders] for folders in (OFFICE, PLANE))
-    ignored = [f"--ignore={folder}" for folder in mine]
-    assert office.arguments == ("-m", WITHOUT_BROWSER, *mine) and office.environment == debian[0]
-    assert plane.arguments == ("-m", WITHOUT_BROWSER, *planes) and not plane.environment
-    both = [*ignored, *(f"--ignore={folder}" for folder in planes)]
-    assert rest.arguments == ("-m", WITHOUT_BROWSER, "tests", *both) and not rest.environment
-    assert again.arguments == ("-m", "database", "tests", *ignored)
-    assert again.environment["SHUQIAO_TEST_DATABASE"] == "second"
-    assert browser.arguments == ("-m", WITH_BROWSER) and not browser.environment
-    assert [one.environment for one in whole([])] == [{}, {}, {}, {}]
+    folders = {file.parent.name for file in Path(__file__).parents[1].glob("*/test_*.py")}
+    assert folders >= {*PAGES, *OFFICE, *PLANE, *EXCHANGE}
+    debian = [{"SHUQIAO_TEST_DATABASE": str(at)} for at in range(DEBIANS)]
+    parts = whole(debian)
+    for folder in folders:
+        here = [part for part in parts if takes(part, folder) and part.arguments[1] == REST]
+        again = [part for part in parts if takes(part, folder) and part.arguments[1] == "database"]
+        is_office = folder in (*PAGES, *OFFICE)
+        assert len(here) == 1 and ("SHUQIAO_TEST_DATABASE" in here[0].environment) == is_office, folder
+        assert len(again) == (0 if is_office else 1), folder
+    used = [part.environment.get("SHUQIAO_TEST_DATABASE") for part in parts]
+    assert sorted(filter(None, used)) == [str(at) for at in range(DEBIANS)], "one part to a server"
+    assert [part.arguments[1] for part in parts].count(CITY) == 1
+    assert [part.arguments[1] for part in parts].count(BROWSER) == 1
+    assert not any(part.environment for part in whole([]))
+
+
+def test_a_browser_is_in_its_own_folder_alone() -> None:
+    """The part that drives it looks nowhere else."""
+    files = Path(__file__).parents[1].glob("*/*.py")
+    marked = {file.parent.name for file in files if "mark.browser" in file.read_text(encoding="utf-8")}
+    assert marked <= {"browser", "tools"}

@@ -17,7 +17,8 @@ from shuqiao.control.operations.waiting import waiting_for_viewer
 from shuqiao.control.updating.changes import ChangeGiven, register_change, state_update
 from shuqiao.control.updating.exceptions import ask_slower, decide_slower
 from shuqiao.control.updating.models import DataChange
-from shuqiao.control.updating.pages import change_list, updates_report
+from shuqiao.control.updating.pages import change_list
+from shuqiao.control.updating.report import updates_report
 from shuqiao.control.updating.watching import follow_updates
 from tests.control.conftest import BIRTH, NOW, audit_entries
 

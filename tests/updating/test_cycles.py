@@ -13,7 +13,8 @@ from shuqiao.control.updating.exceptions import ask_slower, decide_slower, end_s
 from shuqiao.control.updating.hindrances import HindranceGiven, end_hindrance, record_hindrance
 from shuqiao.control.updating.ledger import real_day
 from shuqiao.control.updating.models import Hindrance, MissedCycle, SlowUpdate, Supply
-from shuqiao.control.updating.pages import change_list, schedule_list, updates_report
+from shuqiao.control.updating.pages import change_list, schedule_list
+from shuqiao.control.updating.report import updates_report
 from shuqiao.control.updating.schedule import schedule_rows, watch_cycles
 from tests.control.conftest import BIRTH, NOW, audit_entries
 from tests.control.test_exchange import hear, state
@@ -212,3 +213,11 @@ def test_only_the_provider_records_force_majeure(under, who):
     with pytest.raises(NotFound):
         record_hindrance(office.viewer(who), given)
     assert not Hindrance.objects.exists()
+
+
+def test_a_second_look_on_a_day_costs_no_statement_an_entry(under, django_assert_max_num_queries):
+    under("guangzhou-2016")
+    assert Service.objects.filter(ended_at=None).count() > 10
+    watch_cycles(day(0))
+    with django_assert_max_num_queries(12):
+        assert watch_cycles(day(0)) == 0

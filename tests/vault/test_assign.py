@@ -2,10 +2,12 @@
 
 import asyncio
 import contextlib
+import uuid
 
 import psycopg
 import pytest
 
+from shuqiao.vault.store import ASSIGN_LOCK
 from shuqiao.wire.schemas import ItemSpec, ResourceSpec
 from shuqiao.wire.vault import Assigned, RevealCall, RowFault, VaultError, VaultRefused
 
@@ -30,7 +32,7 @@ def counts(vault: Vault) -> dict[str, int]:
     with psycopg.connect(vault.url) as connection:
         return {
             table: (connection.execute(f"SELECT count(*) FROM vault.{table}").fetchone() or (0,))[0]
-            for table in ("subject", "identifier", "record", "name_index")
+            for table in ("identifier", "record", "name_index")
         }
 
 
@@ -57,7 +59,7 @@ async def test_same_batch_again_changes_nothing(vault: Vault) -> None:
     rows = [birth(serial) for serial in range(1, 6)]
     first = await vault.assign(rows)
     before = counts(vault)
-    assert before == {"subject": 15, "identifier": 10, "record": 5, "name_index": 15}
+    assert before == {"identifier": 10, "record": 5, "name_index": 15}
     again = await vault.assign(rows)
     assert (again.rows, again.faults) == (first.rows, first.faults)
     assert counts(vault) == before
@@ -172,7 +174,49 @@ async def test_two_batches_at_once_agree_on_subjects(vault: Vault) -> None:
         for serial in range(300, 0, -1)
     ]
     await asyncio.gather(vault.assign(rows), vault.assign(turned, sequence=2))
-    assert counts(vault) == {"subject": 1200, "identifier": 600, "record": 600, "name_index": 1800}
+    assert counts(vault) == {"identifier": 600, "record": 600, "name_index": 1800}
+
+
+async def test_two_lists_at_once_agree_on_subjects(vault: Vault) -> None:
+    """A batch that meets a person another list's batch is just entering takes that one's subject."""
+    person, theirs = citizen_number(1), uuid.uuid4()
+    household: Row = {"citizen_id_number": person, "name": "样例", "photo": None}
+    await vault.assign([birth(1, mother_citizen_id_number=person, father_citizen_id_number=None)])
+    with psycopg.connect(vault.url) as other:
+        entered = other.execute("DELETE FROM vault.identifier RETURNING kind, blind, key_version").fetchone()
+        assert entered is not None
+        other.execute("DELETE FROM vault.record")
+        other.commit()
+        other.execute(
+            "INSERT INTO vault.identifier (kind, blind, subject_id, key_version) VALUES (%s, %s, %s, %s)",
+            [*entered[:2], theirs, entered[2]],
+        )
+        ours = asyncio.create_task(
+            vault.assign([household], resource=HOUSEHOLD_RESOURCE, spec=HOUSEHOLD, department="440100-police")
+        )
+        with psycopg.connect(vault.url, autocommit=True) as watching:
+            while not watching.execute(
+                "SELECT 1 FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'"
+            ).fetchone():
+                assert not ours.done()
+                await asyncio.sleep(0.02)
+        other.commit()
+    assert [row.subject for row in (await ours).rows] == [theirs]
+    assert counts(vault)["identifier"] == 1
+
+
+async def test_a_list_is_stored_while_another_waits(vault: Vault) -> None:
+    """Each list has a line of its own."""
+    with psycopg.connect(vault.url, autocommit=True) as holder:
+        holder.execute("SELECT pg_advisory_lock(%s, hashtext(%s))", [ASSIGN_LOCK, RESOURCE])
+        held = asyncio.create_task(vault.assign([birth(1)]))
+        household: Row = {"citizen_id_number": citizen_number(5), "name": "样例", "photo": None}
+        other = await vault.assign(
+            [household], resource=HOUSEHOLD_RESOURCE, spec=HOUSEHOLD, department="440100-police"
+        )
+        assert len(other.rows) == 1
+        assert not held.done()
+    assert len((await held).rows) == 1
 
 
 @pytest.mark.parametrize("delay_s", [0.02, 0.1, 0.2, 0.35])
@@ -198,4 +242,4 @@ async def test_nothing_is_doubled_or_lost_by_a_kill(vault: Vault, delay_s: float
     assert survived is None or survived.rows == answer.rows
     assert [row.row for row in answer.rows] == list(range(4000))
     assert {row.version for row in answer.rows} == {1}
-    assert counts(vault) == {"subject": 12000, "identifier": 8000, "record": 4000, "name_index": 12000}
+    assert counts(vault) == {"identifier": 8000, "record": 4000, "name_index": 12000}

@@ -60,6 +60,30 @@ def test_a_bad_value_refuses_its_row_only(field: str, value: str | None, code: s
     assert faults == [RowFault(1, field, code)]
 
 
+@pytest.mark.requirement("ING-03", source="SY:17")
+@pytest.mark.requirement("ING-03", source="GZ165:20¶2")
+@pytest.mark.parametrize(
+    ("field", "kind", "good", "bad"),
+    [
+        ("holder_number", "citizen_id", citizen_number(7, "19900101"), "440103199001010000"),
+        ("unified_social_credit_code", "credit_code", "91350100M000100Y43", "91350100M000100Y44"),
+        ("unified_social_credit_code", "credit_code", "91350100M000100Y43", "91350100M000100Y4"),
+        ("organisation_code", "document", "D2143569-X", "D2143569-1"),
+        ("organisation_code", "document", "D2143569X", "D214356X"),
+        ("enterprise_registration_number", "document", "110108000000016", "1101080000000"),
+        ("birth_certificate_number", "document", "O440000001", "4400000010"),
+        ("id_document_number", "document", "E12345678", "护照 <E12345678>"),
+    ],
+)
+def test_each_kind_of_number_is_judged_by_its_own_rule(field: str, kind: str, good: str, bad: str) -> None:
+    """What comes in with a sound number is kept, a row with a wrong one is refused with item and code."""
+    item = ItemSpec(field, "号码", "Number", "string", True, kind, 2, True)  # type: ignore[arg-type]
+    form = ResourceForm.of(RESOURCE, ResourceSpec(field, ("verify",), (item,)))
+    sound, faults = read([{field: good}, {field: bad}], form=form)
+    assert [row.row for row in sound] == [0]
+    assert faults == [RowFault(1, field, "identifier_check_digit")]
+
+
 def test_impossible_birth_date_has_its_own_code() -> None:
     bad = citizen_number(7, "19901301")
     assert read([birth(1, mother_citizen_id_number=bad)])[1] == [

@@ -20,6 +20,7 @@ import asyncpg
 from shuqiao.rules import merkle
 from shuqiao.rules.checkpoint import Checkpoint
 from shuqiao.security import keys
+from shuqiao.wire.outages import DATABASE_TROUBLES
 
 MAX_BATCH: Final = 10_000
 PAUSE_S: Final = 0.2
@@ -31,7 +32,6 @@ LOCK_KEY: Final = int.from_bytes(b"sqaudlog", "big")
 _LOCK_PAUSE_S: Final = 0.5
 _RETRY_PAUSE_S: Final = 1.0
 _STATEMENT_TIMEOUT_S: Final = 60.0
-_FAULTS: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 
 _TAKE: Final = """
 WITH taken AS (
@@ -102,7 +102,7 @@ class Integrator:
         while not stop.is_set():
             try:
                 await self._lead(stop)
-            except (*_FAULTS, KeyUnknownError) as fault:
+            except (*DATABASE_TROUBLES, KeyUnknownError) as fault:
                 # The name is enough for an operator; a database's own text may quote a row.
                 log.warning("integrator_retry reason=%s", type(fault).__name__)
                 await _rest(stop, _RETRY_PAUSE_S)
@@ -188,7 +188,8 @@ async def _take_lock(connection: asyncpg.Connection[asyncpg.Record], stop: async
 
 async def _rest(stop: asyncio.Event, seconds: float) -> None:
     try:
-        await asyncio.wait_for(stop.wait(), seconds)
+        async with asyncio.timeout(seconds):
+            await stop.wait()
     except TimeoutError:
         return
 

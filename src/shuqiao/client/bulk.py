@@ -24,6 +24,7 @@ from shuqiao.wire.bulk import (
     Receipt,
     verify_manifest,
 )
+from shuqiao.wire.recalls import DeletionKept, Recall, RecallsAnswer
 
 POLL_S = 0.05
 MAX_POLL_S = 2.0
@@ -152,6 +153,22 @@ class BulkClient:
         if receipt is not None:
             body["receipt"] = msgspec.to_builtins(receipt)
         _answered(self._plane.post(f"/v1/feeds/{feed}/taken", body, context))
+
+    def end_feed(self, feed: str, context: CallContext, *, rests: bool = False) -> None:
+        """End a feed; with `rests` none is given until one is ended without. May be said again."""
+        _answered(self._plane.post(f"/v1/feeds/{feed}/end", {"rests": rests}, context))
+
+    def recalls(self, context: CallContext, feed: str | None = None) -> tuple[Recall, ...]:
+        """What is to be deleted as its grant has ended, or of one feed, and has no receipt yet."""
+        wanted = {} if feed is None else {"feed": feed}
+        answer = _answered(self._plane.post("/v1/recalls", wanted, context, is_recorded=False))
+        return msgspec.convert(answer.body, RecallsAnswer).recalls
+
+    def sign_for(self, recall: str, statement: str, signature: str, context: CallContext) -> DeletionKept:
+        """Bring the receipt of a deletion; said again, it is kept once."""
+        body = {"statement": statement} | ({"signature": signature} if signature else {})
+        answer = _answered(self._plane.post(f"/v1/recalls/{recall}/receipt", body, context))
+        return msgspec.convert(answer.body, DeletionKept)
 
     def browse(self, resource: str, body: dict[str, Any], context: CallContext) -> PlaneAnswer:
         """Read one page of records."""

@@ -20,10 +20,23 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     feed = steps.add_parser("feed", help="subscribe, and fetch each part of the changes as it comes")
     feed.add_argument("--format", choices=FEED_FORMATS, default="arrow")
     feed.add_argument("--once", action="store_true", help="fetch what waits, then end")
+    recalls = steps.add_parser("recalls", help="list what is to be deleted as its grant has ended")
+    deleted = steps.add_parser("deleted", help="delete what is called back, and sign for it")
+    deleted.add_argument("recall", help="number of the recall")
+    deleted.add_argument(
+        "--folder",
+        action="append",
+        type=Path,
+        metavar="FOLDER",
+        help="where copies were fetched to: those called back are deleted there (may be repeated)",
+    )
+    deleted.add_argument("--note", default="", help="how and where the rest was deleted")
+    deleted.add_argument("--yes", action="store_true", help="say that nothing is left anywhere")
     for step in (copy, feed):
-        step.add_argument("--app", required=True, help="application id, such as app-housing-rental")
         step.add_argument("--resource", required=True, help="resource id")
         step.add_argument("--out", required=True, type=Path, metavar="FOLDER", help="where files are kept")
+    for step in (copy, feed, recalls, deleted):
+        step.add_argument("--app", required=True, help="application id, such as app-housing-rental")
         step.add_argument("--purpose", default="auto", help="purpose (default: the grant's)")
         step.add_argument("--grant", default="auto", help="grant number (default: the one that fits)")
         step.add_argument("--url", default=None, help="address of the plane")

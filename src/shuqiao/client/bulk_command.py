@@ -1,4 +1,4 @@
-"""The command `shuqiao bulk`: fetch a copy, or follow a feed, as an application of the sample city."""
+"""The command `shuqiao bulk`: fetch a copy, follow a feed, sign for what was deleted, as an application."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from contextlib import closing
 
 from shuqiao.client.bulk import BulkClient
 from shuqiao.client.call import Plane, say
+from shuqiao.client.deleting import delete_recalled, list_recalls
 from shuqiao.client.fetch_command import fetch_with
 from shuqiao.security.http_signatures import CallContext
 from shuqiao.wire.bulk import BulkState
@@ -17,7 +18,9 @@ POLL_S = 2.0
 
 def bulk_command(arguments: argparse.Namespace) -> int:
     """Carry the command out; the files go to the folder, words about them to standard error."""
-    work = _copy if arguments.step == "copy" else _follow
+    work = {"copy": _copy, "feed": _follow, "recalls": list_recalls, "deleted": delete_recalled}[
+        arguments.step
+    ]
 
     def carry_out(plane: Plane, context: CallContext) -> None:
         with closing(BulkClient(plane.client, plane.url, plane.promise_keys)) as bulk:

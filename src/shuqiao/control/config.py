@@ -1,5 +1,6 @@
 """What control must be told from outside: one frozen object, every fault reported together."""
 
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,6 +13,8 @@ from psycopg.conninfo import conninfo_to_dict
 
 from shuqiao.control.smtp import Smtp, read_smtp
 from shuqiao.rules.checkpoint import is_origin
+from shuqiao.rules.files import MOST_VERSIONS, MOST_VERSIONS_EVER
+from shuqiao.security.seal_files import SealFiles
 from shuqiao.security.suites import INTERNATIONAL, Suite, read_suite
 from shuqiao.security.tls import TlsFiles, TlsRefused, client_context, is_loopback, read_tls_files
 from shuqiao.security.volumes import VolumeSettings, read_volume_settings
@@ -59,6 +62,10 @@ class Config:
     vault_key_file: Path | None = None
     # Under what the keys of registered files are wrapped; without it none can be registered.
     files_secret_file: Path | None = None
+    # So many versions of one registered file are kept; a further one is refused.
+    files_most_versions: int = MOST_VERSIONS
+    # What certificates of interconnection are sealed with; without it none can be issued.
+    seal: SealFiles | None = None
     # By which suite files are written.
     suite: Suite = INTERNATIONAL
     # Where the servers keep their data, or what is declared about those volumes.
@@ -67,6 +74,8 @@ class Config:
     tls: TlsFiles | None = None
     # Who vouches for the plane's certificate; without it, the machine's authorities.
     plane_ca_file: Path | None = None
+    # How often what is shared is held against its source; 0 is never by itself.
+    reconcile_days: int = 30
 
     @property
     def is_encrypted(self) -> bool:
@@ -122,10 +131,13 @@ def read_config(environ: Mapping[str, str]) -> Config:
         vault_socket=_optional_path(environ, "VAULT_SOCKET"),
         vault_key_file=_optional_path(environ, "VAULT_CLIENT_KEY_FILE"),
         files_secret_file=_optional_path(environ, "FILES_SECRET_FILE"),
+        files_most_versions=_most_versions(environ, faults),
+        seal=_seal(environ, faults),
         suite=_suite(environ, faults),
         volumes=_volumes(environ, faults),
         tls=_tls(environ, faults),
         plane_ca_file=_plane_ca_file(environ, faults),
+        reconcile_days=_days(environ, "SHUQIAO_RECONCILE_DAYS", 30, faults),
     )
     if faults:
         raise ConfigError(tuple(faults))
@@ -159,6 +171,30 @@ def _volumes(environ: Mapping[str, str], faults: list[str]) -> VolumeSettings:
     except ValueError as error:
         faults.append(str(error))
         return VolumeSettings()
+
+
+def _most_versions(environ: Mapping[str, str], faults: list[str]) -> int:
+    text = environ.get("FILES_MOST_VERSIONS") or str(MOST_VERSIONS)
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MOST_VERSIONS_EVER):
+        faults.append(f"FILES_MOST_VERSIONS must be a number from 1 to {MOST_VERSIONS_EVER}")
+        return MOST_VERSIONS
+    return int(text)
+
+
+def _seal(environ: Mapping[str, str], faults: list[str]) -> SealFiles | None:
+    key = _optional_path(environ, "SHUQIAO_SEAL_KEY_FILE")
+    certificate = _optional_path(environ, "SHUQIAO_SEAL_CERTIFICATE_FILE")
+    if (key is None) != (certificate is None):
+        faults.append("SHUQIAO_SEAL_KEY_FILE and SHUQIAO_SEAL_CERTIFICATE_FILE are set together")
+    return SealFiles(key, certificate) if key and certificate else None
+
+
+def _days(environ: Mapping[str, str], name: str, default: int, faults: list[str]) -> int:
+    text = environ.get(name) or str(default)
+    if not re.fullmatch("[0-9]{1,3}", text):
+        faults.append(f"{name} must be a whole number of days from 0 to 999")
+        return default
+    return int(text)
 
 
 def _optional_path(environ: Mapping[str, str], name: str) -> Path | None:

@@ -18,6 +18,7 @@ SECRET_KEY = CONFIG.secret_key
 DEBUG = False
 ALLOWED_HOSTS = list(CONFIG.allowed_hosts)
 SAMPLE_DATA = CONFIG.sample
+RECONCILE_DAYS = CONFIG.reconcile_days
 
 INSTALLED_APPS = [
     "django.contrib.auth",
@@ -33,7 +34,6 @@ INSTALLED_APPS = [
     "shuqiao.control.organisations",
     "shuqiao.control.accounts",
     "shuqiao.control.enrolments",
-    "shuqiao.control.othersystems",
     "shuqiao.control.alarms",
     "shuqiao.control.documents",
     "shuqiao.control.clocks",
@@ -50,6 +50,8 @@ INSTALLED_APPS = [
     "shuqiao.control.compiling.workbook",
     "shuqiao.control.upkeep",
     "shuqiao.control.exchange",
+    "shuqiao.control.interconnection",
+    "shuqiao.control.othersystems",
     "shuqiao.control.grants",
     "shuqiao.control.requests",
     "shuqiao.control.outside",
@@ -71,6 +73,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "shuqiao.control.web.plain_input.plain_input",
 ]
 
 ROOT_URLCONF = "shuqiao.control.urls"

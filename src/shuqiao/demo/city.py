@@ -23,7 +23,7 @@ from shuqiao.demo.home import Home
 from shuqiao.embedded import hub, nats, postgres
 from shuqiao.embedded.processes import is_root, system_user
 from shuqiao.embedded.supervisor import Program, Supervisor, python
-from shuqiao.loader.certify import certify_keys
+from shuqiao.loader.certify import certify_keys, make_seal
 from shuqiao.loader.enrol import enrol_department
 from shuqiao.security.keys import (
     key_id,
@@ -36,6 +36,7 @@ from shuqiao.security.keys import (
 
 VAULT_USER = "shuqiao-vault"
 LOG_ORIGIN = "shuqiao-demo"
+SEAL_NAME = "Shuqiao demo platform agency (sample)"
 VAULT_CLIENTS = ("plane", "bulk", "loader", "control", "auditor")
 SIGNING_PURPOSES = ("grants", "log", "promise", "receipts")
 
@@ -51,6 +52,7 @@ class Options:
     port: int = 8000
     plane_port: int = 8001
     nats_port: int = 4222
+    websocket_port: int | None = None
     plane_workers: int = 2
 
 
@@ -174,6 +176,7 @@ def control_environment(home: Home, options: Options) -> dict[str, str]:
         "SHUQIAO_DATABASE_URL": home.hub_url("shuqiao_control"),
         "SHUQIAO_SECRET_KEY_FILE": str(home.secrets / "django-secret"),
         "SHUQIAO_ALLOWED_HOSTS": "localhost,127.0.0.1,[::1]",
+        "SHUQIAO_PUBLIC_URL": f"http://127.0.0.1:{options.port}",
         "SHUQIAO_PLANE_URL": f"http://127.0.0.1:{options.plane_port}",
         "SHUQIAO_PORTAL_KEYS": str(home.secrets / "portal"),
         "SHUQIAO_GRANT_KEY_FILE": str(home.secrets / "grants.key"),
@@ -183,6 +186,8 @@ def control_environment(home: Home, options: Options) -> dict[str, str]:
         "VAULT_SOCKET": str(home.vault_socket),
         "VAULT_CLIENT_KEY_FILE": str(home.secrets / "vault-clients" / "control"),
         "FILES_SECRET_FILE": str(home.secrets / "files.key"),
+        "SHUQIAO_SEAL_KEY_FILE": str(home.secrets / "seal.key"),
+        "SHUQIAO_SEAL_CERTIFICATE_FILE": str(home.secrets / "seal.pem"),
         "SHUQIAO_VOLUMES": _volumes(home, "hub-database", "vault-database", "messages"),
     }
 
@@ -237,6 +242,7 @@ def _inherited() -> dict[str, str]:
 def certify(home: Home) -> None:
     """Give every key that signs a certificate of the hub's authority."""
     certify_keys(home.secrets, home.hub_url("shuqiao_owner"))
+    make_seal(home.secrets, SEAL_NAME)
 
 
 def enrol_nodes(home: Home, options: Options) -> None:
@@ -263,7 +269,12 @@ def nats_url(options: Options) -> str:
 
 def nats_program(home: Home, options: Options) -> Program:
     """The message server. Its configuration is written in any case: one of your own needs its accounts."""
-    command = nats.nats_command(home.secrets, home.root / "data" / "nats", port=options.nats_port)
+    command = nats.nats_command(
+        home.secrets,
+        home.root / "data" / "nats",
+        port=options.nats_port,
+        websocket_port=options.websocket_port,
+    )
     return Program("nats", tuple(command), nats.nats_environment(home.secrets))
 
 

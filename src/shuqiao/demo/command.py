@@ -53,6 +53,7 @@ def demo(arguments: argparse.Namespace) -> int:
         port=arguments.port,
         plane_port=arguments.plane_port,
         nats_port=arguments.nats_port,
+        websocket_port=arguments.websocket_port,
     )
     if arguments.detach:
         return _detached(home, options)

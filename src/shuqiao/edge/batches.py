@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 from shuqiao.edge.connectors import SourceRow
 from shuqiao.edge.convert import Columns, convert
 from shuqiao.edge.mapping import ColumnSource, TableMapping
+from shuqiao.edge.screening import Looked
 from shuqiao.edge.spool import Number, SpooledBatch
 from shuqiao.rules.errors import ItemTooLong, RowRefused
 from shuqiao.security.keys import SigningKey
@@ -39,8 +40,17 @@ class Sender:
     vault_key: X25519PublicKey
 
 
+Look = Callable[[Sequence[SourceRow], Columns], Looked]
+"""Looks through a page before it is signed: what the rules of screening catch doesn't leave."""
+
+
 def build_batches(
-    rows: Sequence[SourceRow], mapping: TableMapping, spec: ResourceSpec, sender: Sender, first: Number
+    rows: Sequence[SourceRow],
+    mapping: TableMapping,
+    spec: ResourceSpec,
+    sender: Sender,
+    first: Number,
+    look: Look = lambda _, columns: Looked(columns),
 ) -> list[SpooledBatch]:
     """Return the rows as one message or as many as the limit asks for, numbered from `first`.
 
@@ -48,16 +58,23 @@ def build_batches(
     """
     if not rows:
         return []
-    columns = convert(rows, mapping, spec)
+    looked = look(rows, convert(rows, mapping, spec))
     removed = tuple(place for place, row in enumerate(rows) if row.removed)
-    batch = _message(columns, mapping, sender, first, removed)
+    batch = _message(looked, mapping, sender, first, removed)
     if batch is not None:
         return [batch]
     if len(rows) == 1:
-        return [_cut_down(rows[0], mapping, spec, sender, first)]
+        return [_cut_down(rows[0], mapping, spec, sender, first, look)]
     half = len(rows) // 2
-    head = build_batches(rows[:half], mapping, spec, sender, first)
-    return head + build_batches(rows[half:], mapping, spec, sender, first.after(len(head)))
+    head = build_batches(rows[:half], mapping, spec, sender, first, look)
+    return head + build_batches(rows[half:], mapping, spec, sender, first.after(len(head)), look)
+
+
+def build_released(
+    looked: Looked, mapping: TableMapping, sender: Sender, number: Number
+) -> SpooledBatch | None:
+    """Return the batch of rows that were held and may go now; None where they are too large for one."""
+    return _message(looked, mapping, sender, number)
 
 
 def build_emptied(mapping: TableMapping, spec: ResourceSpec, sender: Sender, number: Number) -> SpooledBatch:
@@ -65,7 +82,7 @@ def build_emptied(mapping: TableMapping, spec: ResourceSpec, sender: Sender, num
     row = SourceRow("", "", (None,) * len(mapping.source_columns()))
     columns = convert([row], mapping, spec)
     fault = RowFault(0, spec.record_key, RowRefused.code)
-    batch = _message(replace(columns, faults=(fault, *columns.faults)), mapping, sender, number)
+    batch = _message(Looked(replace(columns, faults=(fault, *columns.faults))), mapping, sender, number)
     if batch is None:
         raise ValueError("a batch without values exceeds the limit")
     return batch
@@ -75,14 +92,14 @@ def build_end(
     mapping: TableMapping, spec: ResourceSpec, sender: Sender, number: Number, since: int
 ) -> SpooledBatch:
     """Return the batch that says that all there is was sent since a generation; it has no rows."""
-    batch = _message(convert([], mapping, spec), mapping, sender, number, since=since)
+    batch = _message(Looked(convert([], mapping, spec)), mapping, sender, number, since=since)
     if batch is None:
         raise ValueError("a batch without rows exceeds the limit")
     return replace(batch, is_end=True)
 
 
 def _message(
-    columns: Columns,
+    looked: Looked,
     mapping: TableMapping,
     sender: Sender,
     number: Number,
@@ -90,6 +107,7 @@ def _message(
     since: int | None = None,
 ) -> SpooledBatch | None:
     """Return the message of these columns, or None where it exceeds a limit."""
+    columns = looked.columns
     if max(columns.plain.nbytes, columns.identity.nbytes) > MAX_PART_BYTES // 2:
         return None
     context = sealing_context(sender.department, mapping.resource, number.generation, number.sequence)
@@ -110,16 +128,19 @@ def _message(
         faults=columns.faults,
         removed=removed,
         complete_since=since,
+        held=looked.held,
+        released=looked.released,
     )
     message = encode_package(manifest, plain, sealed, sender.key)
     if len(message) > MAX_MESSAGE_BYTES:
         return None
     digest = hashlib.sha256(decode_package(message).manifest).hexdigest()
-    return SpooledBatch(number.sequence, message, digest, rows)
+    batch = SpooledBatch(number.sequence, message, digest, rows)
+    return replace(batch, kept=looked.kept, hides_key=looked.hides_key)
 
 
 def _cut_down(
-    row: SourceRow, mapping: TableMapping, spec: ResourceSpec, sender: Sender, number: Number
+    row: SourceRow, mapping: TableMapping, spec: ResourceSpec, sender: Sender, number: Number, look: Look
 ) -> SpooledBatch:
     """Return a message of one row, emptied value by value, the largest first, until it fits."""
     names = mapping.source_columns()
@@ -136,7 +157,7 @@ def _cut_down(
         ]
         columns = convert([row], mapping, spec)
         columns = replace(columns, faults=(*faults, *columns.faults))
-        batch = _message(columns, mapping, sender, number)
+        batch = _message(look([row], columns), mapping, sender, number)
         if batch is not None:
             return batch
 

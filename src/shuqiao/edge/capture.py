@@ -10,17 +10,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sqlite3
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
-from shuqiao.edge.batches import Sender, build_batches, build_emptied, build_end
+from shuqiao.edge import guard
+from shuqiao.edge.batches import Sender, build_batches, build_emptied, build_end, build_released
+from shuqiao.edge.capture_state import Aim, CaptureState, Narrowing, Pace
 from shuqiao.edge.comparing import Comparing
 from shuqiao.edge.connectors import Source, SourceError, SourceRow
 from shuqiao.edge.cover import Cover
+from shuqiao.edge.disk import DiskFull
+from shuqiao.edge.guard import WINDOW_S, Count, judge_end
 from shuqiao.edge.hub import Hub, HubAwayError
 from shuqiao.edge.mapping import TableMapping
+from shuqiao.edge.quarantine import Quarantine
 from shuqiao.edge.ranges import RangesUnreadable
+from shuqiao.edge.screening import RELEASED_AT_ONCE, Screening
 from shuqiao.edge.spool import Also, Number, Position, ResourceState, Seen, Spool, SpooledBatch
 from shuqiao.edge.watched import Watched
 from shuqiao.rules.errors import BatchMalformed, BatchSignatureInvalid
@@ -34,51 +41,7 @@ _FULL_WAIT_S = 0.2
 _PARTS = 8
 """Into so many pages the rows of a refused batch are parted."""
 
-
-@dataclass(frozen=True)
-class Pace:
-    """How a node reads: rows a page, seconds between runs, seconds of overlap, bytes the spool may hold."""
-
-    rows: int
-    poll_s: float
-    overlap_s: float
-    spool_max_bytes: int
-
-
-@dataclass
-class Narrowing:
-    """The search for the row at fault in a refused batch: pages of `rows` rows until `left` rows have passed.
-
-    With `empties`, the next row is the one: it is sent without its values. The rows of a batch `compared` are
-    those of the ranges that it made stale; the others are sent as always meanwhile.
-    """
-
-    rows: int
-    left: int
-    empties: bool = False
-    compared: int | None = None
-
-
-@dataclass
-class CaptureState:
-    """What the status file says about reading one table.
-
-    Whoever changes the position of the resource holds `exclusive`; `spooled` tells that batches are there.
-    `changes` are those of the source's columns since the mapping was first used; it is `frozen` where the
-    contract stops the reading for them. While it is `paused` nothing is read; what is in the spool is still
-    sent. Of a table that is followed by its database's log, `log_bytes` is what the source keeps for this
-    node, `log_lost` why it began anew.
-    """
-
-    fault: str | None = None
-    frozen: bool = False
-    changes: tuple[str, ...] = ()
-    log_bytes: int | None = None
-    log_lost: str | None = None
-    paused: bool = False
-    spool_full: bool = False
-    spooled: asyncio.Event = field(default_factory=asyncio.Event)
-    exclusive: asyncio.Lock = field(default_factory=asyncio.Lock)
+Choose = Callable[[Sequence[SourceRow]], Sequence[SourceRow]]
 
 
 class Capture:
@@ -94,6 +57,7 @@ class Capture:
         sender: Sender,
         hub: Hub,
         pace: Pace,
+        screening: Screening,
     ) -> None:
         """Put the parts together; nothing is read yet."""
         self.mapping = mapping
@@ -105,6 +69,8 @@ class Capture:
         self._sender = sender
         self._hub = hub
         self._pace = pace
+        self._screening = screening
+        self._has_released = False
         self._narrowing: Narrowing | None = None
         self._emptied = False
         self._comparing = (
@@ -118,6 +84,10 @@ class Capture:
             try:
                 pause_s = await self.step()
                 self.state.fault = None
+                self.state.disk_full = self.state.disk_full and not await self._is_roomy()
+            except DiskFull:
+                self._tell_full()
+                pause_s = _RETRY_S
             except (SourceError, HubAwayError) as error:
                 if self.state.fault != str(error):
                     _log.warning("capture_waits %s %s", self.mapping.resource, error)
@@ -125,6 +95,15 @@ class Capture:
                 pause_s = _RETRY_S
             self._tell_changes()
             await asyncio.sleep(pause_s)
+
+    def _tell_full(self) -> None:
+        if not self.state.disk_full:
+            _log.warning("disk_full %s", self.mapping.resource)
+        self.state.disk_full = True
+
+    async def _is_roomy(self) -> bool:
+        """Say whether the disk has room for a page and for what the receipts of others need."""
+        return await asyncio.to_thread(self._spool.room_bytes) >= self._pace.reserve_bytes
 
     def _tell_changes(self) -> None:
         changes = self._source.told()
@@ -139,6 +118,8 @@ class Capture:
         """
         if self.state.paused or not await self._has_room() or not await self._may_go_on():
             return _FULL_WAIT_S
+        if await self._is_stopped():
+            return _FULL_WAIT_S
         async with self.state.exclusive:
             state = await asyncio.to_thread(self._spool.state, self.mapping.resource)
             if state is None:
@@ -146,6 +127,8 @@ class Capture:
             elif state.position.mapping != self.mapping.version:
                 _log.info("mapping_changed %s", self.mapping.resource)
                 await asyncio.to_thread(self._spool.restart_load, self.mapping.resource, self.mapping.version)
+            elif await self._send_released(state):
+                return 0.0
             elif state.position.phase == "full":
                 await self._load_page(state)
             else:
@@ -191,6 +174,12 @@ class Capture:
     async def _end_load(self, state: ResourceState) -> bool:
         """Tell the hub once that a full load is complete; what it didn't meet is gone."""
         if not state.is_end_due or not self.mapping.ends_loads:
+            if self._comparing is not None:
+                self.state.held = self._comparing.held
+            return False
+        count = await asyncio.to_thread(self._spool.within, self._count)
+        self.state.held = judge_end(count, self.mapping.way.remove_share, time.time())
+        if self.state.held is not None:
             return False
         end = build_end(self.mapping, self._spec, self._sender, state.next, state.load_since)
         resource, now = self.mapping.resource, time.time()
@@ -198,14 +187,134 @@ class Capture:
         self.state.spooled.set()
         return True
 
+    async def _is_stopped(self) -> bool:
+        """Say whether a row that was caught stops the table, and note whether others were released."""
+        waiting = await asyncio.to_thread(self.place.waiting, self.mapping.resource)
+        self.state.screened, self._has_released = waiting.stops, waiting.released > 0
+        return waiting.stops
+
+    async def _send_released(self, state: ResourceState) -> bool:
+        """Send rows that somebody has released; they stand behind what was read until now."""
+        resource = self.mapping.resource
+        place = self.place
+        if not self._has_released:
+            return False
+        limit, batch = RELEASED_AT_ONCE, None
+        while batch is None:
+            looked, found = await asyncio.to_thread(self._screening.released, limit)
+            if not found:
+                # A newer version of them has come meanwhile, or a load began.
+                self._has_released = False
+                return False
+            if looked is not None:
+                batch = build_released(looked, self.mapping, self._sender, state.next)
+            if batch is None and (looked is None or limit == 1):
+                # What lies here can't be sent as it is: read anew, it passes by the person's word.
+                await asyncio.to_thread(self._spool.restart_load, resource, self.mapping.version)
+                break
+            limit = max(1, limit // 8)
+        if batch is not None:
+            await asyncio.to_thread(self._spool.store, resource, [batch], state.position, now=time.time())
+            self.state.spooled.set()
+        await asyncio.to_thread(place.forget, resource, [one.mark for one in found])
+        self._has_released = False
+        return True
+
+    def _count(self, db: sqlite3.Connection) -> Count:
+        return guard.read(db, self.mapping.resource)
+
+    async def let_through(self) -> None:
+        """Let removals through that were too many; a person has said so."""
+        until = time.time() + WINDOW_S
+        resource = self.mapping.resource
+        await asyncio.to_thread(self._spool.within, lambda db: guard.let(db, resource, until))
+        if self._comparing is not None:
+            await self._comparing.let_through()
+
     async def close(self) -> None:
         """Give back what this table alone uses."""
 
     async def reload(self) -> None:
         """Read the whole table again from its beginning; what waits in the spool is still sent."""
         async with self.state.exclusive:
+            self.state.held = self._narrowing = None
+            if self._comparing is not None:
+                self._comparing.held = None
             if await asyncio.to_thread(self._spool.state, self.mapping.resource) is not None:
                 await asyncio.to_thread(self._spool.restart_load, self.mapping.resource, self.mapping.version)
+
+    @property
+    def spec(self) -> ResourceSpec:
+        """The resource as the node knows it."""
+        return self._spec
+
+    async def is_loaded(self) -> bool:
+        """Say whether the table has been read in full."""
+        state = await asyncio.to_thread(self._spool.state, self.mapping.resource)
+        if state is None or state.position.phase != "changes":
+            return False
+        # What is held back at the end of a load is no reason to wait.
+        return not state.is_end_due or not self.mapping.ends_loads or self.state.held is not None
+
+    async def read_page(self, after: str | None, limit: int) -> list[SourceRow]:
+        """Return the rows with the next greater keys, apart from any position."""
+        if self._comparing is not None:
+            return await self._comparing.read_page(after, limit)
+        return await self._source.read_all(self.mapping, after, limit)
+
+    async def aim(self) -> Aim:
+        """Return what is to be reached until all that the source holds now has been read."""
+        clock = await self._source.clock(self.mapping) if self.mapping.way.by == "changes" else ""
+        turn = await self._comparing.next_pass() if self._comparing is not None else 0
+        return Aim(clock, turn)
+
+    async def has_reached(self, aim: Aim) -> bool:
+        """Say whether it has been read; a pass over ranges that is needed for it is due at once."""
+        state = await asyncio.to_thread(self._spool.state, self.mapping.resource)
+        if state is None or not await self.is_loaded() or (state.position.watermark or "") < aim.clock:
+            return False
+        if self._comparing is None:
+            return True
+        async with self.state.exclusive:
+            return await self._comparing.has_passed(aim.turn)
+
+    async def next_sequence(self) -> int:
+        """Return the sequence of the batch that comes next."""
+        state = await asyncio.to_thread(self._spool.state, self.mapping.resource)
+        return 1 if state is None else state.next.sequence
+
+    async def waits_for(self, sequence: int) -> bool:
+        """Say whether a batch before this sequence has no receipt yet."""
+        first, _, _ = await asyncio.to_thread(self._spool.waiting, self.mapping.resource)
+        return first < sequence
+
+    async def send_again(self, choose: Choose, /) -> int:
+        """Read the whole table and put the rows that are chosen into batches; return how many.
+
+        Each page is read and stored while nothing else is, so that no row goes back in time.
+        """
+        after: str | None = None
+        sent = 0
+        while True:
+            if self.state.paused or not await self._has_room() or not await self._may_go_on():
+                await asyncio.sleep(_FULL_WAIT_S)
+                continue
+            async with self.state.exclusive:
+                state = await asyncio.to_thread(self._spool.state, self.mapping.resource)
+                if state is None or state.position.phase == "full":
+                    # The table is being read in full anyway.
+                    return sent
+                rows = await self.read_page(after, self._pace.rows)
+                chosen = await asyncio.to_thread(choose, rows)
+                loosen = None if self._comparing is None else self._comparing.loosen(chosen)
+                first, position = state.next, state.position
+                await asyncio.to_thread(
+                    self._store, chosen, position, first, (), loosen, narrows=False, is_compared=False
+                )
+            sent += len(chosen)
+            if len(rows) < self._pace.rows:
+                return sent
+            after = rows[-1].key
 
     async def _begin(self) -> None:
         # The hub knows which sequence comes next even where the node's disk was lost.
@@ -217,12 +326,17 @@ class Capture:
         The clock keeps the generation rising even where both the hub's ledger and this node's disk were lost
         or restored to an older state.
         """
+        # The first rows of the table are not those of a batch that was refused.
+        self._narrowing = None
         first = Number(max(reply.generation + 1, int(time.time())), reply.last + 1)
         await asyncio.to_thread(self._spool.begin, self.mapping.resource, self.mapping.version, first)
         _log.info("full_load_begins %s next=%d", self.mapping.resource, first.sequence)
 
     async def _load_page(self, state: ResourceState) -> None:
         position = state.position
+        if position.cursor is None:
+            # A load meets all there is: what was held of an earlier one is found again, or is gone.
+            await asyncio.to_thread(self.place.forget, self.mapping.resource)
         # The clock is read before the first row: what changes from then on is read again as a change.
         watermark = position.watermark or await self._source.clock(self.mapping)
         after = None if position.cursor is None else self._cover.show(position.cursor)
@@ -291,6 +405,7 @@ class Capture:
         is_compared: bool = False,
     ) -> None:
         batches = self._batches(rows, first, narrows=self._narrows if narrows is None else narrows)
+        self._screening.settle(rows, [one for batch in batches for one in batch.kept])
         batches = [replace(batch, is_compared=is_compared) for batch in batches]
         self._spool.store(
             self.mapping.resource,
@@ -299,11 +414,16 @@ class Capture:
             seen,
             now=time.time(),
             also=also,
-            # Nobody knows whose row was sent without its values.
-            is_incomplete=self._emptied,
+            # Nobody knows whose row was sent without its values, or without its key.
+            is_incomplete=self._emptied or any(batch.hides_key for batch in batches),
         )
         if batches:
             self.state.spooled.set()
+
+    @property
+    def place(self) -> Quarantine:
+        """Where rows lie that the rules of screening hold."""
+        return self._screening.place
 
     @property
     def _narrows(self) -> bool:
@@ -319,7 +439,7 @@ class Capture:
                 self._narrowing = None
         if self._emptied:
             return [build_emptied(self.mapping, self._spec, self._sender, first)]
-        return build_batches(rows, self.mapping, self._spec, self._sender, first)
+        return build_batches(rows, self.mapping, self._spec, self._sender, first, self._screening.look)
 
     def _page_rows(self) -> int:
         if self._narrowing is None or not self._narrows:
@@ -367,4 +487,7 @@ class Capture:
         """Say whether the spool may take more; where not, the source keeps the rows meanwhile."""
         size_bytes = await asyncio.to_thread(self._spool.size_bytes)
         self.state.spool_full = size_bytes > self._pace.spool_max_bytes
+        if not await self._is_roomy():
+            self._tell_full()
+            return False
         return not self.state.spool_full

@@ -16,10 +16,11 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from shuqiao.edge import ranges
+from shuqiao.edge import guard, ranges
 from shuqiao.edge.connectors import WEIGHTS, Source, SourceRow
 from shuqiao.edge.convert import key_text
 from shuqiao.edge.cover import Cover
+from shuqiao.edge.guard import Held
 from shuqiao.edge.mapping import TableMapping
 from shuqiao.edge.ranges import RANGE_ROWS, Kept, KeyRange, Pass, Sent
 from shuqiao.edge.spool import Also, Spool
@@ -50,6 +51,7 @@ class Comparing:
         self._cover = cover
         self._item = next(item for item in spec.items if item.field == spec.record_key)
         self._place = mapping.source_columns().index(mapping.key)
+        self.held: Held | None = None
 
     async def read_page(self, after: str | None, limit: int) -> list[SourceRow]:
         """Return the next page of the full load, with the weights of its rows."""
@@ -83,6 +85,24 @@ class Comparing:
             ranges.loosen(db, self._cover, self._resource, marks, turn)
 
         return write
+
+    async def next_pass(self) -> int:
+        """Return the number of the first pass that begins from now on."""
+        now = await self._within(lambda db: ranges.read_pass(db, self._resource))
+        return 1 if now is None else now.turn + 1
+
+    async def has_passed(self, turn: int) -> bool:
+        """Say whether a pass is done; where none is under way, it is due at once."""
+
+        def look(db: sqlite3.Connection) -> bool:
+            now = ranges.read_pass(db, self._resource)
+            if now is None or now.stage != "rest":
+                return False
+            if now.turn < turn and now.finished > 0:
+                ranges.write_pass(db, self._resource, replace(now, finished=0.0))
+            return now.turn >= turn
+
+        return await self._within(look)
 
     async def is_settled(self) -> bool:
         """Say whether no pass is under way, and one was done since the full load."""
@@ -160,15 +180,42 @@ class Comparing:
 
         if await self._within(hold):
             return
+        self.held = await self._within(lambda db: self._too_many(db, now.turn))
+        if self.held is not None:
+            # None of them is told. They stay loose: the next pass finds those that are back.
+            _log.warning("removals_held %s rows=%d of=%d", self._resource, self.held.rows, self.held.of)
+            await self._note(Pass(now.turn, "rest", 0, time.time()))
+            return
         gone = await self._within(lambda db: ranges.judged(db, self._cover, self._resource, now.turn, limit))
         if not gone:
-            await self._note(Pass(now.turn, "rest", 0, time.time()))
+
+            def rest(db: sqlite3.Connection) -> None:
+                guard.let(db, self._resource, 0.0)
+                ranges.write_pass(db, self._resource, Pass(now.turn, "rest", 0, time.time()))
+
+            await self._within(rest)
             return
         nothing = (None,) * len(self._mapping.source_columns())
         rows = [SourceRow(identity, "", nothing, removed=True) for _, identity in gone]
         marks = [mark for mark, _ in gone]
         await put(rows, lambda db, sequence: ranges.told(db, self._resource, marks, sequence), None)
         _log.info("rows_gone %s count=%d", self._resource, len(rows))
+
+    def _too_many(self, db: sqlite3.Connection, turn: int) -> Held | None:
+        waiting = ranges.count_judged(db, self._resource, turn)
+        return guard.judge(
+            waiting, guard.read(db, self._resource), self._mapping.way.remove_share, time.time()
+        )
+
+    async def let_through(self) -> None:
+        """Begin a pass at once: a person has let removals through."""
+
+        def due(db: sqlite3.Connection) -> None:
+            now = ranges.read_pass(db, self._resource)
+            if now is not None and now.stage == "rest":
+                ranges.write_pass(db, self._resource, replace(now, finished=0.0))
+
+        await self._within(due)
 
     def _doubted(self, db: sqlite3.Connection, old: Kept, turn: int) -> set[str]:
         """Return keys of which something else was sent since, by another way."""

@@ -8,20 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from shuqiao.edge.connectors import SourceRow
+from shuqiao.edge.connectors import SourceRow, Unreadable
 from shuqiao.edge.mapping import ColumnSource, ConstantSource, Source, TableMapping
-from shuqiao.rules.errors import DateImpossible, ItemTooLong, ItemType, SourceStructureChanged
+from shuqiao.rules.errors import DateImpossible, ItemTooLong, ItemType, SourceStructureChanged, TextUnreadable
 from shuqiao.wire.package import RowFault
 from shuqiao.wire.schemas import ItemSpec, ResourceSpec, arrow_schema, identity_items, plain_items
 
 MAX_VALUE_BYTES = 256 * 1024
 """No value may be larger, so that a message always holds at least one row."""
+
+_MOST_DIGITS = 1_000
 
 _ZONE = ZoneInfo("Asia/Shanghai")
 _DATE_FORMATS = {8: "%Y%m%d", 10: "%Y-%m-%d"}
@@ -65,7 +69,7 @@ def convert(rows: Sequence[SourceRow], mapping: TableMapping, spec: ResourceSpec
                     (row.key if of_removed else None) if row.removed else value
                     for row, value in zip(rows, values, strict=True)
                 ]
-            arrays.append(pa.array(_fitted(values, item, faults), type=field.type))
+            arrays.append(_array(_fitted(values, item, faults), field.type, item, faults))
         return pa.record_batch(arrays, schema=schema)
 
     plain, identity = part(plain_items(spec)), part(identity_items(spec))
@@ -114,6 +118,8 @@ def _values(rows: Sequence[SourceRow], source: Source | None, place: dict[str, i
 
 
 def _fitted(values: list[Any], item: ItemSpec, faults: list[RowFault]) -> list[Any]:
+    if _are_fitting(values, item):
+        return [value or None for value in values]
     fit = _FIT[item.type]
     fitted: list[Any] = []
     for row, value in enumerate(values):
@@ -125,28 +131,99 @@ def _fitted(values: list[Any], item: ItemSpec, faults: list[RowFault]) -> list[A
     return fitted
 
 
+def _are_fitting(values: list[Any], item: ItemSpec) -> bool:
+    """Say whether all values are of their item's type already, as nearly always: quick."""
+    kinds = set(map(type, values)) - {type(None)}
+    if kinds == {str}:
+        longest = max(map(len, filter(None, values)), default=0)
+        return _FIT[item.type] is _fit_text and longest * 4 <= MAX_VALUE_BYTES
+    if kinds == {date}:
+        years = {value.year for value in values if value is not None}
+        return item.type == "date" and not years & {date.min.year, date.max.year}
+    return False
+
+
+def _array(values: list[Any], kind: pa.DataType, item: ItemSpec, faults: list[RowFault]) -> pa.Array:
+    """Return the values as a column; a text that can't be written down, or holds a NUL, is a fault."""
+    try:
+        made = pa.array(values, type=kind)
+    except UnicodeEncodeError:
+        values = [None if _is_broken(value) else value for value in _noted(values, _is_broken, item, faults)]
+        made = pa.array(values, type=kind)
+    if not pa.types.is_string(kind) or not pc.any(pc.match_substring(made, "\0")).as_py():
+        return made
+    # PostgreSQL keeps no NUL in a text, neither at the hub nor with those who receive it.
+    return pa.array([None if _has_nul(value) else value for value in _noted(values, _has_nul, item, faults)])
+
+
+def _noted(
+    values: list[Any], is_unfit: Callable[[Any], bool], item: ItemSpec, faults: list[RowFault]
+) -> list[Any]:
+    code = TextUnreadable.code if is_unfit is _is_broken else ItemType.code
+    faults += [RowFault(row, item.field, code) for row, value in enumerate(values) if is_unfit(value)]
+    return values
+
+
+def _is_broken(value: Any) -> bool:
+    """Half of a pair of UTF-16, such as JSON can spell, is no character."""
+    return isinstance(value, str) and any("\ud800" <= one <= "\udfff" for one in value)
+
+
+def _has_nul(value: Any) -> bool:
+    return isinstance(value, str) and "\0" in value
+
+
 def _fit_text(value: Any) -> str:
     if not isinstance(value, str):
-        if isinstance(value, bytes | bytearray | memoryview | list | dict | tuple):
-            raise UnfitValueError(ItemType.code)
-        value = value.isoformat() if isinstance(value, date | datetime | time) else str(value)
+        value = _written(value)
     # A character takes at most four bytes.
     if len(value) * 4 > MAX_VALUE_BYTES:
         raise UnfitValueError(ItemTooLong.code)
     return str(value)
 
 
+def _written(value: Any) -> str:
+    """Return what is no text as people write it: numbers in full, with every digit and no exponent."""
+    match value:
+        case date() | time():
+            return value.isoformat()
+        case bool():
+            return str(value)
+        case float():
+            value = Decimal(repr(value))
+        case timedelta():
+            seconds = int(value.total_seconds())
+            sign, left = ("-", -seconds) if seconds < 0 else ("", seconds)
+            return f"{sign}{left // 3600:02}:{left // 60 % 60:02}:{left % 60:02}"
+        case Unreadable(code):
+            raise UnfitValueError(code)
+        case bytes() | bytearray() | memoryview() | list() | dict() | tuple():
+            raise UnfitValueError(ItemType.code)
+    if not isinstance(value, Decimal):
+        return str(value)
+    if not value.is_finite():
+        raise UnfitValueError(ItemType.code)
+    if abs(value.adjusted()) > _MOST_DIGITS:
+        raise UnfitValueError(ItemTooLong.code)
+    return format(value, "f")
+
+
 def _fit_date(value: Any) -> date:
     if isinstance(value, datetime):
+        # In another zone the first and the last day Python knows may be none.
+        _possible(value.date())
         return _possible(value.astimezone(_ZONE).date() if value.tzinfo else value.date())
     if isinstance(value, date):
         return _possible(value)
     if not isinstance(value, str):
-        raise UnfitValueError(ItemType.code)
+        raise UnfitValueError(_code_of(value))
     text = value.strip().replace("/", "-")
     try:
-        return datetime.strptime(text, _DATE_FORMATS[len(text)]).date()
-    except (KeyError, ValueError):
+        if len(text) in _DATE_FORMATS:
+            return datetime.strptime(text, _DATE_FORMATS[len(text)]).date()
+        # A spreadsheet knows no days, only times.
+        return _fit_date(datetime.fromisoformat(text))
+    except ValueError:
         raise UnfitValueError(DateImpossible.code) from None
 
 
@@ -159,7 +236,7 @@ def _fit_datetime(value: Any) -> datetime:
     elif isinstance(value, date) and not isinstance(value, datetime):
         value = datetime.combine(value, time())
     if not isinstance(value, datetime):
-        raise UnfitValueError(ItemType.code)
+        raise UnfitValueError(_code_of(value))
     _possible(value.date())
     return value if value.tzinfo else value.replace(tzinfo=_ZONE)
 
@@ -171,9 +248,13 @@ def _possible(value: date) -> date:
     return value
 
 
+def _code_of(value: Any) -> str:
+    return value.code if isinstance(value, Unreadable) else ItemType.code
+
+
 def _fit_image(value: Any) -> bytes:
     if not isinstance(value, bytes | bytearray | memoryview):
-        raise UnfitValueError(ItemType.code)
+        raise UnfitValueError(_code_of(value))
     if len(value) > MAX_VALUE_BYTES:
         raise UnfitValueError(ItemTooLong.code)
     return bytes(value)

@@ -30,6 +30,7 @@ class Cover:
         self._batch_keys = {one.cipher_name: batch[: one.key_bytes] for one in SUITES.values()}
         self._cipher = AESGCM(hashlib.blake2b(secret, digest_size=32, person=b"cursor").digest())
         self._digest_key = hashlib.blake2b(secret, digest_size=32, person=b"seen").digest()
+        self._derive_key = hashlib.blake2b(secret, digest_size=32, person=b"derive").digest()
         self._mark_key = hashlib.blake2b(secret, digest_size=32, person=b"guess").digest()
 
     def hide(self, text: str) -> str:
@@ -69,6 +70,10 @@ class Cover:
         """
         text = f"{key}\0{changed}\0{values!r}".encode()
         return hashlib.blake2b(text, digest_size=16, key=self._digest_key).digest()
+
+    def derived(self, purpose: str) -> bytes:
+        """Return a key of 32 bytes for one purpose, always the same one."""
+        return hashlib.blake2b(purpose.encode(), digest_size=32, key=self._derive_key).digest()
 
     def mark(self, resource: str, number: str) -> bytes:
         """Return 16 bytes that stand for one subject of a resource."""

@@ -23,7 +23,7 @@ def describe_command(arguments: argparse.Namespace) -> int:
     """Describe a table of the node's source; JSON goes to standard output, a file or the catalogue."""
     try:
         tables = open_tables(os.environ.get("NODE_SOURCE_URL", ""))
-    except UnknownSource as error:
+    except (UnknownSource, SourceError) as error:
         print(error, file=sys.stderr)
         return 2
     try:

@@ -1,8 +1,8 @@
 """Admission seen from the node: `python -m shuqiao.edge.enrol request | accept`.
 
 `request` makes the node's keys and prints their public halves, which go to the platform agency; `accept`
-reads the hub's answer from standard input. People who know each other carry both; a one-use code that does
-it over the network is a later step.
+reads the hub's answer from standard input. People who know each other carry both, where the node can't reach
+the platform's pages; where it can, `shuqiao node enrol TOKEN` does it over the network.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ import httpx
 import msgspec
 
 from shuqiao.security.keys import KeyRefusedError, read_secret_file
-from shuqiao.security.nats_secrets import replace_file
+from shuqiao.security.replacing import replace_file
 from shuqiao.security.tls import TlsRefused, client_context
 from shuqiao.wire.enrolment import Admission
 from shuqiao.wire.enrolment_token import (

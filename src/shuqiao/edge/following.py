@@ -10,20 +10,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sqlite3
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from shuqiao.edge.capture import Capture
+from shuqiao.edge import guard
+from shuqiao.edge.capture import Capture, Choose
+from shuqiao.edge.capture_state import Aim
 from shuqiao.edge.connectors import SourceError, SourceRow
 from shuqiao.edge.connectors.log import ChangeLog, LogChange, LogLost, TablePage, place_of
+from shuqiao.edge.guard import Held, judge_log
 from shuqiao.edge.mapping import TableMapping
 from shuqiao.edge.spool import Position
 
 _log = logging.getLogger("shuqiao.edge")
 _REST_S = 0.2
 _WAIT_S = 0.5
+_HELD_S = 1.0
 _MARK_WAIT_S = 0.05
 _WATCH_S = 10.0
 _HELD_BYTES = 256 * 1024**2
@@ -31,6 +36,9 @@ _HELD_BYTES = 256 * 1024**2
 
 _LONGEST_PAUSE_S = 60
 """Before a table is read in full again whose log was lost again before that was done."""
+
+_TOGETHER_S = 0.04
+"""While a batch is under way, the next one is made so long after it."""
 
 _CALM_BATCHES = 8
 _LINGER_S = 0.001
@@ -57,6 +65,7 @@ class Following(Capture):
         self._losses = 0
         self._watched = 0.0
         self._saved = 0.0
+        self._asked: asyncio.Future[str] | None = None
 
     async def step(self) -> float:
         """Do the next piece of work; returns the seconds to wait before the next one."""
@@ -82,7 +91,11 @@ class Following(Capture):
             return 0.0
         if position.watermark is not None:
             await self._watch()
+        if self.state.held is not None and position.phase == "changes":
+            await asyncio.sleep(_HELD_S)
         if self.state.paused or not await self._has_room() or not await self._may_go_on():
+            return _REST_S
+        if await self._is_stopped():
             return _REST_S
         if position.watermark is None:
             await self._begin_log(position)
@@ -97,6 +110,27 @@ class Following(Capture):
             await self._read_log(position)
         return 0.0
 
+    async def aim(self) -> Aim:
+        """Return the place in the log behind all that the table holds now."""
+        self._asked = asyncio.get_running_loop().create_future()
+        while not self._asked.done():
+            # Whoever reads the log answers; a source that is away is asked again when it is back.
+            if self.state.paused:
+                return Aim()
+            await asyncio.sleep(_REST_S)
+        return Aim(place=self._asked.result())
+
+    async def has_reached(self, aim: Aim) -> bool:
+        """Say whether the log was read to that place."""
+        state = await asyncio.to_thread(self._spool.state, self.mapping.resource)
+        reached = place_of(state.position.watermark or "") if state is not None else ""
+        return await self.is_loaded() and reached >= aim.place
+
+    async def send_again(self, _choose: Choose, /) -> int:
+        """Read the table in full: between changes of the log no row of it has a place of its own."""
+        await self.reload()
+        return 0
+
     async def _position(self) -> Position | None:
         """Return where to go on; None where that had to be settled first."""
         resource = self.mapping.resource
@@ -107,7 +141,7 @@ class Following(Capture):
             elif state.position.mapping != self.mapping.version:
                 _log.info("mapping_changed %s", resource)
                 await asyncio.to_thread(self._spool.restart_load, resource, self.mapping.version)
-            elif not await self._end_load(state):
+            elif not await self._send_released(state) and not await self._end_load(state):
                 return state.position
         return None
 
@@ -123,6 +157,8 @@ class Following(Capture):
         self._at = None
         self._unseen.clear()
         await self._open()
+        # A load meets all there is: what was held of an earlier one is found again, or is gone.
+        await asyncio.to_thread(self.place.forget, self.mapping.resource)
         start = await self._changes.begin()
         _log.info("log_begins %s", self.mapping.resource)
         self._at = position
@@ -178,6 +214,9 @@ class Following(Capture):
                 self._unseen.add(change.transaction)
 
     async def _read_log(self, position: Position) -> None:
+        if self._asked is not None and not self._asked.done():
+            self._asked.set_result((await self._changes.read_table(None, 1)).high)
+            self._saved = 0.0
         if await self._changes.ready(_WAIT_S):
             await self._linger()
         read = await self._changes.read(self._page_rows())
@@ -185,13 +224,31 @@ class Following(Capture):
             raise LogLost(read.broken)
         here = Position(position.mapping, "changes", None, read.position)
         if read.changes:
-            if await self._put(_latest(read.changes), here):
+            rows = _latest(read.changes)
+            if await self._holds(sum(row.removed for row in rows)):
+                # The log is read again from here when a person lets them through.
+                self._at = None
+                return
+            if await self._put(rows, here):
                 self._saved = time.monotonic()
                 await self._release(here)
         elif time.monotonic() - self._saved > _WATCH_S and (here == self._at or await self._put([], here)):
             # What others wrote moves the place too; the source need not keep it for this table.
             self._saved = time.monotonic()
             await self._release(here)
+
+    async def _holds(self, removed: int) -> bool:
+        """Say whether so many removals more are too many; if not, count them."""
+        now, resource = time.time(), self.mapping.resource
+
+        def look(db: sqlite3.Connection) -> Held | None:
+            held = judge_log(removed, guard.read(db, resource), self.mapping.way.remove_share, now)
+            if held is None and removed:
+                guard.told(db, resource, removed, now)
+            return held
+
+        self.state.held = await asyncio.to_thread(self._spool.within, look) if removed else None
+        return self.state.held is not None
 
     async def _put(self, rows: list[SourceRow], position: Position) -> bool:
         """Store rows and the position they lead to, unless another position was set meanwhile."""
@@ -218,12 +275,18 @@ class Following(Capture):
             await self._changes.release(kept)
 
     async def _linger(self) -> None:
-        """Let more changes come together, the longer the more batches the hub is behind with."""
+        """Send at once where nothing is under way; else let more changes come together.
+
+        The longer, the more batches the hub is behind with: a batch costs it much the same whatever it holds.
+        """
         state = await asyncio.to_thread(self._spool.state, self.mapping.resource)
         first, _, _ = await asyncio.to_thread(self._spool.waiting, self.mapping.resource)
         waiting = 0 if state is None else state.next.sequence - first
-        if waiting > _CALM_BATCHES:
-            await asyncio.sleep(min(waiting * _LINGER_S, _LONGEST_LINGER_S))
+        if waiting:
+            pause_s = self._saved + _TOGETHER_S - time.monotonic()
+            if waiting > _CALM_BATCHES:
+                pause_s = max(pause_s, min(waiting * _LINGER_S, _LONGEST_LINGER_S))
+            await asyncio.sleep(max(0.0, pause_s))
 
     async def _watch(self) -> None:
         """Look now and then at how much of its log the source keeps for this node, and give up too much."""

@@ -8,14 +8,17 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import msgspec
 from nats.errors import Error as NatsError
 
 from shuqiao.rules.errors import BatchMalformed
 from shuqiao.wire.batch_receipt import ReceiptsReply, ReceiptsRequest, decode_reply
-from shuqiao.wire.nats_client import Client
+from shuqiao.wire.nats_client import Client, Link
 from shuqiao.wire.node_state import Orders, decode_orders, state_subject
+from shuqiao.wire.reconciliation import Reply, reconcile_subject
+from shuqiao.wire.reconciliation import decode_reply as decode_step_reply
 from shuqiao.wire.subjects import STREAM, ingest_subject, receipts_subject
 
 _TIMEOUT_S = 5.0
@@ -46,12 +49,14 @@ class _StreamAnswer(msgspec.Struct):
 class Hub:
     """A connection to the hub that is opened when it is first needed and again whenever it broke."""
 
-    def __init__(self, department: str, connect: Callable[[], Awaitable[Client]]) -> None:
-        """Remember how to connect; nothing is opened yet."""
+    def __init__(
+        self, department: str, connect: Callable[[], Awaitable[Client]], link: Link | None = None
+    ) -> None:
+        """Remember how to connect; nothing is opened yet. `link` says why there is none."""
         self._department = department
         self._connect = connect
-        self._client: Client | None = None
-        self._opening = asyncio.Lock()
+        self._link = link or Link()
+        self._opening: asyncio.Task[Client] | None = None
         self.last_contact: float | None = None
 
     async def hand_over(self, resource: str, message: bytes) -> None:
@@ -86,25 +91,39 @@ class Hub:
         self.last_contact = time.time()
         return orders
 
+    async def reconcile(self, step: bytes) -> Reply:
+        """Bring a signed step of a reconciliation and return what the hub wants next."""
+        data = await self._request(reconcile_subject(self._department), step)
+        try:
+            reply = decode_step_reply(data)
+        except _FAULTS as error:
+            raise HubAwayError(type(error).__name__) from None
+        self.last_contact = time.time()
+        return reply
+
     async def close(self) -> None:
         """Close the connection."""
-        if self._client is not None:
-            await self._client.close()
+        if self._opening is None:
+            return
+        self._opening.cancel()
+        with suppress(asyncio.CancelledError, *_FAULTS):
+            await (await self._opening).close()
 
     async def _request(self, subject: str, data: bytes) -> bytes:
         try:
             client = await self._opened()
             if not client.is_connected:
                 # The client would hold the message back and send it whenever the link returns.
-                raise HubAwayError("the link is being restored")
+                raise HubAwayError(self._link.fault or "the link is being restored")
             reply = await client.request(subject, data, timeout=_TIMEOUT_S)
         except _FAULTS as error:
-            raise HubAwayError(type(error).__name__) from None
+            raise HubAwayError(self._link.fault or type(error).__name__) from None
         return bytes(reply.data)
 
     async def _opened(self) -> Client:
-        async with self._opening:
-            if self._client is None or self._client.is_closed:
-                self._client = None
-                self._client = await self._connect()
-            return self._client
+        """Return the connection; one that can't be made yet is tried on, and waited for a moment only."""
+        opening = self._opening
+        if opening is None or (opening.done() and (opening.exception() or opening.result().is_closed)):
+            opening = self._opening = asyncio.ensure_future(self._connect())
+        async with asyncio.timeout(_TIMEOUT_S):
+            return await asyncio.shield(opening)

@@ -76,14 +76,17 @@ def _read(path: Path) -> NodeInterface:
         description = read_description(_bounded(path.parent / given.description, MAX_DOCUMENT_BYTES))
     except DescriptionRefused as error:
         raise ValueError(f"{given.description}: {error}") from None
-    headers = {}
-    for name, file in given.headers.items():
-        if name.lower() in _OWN_HEADERS:
-            raise ValueError(f"the header {name} is not for the file to set")
-        headers[name] = _bounded(path.parent / file, MAX_SECRET_BYTES).decode("ascii").strip()
+    headers = {name: bounded_header(path.parent, name, file) for name, file in given.headers.items()}
     return NodeInterface(
         check_resource(given.resource), description, given.base_url.rstrip("/"), headers, given.timeout_s
     )
+
+
+def bounded_header(folder: Path, name: str, file: str) -> str:
+    """Return the value of a header that a file holds; raises ValueError where it isn't one to be set."""
+    if name.lower() in _OWN_HEADERS:
+        raise ValueError(f"the header {name} is not for the file to set")
+    return _bounded(folder / file, MAX_SECRET_BYTES).decode("ascii").strip()
 
 
 def _bounded(path: Path, limit: int) -> bytes:

@@ -18,10 +18,13 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 
 from shuqiao.edge import status
 from shuqiao.edge.batches import Sender
-from shuqiao.edge.capture import Capture, Pace
-from shuqiao.edge.connectors.folder import Keeping
+from shuqiao.edge.capture import Capture
+from shuqiao.edge.capture_state import Pace
+from shuqiao.edge.connectors import SourceError
+from shuqiao.edge.connectors.kept import Keeping
 from shuqiao.edge.connectors.opening import UnknownSource, open_log, open_source
 from shuqiao.edge.cover import Cover
+from shuqiao.edge.disk import is_full
 from shuqiao.edge.following import Following
 from shuqiao.edge.heartbeat import Heartbeat
 from shuqiao.edge.held.checking import Trusted, held_table
@@ -33,9 +36,12 @@ from shuqiao.edge.interface import InterfaceLine
 from shuqiao.edge.interface_files import load_interfaces
 from shuqiao.edge.mapping import MappingError, TableMapping, load_mappings
 from shuqiao.edge.publish import Delivery
+from shuqiao.edge.quarantine import Quarantine
 from shuqiao.edge.receive.line import ReceiveLine
 from shuqiao.edge.receive.reading import load_subscriptions
 from shuqiao.edge.receive.status import describe
+from shuqiao.edge.reconciling import Reconciling
+from shuqiao.edge.screening import RulesInForce, Screening
 from shuqiao.edge.settings import NodeSettings, SettingsError, load_settings
 from shuqiao.edge.spool import Spool
 from shuqiao.security.keys import KeyRefusedError, load_public_der
@@ -44,6 +50,7 @@ from shuqiao.security.volumes import tell
 from shuqiao.wire import nats_client, node_home
 from shuqiao.wire.enrolment import Admission
 from shuqiao.wire.subjects import inbox_prefix
+from shuqiao.wire.tasks import end_tasks
 
 _log = logging.getLogger("shuqiao.edge")
 _STATUS_S = 1.0
@@ -58,8 +65,9 @@ class Node:
         admission = _admission(settings)
         interfaces = load_interfaces(settings.interface_folder)
         files = node_home.NodeFiles(settings.home)
+        key = node_home.load_key(settings.home)
         self._receiving = [
-            ReceiveLine(one, files.positions) for one in load_subscriptions(files.subscriptions)
+            ReceiveLine(one, files.positions, key) for one in load_subscriptions(files.subscriptions)
         ]
         # A department may share by its interface alone, or receive only.
         is_needed = not interfaces and not self._receiving
@@ -69,12 +77,21 @@ class Node:
         self._files = files
         cover = Cover(self._files.cover_key, settings.suite)
         self._spool = Spool(self._files.spool, cover)
+        self._quarantine = Quarantine(self._files.quarantine, cover, settings.held_rows)
+        rules = RulesInForce(self._files.screening)
         keeping = Keeping(self._files.spool.parent, cover)
         self._source = open_source(settings.source_url, keeping)
         self._held_source = open_source(settings.source_url, keeping, HELD_CONNECTIONS)
-        self._hub = Hub(settings.department, self._connect)
+        link = nats_client.Link()
+        self._hub = Hub(settings.department, partial(self._connect, link), link)
         keys = {key.id: load_public_der(key.public_key) for key in admission.receipt_keys}
-        pace = Pace(settings.batch_rows, settings.poll_s, settings.overlap_s, settings.spool_max_bytes)
+        pace = Pace(
+            settings.batch_rows,
+            settings.poll_s,
+            settings.overlap_s,
+            settings.spool_max_bytes,
+            settings.disk_reserve_bytes,
+        )
         self._interfaces = InterfaceLine(settings.department, interfaces, self._connect)
         self._lines = []
         self._open_held(settings, admission, [one for one in mappings if one.is_held], cover)
@@ -82,7 +99,8 @@ class Node:
             if mapping.is_held:
                 continue
             spec = admission.resources[mapping.resource]
-            parts = (mapping, spec, self._source, self._spool, cover, sender, self._hub, pace)
+            screening = Screening(mapping, spec, cover, self._quarantine, rules)
+            parts = (mapping, spec, self._source, self._spool, cover, sender, self._hub, pace, screening)
             if mapping.way.by == "log":
                 opening = partial(open_log, settings.source_url)
                 capture: Capture = Following(*parts, open_log=opening, log_max_bytes=settings.log_max_bytes)
@@ -90,6 +108,8 @@ class Node:
                 capture = Capture(*parts)
             delivery = Delivery(settings.department, capture, self._spool, self._hub, keys, settings.resend_s)
             self._lines.append((capture, delivery))
+        captures = {capture.mapping.resource: capture for capture, _ in self._lines}
+        self._reconciling = Reconciling(captures, self._hub, sender, cover, min(1.0, settings.state_s))
         self._heartbeat = Heartbeat(
             [capture for capture, _ in self._lines],
             self._hub,
@@ -99,6 +119,8 @@ class Node:
             self._files.orders,
             settings.authority_file,
             settings.state_s,
+            rules,
+            self._reconciling,
         )
 
     def _open_held(
@@ -126,6 +148,7 @@ class Node:
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set; a fault nobody foresaw ends the process, which may then start anew."""
         work: list[Awaitable[None]] = [self._watch(), self._heartbeat.run(), self._interfaces.run()]
+        work.append(self._reconciling.run())
         work += [part.run() for line in self._lines for part in line]
         work += [part.run() for part in self._held]
         work += [line.run() for line in self._receiving]
@@ -136,9 +159,7 @@ class Node:
             for task in done:
                 task.result()
         finally:
-            for task in (*tasks, ended):
-                task.cancel()
-            await asyncio.gather(*tasks, ended, return_exceptions=True)
+            await end_tasks([*tasks, ended])
             for capture, _ in self._lines:
                 await capture.close()
             await self._source.close()
@@ -146,10 +167,11 @@ class Node:
             with suppress(OSError, asyncio.TimeoutError):
                 await asyncio.wait_for(self._hub.close(), 2)
             self._spool.close()
+            self._quarantine.close()
             if self._held_store is not None:
                 self._held_store.close()
 
-    async def _connect(self) -> nats_client.Client:
+    async def _connect(self, link: nats_client.Link | None = None) -> nats_client.Client:
         settings = self._settings
         return await nats_client.connect(
             settings.nats_url,
@@ -157,6 +179,7 @@ class Node:
             settings.authority_file,
             name=f"node-{settings.department}",
             inbox_prefix=inbox_prefix(settings.department),
+            link=link,
         )
 
     def _describe(self) -> status.NodeStatus:
@@ -168,7 +191,12 @@ class Node:
             now = await asyncio.to_thread(self._describe)
             volumes: dict[str, str] = {one.place: one.state for one in self._settings.volumes}
             now = msgspec.structs.replace(now, volumes=volumes)
-            await asyncio.to_thread(status.write_status, self._files.status, now)
+            try:
+                await asyncio.to_thread(status.write_status, self._files.status, now)
+            except OSError as error:
+                # The hub is told all the same, and the file is written when there is room.
+                if not is_full(error):
+                    raise
             await asyncio.sleep(_STATUS_S)
 
 
@@ -207,7 +235,7 @@ def main() -> int:
         if settings.source_url.startswith(("postgresql:", "postgres:")):
             tell_database(settings.source_url, _log)
         asyncio.run(_serve(settings))
-    except (SettingsError, UnknownSource, MappingError, KeyRefusedError) as error:
+    except (SettingsError, SourceError, UnknownSource, MappingError, KeyRefusedError) as error:
         _log.error("node_settings_wrong %s", error)
         return 2
     except sqlite3.OperationalError as error:

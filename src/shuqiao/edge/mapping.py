@@ -15,6 +15,7 @@ from typing import Literal, TypeVar
 
 import yaml
 
+from shuqiao.edge.guard import REMOVE_SHARE
 from shuqiao.edge.walking import Walker
 from shuqiao.wire.schemas import ItemSpec, ResourceSpec
 
@@ -52,6 +53,7 @@ CONTRACTS: tuple[OnChange, ...] = ("evolve", "freeze", "discard_row", "discard_v
 W = TypeVar("W", bound=str)
 
 _DURATION = re.compile(r"([1-9][0-9]{0,6})(s|min|h|d)")
+_SHARE = re.compile(r"(0|[1-9][0-9]{0,2})%")
 _UNITS = {"s": 1, "min": 60, "h": 3_600, "d": 86_400}
 _LONGEST_S = 31 * 86_400
 
@@ -63,11 +65,18 @@ COMPARE_EVERY_S = 300.0
 class Way:
     """How changes are found: by a time of change, by comparing ranges of keys, or in the database's log.
 
-    `compare_every_s` is how often ranges are compared, 0 for never.
+    `compare_every_s` is how often ranges are compared, 0 for never; `remove_share` is the share of the list
+    that may leave at once without a person's word.
     """
 
     by: By = "changes"
     compare_every_s: float = 0.0
+    remove_share: float = REMOVE_SHARE
+
+    @property
+    def tells_removals(self) -> bool:
+        """Say whether removed rows are told by their key, and not by full loads alone."""
+        return self.by != "changes" or self.compare_every_s > 0
 
 
 @dataclass(frozen=True)
@@ -190,21 +199,29 @@ class _Reader(Walker):
         made = TableMapping(
             resource, system, table, key, changed, items, version, self.path, is_held, way, on_change
         )
-        if way != Way():
+        if way.tells_removals:
             self._check_removals(root, spec, made)
         return None if self.faults else made
 
     def _way(self, node: yaml.Node | None) -> Way:
         if node is None:
             return Way()
-        fields = self._fields(node, optional=("by", "compare_every"))
+        fields = self._fields(node, optional=("by", "compare_every", "remove_at_most"))
         by = self._one_of(fields.get("by"), "by", WAYS, "changes")
         every = COMPARE_EVERY_S if by == "ranges" else 0.0
         if "compare_every" in fields and by == "log":
             self._fault(fields["compare_every"], "the log tells itself which rows are gone")
         elif "compare_every" in fields:
             every = self._seconds(fields["compare_every"])
-        return Way(by, every)
+        share = self._share(fields["remove_at_most"]) if "remove_at_most" in fields else REMOVE_SHARE
+        return Way(by, every, share)
+
+    def _share(self, node: yaml.Node) -> float:
+        found = _SHARE.fullmatch(self._text(node))
+        share = int(found[1]) / 100 if found else 2.0
+        if share > 1:
+            self._fault(node, "a share such as 20% is needed here, 100% at most")
+        return share
 
     def _seconds(self, node: yaml.Node) -> float:
         found = _DURATION.fullmatch(self._text(node))

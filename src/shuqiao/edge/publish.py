@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import msgspec
 
 from shuqiao.edge.capture import Capture
+from shuqiao.edge.disk import DiskFull
 from shuqiao.edge.hub import Hub, HubAwayError
 from shuqiao.edge.spool import Outcome, Spool, SpooledBatch
 from shuqiao.rules.errors import BatchMalformed, BatchSignatureInvalid
@@ -30,14 +31,22 @@ _IDLE_S = 5.0
 _RETRY_S = 1.0
 _LONGEST_PAUSE_S = 900.0
 """Between two tries of a batch that is refused: long enough to cost nothing, short enough after a repair."""
+_MOST_REBUILDS = 8
+"""So often a refused batch is built anew at once: the search for a row at fault needs fewer, and no search
+finds a removal that is refused."""
 
 
 @dataclass
 class DeliveryState:
-    """What the status file says about sending one resource; `next_try` is on the monotonic clock."""
+    """What the status file says about sending one resource; `next_try` is on the monotonic clock.
 
-    hub_away: bool = False
+    `rule` cites what a refusal rests on, as the hub says it. `hub_away` says why the hub is out of reach, and
+    is empty where it is not.
+    """
+
+    hub_away: str = ""
     refused: str | None = None
+    rule: str = ""
     next_try: float | None = None
     receipt_fault: str | None = None
 
@@ -65,6 +74,7 @@ class Delivery:
         self._resend_s = resend_s
         self._progress = (0, time.monotonic())
         self._tries = 0
+        self._rebuilds = 0
         self._refused: str | None = None
 
     async def run(self) -> None:
@@ -72,12 +82,15 @@ class Delivery:
         while True:
             try:
                 waits = await self.step()
-                self.state.hub_away = False
+                self.state.hub_away = ""
                 pause_s = _BUSY_S if waits else _IDLE_S
+            except DiskFull:
+                # A receipt that can't be noted is asked for again; the capture tells why it waits.
+                pause_s = _RETRY_S
             except HubAwayError as error:
-                if not self.state.hub_away:
+                if self.state.hub_away != str(error):
                     _log.warning("hub_away %s %s", self._resource, error)
-                self.state.hub_away = True
+                self.state.hub_away = str(error)
                 pause_s = _RETRY_S
             await self._pause(pause_s)
 
@@ -108,10 +121,11 @@ class Delivery:
                 return
         self.state.receipt_fault = None
         if reply.last != self._progress[0]:
-            self._progress, self._tries = (reply.last, time.monotonic()), 0
+            self._progress, self._tries, self._rebuilds = (reply.last, time.monotonic()), 0, 0
         first = await asyncio.to_thread(self._spool.first, self._resource)
         refusal = self._refusal_of(first, reply)
         self.state.refused = refusal.code if refusal else None
+        self.state.rule = refusal.rule if refusal else ""
         if first is None:
             self._progress = (reply.last, time.monotonic())
         elif refusal is not None:
@@ -152,9 +166,13 @@ class Delivery:
             return
         rejected = msgspec.json.encode(receipt.rejected).decode()
         outcome = Outcome(receipt.accepted, rejected, receipt.merged_at.isoformat())
-        is_full = receipt.accepted >= MAX_ROWS
         await asyncio.to_thread(
-            self._spool.receipted, self._resource, receipt.sequence, outcome, is_full=is_full
+            self._spool.receipted,
+            self._resource,
+            receipt.sequence,
+            outcome,
+            is_full=receipt.accepted >= MAX_ROWS,
+            gained=receipt.inserted - receipt.removed,
         )
 
     def _refusal_of(self, first: SpooledBatch | None, reply: ReceiptsReply) -> Refusal | None:
@@ -178,11 +196,14 @@ class Delivery:
         is_old_key = refusal.code == BatchSignatureInvalid.code and not self._capture.signs_as(first.message)
         is_new = first.digest != self._refused
         self._refused = first.digest
-        may_help = is_old_key or (is_content and not self._capture.has_emptied)
+        may_search = not self._capture.has_emptied and self._rebuilds < _MOST_REBUILDS
+        may_help = is_old_key or (is_content and may_search)
         if is_new and may_help:
             self.state.next_try = None
         elif is_new or self.state.next_try is None:
-            self._wait_longer(now)
+            # What was built anew after a pause is refused within the next one, which goes on.
+            if self.state.next_try is None or now >= self.state.next_try:
+                self._wait_longer(now)
             return
         elif now < self.state.next_try:
             return
@@ -190,6 +211,7 @@ class Delivery:
             self._wait_longer(now)
         _log.warning("refused_batch_again %s %s sequence=%d", self._resource, refusal.code, first.sequence)
         if is_content or is_old_key:
+            self._rebuilds += 1
             await self._capture.build_again(first, reply, narrower=is_content)
         else:
             await asyncio.to_thread(self._spool.send_again, self._resource)
@@ -209,7 +231,8 @@ class Delivery:
     async def _pause(self, seconds: float) -> None:
         spooled = self._capture.state.spooled
         try:
-            await asyncio.wait_for(spooled.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await spooled.wait()
         except TimeoutError:
             return
         finally:

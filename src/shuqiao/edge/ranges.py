@@ -280,6 +280,14 @@ def judged(
     return [(row[0], cover.open(row[1], f"loose/{resource}").decode()) for row in rows]
 
 
+def count_judged(db: sqlite3.Connection, resource: str, turn: int) -> int:
+    """Return how many loose records `judged` would name."""
+    (count,) = db.execute(
+        "SELECT count(*) FROM loose WHERE resource = ? AND turn <= ? AND sent IS NULL", (resource, turn)
+    ).fetchone()
+    return int(count)
+
+
 def told(db: sqlite3.Connection, resource: str, marks: Iterable[bytes], sequence: int) -> None:
     """Note which batch tells that records are gone; its receipt makes them forgotten."""
     db.executemany(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from shuqiao.security.suites import INTERNATIONAL, Suite, read_suite
 from shuqiao.security.volumes import Volume, VolumeSettings, read_volume_settings
+from shuqiao.wire.nats_client import addresses
 from shuqiao.wire.subjects import check_department
 
 
@@ -22,7 +23,8 @@ class NodeSettings:
     `interface_folder` says which interfaces of the department calls are passed to; None for none. The log of
     calls on what stays here is brought to the hub every `report_s`, calls older than `report_margin_s`; the
     node's own state every `state_s`. A source that is followed by its log keeps at most `log_max_bytes` of it
-    for a table that can't be read.
+    for a table that can't be read. Of each table at most `held_rows` rows are held by the rules of screening.
+    Nothing is read while less than `disk_reserve_bytes` are free on the node's disk.
     """
 
     home: Path
@@ -42,6 +44,8 @@ class NodeSettings:
     report_margin_s: float = 900
     state_s: float = 10
     log_max_bytes: int = 16 * 1024**3
+    held_rows: int = 10_000
+    disk_reserve_bytes: int = 64 * 1024**2
     suite: Suite = INTERNATIONAL
     volumes: tuple[Volume, ...] = ()
 
@@ -67,8 +71,11 @@ def load_settings(environment: Mapping[str, str]) -> NodeSettings:
         except ValueError:
             faults.append("NODE_DEPARTMENT is not a department code such as 440100-health")
     url = environment.get("NATS_URL", "")
-    if url and not url.startswith(("tls://", "wss://")):
-        faults.append("NATS_URL must begin with tls:// or wss://")
+    if url:
+        try:
+            addresses(url)
+        except ValueError as error:
+            faults.append(f"NATS_URL {error}")
 
     def number(name: str, default: float, low: float, high: float) -> float:
         return _number(environment, name, (default, low, high), faults.append)
@@ -82,6 +89,8 @@ def load_settings(environment: Mapping[str, str]) -> NodeSettings:
     report_margin_s = number("NODE_REPORT_MARGIN_SECONDS", 900, 660, 86_400)
     state_s = number("NODE_STATE_SECONDS", 10, 0.1, 600)
     log_max_bytes = number("NODE_LOG_BYTES", 16 * 1024**3, 1024**2, 1024**4)
+    disk_reserve_bytes = number("NODE_DISK_RESERVE_BYTES", 64 * 1024**2, 0, 1024**4)
+    held_rows = number("NODE_HELD_ROWS", 10_000, 1, 1_000_000)
     suite, named = INTERNATIONAL, VolumeSettings()
     try:
         suite, named = read_suite(environment), read_volume_settings(environment)
@@ -107,6 +116,8 @@ def load_settings(environment: Mapping[str, str]) -> NodeSettings:
         report_margin_s=report_margin_s,
         state_s=state_s,
         log_max_bytes=int(log_max_bytes),
+        held_rows=int(held_rows),
+        disk_reserve_bytes=int(disk_reserve_bytes),
         suite=suite,
         volumes=named.volumes({"spool": Path(environment["NODE_HOME"])}),
     )

@@ -13,59 +13,21 @@ import json
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from shuqiao.edge import ranges
+from shuqiao.edge import disk, guard, ranges
 from shuqiao.edge.cover import Cover
-
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS resource (
-    resource      TEXT PRIMARY KEY,
-    mapping       TEXT NOT NULL,
-    next_sequence INTEGER NOT NULL,
-    generation    INTEGER NOT NULL DEFAULT 1,
-    phase         TEXT NOT NULL CHECK (phase IN ('full', 'changes')),
-    cursor        TEXT,
-    watermark     TEXT
-) STRICT;
-CREATE TABLE IF NOT EXISTS batch (
-    resource TEXT NOT NULL,
-    sequence INTEGER NOT NULL,
-    message  BLOB NOT NULL,
-    digest   TEXT NOT NULL,
-    rows     INTEGER NOT NULL,
-    created  REAL NOT NULL,
-    before   TEXT,
-    sent     INTEGER NOT NULL DEFAULT 0,
-    PRIMARY KEY (resource, sequence)
-) STRICT;
-CREATE TABLE IF NOT EXISTS seen (
-    resource TEXT NOT NULL,
-    digest   BLOB NOT NULL,
-    changed  TEXT NOT NULL,
-    sequence INTEGER NOT NULL DEFAULT 0,
-    PRIMARY KEY (resource, digest)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS structure (
-    resource TEXT PRIMARY KEY,
-    mapping  TEXT NOT NULL,
-    columns  TEXT NOT NULL
-) STRICT;
-CREATE TABLE IF NOT EXISTS outcome (
-    resource  TEXT NOT NULL,
-    sequence  INTEGER NOT NULL,
-    accepted  INTEGER NOT NULL,
-    rejected  TEXT NOT NULL,
-    merged_at TEXT NOT NULL,
-    PRIMARY KEY (resource, sequence)
-) STRICT;
-"""
+from shuqiao.edge.quarantine import Caught
+from shuqiao.edge.spool_schema import SCHEMA
 
 KEPT_OUTCOMES = 1000
 """Receipts kept for each resource for whoever runs the node; the hub's ledger keeps them all."""
+
+_FREED_PAGES = 512
+_INCREMENTAL = 2
 
 Phase = Literal["full", "changes"]
 T = TypeVar("T")
@@ -77,6 +39,12 @@ _NOT_DUE, _DUE, _BARRED = 0, 1, -1
 
 def _place(resource: str, sequence: int) -> str:
     return f"{resource}/{sequence}"
+
+
+def _before(text: str) -> list[Any]:
+    """Return the parts of a position and the load it belongs to, None in a batch of an earlier version."""
+    parts: list[Any] = json.loads(text)
+    return parts if len(parts) > 4 else [*parts, None]
 
 
 @dataclass(frozen=True)
@@ -124,6 +92,8 @@ class SpooledBatch:
     """A batch that waits for its receipt; `digest` is the SHA-256 of its manifest in hexadecimal.
 
     `is_end`: it is the word that a full load is complete, without rows. `is_compared`: ranges were compared.
+    Of a batch that was just built, `kept` are rows that don't leave, and `hides_key` says that the key of one
+    of them was left out as well; neither is stored.
     """
 
     sequence: int
@@ -132,6 +102,8 @@ class SpooledBatch:
     rows: int
     is_end: bool = False
     is_compared: bool = False
+    kept: tuple[Caught, ...] = ()
+    hides_key: bool = False
 
 
 @dataclass(frozen=True)
@@ -159,14 +131,18 @@ class Spool:
         self._cover = cover
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lock = threading.Lock()
+        self._folder = path.parent
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=1.0)
         # An exclusive lock for as long as the file is open keeps a second node off it.
         self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
-        self._db.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        if self._db.execute("PRAGMA auto_vacuum").fetchone()[0] != _INCREMENTAL:
+            # To say it once more would write, and so fail where the disk is full.
+            self._db.execute("PRAGMA auto_vacuum = INCREMENTAL")
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = FULL")
-        self._db.executescript(_SCHEMA)
+        self._db.executescript(SCHEMA)
         self._db.executescript(ranges.SCHEMA)
+        self._db.executescript(guard.SCHEMA)
         self._add_columns()
         path.chmod(0o600)
 
@@ -215,6 +191,7 @@ class Spool:
             for table in ("batch", "seen", "resource"):
                 db.execute(f"DELETE FROM {table} WHERE resource = ?", (resource,))
             ranges.forget(db, resource)
+            guard.begin(db, resource, is_first=first.sequence == 1)
             db.execute(
                 "INSERT INTO resource (resource, mapping, generation, next_sequence, phase, load_since,"
                 " ending) VALUES (?, ?, ?, ?, 'full', ?, ?)",
@@ -232,29 +209,36 @@ class Spool:
     def rewind(self, resource: str, sequence: int) -> bool:
         """Go back to where the rows of a waiting batch were read, and drop it and those behind it.
 
-        The sequence is used again, in a later generation. False, and nothing, where the file doesn't say.
+        The sequence is used again, in a later generation. False, and nothing, where the file doesn't say, or
+        where another full load began since: by what that one meets the hub tells what is gone.
         """
         with self._transaction() as db:
             found = db.execute(
-                "SELECT before FROM batch WHERE resource = ? AND sequence = ?", (resource, sequence)
+                "SELECT before, load_since FROM batch JOIN resource USING (resource)"
+                " WHERE resource = ? AND sequence = ?",
+                (resource, sequence),
             ).fetchone()
             if found is None or found[0] is None:
                 return False
-            phase = json.loads(found[0])[1]
-            if not ranges.step_back(db, resource, sequence, into_load=phase == "full"):
+            *before, load = _before(found[0])
+            loads = before[1] == "full"
+            if load not in (None, found[1]) or not ranges.step_back(db, resource, sequence, into_load=loads):
                 return False
-            (ends,) = db.execute(
-                "SELECT count(*) FROM batch WHERE resource = ? AND sequence >= ? AND is_end",
+            ends, rows = db.execute(
+                "SELECT coalesce(sum(is_end), 0), coalesce(sum(rows), 0) FROM batch"
+                " WHERE resource = ? AND sequence >= ?",
                 (resource, sequence),
             ).fetchone()
             if ends:
                 self._set_ending(db, resource, _DUE)
+            if loads:
+                guard.loaded(db, resource, -rows)
             db.execute("DELETE FROM batch WHERE resource = ? AND sequence >= ?", (resource, sequence))
             db.execute("DELETE FROM seen WHERE resource = ? AND sequence >= ?", (resource, sequence))
             db.execute(
                 "UPDATE resource SET mapping = ?, phase = ?, cursor = ?, watermark = ?, next_sequence = ?,"
                 " generation = generation + 1 WHERE resource = ?",
-                (*json.loads(found[0]), sequence, resource),
+                (*before, sequence, resource),
             )
         return True
 
@@ -266,6 +250,7 @@ class Spool:
         with self._transaction() as db:
             db.execute("DELETE FROM seen WHERE resource = ?", (resource,))
             ranges.forget(db, resource)
+            guard.restart(db, resource)
             db.execute(
                 "UPDATE resource SET mapping = ?, phase = 'full', cursor = NULL, watermark = NULL,"
                 " generation = generation + 1, load_since = generation + 1, ending = ? WHERE resource = ?",
@@ -290,7 +275,8 @@ class Spool:
         """
         with self._transaction() as db:
             expected, *before = db.execute(
-                "SELECT next_sequence, mapping, phase, cursor, watermark FROM resource WHERE resource = ?",
+                "SELECT next_sequence, mapping, phase, cursor, watermark, load_since FROM resource"
+                " WHERE resource = ?",
                 (resource,),
             ).fetchone()
             if [batch.sequence for batch in batches] != list(range(expected, expected + len(batches))):
@@ -329,6 +315,8 @@ class Spool:
                     resource,
                 ),
             )
+            if before[1] == "full":
+                guard.loaded(db, resource, sum(batch.rows for batch in batches))
             if is_incomplete:
                 self._set_ending(db, resource, _BARRED)
             elif before[1] == "full" and position.phase == "changes":
@@ -407,7 +395,7 @@ class Spool:
                 " ORDER BY sequence LIMIT 1",
                 (resource,),
             ).fetchone()
-        return None if row is None else Position(*json.loads(row[0]))
+        return None if row is None else Position(*_before(row[0])[:4])
 
     def _opened(self, resource: str, sequence: int, stored: bytes, *rest: Any) -> SpooledBatch:
         digest, rows, is_end, is_compared = rest
@@ -445,13 +433,21 @@ class Spool:
             ).fetchone()
         return None if row is None else str(row[0])
 
-    def receipted(self, resource: str, sequence: int, outcome: Outcome, *, is_full: bool = False) -> None:
+    def receipted(
+        self, resource: str, sequence: int, outcome: Outcome, *, is_full: bool = False, gained: int = 0
+    ) -> None:
         """Delete a batch whose receipt has been verified, and keep what became of it.
 
         Where the end of a load took as many records away as a batch may, `is_full`, it is told once more.
+        With it the hub holds so many records more, or less, as are `gained`.
         """
         with self._transaction() as db:
             ranges.receipted(db, resource, sequence)
+            (ended,) = db.execute(
+                "SELECT count(*) FROM batch WHERE resource = ? AND sequence = ? AND is_end",
+                (resource, sequence),
+            ).fetchone()
+            guard.receipted(db, resource, gained, ends_load=bool(ended) and not is_full)
             if is_full:
                 db.execute(
                     "UPDATE resource SET ending = ?3 WHERE resource = ?1 AND EXISTS (SELECT 1 FROM batch"
@@ -468,8 +464,19 @@ class Spool:
                 "DELETE FROM outcome WHERE resource = ? AND sequence <= ?",
                 (resource, sequence - KEPT_OUTCOMES),
             )
-            # The pragma frees one page for each row fetched.
-            db.execute("PRAGMA incremental_vacuum(512)").fetchall()
+        self._give_room_back()
+
+    def _give_room_back(self) -> None:
+        """Shorten the file. That needs some room itself, and is not part of what must be written."""
+        with suppress(disk.DiskFull), self._transaction() as db:
+            (free,) = db.execute("PRAGMA freelist_count").fetchone()
+            if free >= _FREED_PAGES // 2:
+                # The pragma frees one page for each row fetched.
+                db.execute(f"PRAGMA incremental_vacuum({_FREED_PAGES})").fetchall()
+
+    def room_bytes(self) -> int:
+        """Return how much may still be written where the file lies."""
+        return disk.free_bytes(self._folder)
 
     def outcomes(self, resource: str, limit: int, *, faulty: bool = False) -> list[tuple[int, Outcome]]:
         """Return the latest outcomes, newest first; only those that reject rows, with `faulty`."""
@@ -489,11 +496,5 @@ class Spool:
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._db
-            except BaseException:
-                self._db.execute("ROLLBACK")
-                raise
-            self._db.execute("COMMIT")
+        with self._lock, disk.transaction(self._db):
+            yield self._db

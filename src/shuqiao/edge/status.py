@@ -1,4 +1,4 @@
-"""The node's state in one small file, for whoever runs it: counts, times and codes, no row contents."""
+"""The node's state in one small file, for whoever runs it: counts, times, codes, pseudonyms, no values."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ import msgspec
 from shuqiao.edge.capture import Capture
 from shuqiao.edge.hub import Hub
 from shuqiao.edge.publish import Delivery
+from shuqiao.edge.quarantine import Held
 from shuqiao.edge.receive.status import SubscriptionStatus
 from shuqiao.edge.spool import Spool
+from shuqiao.wire.node_state import MAX_SCREENED, ScreenedRow
 
 
 class BatchOutcome(msgspec.Struct, frozen=True):
@@ -30,7 +32,9 @@ class ResourceStatus(msgspec.Struct, frozen=True):
     `refused` is why the hub refused the next batch, `next_try_s` when it is tried again; `faulty` are the
     latest receipts that reject rows; a row that was set apart is there as `row_refused`. `changes` are those
     of the source's columns since the mapping was first used. Of a table that is followed by its database's
-    log, `log_bytes` is what the source keeps for this node, `log_lost` why the node began anew.
+    log, `log_bytes` is what the source keeps for this node, `log_lost` why the node began anew. `held_back`
+    of `held_of` rows would leave the list and wait for a person's word. `screened` is how many rows wait for
+    a person's word (`shuqiao node held`), `screened_rows` are the oldest.
     """
 
     state: str
@@ -46,6 +50,11 @@ class ResourceStatus(msgspec.Struct, frozen=True):
     changes: list[str] = []
     log_bytes: int | None = None
     log_lost: str | None = None
+    held_back: int = 0
+    held_of: int = 0
+    refused_rule: str = ""
+    screened: int = 0
+    screened_rows: list[ScreenedRow] = []
 
 
 class NodeStatus(msgspec.Struct, frozen=True):
@@ -69,8 +78,11 @@ _ORDER = (
     "source_changed",
     "source_away",
     "refused",
+    "screening_stopped",
     "receipt_untrusted",
+    "disk_full",
     "spool_full",
+    "held_back",
     "paused",
     "loading",
     "up",
@@ -103,21 +115,38 @@ def _resource(spool: Spool, capture: Capture, delivery: Delivery) -> ResourceSta
     known = spool.state(resource)
     _, rows, created = (0, 0, None) if known is None else spool.waiting(resource)
     phase = known.position.phase if known else None
+    held = capture.state.held
     return ResourceStatus(
         state=_state(capture, delivery, phase),
         phase=phase,
         next_sequence=known.next.sequence if known else None,
         waiting_rows=rows,
         lag_s=0.0 if created is None else round(time.time() - created, 3),
-        fault=delivery.state.receipt_fault or capture.state.fault,
+        fault=_fault(capture, delivery),
         refused=delivery.state.refused,
+        refused_rule=delivery.state.rule,
         next_try_s=_next_try_s(delivery),
         latest=_outcomes(spool, resource, faulty=False),
         faulty=_outcomes(spool, resource, faulty=True),
         changes=list(capture.state.changes),
         log_bytes=capture.state.log_bytes,
         log_lost=capture.state.log_lost,
+        held_back=held.rows if held else 0,
+        held_of=held.of if held else 0,
+        screened=capture.place.waiting(resource).count,
+        screened_rows=[_held(one) for one in capture.place.rows(resource, MAX_SCREENED)],
     )
+
+
+def _held(one: Held) -> ScreenedRow:
+    items = {found.item: found.rule for found in one.found}
+    return ScreenedRow(one.mark, items, datetime.fromtimestamp(one.since, UTC), one.stops)
+
+
+def _fault(capture: Capture, delivery: Delivery) -> str | None:
+    if delivery.state.hub_away and capture.state.spool_full:
+        return f"{delivery.state.hub_away}; the spool is full (NODE_SPOOL_BYTES): the source keeps what comes"
+    return delivery.state.hub_away or delivery.state.receipt_fault or capture.state.fault
 
 
 def _state(capture: Capture, delivery: Delivery, phase: str | None) -> str:
@@ -127,10 +156,16 @@ def _state(capture: Capture, delivery: Delivery, phase: str | None) -> str:
         return "source_changed" if capture.state.frozen else "source_away"
     if delivery.state.refused:
         return "refused"
+    if capture.state.screened:
+        return "screening_stopped"
     if delivery.state.receipt_fault:
         return "receipt_untrusted"
+    if capture.state.disk_full:
+        return "disk_full"
     if capture.state.spool_full:
         return "spool_full"
+    if capture.state.held is not None:
+        return "held_back"
     if capture.state.paused:
         return "paused"
     return "up" if phase == "changes" else "loading"

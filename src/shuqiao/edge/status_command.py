@@ -21,12 +21,15 @@ STALE = timedelta(seconds=30)
 ADVICE: Mapping[str, str] = {
     "up": "changes are sent as they happen",
     "loading": "wait for the full load",
-    "hub_away": "the link or the hub is down; the node goes on reading into its spool",
+    "hub_away": "the hub is out of reach, see below why; the node goes on reading into its spool",
     "source_changed": "your table has other columns than before: adapt the mapping file",
     "source_away": "look at your database, its table or your lists",
     "refused": "tell the platform agency; the batch is kept and tried again",
+    "screening_stopped": "a rule of screening stops the table: shuqiao node held list",
     "receipt_untrusted": "tell the platform agency: a receipt is not signed by the hub's key",
+    "held_back": "many rows are gone at the source: restore it, or let them leave on the platform's page",
     "paused": "the platform's pages ask it to rest: resume it there",
+    "disk_full": "the node's disk is full: make room; it goes on by itself and nothing is lost",
     "spool_full": "the hub has been away for long: make room or raise NODE_SPOOL_BYTES",
 }
 RECEIVE_ADVICE: Mapping[str, str] = {
@@ -34,18 +37,22 @@ RECEIVE_ADVICE: Mapping[str, str] = {
     "starting": "wait a moment",
     "hub_away": "the link or the platform is down; it goes on by itself",
     "target_away": "look at your database",
+    "disk_full": "the disk of the node or its database is full: make room; it goes on by itself",
     "settings_wrong": "mend the file or the table, then start the node anew",
     "too_many_dead": "the rows don't fit your table: mend it, or raise `most` in the file",
     "untrusted": "tell the platform agency: what came is not what it has signed",
     "refused": "the platform refuses: look at the grant",
-    "out_of_step": "tell the platform agency: platform and database don't agree on what was taken",
+    "out_of_step": "platform and database don't agree on what was taken: `shuqiao node receive restart` it",
+    "recalled": "the grant has ended: `shuqiao node receive delete` what came, until the day named",
+    "signed": "what was called back is deleted and signed for",
+    "ended": "your department ended the feed; `shuqiao node receive restart` begins it anew",
     "faulty": "look at the node's log",
     "deleted": "what was received is deleted; nothing more is applied",
 }
 KEPT_BYTES = 1024**3
 """More than this of its log a source should not have to keep."""
 
-_WELL = ("up", "loading", "paused", "starting", "deleted")
+_WELL = ("up", "loading", "paused", "starting", "deleted", "signed", "ended")
 
 
 def status_command(arguments: argparse.Namespace) -> int:
@@ -93,9 +100,12 @@ def _resource(resource: str, one: ResourceStatus) -> Iterator[str]:
     if (one.log_bytes or 0) > KEPT_BYTES:
         size = (one.log_bytes or 0) >> 20
         yield f"  the source keeps {size} MiB of its log for this node: see why it isn't read"
+    if one.screened:
+        yield f"  {one.screened} rows are held by the rules of screening: shuqiao node held list"
     if one.refused:
         again = "" if one.next_try_s is None else f", tried again in {one.next_try_s:.0f} s"
-        yield f"  the hub refused the next batch: {one.refused}{again}"
+        rule = f" ({one.refused_rule})" if one.refused_rule else ""
+        yield f"  the hub refused the next batch: {one.refused}{rule}{again}"
     for outcome in one.faulty:
         for row, item, reason in outcome.rejected:
             yield f"  batch {outcome.sequence}, row {row}: {item} {reason}"

@@ -30,6 +30,7 @@ from shuqiao.loader.enrol import (
 )
 from shuqiao.security.nats_secrets import load_department_account
 from shuqiao.wire.enrolment_token import EnrolmentRequest, is_proved, mark
+from shuqiao.wire.outages import DATABASE_TROUBLES
 
 log = logging.getLogger("shuqiao.admitting")
 
@@ -88,7 +89,7 @@ async def watch(hub: HubAccess) -> None:
     while True:
         try:
             await _listen(hub)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, NatsError, EnrolmentError) as error:
+        except (*DATABASE_TROUBLES, NatsError, EnrolmentError) as error:
             log.error("admitting_failed %s", type(error).__name__)
             await asyncio.sleep(LOOK_EVERY_S)
 
@@ -144,9 +145,8 @@ async def _admit_next(connection: asyncpg.Connection, hub: HubAccess) -> bool:
         row = await connection.fetchrow(_NEXT, timeout=_TIMEOUT_S)
         if row is None:
             return False
-        asked = msgspec.msgpack.decode(row["request"], type=EnrolmentRequest)
-        # What the pages have taken is not believed here: they hold no secret of a token either.
-        if not is_proved(asked, row["verifier"], row["department"]) or asked.round != row["round"]:
+        asked = _asked(row)
+        if asked is None:
             await connection.execute(_FAULT, row["id"], "unproved")
             log.error("request_unproved department=%s", row["department"])
             return True
@@ -163,6 +163,16 @@ async def _admit_next(connection: asyncpg.Connection, hub: HubAccess) -> bool:
         await connection.execute(_DONE, row["id"], asked.round, content, marked)
     log.info("admitted department=%s", row["department"])
     return True
+
+
+def _asked(row: asyncpg.Record) -> EnrolmentRequest | None:
+    """What a node asks, if it does: the pages that took it hold no secret of a token, and aren't believed."""
+    try:
+        asked = msgspec.msgpack.decode(row["request"], type=EnrolmentRequest)
+    except msgspec.DecodeError:
+        return None
+    is_its_own = is_proved(asked, row["verifier"], row["department"]) and asked.round == row["round"]
+    return asked if is_its_own else None
 
 
 if __name__ == "__main__":

@@ -16,8 +16,13 @@ from pathlib import Path
 import psycopg
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
-from shuqiao.security.certificates import KeyedCertificate, Signer, issue_signer_certificate
-from shuqiao.security.keys import load_public_der, read_secret_file
+from shuqiao.security.certificates import (
+    KeyedCertificate,
+    Signer,
+    issue_seal_certificate,
+    issue_signer_certificate,
+)
+from shuqiao.security.keys import load_public_der, read_secret_file, write_secret_file
 from shuqiao.security.nats_secrets import load_certificates
 
 PLATFORM = "platform"
@@ -54,6 +59,21 @@ def certify_keys(secrets: Path, database_url: str) -> int:
     return issued
 
 
+def make_seal(secrets: Path, body: str = PLATFORM) -> bool:
+    """Make the key and certificate of the seal on the platform's documents; False where there is one.
+
+    Where the city has an electronic seal of its own, its files are used in the place of these.
+    """
+    if (secrets / "seal.key").exists():
+        return False
+    certificate = load_certificates(secrets).read_bytes()
+    authority = KeyedCertificate(certificate, read_secret_file(secrets / "ca.key"))
+    made = issue_seal_certificate(authority, body, datetime.now(UTC))
+    # The certificate first: a key without one would never get any.
+    (secrets / "seal.pem").write_bytes(made.certificate + certificate)
+    return write_secret_file(secrets / "seal.key", made.key)
+
+
 def main() -> int:
     """Certify what has no certificate yet."""
     parser = argparse.ArgumentParser(prog="shuqiao.loader.certify")
@@ -62,7 +82,10 @@ def main() -> int:
     if not database_url:
         print("CERTIFY_DATABASE_URL is not set", file=sys.stderr)
         return 2
-    print(f"{certify_keys(parser.parse_args().secrets, database_url)} certificates were issued.")
+    secrets = parser.parse_args().secrets
+    print(f"{certify_keys(secrets, database_url)} certificates were issued.")
+    if make_seal(secrets):
+        print(f"{secrets / 'seal.key'} and seal.pem were made: the seal on the platform's documents.")
     return 0
 
 

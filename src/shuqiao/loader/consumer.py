@@ -31,8 +31,10 @@ from nats.js.errors import NotFoundError
 from shuqiao.loader import ledger
 from shuqiao.loader.ledger import Counts, LastBatch, Merge
 from shuqiao.loader.prepare import Trusted, check_sequence, is_past, separate, trust
+from shuqiao.loader.screening import RulesInForce
 from shuqiao.loader.streams import ensure_consumer
 from shuqiao.rules.errors import BatchError, BatchMalformed, BatchOutOfSequence
+from shuqiao.rules.screening import Screen
 from shuqiao.security.keys import SigningKey
 from shuqiao.wire.batch_receipt import BatchReceipt, Refusal, sign_receipt, sign_refusal
 from shuqiao.wire.package import Manifest
@@ -57,6 +59,8 @@ OUTAGES = (
     OSError,
     TimeoutError,
     asyncpg.InterfaceError,
+    # Said where a server that was killed cut its answer short.
+    asyncpg.InternalClientError,
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
@@ -88,6 +92,7 @@ class Workshop:
     receipt_key: ReceiptKey
     today: Callable[[], date] = today_here
     refusals: dict[tuple[str, str], str] = field(default_factory=dict)
+    rules: RulesInForce = field(default_factory=RulesInForce)
 
 
 class DepartmentConsumer:
@@ -144,9 +149,11 @@ class DepartmentConsumer:
             department, resource = _addressed(message)
             batch = await trust(self._shop.pool, department, resource, message.data)
             if await self._is_next(batch.manifest):
+                # Read before it has its place: two that read at once could reach the vault in any order.
+                screen = await self._shop.rules.screen(self._shop.pool)
                 self._last[resource] = LastBatch(batch.manifest.sequence, batch.manifest.generation)
                 before = self._line[-1] if self._line else None
-                self._line.append(asyncio.create_task(self._work(batch, message, before)))
+                self._line.append(asyncio.create_task(self._work(batch, message, screen, before)))
                 return
         except BatchOutOfSequence as early:
             await self._finish()
@@ -181,14 +188,16 @@ class DepartmentConsumer:
             await self._line[0]
             self._line.popleft()
 
-    async def _work(self, batch: Trusted, message: Msg, before: asyncio.Task[None] | None) -> None:
+    async def _work(
+        self, batch: Trusted, message: Msg, screen: Screen, before: asyncio.Task[None] | None
+    ) -> None:
         """Check and separate a batch at once, and merge it after the one before it.
 
         Where that one failed, its failure is raised here, and this one is not merged either.
         """
         refusal, merge = None, None
         try:
-            merge = await separate(self._shop.vault, batch, self._shop.today())
+            merge = await separate(self._shop.vault, batch, self._shop.today(), screen)
         except BatchError as error:
             refusal = error
         if before is not None:
@@ -248,6 +257,7 @@ class DepartmentConsumer:
             )
             key = self._shop.receipt_key
             text = sign_receipt(receipt, key.id, key.key)
+            await ledger.note_screened(connection, batch)
             await ledger.store_receipt(connection, batch.department, batch.resource, batch.sequence, text)
         return counts
 
@@ -261,9 +271,9 @@ class DepartmentConsumer:
     async def _refuse(self, message: Msg, resource: str | None, refusal: BatchError) -> None:
         """Note a refusal, tell the node why, and take the message out of the stream."""
         digest = hashlib.sha256(message.data).digest()
-        await ledger.refuse(self._shop.pool, self._department, resource, refusal.code, digest)
+        await ledger.refuse(self._shop.pool, self._department, resource, refusal, digest)
         if resource is not None:
-            told = Refusal(self._department, resource, digest.hex(), refusal.code)
+            told = Refusal(self._department, resource, digest.hex(), refusal.code, refusal.rule or "")
             key = self._shop.receipt_key
             self._shop.refusals[(self._department, resource)] = sign_refusal(told, key.id, key.key)
         _log.warning("batch_refused %s %s %s", self._department, resource, refusal.code)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import io
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
 import asyncpg
 import msgspec
+import pyarrow as pa
 from asyncpg.pool import PoolConnectionProxy
+from pyarrow import csv
 
+from shuqiao.rules.errors import BatchError
 from shuqiao.security.keys import PublicKey, load_public_der
-from shuqiao.wire.package import RowFault
+from shuqiao.wire.package import HeldRow, ReleasedRow, RowFault
 from shuqiao.wire.schemas import ResourceSpec
+from shuqiao.wire.screening import Caught
 
 _TIMEOUT_S = 60.0
 
@@ -35,8 +38,17 @@ class LastBatch:
 
 
 @dataclass(frozen=True)
+class Screened:
+    """What the rules of screening caught in a batch: held at the node, caught here only, and released."""
+
+    held: tuple[HeldRow, ...]
+    caught: tuple[Caught, ...]
+    released: tuple[ReleasedRow, ...]
+
+
+@dataclass(frozen=True)
 class Merge:
-    """One batch ready to be merged; `columns` and the values of `rows` stand in the same order.
+    """One batch ready to be merged; `rows` have the columns of its staging table.
 
     `removed` are records that are gone; `quiet` rows are accepted and change nothing.
     """
@@ -47,11 +59,11 @@ class Merge:
     manifest: str
     manifest_digest: bytes
     source: str
-    columns: tuple[str, ...]
-    rows: Sequence[tuple[Any, ...]]
+    rows: pa.RecordBatch
     rejected: tuple[RowFault, ...]
     removed: tuple[UUID, ...] = ()
     quiet: int = 0
+    screened: Screened | None = None
 
 
 @dataclass(frozen=True)
@@ -87,10 +99,18 @@ async def provided_resource(pool: asyncpg.Pool, resource: str) -> ProvidedResour
     return ProvidedResource(row["department"], msgspec.json.decode(row["spec"], type=ResourceSpec))
 
 
-async def missing_clearances(pool: asyncpg.Pool, resource: str, manifest: str) -> list[str]:
+class MissingReview(msgspec.Struct, frozen=True):
+    """A review that nobody has signed for this mapping, and the article that demands it."""
+
+    review: str
+    article: str
+
+
+async def missing_reviews(pool: asyncpg.Pool, resource: str, manifest: str) -> list[MissingReview]:
     """Return the reviews that the regulation in force demands and nobody has signed for this mapping."""
-    sql = "SELECT missing FROM exchange.clearances_of($1, $2)"
-    return list(await pool.fetchval(sql, resource, manifest, timeout=_TIMEOUT_S))
+    sql = "SELECT exchange.missing_reviews($1, $2)::text"
+    text = await pool.fetchval(sql, resource, manifest, timeout=_TIMEOUT_S)
+    return msgspec.json.decode(text, type=list[MissingReview])
 
 
 async def last_batch(pool: asyncpg.Pool, department: str, resource: str) -> LastBatch:
@@ -110,21 +130,24 @@ async def receipts_after(
 
 
 async def refuse(
-    pool: asyncpg.Pool, department: str, resource: str | None, reason: str, digest: bytes
+    pool: asyncpg.Pool, department: str, resource: str | None, refusal: BatchError, digest: bytes
 ) -> None:
-    """Note that a batch was refused whole, with its audit entry."""
-    sql = "SELECT exchange.refuse_batch($1, $2, $3, $4)"
-    await pool.execute(sql, department, resource, reason, digest, timeout=_TIMEOUT_S)
+    """Note that a batch was refused whole, with its audit entry and what the refusal rests on."""
+    sql = "SELECT exchange.refuse_batch($1, $2, $3, $4, $5::text::jsonb)"
+    facts = {"articles": refusal.rule.split("; ")} if refusal.rule else {}
+    text = msgspec.json.encode(facts).decode()
+    await pool.execute(sql, department, resource, refusal.code, digest, text, timeout=_TIMEOUT_S)
 
 
 async def stage_and_merge(connection: PoolConnectionProxy, batch: Merge) -> Counts:
     """Copy the rows to staging and merge them; belongs in the caller's transaction."""
-    if batch.rows:
-        await connection.copy_records_to_table(
+    if batch.rows.num_rows:
+        await connection.copy_to_table(
             batch.resource,
             schema_name="staging",
-            columns=batch.columns,
-            records=batch.rows,
+            columns=batch.rows.schema.names,
+            source=io.BytesIO(as_csv(batch.rows)),
+            format="csv",
             timeout=_TIMEOUT_S,
         )
     # The id was matched against the catalogue, whose form of ids needs no quoting.
@@ -150,9 +173,41 @@ async def stage_and_merge(connection: PoolConnectionProxy, batch: Merge) -> Coun
     return Counts(*row)
 
 
+def as_csv(rows: pa.RecordBatch) -> bytes:
+    """Write rows as the database reads them: a text in quotes, nothing for what is not there."""
+    sink = pa.BufferOutputStream()
+    csv.write_csv(rows, sink, csv.WriteOptions(include_header=False))
+    written: bytes = sink.getvalue().to_pybytes()
+    return written
+
+
 async def store_receipt(
     connection: PoolConnectionProxy, department: str, resource: str, sequence: int, receipt: str
 ) -> None:
     """Keep the signed receipt with its ledger row; belongs in the transaction of the merge."""
     sql = "SELECT exchange.store_receipt($1, $2, $3, $4)"
     await connection.execute(sql, department, resource, sequence, receipt, timeout=_TIMEOUT_S)
+
+
+async def rules_in_force(pool: asyncpg.Pool) -> bytes | None:
+    """Return the office's rules of screening as JSON; None where it has put none into force."""
+    found = await pool.fetchval("SELECT exchange.screening_rules()", timeout=_TIMEOUT_S)
+    return None if found is None else str(found).encode()
+
+
+async def note_screened(connection: PoolConnectionProxy, batch: Merge) -> None:
+    """Note in the log what was held and released in a batch; belongs in the transaction of its merge."""
+    screened = batch.screened
+    if screened is None:
+        return
+    sql = "SELECT exchange.note_screened($1, $2, $3, $4::text::jsonb)"
+    told = {
+        "held": [{"item": one.item, "rule": one.rule, "mark": one.mark} for one in screened.held],
+        "caught": [{"item": one.item, "rule": one.rule, "row": one.row} for one in screened.caught],
+        "released": [
+            {"item": one.item, "rule": one.rule, "mark": one.mark, "by": one.by, "reason": one.reason}
+            for one in screened.released
+        ],
+    }
+    text = msgspec.json.encode(told).decode()
+    await connection.execute(sql, batch.department, batch.resource, batch.sequence, text, timeout=_TIMEOUT_S)

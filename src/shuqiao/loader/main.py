@@ -16,6 +16,7 @@ import asyncpg
 from shuqiao.loader import ledger
 from shuqiao.loader.consumer import OUTAGES, DepartmentConsumer, ReceiptKey, Workshop
 from shuqiao.loader.receipts import ReceiptsService
+from shuqiao.loader.reconciling import Reconciler
 from shuqiao.loader.reports import ReportsService
 from shuqiao.loader.settings import LoaderSettings, SettingsError, load_settings
 from shuqiao.loader.streams import ensure_stream
@@ -29,6 +30,7 @@ from shuqiao.security.keys import (
 from shuqiao.security.tls import tell_database
 from shuqiao.wire import nats_client
 from shuqiao.wire.subjects import RECEIPTS_ALL, REPORTS_ALL
+from shuqiao.wire.tasks import end_tasks
 from shuqiao.wire.vault import VaultClient
 
 _log = logging.getLogger("shuqiao.loader")
@@ -57,17 +59,15 @@ class Loader:
         """Work until `stop` is set; a fault nobody foresaw ends the process, which may then start anew."""
         ended = asyncio.ensure_future(stop.wait())
         watching = asyncio.ensure_future(self._watch())
+        reconciling = asyncio.ensure_future(Reconciler(self._shop).run())
         try:
             while not ended.done():
-                tasks = {ended, watching, *self._tasks.values()}
+                tasks = {ended, watching, reconciling, *self._tasks.values()}
                 done, _ = await asyncio.wait(tasks, timeout=_LOOK_S, return_when=asyncio.FIRST_COMPLETED)
                 for task in done:
                     task.result()
         finally:
-            tasks = {ended, watching, *self._tasks.values()}
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await end_tasks([ended, watching, reconciling, *self._tasks.values()])
 
     async def _watch(self) -> None:
         """Start a consumer for every department admitted meanwhile."""
@@ -90,7 +90,8 @@ async def _until_there(what: str, attempt: Callable[[], Awaitable[T]], stop: asy
         except OUTAGES as error:
             _log.info("waiting_for %s %s", what, type(error).__name__)
             with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), _START_RETRY_S)
+                async with asyncio.timeout(_START_RETRY_S):
+                    await stop.wait()
     raise asyncio.CancelledError
 
 
@@ -104,7 +105,9 @@ async def _serve(settings: LoaderSettings) -> None:
         pool = await _until_there("database", lambda: _open_pool(settings), stop)
         client = await _until_there("nats", lambda: _connect(settings), stop)
         stream = client.jetstream(timeout=10)
-        await _until_there("stream", lambda: ensure_stream(stream, settings.stream_max_bytes), stop)
+        await _until_there(
+            "stream", lambda: ensure_stream(stream, settings.stream_max_bytes, settings.stream_replicas), stop
+        )
         workshop = Workshop(pool, stream, vault, receipt_key)
         service = ReceiptsService(workshop)
         await client.subscribe(RECEIPTS_ALL, queue="loader", cb=service.answer)

@@ -6,15 +6,16 @@ A batch is refused whole where it can't be trusted; a row is refused alone where
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from uuid import UUID
 
 import asyncpg
 import pyarrow as pa
 
 from shuqiao.loader import ledger
-from shuqiao.loader.ledger import LastBatch, Merge, ProvidedResource
+from shuqiao.loader.ledger import LastBatch, Merge, ProvidedResource, Screened
 from shuqiao.loader.validate import find_faults
 from shuqiao.rules.errors import (
     BatchMalformed,
@@ -25,6 +26,7 @@ from shuqiao.rules.errors import (
     BatchWrongDepartment,
     DuplicateKey,
 )
+from shuqiao.rules.screening import Screen
 from shuqiao.wire.package import (
     Manifest,
     Package,
@@ -34,7 +36,9 @@ from shuqiao.wire.package import (
     decode_part,
     read_manifest,
 )
-from shuqiao.wire.schemas import arrow_schema, plain_items
+from shuqiao.wire.schemas import ItemSpec, arrow_schema, plain_items
+from shuqiao.wire.screening import Caught, code_of
+from shuqiao.wire.screening import caught as find_caught
 from shuqiao.wire.vault import Assigned, VaultClient, VaultRefused
 
 _IDENTITY_COLUMNS = ("record_id", "subject_id", "identity_version")
@@ -67,8 +71,11 @@ async def trust(pool: asyncpg.Pool, department: str, resource: str, message: byt
         raise BatchUnknownResource(resource=resource)
     if provided.department != department:
         raise BatchWrongDepartment(department=department, resource=resource)
-    if await ledger.missing_clearances(pool, resource, package.manifest.decode()):
-        raise BatchNotCleared(resource=resource, mapping=manifest.mapping_version)
+    missing = await ledger.missing_reviews(pool, resource, package.manifest.decode())
+    if missing:
+        # Each review rests on an article of its own: those that are missing are cited.
+        rule = "; ".join(dict.fromkeys(one.article for one in missing))
+        raise BatchNotCleared(resource=resource, mapping=manifest.mapping_version, rule=rule)
     return Trusted(package, manifest, provided)
 
 
@@ -89,17 +96,20 @@ def check_sequence(manifest: Manifest, last: LastBatch) -> bool:
     return True
 
 
-async def separate(vault: VaultClient, batch: Trusted, today: date) -> Merge:
+async def separate(vault: VaultClient, batch: Trusted, today: date, screen: Screen) -> Merge:
     """Check the plain rows, hand the sealed ones to the vault, and return what is to be merged."""
     manifest, spec = batch.manifest, batch.resource.spec
     items = plain_items(spec)
     plain = decode_part(batch.package.plain, arrow_schema(items), manifest.rows, "plain")
     known = {item.field for item in spec.items}
-    if any(fault.item not in known for fault in manifest.faults):
+    named = {fault.item for fault in manifest.faults} | {one.item for one in manifest.released}
+    if not named <= known:
         raise BatchMalformed(part="manifest")
-    gone = frozenset(manifest.removed)
-    # A removed row says nothing but its key.
-    faults = [*manifest.faults, *(f for f in find_faults(plain, items, today) if f.row not in gone)]
+    bare = {*manifest.removed, *(one.row for one in manifest.held)}
+    # A removed row says nothing but its key, and one that is held no more.
+    faults = [*manifest.faults, *(f for f in find_faults(plain, items, today) if f.row not in bare)]
+    caught = _caught(screen, manifest, plain, items)
+    faults += [RowFault(one.row, one.item, code_of(screen, one.rule)) for one in caught]
     try:
         assigned = await vault.assign(
             manifest.resource,
@@ -117,9 +127,9 @@ async def separate(vault: VaultClient, batch: Trusted, today: date) -> Merge:
         if refused.code == BatchMalformed.code:
             raise BatchMalformed(part="sealed") from None
         raise
-    rows = _staged_rows(plain, assigned, spec.record_key, faults)
+    rows = _staged(plain, assigned, spec.record_key, faults)
     faults += [RowFault(fault.row, fault.item, fault.code) for fault in assigned.faults]
-    spoken = len(rows) + len(assigned.removed) + len({fault.row for fault in faults})
+    spoken = rows.num_rows + len(assigned.removed) + len({fault.row for fault in faults})
     return Merge(
         department=manifest.department,
         resource=manifest.resource,
@@ -127,17 +137,36 @@ async def separate(vault: VaultClient, batch: Trusted, today: date) -> Merge:
         manifest=batch.package.manifest.decode(),
         manifest_digest=hashlib.sha256(batch.package.manifest).digest(),
         source=manifest.source,
-        columns=(*_IDENTITY_COLUMNS, *(item.field for item in items)),
         rows=rows,
         rejected=tuple(sorted(set(faults), key=lambda fault: (fault.row, fault.item, fault.code))),
         removed=assigned.removed,
         quiet=max(0, manifest.rows - spoken),
+        screened=_screened(manifest, caught),
     )
 
 
-def _staged_rows(
+def _caught(
+    screen: Screen, manifest: Manifest, plain: pa.RecordBatch, items: tuple[ItemSpec, ...]
+) -> list[Caught]:
+    """Return what the rules catch that the node has neither held nor a person released."""
+    settled = {(one.row, one.item, one.rule) for one in manifest.released}
+    faulty = {fault.row for fault in manifest.faults}
+    return [
+        one
+        for one in find_caught(screen, manifest.resource, plain, items)
+        if one.row not in faulty and (one.row, one.item, one.rule) not in settled
+    ]
+
+
+def _screened(manifest: Manifest, caught: list[Caught]) -> Screened | None:
+    if not caught and not manifest.held and not manifest.released:
+        return None
+    return Screened(manifest.held, tuple(caught), manifest.released)
+
+
+def _staged(
     plain: pa.RecordBatch, assigned: Assigned, record_key: str, faults: list[RowFault]
-) -> list[tuple[Any, ...]]:
+) -> pa.RecordBatch:
     """Join the vault's ids with the plain values; a record that occurs twice is staged once."""
     seen = set()
     kept = []
@@ -148,5 +177,18 @@ def _staged_rows(
             seen.add(row.record)
             kept.append(row)
     chosen = plain.take(pa.array([row.row for row in kept], type=pa.int32()))
-    ids = ([row.record for row in kept], [row.subject for row in kept], [row.version for row in kept])
-    return list(zip(*ids, *(column.to_pylist() for column in chosen.columns), strict=True))
+    return with_ids(
+        chosen, [row.record for row in kept], [row.subject for row in kept], [row.version for row in kept]
+    )
+
+
+def with_ids(
+    plain: pa.RecordBatch, records: Sequence[UUID], subjects: Sequence[UUID], versions: Sequence[int]
+) -> pa.RecordBatch:
+    """Return the rows as they are staged: what the vault says of each, and its plain values."""
+    ids = (
+        pa.array([record.hex for record in records], pa.string()),
+        pa.array([subject.hex for subject in subjects], pa.string()),
+        pa.array(versions, pa.int32()),
+    )
+    return pa.record_batch([*ids, *plain.columns], names=[*_IDENTITY_COLUMNS, *plain.schema.names])

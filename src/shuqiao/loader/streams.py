@@ -25,11 +25,12 @@ _ACK_WAIT_S = 10
 _IN_HAND = 4
 
 
-async def ensure_stream(stream: JetStreamContext, max_bytes: int) -> None:
+async def ensure_stream(stream: JetStreamContext, max_bytes: int, replicas: int = 1) -> None:
     """Make the stream, or bring the one that is there to this configuration.
 
     A message leaves it when it is acknowledged; where it is full, new ones are refused and stay with their
-    nodes. It keeps no window against duplicates: the ledger of batches knows them for ever.
+    nodes. It keeps no window against duplicates: the ledger of batches knows them for ever. In a cluster a
+    message is acknowledged when a majority of its `replicas` have it; consumers are as many times there.
     """
     config = StreamConfig(
         name=STREAM,
@@ -41,6 +42,7 @@ async def ensure_stream(stream: JetStreamContext, max_bytes: int) -> None:
         max_msg_size=MAX_MESSAGE_BYTES,
         max_msgs_per_subject=MAX_WAITING,
         discard_new_per_subject=True,
+        num_replicas=replicas,
     )
     try:
         await stream.stream_info(STREAM)

@@ -20,6 +20,7 @@ from shuqiao.plane.pooler import connection_options
 from shuqiao.plane.settings import GUESS_LIMITS, STATEMENT_TIMEOUT_S
 from shuqiao.plane.state import Snapshot, load_snapshot
 from shuqiao.wire.lanes import Lanes
+from shuqiao.wire.outages import DATABASE_TROUBLES
 
 _RESOURCE = re.compile(r"r[0-9]{6}[a-z2-7]{10}")
 
@@ -194,7 +195,7 @@ class Database:
                 reset=_keep_as_it_is,
                 **connection_options(is_pooled=self._is_pooled),
             )
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+        except DATABASE_TROUBLES as error:
             raise DatabaseUnavailable(type(error).__name__) from error
         # Calls, refusals and those about many subjects; the other two connections are for what stands beside.
         self._kept = Lanes(self._pool, self._lanes + EXTRA_CONNECTIONS - 2, STATEMENT_TIMEOUT_S)
@@ -231,7 +232,7 @@ class Database:
             raise DatabaseUnavailable("not connected yet")
         try:
             found = await self._kept.fetch(statement, epoch, *columns, *more)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+        except DATABASE_TROUBLES as error:
             raise DatabaseUnavailable(type(error).__name__) from error
         seen = [Seen(*row) for row in found]
         if not seen or (seen[0].ordinal != 0 and len(seen) != count):
@@ -263,7 +264,7 @@ class Database:
                 self._ready_pool().acquire(timeout=STATEMENT_TIMEOUT_S) as connection,
             ):
                 found = await connection.fetchrow(statement, *values)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+        except DATABASE_TROUBLES as error:
             raise DatabaseUnavailable(type(error).__name__) from error
         if found is None:
             raise DatabaseUnavailable("the database did not answer")
@@ -274,7 +275,7 @@ class Database:
         try:
             async with self._ready_pool().acquire(timeout=STATEMENT_TIMEOUT_S) as connection:
                 return await load_snapshot(connection, known)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+        except DATABASE_TROUBLES as error:
             raise DatabaseUnavailable(type(error).__name__) from error
 
     async def current_epoch(self) -> int:
@@ -283,7 +284,7 @@ class Database:
             async with self._ready_pool().acquire(timeout=STATEMENT_TIMEOUT_S) as connection:
                 epoch: int = await connection.fetchval("SELECT value FROM exchange.epoch")
                 return epoch
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+        except DATABASE_TROUBLES as error:
             raise DatabaseUnavailable(type(error).__name__) from error
 
     def _ready_pool(self) -> asyncpg.Pool:

@@ -11,6 +11,7 @@ from shuqiao.plane.database import Database, DatabaseUnavailable
 from shuqiao.plane.metrics import Metrics
 from shuqiao.plane.settings import STATEMENT_TIMEOUT_S
 from shuqiao.plane.state import Snapshot
+from shuqiao.wire.outages import DATABASE_TROUBLES
 
 log = logging.getLogger("shuqiao.plane")
 
@@ -57,7 +58,7 @@ class Keeper:
         while True:
             try:
                 await (self._poll() if self._is_pooled else self._listen())
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+            except DATABASE_TROUBLES as error:
                 log.warning("epoch_notice_lost error=%s", type(error).__name__)
             except DatabaseUnavailable as error:
                 log.warning("snapshot_not_loaded error=%s", error)

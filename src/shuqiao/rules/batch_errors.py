@@ -64,7 +64,10 @@ class BatchUnknownResource(BatchError):
 
 
 class BatchNotCleared(BatchError):
-    """Nobody has signed the reviews that must stand before data are provided."""
+    """Nobody has signed the reviews that must stand before data are provided.
+
+    Each review rests on an article of its own: whoever refuses cites those that are missing.
+    """
 
     code = "batch_not_cleared"
     status = 403
@@ -77,7 +80,6 @@ class BatchNotCleared(BatchError):
         "data are provided; the whole batch was refused and stays at the node. Let the person responsible "
         "sign on the page of the exchange: it then comes by itself."
     )
-    matter = "state_secrets"
 
 
 class BatchOutOfSequence(BatchError):
@@ -116,6 +118,18 @@ class ItemType(RowError):
         "Check the source or the mapping file."
     )
     matter = "standards"
+
+
+class TextUnreadable(RowError):
+    """The bytes of a value are no text in the encoding of its source."""
+
+    code = "text_unreadable"
+    message_zh = "信息项“{item}”的内容不是有效文字（编码损坏），该行未入库。请在来源系统更正该值或其编码。"
+    message_en = (
+        'The value of "{item}" is no valid text (its encoding is damaged); the row was not stored. '
+        "Correct the value or its encoding at the source."
+    )
+    matter = "data_quality"
 
 
 class ItemCodeUnknown(RowError):
@@ -212,5 +226,37 @@ class SourceStructureChanged(RowError):
     message_en = (
         'The column of the source\'s table for "{item}" is gone; as agreed the row was not stored. '
         "Bring the column back, or adapt the node's mapping file."
+    )
+    matter = "data_quality"
+
+
+class SecrecyMarked(RowError):
+    """A value bears a mark of secrecy, by the rules of screening."""
+
+    code = "secrecy_marked"
+    message_zh = (
+        "信息项“{item}”的内容带有涉密标志，该行未入库，留在前置机。请部门责任人在前置机核对："
+        "确属误判的放行，否则在来源系统更正。"
+    )
+    message_en = (
+        'The content of "{item}" bears a mark of secrecy; the row was not stored and stays at the node. Let '
+        "the person responsible look at it there: release it where the mark misleads, else correct it at the "
+        "source."
+    )
+    matter = "state_secrets"
+
+
+class PersonalUndeclared(RowError):
+    """A value holds a personal number in an item that isn't declared to."""
+
+    code = "personal_undeclared"
+    message_zh = (
+        "信息项“{item}”未登记含此类个人信息，该行未入库，留在前置机。请部门责任人在前置机核对："
+        "确属误判的放行，否则在来源系统更正，或在目录中登记该项。"
+    )
+    message_en = (
+        '"{item}" is not declared to hold personal data of this kind; the row was not stored and stays at '
+        "the node. Let the person responsible look at it there: release it where the rule misleads, else "
+        "correct it at the source, or declare the item in the catalogue."
     )
     matter = "data_quality"

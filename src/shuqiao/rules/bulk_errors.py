@@ -41,3 +41,33 @@ class BulkBusy(CallError):
         "As many copies as the department may have are being prepared; this one was not begun. "
         "Wait for one of them to end and ask again."
     )
+
+
+class FeedRests(CallError):
+    """The consumer has ended its feed on its own pages and wants none until it begins one anew."""
+
+    code = "feed_rests"
+    status = 403
+    message_zh = (
+        "本单位已结束此项订阅，未重新开始前不再给出数据。"
+        "请在“订阅与回执”页面重新开始，或在前置机上执行重新订阅命令。"
+    )
+    message_en = (
+        "Your department has ended this feed; none is given until it is begun anew. Begin it on the page of "
+        "subscriptions, or with the node's command."
+    )
+
+
+class DeletionUnfit(CallError):
+    """A receipt of deletion that can't be read, leaves something out, or isn't signed by the node."""
+
+    code = "deletion_unfit"
+    status = 422
+    message_zh = (
+        "召回 {recall} 的删除回执未受理。请逐项列明召回的全部副本后重新签署；"
+        "由前置机签署的，须为本单位在用前置机的有效签名。"
+    )
+    message_en = (
+        "The receipt for recall {recall} was not accepted: it has to name every copy that is recalled, and a "
+        "node's signature has to be that of the department's node in use."
+    )

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
+from shuqiao.rules.interconnection import Interconnection
+
 INTERFACE, DOWNLOAD, BROWSE, OFFLINE = "interface", "download", "browse", "offline"
 CHANNELS = (INTERFACE, DOWNLOAD, BROWSE, OFFLINE)
 """All four ways, those by which the platform itself gives it first. Source: shenyang-2016 art. 21."""
@@ -51,6 +53,7 @@ class Exchange:
     forbidden_article: str
     existing_article: str
     interface_only: InterfaceOnly | None
+    interconnection: Interconnection
 
     def confines(self, relations: Iterable[str], cycle: str) -> bool:
         """Tell whether an entry connected with such work, or updated so often, is given by interface only."""

@@ -31,6 +31,8 @@ ShuqiaoError
 │   ├── LinkExpired               403 link_expired
 │   ├── RangeUnsatisfiable        416 range_unsatisfiable
 │   ├── BulkBusy                  429 bulk_busy
+│   ├── FeedRests                 403 feed_rests
+│   ├── DeletionUnfit             422 deletion_unfit
 │   ├── OperationNotGranted       403 operation_not_granted
 │   ├── ParameterRefused          422 parameter_refused
 │   ├── InterfaceFailed           502 interface_failed
@@ -55,12 +57,15 @@ ShuqiaoError
 │   ├── ItemType                  422 item_type
 │   ├── ItemCodeUnknown           422 item_code_unknown
 │   ├── ItemTooLong               422 item_too_long
+│   ├── TextUnreadable            422 text_unreadable
 │   ├── ItemNotAllowed            422 item_not_allowed
 │   ├── IdentifierCheckDigit      422 identifier_check_digit
 │   ├── DateImpossible            422 date_impossible
 │   ├── DuplicateKey              422 duplicate_key
 │   ├── RowRefused                422 row_refused
-│   └── SourceStructureChanged    422 source_structure_changed
+│   ├── SourceStructureChanged    422 source_structure_changed
+│   ├── SecrecyMarked             422 secrecy_marked
+│   └── PersonalUndeclared        422 personal_undeclared
 ├── InterfaceError                a department's system writes entries of the catalogue
 │   ├── EndUserRefused            403 end_user_refused
 │   ├── EntryNotFound             404 entry_not_found
@@ -115,11 +120,14 @@ from shuqiao.rules.batch_errors import (
     ItemRequired,
     ItemTooLong,
     ItemType,
+    PersonalUndeclared,
     RowError,
     RowRefused,
+    SecrecyMarked,
     SourceStructureChanged,
+    TextUnreadable,
 )
-from shuqiao.rules.bulk_errors import BulkBusy, LinkExpired, RangeUnsatisfiable
+from shuqiao.rules.bulk_errors import BulkBusy, DeletionUnfit, FeedRests, LinkExpired, RangeUnsatisfiable
 from shuqiao.rules.call_errors import (
     BodyNotJson,
     BodyTooLarge,
@@ -227,6 +235,7 @@ __all__ = [
     "ClaimsIncomplete",
     "CorrectionTooWide",
     "DateImpossible",
+    "DeletionUnfit",
     "DepartmentsRefused",
     "DigestMismatch",
     "DraftChanged",
@@ -239,6 +248,7 @@ __all__ = [
     "EntryFaulty",
     "EntryNotFound",
     "EntryPeriodExceeded",
+    "FeedRests",
     "FieldRequired",
     "GrantExpired",
     "GrantNotConfirmed",
@@ -277,6 +287,7 @@ __all__ = [
     "PeriodEndsEarly",
     "PeriodTooLong",
     "PermissionDenied",
+    "PersonalUndeclared",
     "QueryGrantNeeded",
     "RangeUnsatisfiable",
     "ReasonRequired",
@@ -287,6 +298,7 @@ __all__ = [
     "RowRefused",
     "RowsTooMany",
     "SecondPersonRequired",
+    "SecrecyMarked",
     "SessionOver",
     "SessionUnsigned",
     "ShareTypeForced",
@@ -297,6 +309,7 @@ __all__ = [
     "SignatureStale",
     "SignedCallNeeded",
     "SourceStructureChanged",
+    "TextUnreadable",
     "TooManyCalls",
     "TransitionRefused",
     "Unavailable",

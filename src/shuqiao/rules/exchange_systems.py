@@ -60,6 +60,22 @@ def may_report(state: str, wanted: str) -> bool:
     return wanted in NEXT.get(state, ())
 
 
+SWITCHED = ("connected", "moved")
+"""States in which the platform gives what the system gave: each entry it was mapped to is served."""
+
+
+def missing_for_switch(wanted: str, mapped: int, unserved: int) -> str:
+    """What keeps a system from being switched over or closed, as a code; empty where nothing does.
+
+    What it exchanged must stand in the catalogue first, and the platform must serve all of it (ONB-03).
+    """
+    if wanted not in SWITCHED:
+        return ""
+    if not mapped:
+        return "not_mapped"
+    return "entries_not_served" if unserved else ""
+
+
 def is_late(state: str, planned_until: date, today: date) -> bool:
     """Tell whether the plan's day has passed and the system still exchanges information."""
     return state in OPEN and planned_until < today

@@ -14,6 +14,8 @@ EVERY = "*"
 MAX_FILE_BYTES = 32 * 1024 * 1024
 MAX_FILES = 200
 MAX_TITLE_CHARS = 120
+MOST_VERSIONS, MOST_VERSIONS_EVER = 100, 10_000
+"""Versions of one file that are kept, where an office doesn't say, and at most."""
 LINK_S = 600
 
 TYPES: Mapping[str, str] = MappingProxyType(

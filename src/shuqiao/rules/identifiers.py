@@ -53,6 +53,7 @@ _REGISTRATION = re.compile(r"[0-9]{15}", re.ASCII)
 _REGISTRATION_FIELDS = frozenset(
     {"enterprise_registration_number", "individual_business_registration_number"}
 )
+_ORGANISATION_FIELDS = frozenset({"organisation_code"})
 
 _BIRTH_CERTIFICATE = re.compile(r"[A-Z][0-9]{9}", re.ASCII)
 _DOCUMENT = re.compile(r"[0-9A-Za-z\u4e00-\u9fff()\[\]〔〕\-_/.#]{1,40}")
@@ -176,6 +177,8 @@ def checker_of(kind: str, field: str = "") -> Callable[[str], Finding] | None:
             return check_birth_certificate
         case "document" if field in _REGISTRATION_FIELDS:
             return check_registration_number
+        case "document" if field in _ORGANISATION_FIELDS:
+            return check_organisation_code
         case "document":
             return check_document
         case _:

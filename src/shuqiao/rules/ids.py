@@ -25,6 +25,8 @@ OutsideNo = NewType("OutsideNo", str)
 PublicationNo = NewType("PublicationNo", str)
 ProjectNo = NewType("ProjectNo", str)
 ExchangeSystemNo = NewType("ExchangeSystemNo", str)
+BusinessSystemNo = NewType("BusinessSystemNo", str)
+CertificateNo = NewType("CertificateNo", str)
 ClaimNo = NewType("ClaimNo", str)
 PlanNo = NewType("PlanNo", str)
 CheckNo = NewType("CheckNo", str)
@@ -32,6 +34,7 @@ CompilationNo = NewType("CompilationNo", str)
 UpkeepNo = NewType("UpkeepNo", str)
 DataChangeNo = NewType("DataChangeNo", str)
 AlarmNo = NewType("AlarmNo", str)
+RecallNo = NewType("RecallNo", str)
 ItemField = NewType("ItemField", str)
 
 _REGION = re.compile(r"[1-9][0-9]{5}", re.ASCII)
@@ -192,9 +195,24 @@ def alarm_no(year: int, number: int) -> AlarmNo:
     return AlarmNo(_numbered("W", year, number))
 
 
+def recall_no(year: int, number: int) -> RecallNo:
+    """The number of a recall of copies: counted within its year, at least four digits."""
+    return RecallNo(_numbered("L", year, number))
+
+
 def exchange_system_no(year: int, number: int) -> ExchangeSystemNo:
     """The number of another exchange system: counted within its year, at least four digits."""
     return ExchangeSystemNo(_numbered("X", year, number))
+
+
+def business_system_no(year: int, number: int) -> BusinessSystemNo:
+    """The number of a department's business system: counted within its year, at least four digits."""
+    return BusinessSystemNo(_numbered("B", year, number))
+
+
+def certificate_no(year: int, number: int) -> CertificateNo:
+    """The number of a certificate of interconnection: counted within its year, at least four digits."""
+    return CertificateNo(_numbered("T", year, number))
 
 
 def _numbered(letter: str, year: int, number: int) -> str:

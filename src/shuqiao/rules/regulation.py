@@ -33,6 +33,7 @@ MATTERS = frozenset(
         "catalogue_change",
         "catalogue_entry",
         "complaints",
+        "consistency",
         "data_quality",
         "disputes",
         "first_request",
@@ -278,6 +279,14 @@ class Period:
 
 
 @dataclass(frozen=True, slots=True)
+class Recall:
+    """In how many working days copies are deleted and signed for once their grant has ended."""
+
+    working_days: int
+    article: str
+
+
+@dataclass(frozen=True, slots=True)
 class DisputeKind:
     """A kind of dispute and the body role that decides it first."""
 
@@ -406,6 +415,7 @@ class Regulation:
     period: Period
     verify_only_from_sensitivity: int
     masked_from_sensitivity: int
+    recall: Recall
     exchange: Exchange
     disputes: Disputes
     updates: tuple[UpdateRule, ...]

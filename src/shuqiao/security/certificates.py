@@ -21,6 +21,7 @@ AUTHORITY_DAYS = 3650
 SERVER_DAYS = 825
 _BACKDATE = timedelta(hours=1)
 _ORGANIZATION = NameOID.ORGANIZATION_NAME
+_SERVER, _PEER = [ExtendedKeyUsageOID.SERVER_AUTH], [ExtendedKeyUsageOID.CLIENT_AUTH]
 CertifiedKey = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
 
 
@@ -45,9 +46,12 @@ def create_authority_certificate(name: str, now: datetime) -> KeyedCertificate:
 
 
 def issue_server_certificate(
-    authority: KeyedCertificate, hosts: Sequence[str], now: datetime
+    authority: KeyedCertificate, hosts: Sequence[str], now: datetime, *, is_peer: bool = False
 ) -> KeyedCertificate:
-    """Issue a certificate with a new key for a server reached under these host names and addresses."""
+    """Issue a certificate with a new key for a server reached under these host names and addresses.
+
+    One that `is_peer` also shows it where it asks another server of its own kind.
+    """
     signer = serialization.load_pem_private_key(authority.key, password=None)
     if not isinstance(signer, ec.EllipticCurvePrivateKey):
         raise ValueError("the authority's key is not an elliptic-curve key")
@@ -57,7 +61,7 @@ def issue_server_certificate(
         _builder(_name(hosts[0]), issuer.subject, key.public_key(), now, SERVER_DAYS)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_key_usage(signs_certificates=False), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(x509.ExtendedKeyUsage(_SERVER + (_PEER if is_peer else [])), critical=False)
         .add_extension(x509.SubjectAlternativeName([_host(host) for host in hosts]), critical=False)
         .add_extension(
             x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False
@@ -95,6 +99,22 @@ def issue_signer_certificate(
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(own.public_key()), critical=False)
     )
     return builder.sign(own, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
+
+
+def issue_seal_certificate(authority: KeyedCertificate, body: str, now: datetime) -> KeyedCertificate:
+    """Issue a certificate with a new key that seals documents of a body, and may do nothing else."""
+    own = serialization.load_pem_private_key(authority.key, password=None)
+    if not isinstance(own, ec.EllipticCurvePrivateKey):
+        raise ValueError("the authority's key is not an elliptic-curve key")
+    issuer = x509.load_pem_x509_certificate(authority.certificate)
+    key = ec.generate_private_key(ec.SECP256R1())
+    builder = (
+        _builder(_name(body), issuer.subject, key.public_key(), now, SERVER_DAYS)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_key_usage(signs_certificates=False, commits=True), critical=True)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(own.public_key()), critical=False)
+    )
+    return KeyedCertificate(_pem(builder.sign(own, hashes.SHA256())), _key_pem(key))
 
 
 def certified_signer(
@@ -143,12 +163,12 @@ def _builder(
     )
 
 
-def _key_usage(*, signs_certificates: bool) -> x509.KeyUsage:
+def _key_usage(*, signs_certificates: bool, commits: bool = False) -> x509.KeyUsage:
     return x509.KeyUsage(
         digital_signature=not signs_certificates,
         key_cert_sign=signs_certificates,
         crl_sign=signs_certificates,
-        content_commitment=False,
+        content_commitment=commits,
         key_encipherment=False,
         data_encipherment=False,
         key_agreement=False,

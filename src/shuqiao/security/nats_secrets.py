@@ -5,7 +5,6 @@ Only the hub has these files: whoever can read the operator's seed can admit dep
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +17,7 @@ from shuqiao.security.certificates import (
 )
 from shuqiao.security.keys import read_secret_file, write_secret_file
 from shuqiao.security.nats_accounts import NatsAuthority
+from shuqiao.security.replacing import replace_file
 
 HOSTS = ("localhost", "127.0.0.1", "::1")
 
@@ -74,19 +74,6 @@ def write_system_credentials(secrets: Path) -> Path:
     authority = load_authority(secrets)
     text = nats_accounts.credentials(nats_accounts.system_user_jwt(authority), authority.system_user)
     return _credentials(secrets / "nats-system.creds", text)
-
-
-def replace_file(path: Path, content: bytes, mode: int) -> None:
-    """Replace a file in one step, so that a crash leaves the old or the new one, never half of it."""
-    draft = path.with_name(path.name + ".new")
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    draft.unlink(missing_ok=True)
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
 
 
 def _credentials(path: Path, text: str) -> Path:

@@ -10,9 +10,11 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, Literal
 from uuid import UUID
 
+import asyncpg
 import msgspec
 
 # Made in C; a batch needs hundreds of thousands of ids.
@@ -27,6 +29,9 @@ from shuqiao.wire.vault import MAX_ROWS, AssignedRow
 if TYPE_CHECKING:
     from shuqiao.vault.store import Connection, Pool
 
+_BESIDE_OTHERS = "SELECT pg_advisory_xact_lock_shared($1)"
+_ALONE = "SELECT pg_advisory_xact_lock($1)"
+_ONE_LIST = "SELECT pg_advisory_xact_lock($1::int, hashtext($2))"
 _EXISTING = """
 SELECT key_blind, record_id, subject_id, version, content, department, generation, sequence
 FROM vault.record WHERE resource = $1 AND key_blind = ANY($2::bytea[])
@@ -148,7 +153,6 @@ class Existing(msgspec.Struct, frozen=True):
 class Changes:
     """Rows to write, collected while the batch is decided, each in the order of its table's columns."""
 
-    subjects: list[tuple[UUID]] = field(default_factory=list)
     identifiers: list[tuple[str, bytes, UUID, int]] = field(default_factory=list)
     records: list[tuple[object, ...]] = field(default_factory=list)
     updates: list[tuple[object, ...]] = field(default_factory=list)
@@ -227,7 +231,7 @@ class BatchDecider:
 
     def _add(self, row: BlindRow) -> None:
         record = next(self._ids)
-        subject = self._new_subject() if row.own is None else self._subject_of(*row.own)
+        subject = next(self._ids) if row.own is None else self._subject_of(*row.own)
         place = (record, self._origin.form.resource, row.key)
         self.changes.records.append(place + self._row_values(row, record, subject, 1))
         self._index_names(row, record)
@@ -284,18 +288,13 @@ class BatchDecider:
     def _subject_of(self, kind: str, blind: bytes) -> UUID:
         subject = self._subjects.get((kind, blind))
         if subject is None:
-            subject = self._new_subject()
+            subject = next(self._ids)
             self._name_subject((kind, blind), subject)
         return subject
 
     def _name_subject(self, identifier: tuple[str, bytes], subject: UUID) -> None:
         self._subjects[identifier] = subject
         self.changes.identifiers.append((*identifier, subject, self._keys.version))
-
-    def _new_subject(self) -> UUID:
-        subject = next(self._ids)
-        self.changes.subjects.append((subject,))
-        return subject
 
     def _index_names(self, row: BlindRow, record: UUID) -> None:
         resource = self._origin.form.resource
@@ -338,30 +337,50 @@ async def store_batch(
     met: Sequence[bytes] = (),
     complete_since: int | None = None,
 ) -> Stored:
-    """Decide and write a batch in one transaction; batches wait for each other.
+    """Decide and write a batch in one transaction; batches of one list wait for each other.
 
-    `met` are the keys of rows at fault, whose records are still there.
+    `met` are the keys of rows at fault, whose records are still there. Where a batch of another list has
+    entered the same new person meanwhile, this one begins anew, alone.
     """
+    try:
+        return await _locked(_BESIDE_OTHERS, pool, keys, origin, rows, met, complete_since)
+    except asyncpg.UniqueViolationError:
+        return await _locked(_ALONE, pool, keys, origin, rows, met, complete_since)
+
+
+async def _locked(lock: str, pool: Pool, keys: VaultKeys, origin: BatchOrigin, *what: Any) -> Stored:
     async with pool.acquire() as connection, connection.transaction():
         # Thousands of rows deserve a plan of their own.
         await connection.execute("SET LOCAL plan_cache_mode TO auto")
-        await connection.execute("SELECT pg_advisory_xact_lock($1)", ASSIGN_LOCK)
-        existing = await _read_existing(connection, origin, rows)
-        subjects = await _read_identifiers(connection, rows)
-        decider = BatchDecider(keys, origin, existing, subjects)
-        changed = decider.changed_records(rows)
-        payloads: dict[UUID, bytes] = (
-            {row[0]: row[1] for row in await connection.fetch(_PAYLOADS, changed)} if changed else {}
-        )
-        for row in rows:
-            decider.decide(row, payloads)
-        await _write(connection, origin, decider.changes)
-        if met:
-            await connection.execute(_MEET, *origin.place, origin.form.resource, list(met))
-        removed = list(decider.changes.removed)
-        if complete_since is not None:
-            removed += await _sweep(connection, origin, complete_since)
-        return Stored(decider.changes.answer, removed)
+        await connection.execute(lock, ASSIGN_LOCK)
+        await connection.execute(_ONE_LIST, ASSIGN_LOCK, origin.form.resource)
+        return await _store(connection, keys, origin, *what)
+
+
+async def _store(
+    connection: Connection,
+    keys: VaultKeys,
+    origin: BatchOrigin,
+    rows: Sequence[BlindRow],
+    met: Sequence[bytes],
+    complete_since: int | None,
+) -> Stored:
+    existing = await _read_existing(connection, origin, rows)
+    subjects = await _read_identifiers(connection, rows)
+    decider = BatchDecider(keys, origin, existing, subjects)
+    changed = decider.changed_records(rows)
+    payloads: dict[UUID, bytes] = (
+        {row[0]: row[1] for row in await connection.fetch(_PAYLOADS, changed)} if changed else {}
+    )
+    for row in rows:
+        decider.decide(row, payloads)
+    await _write(connection, origin, decider.changes)
+    if met:
+        await connection.execute(_MEET, *origin.place, origin.form.resource, list(met))
+    removed = list(decider.changes.removed)
+    if complete_since is not None:
+        removed += await _sweep(connection, origin, complete_since)
+    return Stored(decider.changes.answer, removed)
 
 
 async def _sweep(connection: Connection, origin: BatchOrigin, since: int) -> list[UUID]:
@@ -392,8 +411,9 @@ async def _read_identifiers(
 
 async def _write(connection: Connection, origin: BatchOrigin, changes: Changes) -> None:
     await connection.execute(_KEEP_SPEC, origin.form.resource, origin.spec)
-    await _copy(connection, "subject", ("id",), changes.subjects)
-    await _copy(connection, "identifier", ("kind", "blind", "subject_id", "key_version"), changes.identifiers)
+    # In one order: two batches that name the same new people wait for each other one way only.
+    identifiers = sorted(changes.identifiers, key=itemgetter(0, 1))
+    await _copy(connection, "identifier", ("kind", "blind", "subject_id", "key_version"), identifiers)
     await _copy(connection, "record", _RECORD_COLUMNS, changes.records)
     if changes.updates:
         await connection.executemany(_UPDATE, changes.updates)

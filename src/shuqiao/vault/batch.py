@@ -5,11 +5,9 @@ A fault never carries the value, only row, item and code.
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import date
 
 import msgspec
 import pyarrow as pa
@@ -20,6 +18,7 @@ from shuqiao.rules.identifiers import Finding, check_citizen_id, checker_of
 from shuqiao.rules.normalise import normalise_value
 from shuqiao.security.sealing import SealRefusedError, open_sealed
 from shuqiao.wire.package import decode_part
+from shuqiao.wire.reconciliation import written
 from shuqiao.wire.schemas import ItemSpec, ResourceSpec, arrow_schema, identity_items
 from shuqiao.wire.vault import RowFault
 
@@ -203,7 +202,7 @@ def _removed_row(roles: _Roles, start: int, index: int) -> PreparedRow:
 
 
 def _read_column(form: ResourceForm, item: ItemSpec, values: Sequence[object]) -> _Column:
-    texts = [value if type(value) is str else _text(value) for value in values]
+    texts = [value if type(value) is str else written(value) for value in values]
     required = item.required or item.field == form.key.field
     check = checker_of(item.kind, item.field)
     takes_shortcut = item.type != "date" and item.kind in _SHORTCUT_KINDS and item.codes is None
@@ -261,16 +260,6 @@ def _row(roles: _Roles, columns: Sequence[_Column], start: int, index: int) -> P
         tuple([(c.item.field, c.item.kind, c.normal[index]) for c in roles.related if c.normal[index]]),
         tuple([(c.item.field, c.normal[index]) for c in roles.names if c.normal[index]]),
     )
-
-
-def _text(value: object) -> str | None:
-    match value:
-        case bytes():
-            return base64.b64encode(value).decode("ascii")
-        case date():
-            return value.isoformat()
-        case _:
-            return None
 
 
 def _fault_as_written(item: ItemSpec, text: str) -> str | None:

@@ -44,6 +44,7 @@ from shuqiao.vault.server import VaultServer
 from shuqiao.vault.settings import SettingsInvalid, VaultSettings, load_settings
 from shuqiao.vault.store import WrongMasterKey, migrate, migrations, open_pool
 from shuqiao.vault.warm import load_everything
+from shuqiao.wire.outages import DATABASE_TROUBLES
 from shuqiao.wire.vault import ALLOWED
 
 if TYPE_CHECKING:
@@ -235,7 +236,7 @@ def main() -> int:
     except (StartRefused, KeyRefusedError, WrongMasterKey) as error:
         log.error("start_refused %s", error)
         return 2
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except DATABASE_TROUBLES as error:
         log.error("vault_failed reason=%s", type(error).__name__)
         return 1
     return 0

@@ -1,4 +1,4 @@
-"""What the vault does when asked: resolve, compare, reveal, find by name, assign.
+"""What the vault does when asked: resolve, compare, reveal, find by name, assign, reconcile.
 
 An unknown number costs the same steps as a known one: its record id is random, and claims are compared with
 a decoy of the same form that is decrypted like a record. Neither answer nor work says who is in the vault.
@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import UUID
+from weakref import WeakValueDictionary
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
@@ -35,6 +36,7 @@ from shuqiao.vault.batch import (
     read_slices,
 )
 from shuqiao.vault.keys import VaultKeys, random_pieces
+from shuqiao.vault.reconciling import Reconciling
 from shuqiao.wire.call_proof import PROMISE_CONTEXT, REQUEST_CONTEXT
 from shuqiao.wire.lanes import Lanes
 from shuqiao.wire.package import sealing_context
@@ -51,6 +53,8 @@ from shuqiao.wire.vault import (
     Found,
     Opened,
     OpenSealed,
+    Reconcile,
+    Reconciled,
     RecordsRevealed,
     Resolve,
     Resolved,
@@ -68,6 +72,8 @@ if TYPE_CHECKING:
 _spec_decoder: msgspec.msgpack.Decoder[ResourceSpec] = msgspec.msgpack.Decoder(ResourceSpec)
 _content_encoder = msgspec.msgpack.Encoder()
 _FIRST_VERSION = 1
+WRITERS = 3
+"""How many lists are stored at once; the pool's other connections are for readings and refusals."""
 
 
 @dataclass(slots=True)
@@ -87,7 +93,7 @@ class _Known:
 
 
 class Operations:
-    """The six operations over one database and one set of keys."""
+    """The operations over one database and one set of keys."""
 
     def __init__(
         self, pool: Pool, keys: VaultKeys, sealing_key: X25519PrivateKey, variants: Variants | None = None
@@ -99,7 +105,9 @@ class Operations:
         self._sealing_key = sealing_key
         self._variants = variants
         self._known: dict[str, _Known] = {}
-        self._storing = asyncio.Lock()
+        self._lines: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._writers = asyncio.Semaphore(WRITERS)
+        self._reconciling = Reconciling(self._lanes, keys, sealing_key)
         self._strangers = random_pieces(16, 256)
         self.work = WorkCount()
 
@@ -213,11 +221,18 @@ class Operations:
         await store.log_operation(self._pool, client, "open_sealed", request.resource, count, digest, "done")
         return Opened(request.id, plain)
 
+    async def reconcile(self, client: str, request: Reconcile) -> Reconciled:
+        """Hold records against what a node sealed about its rows; raises BatchUnreadable."""
+        known = await self._known_of(request.resource)
+        form = None if known is None else known.form
+        return await self._reconciling.reconcile(client, request, form, entries_digest(request.entries))
+
     async def assign(self, client: str, request: Assign) -> Assigned:
         """Store a batch; raises BatchUnreadable when it can't be opened or has a wrong form."""
-        # Batches wait for each other here, not in the database, where each would hold a connection that
-        # verifications need.
-        async with place_in_line(self._storing) as turn:
+        # Batches of a list wait for each other here, not in the database, where each would hold a connection
+        # that verifications need.
+        line = self._lines.setdefault(request.resource, asyncio.Lock())
+        async with place_in_line(line) as turn:
             form = _form_of(request.resource, request.spec)
             rows, faults, met = await self._prepare(request, form)
             origin = BatchOrigin(
@@ -230,7 +245,8 @@ class Operations:
                 entries_digest(request.entries),
             )
             await turn
-            stored = await store_batch(self._pool, self._keys, origin, rows, met, request.complete_since)
+            async with self._writers:
+                stored = await store_batch(self._pool, self._keys, origin, rows, met, request.complete_since)
         self._known.pop(request.resource, None)
         return Assigned(
             request.id,

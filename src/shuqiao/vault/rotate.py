@@ -29,6 +29,7 @@ from shuqiao.security.keys import KeyRefusedError, load_secret_file, random_secr
 from shuqiao.vault.keys import MASTER_KEY_BYTES, VaultKeys
 from shuqiao.vault.roots import ROOT_LOCK, add_wrapped, master_id, open_root, read_wrapped
 from shuqiao.vault.store import WrongMasterKey, check_keys
+from shuqiao.wire.outages import DATABASE_TROUBLES
 
 if TYPE_CHECKING:
     from shuqiao.vault.store import Connection
@@ -95,7 +96,7 @@ def main() -> int:
     except (WrongMasterKey, KeyRefusedError) as error:
         log.error("rotation_refused %s", error)
         return 2
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except DATABASE_TROUBLES as error:
         log.error("rotation_failed reason=%s: run it again", type(error).__name__)
         return 1
     print(f"the vault's master key is now {name}; keep {file}.old-* as long as backups from before")

@@ -24,6 +24,7 @@ from shuqiao.wire.vault import (
     Compare,
     FindByName,
     OpenSealed,
+    Reconcile,
     Refused,
     Request,
     Resolve,
@@ -129,6 +130,8 @@ class VaultServer:
                 return await self._operations.open_sealed(client, request)
             case Assign():
                 return await self._operations.assign(client, request)
+            case Reconcile():
+                return await self._operations.reconcile(client, request)
 
     async def _refuse(self, client: str, request: Request, code: str) -> Refused:
         operation = str(request.__struct_config__.tag)

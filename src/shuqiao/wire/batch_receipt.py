@@ -61,12 +61,16 @@ class ReceiptsRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Refusal(msgspec.Struct, frozen=True):
-    """A batch that the loader refused whole: the SHA-256 of its message in hexadecimal, and the reason."""
+    """A batch that the loader refused whole: the SHA-256 of its message in hexadecimal, and the reason.
+
+    `rule` cites what the refusal rests on, where the hub knows it; the node has no citations of its own.
+    """
 
     department: str
     resource: str
     message: str
     code: str
+    rule: str = ""
 
 
 class ReceiptsReply(msgspec.Struct, frozen=True):

@@ -18,6 +18,9 @@ MANIFEST_LABEL = b"shuqiao-bulk-manifest-v1\n"
 MAX_WAIT_S = 30
 """The longest that whoever asks for the state of a feed may wait for a change of it."""
 
+MAX_UNFIT = 100
+"""So many rows that didn't fit a receipt names; it counts all of them."""
+
 Count = Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
 Format = Literal["arrow", "parquet", "csv", "xlsx"]
 FeedFormat = Literal["arrow", "parquet", "csv"]
@@ -126,10 +129,18 @@ class FeedState(msgspec.Struct, frozen=True, omit_defaults=True):
     next: BulkState | None = None
 
 
+class Unfit(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """A row of a part that didn't fit the consumer's table: its number from 1, and the code of the reason."""
+
+    row: Count
+    reason: Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+
+
 class Receipt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What became of the last of the parts: rows put in or changed, rows that went, rows that didn't fit.
 
     `manifest_digest` is the SHA-256 of the part's manifest in hexadecimal, `applied_at` the consumer's time.
+    `unfit` names the first of the rows that didn't fit, each with its reason.
     """
 
     manifest_digest: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
@@ -137,6 +148,7 @@ class Receipt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     applied: Count
     gone: Count
     dead: Count
+    unfit: Annotated[tuple[Unfit, ...], msgspec.Meta(max_length=MAX_UNFIT)] = ()
 
 
 class TakenRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -6,6 +6,7 @@ Source: our choice, decision 22
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from shuqiao.security import keys
 from shuqiao.security.at_rest import DIGESTS
 from shuqiao.wire.bulk import Manifest, ManifestUnreadable, verify_manifest
 from shuqiao.wire.grant import Grant
+from shuqiao.wire.recalls import StatementUnreadable, is_signed, read_deletion
 
 Found = tuple[bool | None, str]
 Parts = Mapping[str, Callable[[], Iterable[bytes]]]
@@ -75,6 +77,8 @@ def _recorded(manifest: Manifest, text: str, entries: tuple[Recorded, ...]) -> I
             delivered += 1
             number = one.said.get("part")
             yield _is_delivery(one, manifest, text), f"part {number} of this copy was handed out: {one.id}"
+        elif event == "copies_deleted":
+            yield from _deletion(one, manifest)
         else:
             right = event == "feed_taken" and _is_taking(one, manifest)
             yield right, f"the consumer said that it keeps part {manifest.number}: {one.id}"
@@ -138,6 +142,35 @@ def _is_taking(one: Recorded, manifest: Manifest) -> bool:
         and manifest.number is not None
         and number >= manifest.number
     )
+
+
+def _deletion(one: Recorded, manifest: Manifest) -> Iterator[Found]:
+    """Check a holder's receipt: that it is about this copy, and what a node signed of it.
+
+    The grant may be one that renewed the copy's own, so it is not compared.
+    """
+    said, held = one.said, str(manifest.feed or manifest.job)
+    parties = (said.get("resource"), said.get("department"), said.get("provider"))
+    about = parties == (manifest.resource, manifest.department, manifest.provider)
+    named = any(held in (row.get("id"), *row.get("earlier", ())) for row in said.get("held") or ())
+    statement = str(said.get("statement", ""))
+    try:
+        deletion = read_deletion(statement)
+    except StatementUnreadable:
+        yield False, f"the receipt of a deletion can be read: {one.id}"
+        return
+    right = about and named and deletion.recall == said.get("recall") == said.get("case")
+    yield right, f"its holder signed for its deletion on {deletion.deleted_at.date()}: {one.id}"
+    if said.get("deleted_by") != "node":
+        by = "a named person of the holder" if said.get("deleted_by") == "person" else "the holder's system"
+        yield None, f"the deletion is the word of {by}"
+        return
+    try:
+        key = base64.b64decode(str(said.get("node_key")), validate=True)
+    except ValueError:
+        key = b""
+    signed = is_signed(statement, str(said.get("signature")), key)
+    yield signed, f"the receipt is signed by the node with the key {keys.key_id(key)} that the log names"
 
 
 def _held_against(manifest: Manifest, parts: Parts) -> Iterator[Found]:

@@ -360,7 +360,8 @@ class _Check:
                 ("department", grant.department),
             )
         )
-        if said.get("event") == "call_refused":
+        # What is refused rests on no purpose; nor does what its holder does when the grant is over.
+        if said.get("event") in ("call_refused", "copies_deleted", "feed_ended"):
             return same
         return (
             same

@@ -5,25 +5,65 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from nats.aio.client import Client as _Client
+from nats.errors import Error as NatsError
 
 _log = logging.getLogger("shuqiao.nats")
 _CONNECT_TIMEOUT_S = 5
+_LEAVE_S = 1.0
+_REFUSALS = ("authorization violation", "authentication expired", "authentication revoked")
+_UNKNOWN = (
+    "the hub's certificate is of an authority that this machine was not told of: this may not be the hub"
+)
+_OTHER = "the hub's certificate is for another address than this one"
+_CERTIFICATE = {
+    9: "the hub's certificate is not valid yet: look at this machine's clock",
+    10: "the hub's certificate has expired: it is renewed there, unless this machine's clock is wrong",
+    18: _UNKNOWN,
+    19: _UNKNOWN,
+    20: _UNKNOWN,
+    21: _UNKNOWN,
+    62: _OTHER,
+    64: _OTHER,
+}
+"""By OpenSSL's codes."""
+
+_SCHEMES = ("tls://", "wss://")
+MAX_SERVERS = 9
+
+
+def addresses(text: str) -> list[str]:
+    """Read one address or, of a cluster, several with commas between; raises ValueError."""
+    found = [one.strip() for one in text.split(",")]
+    if len(found) > MAX_SERVERS or not all(one.startswith(_SCHEMES) for one in found):
+        raise ValueError(f"must be addresses that begin with tls:// or wss://, at most {MAX_SERVERS}")
+    return found
+
+
+@dataclass(slots=True)
+class Link:
+    """Why there is no link at the moment, in words for whoever has to do something; empty where there is."""
+
+    fault: str = ""
 
 
 class Client(_Client):
     """A client whose end can be waited for: a link that breaks is no end, it is made anew."""
 
-    def __init__(self, name: str) -> None:
-        """Begin unconnected, under the name that logs give it."""
+    def __init__(self, name: str, link: Link) -> None:
+        """Begin unconnected, under the name that logs give it; `link` hears of faults."""
         super().__init__()
         self.name = name
+        self._link = link
         self.ended = asyncio.Event()
 
     async def note(self, error: Exception) -> None:
         """Tell of an error by its class alone."""
+        self._link.fault = diagnosis(error)
         _log.warning("nats_error %s %s", self.name, type(error).__name__)
 
     async def lost(self) -> None:
@@ -32,6 +72,7 @@ class Client(_Client):
 
     async def found(self) -> None:
         """Tell that the link is there."""
+        self._link.fault = ""
         _log.info("nats_connected %s", self.name)
 
     async def closed(self) -> None:
@@ -39,30 +80,57 @@ class Client(_Client):
         self.ended.set()
 
 
-async def connect(
-    url: str, credentials: Path, authority: Path, *, name: str, inbox_prefix: str = "_INBOX"
-) -> Client:
-    """Connect once, verifying the server against `authority`; raises where the server can't be reached.
+def diagnosis(error: Exception) -> str:
+    """Say what keeps this machine from the hub, as far as the error tells."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return _CERTIFICATE.get(
+            error.verify_code, f"the hub's certificate is not accepted ({error.verify_code})"
+        )
+    if any(word in str(error).lower() for word in _REFUSALS):
+        return "the hub refuses these credentials: they were revoked or are of another hub; be admitted again"
+    return f"the hub does not answer ({type(error).__name__})"
 
-    A connection that breaks later is made anew by itself, for as long as the process lives.
+
+async def connect(
+    url: str,
+    credentials: Path,
+    authority: Path,
+    *,
+    name: str,
+    inbox_prefix: str = "_INBOX",
+    link: Link | None = None,
+) -> Client:
+    """Connect, verifying the server against `authority`; tries for as long as no server can be reached.
+
+    `url` may name several servers of a cluster. A connection that breaks later is made anew by itself, to any
+    of them, for as long as the process lives.
     """
     tls = ssl.create_default_context(cafile=str(authority))
     tls.minimum_version = ssl.TLSVersion.TLSv1_3
-    client = Client(name)
-    await client.connect(
-        [url],
-        name=name,
-        tls=tls,
-        user_credentials=str(credentials),
-        inbox_prefix=inbox_prefix.encode("ascii"),
-        connect_timeout=_CONNECT_TIMEOUT_S,
-        allow_reconnect=True,
-        reconnect_time_wait=1,
-        max_reconnect_attempts=-1,
-        error_cb=client.note,
-        disconnected_cb=client.lost,
-        reconnected_cb=client.found,
-        closed_cb=client.closed,
-    )
+    servers = addresses(url)
+    while True:
+        client = Client(name, link or Link())
+        try:
+            # The library's own first attempts may wait for ever for the end of a link that TLS refused.
+            async with asyncio.timeout(_CONNECT_TIMEOUT_S * (len(servers) + 1)):
+                await client.connect(
+                    servers,
+                    name=name,
+                    tls=tls,
+                    user_credentials=str(credentials),
+                    inbox_prefix=inbox_prefix.encode("ascii"),
+                    connect_timeout=_CONNECT_TIMEOUT_S,
+                    allow_reconnect=True,
+                    reconnect_time_wait=1,
+                    max_reconnect_attempts=-1,
+                    error_cb=client.note,
+                    disconnected_cb=client.lost,
+                    reconnected_cb=client.found,
+                    closed_cb=client.closed,
+                )
+            break
+        except TimeoutError:
+            with suppress(TimeoutError, OSError, NatsError):
+                await asyncio.wait_for(client.close(), _LEAVE_S)
     await client.found()
     return client

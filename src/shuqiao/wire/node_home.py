@@ -19,7 +19,7 @@ from shuqiao.security.keys import (
     read_secret_file,
     write_secret_file,
 )
-from shuqiao.security.nats_secrets import replace_file
+from shuqiao.security.replacing import replace_file
 from shuqiao.wire.enrolment import Admission, NodeRequest
 
 
@@ -68,6 +68,16 @@ class NodeFiles:
     def spool(self) -> Path:
         """The spool file."""
         return self.home / "spool" / "spool.sqlite"
+
+    @property
+    def quarantine(self) -> Path:
+        """Rows that the rules of screening hold here until a person has decided."""
+        return self.home / "quarantine" / "quarantine.sqlite"
+
+    @property
+    def screening(self) -> Path:
+        """The rules of screening that the hub has in force."""
+        return self.home / "screening.json"
 
     @property
     def held(self) -> Path:

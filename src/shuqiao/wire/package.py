@@ -34,7 +34,8 @@ _WRITE = pa.ipc.IpcWriteOptions(compression=pa.Codec("zstd", compression_level=3
 _Digest = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 _Field = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9_]{0,62}$")]
 Row = Annotated[int, msgspec.Meta(ge=0, lt=MAX_ROWS)]
-_Code = Annotated[str, msgspec.Meta(pattern="^[a-z_]{1,40}$")]
+_Code = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9_]{0,39}$")]
+Mark = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{32}$")]
 
 
 class RowFault(msgspec.Struct, frozen=True, array_like=True):
@@ -43,6 +44,26 @@ class RowFault(msgspec.Struct, frozen=True, array_like=True):
     row: Row
     item: _Field
     code: _Code
+
+
+class HeldRow(msgspec.Struct, frozen=True, array_like=True):
+    """A row that the node holds back: where it was caught, by which rule, and the pseudonym of its key."""
+
+    row: Row
+    item: _Field
+    rule: _Code
+    mark: Mark
+
+
+class ReleasedRow(msgspec.Struct, frozen=True, array_like=True):
+    """A row that a person of the department has released although a rule catches it, and why."""
+
+    row: Row
+    item: _Field
+    rule: _Code
+    mark: Mark
+    by: Annotated[str, msgspec.Meta(min_length=1, max_length=60)]
+    reason: Annotated[str, msgspec.Meta(min_length=1, max_length=120)]
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -55,6 +76,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     to be merged. `removed` are rows that say that their record is gone from the source: they hold the record
     key in the sealed part and nothing else. A batch with `complete_since` has no rows: it says that all that
     the source holds was sent in this generation or later ones, so that records not met since are gone.
+    `held` rows were caught by the rules of screening: faults like the others, without any value but the key.
     """
 
     department: Annotated[str, msgspec.Meta(max_length=64)]
@@ -70,6 +92,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     faults: Annotated[tuple[RowFault, ...], msgspec.Meta(max_length=MAX_ROWS)] = ()
     removed: Annotated[tuple[Row, ...], msgspec.Meta(max_length=MAX_ROWS)] = ()
     complete_since: Annotated[int, msgspec.Meta(ge=1, lt=2**53)] | None = None
+    held: Annotated[tuple[HeldRow, ...], msgspec.Meta(max_length=MAX_ROWS)] = ()
+    released: Annotated[tuple[ReleasedRow, ...], msgspec.Meta(max_length=MAX_ROWS)] = ()
 
 
 class Package(msgspec.Struct, frozen=True, array_like=True):
@@ -129,10 +153,14 @@ def read_manifest(package: Package) -> Manifest:
 
 def _is_consistent(manifest: Manifest) -> bool:
     """Say whether rows are named that are there, each once, and a batch is either of rows or an end."""
-    named = [fault.row for fault in manifest.faults] + list(manifest.removed)
+    named = [one.row for one in manifest.faults] + [one.row for one in manifest.held]
+    named += [one.row for one in manifest.released] + list(manifest.removed)
     if manifest.created.tzinfo is None or any(row >= manifest.rows for row in named):
         return False
     if len(set(manifest.removed)) < len(manifest.removed):
+        return False
+    # What is held back must not be merged.
+    if not {(one.row, one.item) for one in manifest.held} <= {(one.row, one.item) for one in manifest.faults}:
         return False
     if manifest.complete_since is None:
         return manifest.rows > 0

@@ -11,13 +11,13 @@ from datetime import date
 import asyncpg
 
 from shuqiao.security.volumes import Volume
+from shuqiao.wire.outages import DATABASE_TROUBLES
 
 FUNCTION = "exchange.state_volume"
 EVERY_S = 6 * 3600.0
 RETRY_S = 30.0
 _TIMEOUT_S = 10.0
 _STATE = f"SELECT {FUNCTION}($1, $2, $3, $4, $5, $6, $7)"
-_TROUBLES = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError)
 
 
 def arguments(process: str, volume: Volume) -> tuple[str | date | None, ...]:
@@ -32,7 +32,7 @@ async def keep_stating(database_url: str, process: str, volumes: Sequence[Volume
     while volumes:
         try:
             await asyncio.wait_for(_state(database_url, process, volumes), _TIMEOUT_S)
-        except _TROUBLES:
+        except DATABASE_TROUBLES:
             # Whether the database can be reached is told where it is needed.
             await asyncio.sleep(RETRY_S)
         else:
@@ -47,5 +47,5 @@ async def _state(database_url: str, process: str, volumes: Sequence[Volume]) -> 
             for volume in volumes:
                 await connection.fetchval(_STATE, *arguments(process, volume))
     finally:
-        with contextlib.suppress(*_TROUBLES):
+        with contextlib.suppress(*DATABASE_TROUBLES):
             await connection.close(timeout=_TIMEOUT_S)

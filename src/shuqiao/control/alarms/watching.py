@@ -38,7 +38,10 @@ WITH taken AS MATERIALIZED (
                     split_part(e.actor, '/', 1)) AS application,
            coalesce(split_part(e.body, E'\\n', 1)::jsonb ->> 'purpose', '') AS purpose,
            coalesce((split_part(e.body, E'\\n', 1)::jsonb ->> 'near')::boolean, false) AS near,
-           coalesce((nullif(split_part(e.body, E'\\n', 2), '')::jsonb ->> 'found')::boolean, true) AS found
+           coalesce((nullif(split_part(e.body, E'\\n', 2), '')::jsonb ->> 'found')::boolean, true) AS found,
+           -- What stays with a department is guarded by its node, which says so in its signed answer.
+           e.outcome = 'case_number_demanded' AND strpos(split_part(e.body, E'\\n', 2), '"line_digest"') > 0
+               AS is_guess_at_node
     FROM audit.leaf l JOIN audit.entry e ON e.id = l.entry_id
     WHERE l.position >= %(first)s AND l.position < %(end)s
       AND e.event IN ('verify', 'query', 'call_refused', 'guessing_suspected', 'interface_called',
@@ -58,7 +61,7 @@ counted AS (
                            WHERE g.consumer_id = t.department AND g.resource_id = t.resource_id)
                AND NOT EXISTS (SELECT FROM grants_grant g WHERE g.consumer_id = t.department
                                AND g.resource_id = t.resource_id AND g.purpose = t.purpose)),
-           count(*) FILTER (WHERE event = 'guessing_suspected')
+           count(*) FILTER (WHERE event = 'guessing_suspected' OR is_guess_at_node)
     FROM taken t GROUP BY day, department, application, resource_id, grant_id
     ON CONFLICT (department, application, resource, "grant", day) DO UPDATE SET
         calls = u.calls + excluded.calls, unknown = u.unknown + excluded.unknown,

@@ -1,4 +1,7 @@
-"""Asking a node to rest, to go on or to load in full; it follows within seconds of its next word."""
+"""Asking a node to rest, to go on, to load in full or to let removals through.
+
+It follows within seconds of its next word.
+"""
 
 from django.db import connection, transaction
 
@@ -7,7 +10,7 @@ from shuqiao.control.accounts.access import NotFound, Viewer
 from shuqiao.control.exchange.access import may_order, scope_of
 from shuqiao.control.exchange.readings import read_nodes
 
-ORDERS = ("pause", "resume", "reload")
+ORDERS = ("pause", "resume", "reload", "let-through")
 
 
 @transaction.atomic
@@ -19,8 +22,8 @@ def order_node(viewer: Viewer, department: str, resource: str, order: str) -> bo
     scope = scope_of(viewer)
     if scope not in (None, department) or not may_order(viewer, department) or order not in ORDERS:
         raise NotFound
-    told = [line.resource for node in read_nodes(department) if node.state for line in node.state.lines]
-    if resource not in told:
+    told = {line.resource: line for node in read_nodes(department) if node.state for line in node.state.lines}
+    if resource not in told or (order == "let-through" and told[resource].state != "held_back"):
         raise NotFound
     with connection.cursor() as cursor:
         cursor.execute(

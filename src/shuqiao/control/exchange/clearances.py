@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID, uuid4
 
+import msgspec
 from django.db import connection, transaction
 
 from shuqiao.control import clock
@@ -20,11 +21,13 @@ from shuqiao.control.accounts.notices import notify
 from shuqiao.control.catalogue.models import Item, Resource
 from shuqiao.control.exchange.access import may_clear, scope_of
 from shuqiao.control.exchange.readings import read_nodes
+from shuqiao.control.exchange.screening import HeldHere, held_of
 from shuqiao.control.regulations.current import regulation
 from shuqiao.control.regulations.queries import ArticleRef, article_ref
 from shuqiao.control.texts import Text
 from shuqiao.rules.procedures import latest_until
 from shuqiao.rules.regulation import Review
+from shuqiao.wire.node_state import MappingColumns
 
 WARNED_DAYS = 30
 """A review that ends sooner is told of."""
@@ -88,6 +91,19 @@ class PastReview:
 
 
 @dataclass(frozen=True)
+class ItemRow:
+    """One item of the entry and where the mapping in use takes it from, as the node has told.
+
+    `column` is empty where the mapping leaves the item out; `is_fixed`: every row has the same value.
+    """
+
+    words: Text
+    column: str
+    is_fixed: bool
+    is_coded: bool
+
+
+@dataclass(frozen=True)
 class ClearancePage:
     """What is signed and what has to be, for one entry and the mapping its node uses."""
 
@@ -95,7 +111,10 @@ class ClearancePage:
     resource: str
     name: Text
     mapping: str
-    items: tuple[Text, ...]
+    items: tuple[ItemRow, ...]
+    table: str
+    held: int
+    held_rows: tuple[HeldHere, ...]
     rows: tuple[ReviewRow, ...]
     past: tuple[PastReview, ...]
     may_clear: bool
@@ -115,20 +134,43 @@ def clearance_page(viewer: Viewer, department: str, resource: str) -> ClearanceP
     if entry is None:
         raise NotFound
     mapping = mapping_of(department, resource)
+    read = columns_of(department, resource, mapping)
+    fields = Item.objects.filter(resource=entry).order_by("number").values_list("field", "zh", "en")
+    names = {field: Text(zh, en or zh) for field, zh, en in fields}
+    held, held_rows = held_of(department, resource, names)
     return ClearancePage(
         department=department,
         resource=resource,
         name=Text(entry.name_zh, entry.name_en or entry.name_zh),
         mapping=mapping,
-        items=tuple(
-            Text(zh, en or zh)
-            for zh, en in Item.objects.filter(resource=entry).order_by("number").values_list("zh", "en")
-        ),
+        items=tuple(_item(field, words, read) for field, words in names.items()),
+        table="" if read is None else f"{read.system} · {read.table}",
+        held=held,
+        held_rows=held_rows,
         rows=review_rows({resource: mapping})[resource],
         past=_past(resource),
         may_clear=may_clear(viewer, department),
         today=clock.today(),
     )
+
+
+def columns_of(department: str, resource: str, mapping: str) -> MappingColumns | None:
+    """Return what this version of a mapping reads; None where its node has not told yet."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT columns::text FROM exchange.mapping WHERE department = %s AND resource_id = %s"
+            " AND version = %s",
+            [department, resource, mapping],
+        )
+        row = cursor.fetchone()
+    return None if row is None else msgspec.json.decode(row[0], type=MappingColumns)
+
+
+def _item(field: str, words: Text, read: MappingColumns | None) -> ItemRow:
+    found = next((one for one in read.items if one.item == field), None) if read else None
+    if found is None:
+        return ItemRow(words, "", is_fixed=False, is_coded=False)
+    return ItemRow(words, found.column, is_fixed=not found.column, is_coded=found.coded)
 
 
 def review_rows(mappings: Mapping[str, str]) -> dict[str, tuple[ReviewRow, ...]]:

@@ -26,6 +26,8 @@ from shuqiao.control.exchange.readings import (
 )
 from shuqiao.control.exchange.words import STATES, Condition, feed_condition, line_condition, node_condition
 from shuqiao.control.organisations.queries import DepartmentRef, department_refs
+from shuqiao.control.regulations.current import regulation
+from shuqiao.control.regulations.queries import ArticleRef, article_ref
 from shuqiao.control.texts import Text
 from shuqiao.wire.node_state import LineState
 
@@ -86,6 +88,7 @@ class Monitor:
     rejected: int
     lag_s: float | None
     may_admit: bool
+    only_channel: ArticleRef
 
     @property
     def of_nodes(self) -> str:
@@ -116,6 +119,9 @@ class LineRow:
     waiting: int
     lag_s: float
     is_paused: bool
+    is_held: bool
+    held_back: int
+    held_of: int
     reviews: tuple[ReviewRow, ...]
     batches: tuple[BatchReading, ...]
 
@@ -154,6 +160,7 @@ def monitor_page(viewer: Viewer) -> Monitor:
         rejected=sum(one.rejected_today for one in lines),
         lag_s=median(lags) if lags else None,
         may_admit=may_admit(viewer),
+        only_channel=article_ref(regulation().exchange.only_channel_article),
     )
 
 
@@ -307,6 +314,9 @@ def _line(
         waiting=line.waiting_rows,
         lag_s=line.lag_s,
         is_paused=is_paused,
+        is_held=line.state == "held_back",
+        held_back=line.held_back,
+        held_of=line.held_of,
         reviews=reviews,
         batches=tuple(batches),
     )

@@ -35,6 +35,9 @@ STATES = {
     "refused": Text("批次被拒收", "Batch refused"),
     "receipt_untrusted": Text("回执不可信", "Receipt not trusted"),
     "spool_full": Text("缓存已满", "Spool full"),
+    "disk_full": Text("磁盘已满", "Disk full"),
+    "screening_stopped": Text("筛查待处理", "Stopped by screening"),
+    "held_back": Text("移出待确认", "Removals held back"),
     "silent": Text("失联", "Silent"),
     "unheard": Text("尚未连接", "Never heard"),
     "retired": Text("已停用", "Not in use"),
@@ -43,7 +46,16 @@ STATES = {
     "failed": Text("准备失败", "Preparation failed"),
     "slow": Text("变慢", "Slow"),
 }
-_STOPPED = ("source_away", "refused", "receipt_untrusted", "spool_full", "hub_away")
+_STOPPED = (
+    "source_away",
+    "refused",
+    "receipt_untrusted",
+    "disk_full",
+    "spool_full",
+    "held_back",
+    "screening_stopped",
+    "hub_away",
+)
 
 
 def is_silent(node: NodeReading) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 
+from django.conf import settings
 from django.db import connection, transaction
 
 from shuqiao.control import clock
@@ -54,6 +55,7 @@ def replace_file(viewer: Viewer, resource_id: str, file: uuid.UUID, given: FileI
     resource = _own(viewer, resource_id)
     _title_of(resource, file)
     new = check_upload(given)
+    most = settings.CONFIG.files_most_versions
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT number, digest FROM exchange.file_version WHERE file = %s ORDER BY number DESC LIMIT 1",
@@ -63,6 +65,10 @@ def replace_file(viewer: Viewer, resource_id: str, file: uuid.UUID, given: FileI
     if digest == new.digest:
         words = Text("与现有版本内容相同，不必更换", "The same content as the version there is")
         raise FormRefused((Fault("file", "file_unchanged", words),))
+    if number >= most:
+        zh = f"该文件已有 {number} 个版本，达到上限 {most}；请撤下后重新登记"
+        en = f"The file has {number} versions, {most} at most: withdraw it and register it anew"
+        raise FormRefused((Fault("file", "too_many_versions", Text(zh, en)),))
     _store(viewer, resource, file, number + 1, new)
     return int(number) + 1
 

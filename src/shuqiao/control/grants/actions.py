@@ -22,6 +22,7 @@ from shuqiao.control.catalogue.period import check_within_entry
 from shuqiao.control.files.granting import Asked, choice_faults, file_faults, files_granted
 from shuqiao.control.grants.access import access_grant_to_change
 from shuqiao.control.grants.models import ENDED, IN_USE, KIND, Grant
+from shuqiao.control.grants.recalling import call_back_copies
 from shuqiao.control.grants.terms import fault_of_term
 from shuqiao.control.interfaces.granting import OperationsAsked, operation_faults, operations_granted
 from shuqiao.control.organisations.models import Application
@@ -346,6 +347,7 @@ def _change(grant: Grant, change: _Change) -> None:
     if change.reason:
         facts["reason"] = change.reason
     _record(change.event, grant, actor, facts)
+    call_back_copies(grant)
     params: dict[str, str | int] = {"reason": change.reason, **change.told}
     notify(
         grant.consumer_id,

@@ -15,14 +15,23 @@ from shuqiao.control.clocks.reminders import remind
 from shuqiao.control.disputes.actions import execute_provided
 from shuqiao.control.disputes.sessions import collect_for_review
 from shuqiao.control.exchange.clearances import store_demands, watch_clearances
+from shuqiao.control.exchange.reconciling import (
+    ask_scheduled,
+    watch_held_removals,
+    watch_reconciliations,
+)
+from shuqiao.control.exchange.screening import watch_screened
 from shuqiao.control.exchange.structures import watch_structures
 from shuqiao.control.exchange.watching import watch_silence
 from shuqiao.control.finding.subscriptions import tell
 from shuqiao.control.grants.actions import expire_grants
+from shuqiao.control.grants.ending import call_back_late, end_withdrawn
+from shuqiao.control.interconnection.certificates import watch_connections
 from shuqiao.control.onesource.register import keep_in_step
 from shuqiao.control.operations.expiry import warn_of_expiry
 from shuqiao.control.operations.transition import pass_open_cases
 from shuqiao.control.projects.ending import end_finished
+from shuqiao.control.recalls.watching import watch_recalls
 from shuqiao.control.requests.actions import escalate_overdue
 from shuqiao.control.requests.granting import open_begun
 from shuqiao.control.updating.schedule import watch_cycles
@@ -49,6 +58,9 @@ CLOCK_JOBS = (
     ClockJob("collect_for_review", "disputes collected for the joint review", collect_for_review),
     ClockJob("end_projects", "special projects ended with all that was given in their name", end_finished),
     ClockJob("expire_grants", "grants ended", expire_grants),
+    ClockJob("end_withdrawn", "grants ended as their entry was taken out", end_withdrawn),
+    ClockJob("call_back_late", "recalls that name what was on its way", call_back_late),
+    ClockJob("watch_recalls", "recalls of copies that are overdue", watch_recalls),
     ClockJob(
         "store_citations", "citations of the regulation in force brought to the data plane", store_citations
     ),
@@ -60,7 +72,12 @@ CLOCK_JOBS = (
     ),
     ClockJob("store_demands", "reviews that the regulation in force demands of data", store_demands),
     ClockJob("watch_clearances", "reviews that are missing or end soon", watch_clearances),
+    ClockJob("watch_screened", "rows that nodes hold by the rules of screening", watch_screened),
     ClockJob("watch_silence", "nodes that fell silent", watch_silence),
+    ClockJob("watch_connections", "business systems that are connected no more", watch_connections),
+    ClockJob("ask_reconciliations", "tables to be held against their source", ask_scheduled),
+    ClockJob("watch_reconciliations", "reconciliations that have ended", watch_reconciliations),
+    ClockJob("watch_held_removals", "removals that nodes hold back", watch_held_removals),
     ClockJob("watch_structures", "sources whose columns changed", watch_structures),
     ClockJob("watch_cycles", "cycles of entries that ended without a delivery", watch_cycles),
     ClockJob("follow_updates", "changes of data met, overdue, told or confirmed", follow_updates),

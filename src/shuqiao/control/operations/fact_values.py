@@ -12,6 +12,7 @@ from shuqiao.control.accounts.actors import ActorRef
 from shuqiao.control.catalogue.labels import CHANNELS, MODES
 from shuqiao.control.clock import LEGAL_ZONE
 from shuqiao.control.files.granting import EVERY_FILE
+from shuqiao.control.interconnection.words import LAPSE_WORDS
 from shuqiao.control.operations import labels
 from shuqiao.control.organisations.queries import DepartmentRef
 from shuqiao.control.texts import Text
@@ -81,6 +82,7 @@ def _table(key: str, names: Names) -> Mapping[str, object]:
         "application": names.systems,
         "asked_by": names.systems,
         "resource": names.resources,
+        "reason": LAPSE_WORDS if names.event == "interconnection_ended" else {},
     }
     return tables.get(key, {})
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from shuqiao.control.alarms.pages import KINDS
 from shuqiao.control.alarms.pages import STATES as ALARM_STATES
 from shuqiao.control.enrolments.page import STATES as ENROLMENT_STATES
+from shuqiao.control.interconnection.words import END_WORDS, STEP_WORDS, WAY_WORDS
 from shuqiao.control.operations.fact_words import FACTS
 from shuqiao.control.operations.refusal_words import REFUSALS
 from shuqiao.control.othersystems.pages import STATE_WORDS
@@ -23,6 +24,10 @@ EVENTS = {
     "update_told": Text("通知更新", "Update told"),
     "update_confirmed": Text("确认更新", "Update confirmed"),
     "cycle_missed": Text("未按周期更新", "Cycle missed"),
+    "copies_recalled": Text("召回副本", "Copies called back"),
+    "copies_deleted": Text("删除副本回执", "Receipt of deletion"),
+    "recall_overdue": Text("召回逾期", "Recall overdue"),
+    "feed_ended": Text("结束或重新开始订阅", "Feed ended or begun anew"),
     "catalogue_maintained": Text("目录全面维护", "Full maintenance of a catalogue"),
     "entry_received": Text("接口报入条目", "Entry received by interface"),
     "entry_refused": Text("拒收接口条目", "Entry by interface refused"),
@@ -60,6 +65,10 @@ EVENTS = {
     "exchange_system_registered": Text("登记其他交换系统", "Other exchange system registered"),
     "exchange_system_refused": Text("拒绝新建交换系统", "New exchange system refused"),
     "exchange_system_step": Text("交换系统迁移进展", "Step of moving a system"),
+    "system_step": Text("业务系统接入进展", "Step of a business system"),
+    "system_tested": Text("业务系统测试通过", "Business system tested"),
+    "interconnection_certified": Text("出具互联共享测试证明", "Interconnection certified"),
+    "interconnection_ended": Text("互联共享测试证明终止", "Certificate of interconnection ended"),
     "request_step": Text("申请进展", "Step of a request"),
     "interface_offered": Text("登记接口描述", "Interface registered"),
     "file_registered": Text("登记文件", "File registered"),
@@ -123,6 +132,9 @@ EVENTS = {
     "node_silent": Text("前置机失联", "Node silent"),
     "node_heard": Text("前置机恢复", "Node heard again"),
     "node_ordered": Text("调整前置机作业", "Asked of a node"),
+    "reconciliation_asked": Text("发起对账", "Reconciliation asked for"),
+    "reconciliation_ended": Text("对账结果", "Result of a reconciliation"),
+    "reconciliation_mended": Text("重新装载差异段", "Ranges loaded again"),
     "node_token_made": Text("签发接入令牌", "Token for a node made"),
     "node_token_withdrawn": Text("撤回接入令牌", "Token for a node withdrawn"),
     "node_enrolment_asked": Text("前置机申请接入", "Node asks to be admitted"),
@@ -130,6 +142,9 @@ EVENTS = {
     "node_revoked": Text("撤销前置机", "Node revoked"),
     "clearance_signed": Text("签署提供前审查", "Review signed"),
     "clearance_voided": Text("提供前审查失效", "Review void"),
+    "screening_set": Text("筛查规则设定", "Rules of screening set"),
+    "rows_held": Text("筛查扣留数据", "Rows held by screening"),
+    "rows_released": Text("放行扣留数据", "Held rows released"),
 }
 OUTCOMES = {
     "made": Text("已签发", "Made"),
@@ -152,6 +167,12 @@ OUTCOMES = {
     "copy_updated": Text("已比对更新", "Compared and updated"),
     "confirmed_by_receipt": Text("由前置机回执确认", "Confirmed by the node's receipt"),
     "cycle_missed": Text("未按期", "Missed"),
+    "recalled": Text("已召回", "Called back"),
+    "deleted": Text("已删除并签署", "Deleted and signed for"),
+    "deletion_stated": Text("具名人员已说明删除", "Deletion stated by a named person"),
+    "overdue": Text("已逾期", "Overdue"),
+    "feed_rests": Text("已结束，不再给出", "Ended; none is given"),
+    "feed_begins_anew": Text("重新开始", "Begins anew"),
     "cycle_missed_hindered": Text("未按期，因不可抗力", "Missed by force majeure"),
     "change_updated": Text("已更新", "Brought up to date"),
     "change_closed": Text("已说明办结", "Closed with a reason"),
@@ -219,6 +240,9 @@ OUTCOMES = {
     "heard": Text("已恢复", "Heard again"),
     "schema": Text("目录结构已变", "Structure changed"),
     "paused": Text("暂停读取", "To rest"),
+    "let_through": Text("放行移出", "Removals let through"),
+    "differs": Text("有差异", "Differs"),
+    "mended": Text("已重新发送", "Sent again"),
     "resumed": Text("恢复读取", "To go on"),
     "reloaded": Text("重新全量装载", "To load in full"),
     "confirmed": Text("全部确认", "All confirmed"),
@@ -250,12 +274,25 @@ OUTCOMES_OF: Mapping[str, Mapping[str, Text]] = {
     **dict.fromkeys(("claim_made", "claim_settled", "lead_source_recorded"), CLAIMS),
     **dict.fromkeys(("entry_prolonged", "entry_ended"), ENTRIES),
     **dict.fromkeys(("exchange_system_registered", "exchange_system_step"), STATE_WORDS),
+    "system_step": STEP_WORDS,
+    "system_tested": WAY_WORDS,
+    "interconnection_certified": {"issued": Text("已出具", "Issued")},
+    "interconnection_ended": END_WORDS,
     **dict.fromkeys(("key_enrolment_asked", "key_enrolment_decided"), ENROLMENT_STATES),
     "volume_stated": VOLUMES,
     "node_log_compared": {
         "agrees": Text("相符", "They agree"),
         "differs": Text("不符", "They differ"),
     },
+    "reconciliation_asked": {"asked": Text("已发起", "Asked for")},
+    "reconciliation_ended": {
+        "agreed": Text("一致", "Agrees"),
+        "withdrawn": Text("已取消", "Called off"),
+        "failed": Text("未完成", "Not finished"),
+    },
+    "reconciliation_mended": {"asked": Text("已请前置机重新发送", "The node is asked")},
+    "rows_held": {"held": Text("留在前置机", "Held at the node"), "refused": Text("平台拒收", "Refused")},
+    "rows_released": {"released": Text("已放行", "Released")},
     "session_agreed": {"agreed": Text("已商定", "Agreed")},
     "sign_in_refused": {"refused": Text("未通过", "Refused")},
 }

@@ -53,6 +53,32 @@ NOTICES = {
         Text("前置机失联", "A node is silent"),
         Text("{name_zh}的前置机没有消息，请检查", "The node of {name_en} says nothing: look at it"),
     ),
+    "reconciliation_agreed": (
+        Text("对账一致", "Shared data agree with their source"),
+        Text("{name_zh}：与本部门数据一致", "{name_en}: as the department holds them"),
+    ),
+    "reconciliation_differs": (
+        Text("对账有差异", "Shared data differ from their source"),
+        Text("{name_zh}：请查看差异并处理", "{name_en}: look at what differs"),
+    ),
+    "reconciliation_failed": (
+        Text("对账未完成", "A reconciliation did not finish"),
+        Text("{name_zh}：请查看原因", "{name_en}: see why"),
+    ),
+    "rows_held": (
+        Text("有数据被筛查扣留", "Rows are held by screening"),
+        Text(
+            "{name_zh}：{rows} 行留在前置机，请核对后放行或更正",
+            "{name_en}: {rows} rows stay at the node; look at them, release or correct them",
+        ),
+    ),
+    "removals_held": (
+        Text("大量移出待确认", "Removals are held back"),
+        Text(
+            "{name_zh}：来源少了 {rows} 行，已暂缓移出，请确认",
+            "{name_en}: {rows} rows are gone at the source; say whether they may leave",
+        ),
+    ),
     "data_change_registered": (
         Text("数据有变化待更新", "Data to be updated"),
         Text("{reference} {name_zh}：请按期更新", "{reference} {name_en}: update it in time"),
@@ -93,6 +119,21 @@ NOTICES = {
         Text("已恢复提供", "Provided again"),
         Text("{name_zh}已恢复提供", "{name_en} is provided again"),
     ),
+    "copies_recalled": (
+        Text("授权已结束，请删除副本并回执", "A grant has ended: delete your copies and sign"),
+        Text("{reference} {name_zh}：请在 {due_on} 前", "{reference} {name_en}: by {due_on}"),
+    ),
+    "recall_overdue": (
+        Text("召回副本逾期", "A recall of copies is overdue"),
+        Text(
+            "{reference} {name_zh}应于 {due_on} 前删除并回执",
+            "{reference} {name_en} was to be deleted and signed for by {due_on}",
+        ),
+    ),
+    "copies_deleted": (
+        Text("副本已删除", "Copies were deleted"),
+        Text("{reference} 已收到删除回执", "{reference}: the receipt has come"),
+    ),
     "cycle_missed": (
         Text("未按周期更新", "A cycle was missed"),
         Text("{name_zh}在 {due_on} 前没有数据送达", "No data of {name_en} came until {due_on}"),
@@ -120,6 +161,20 @@ NOTICES = {
     "key_enrolment_asked": (
         Text("有系统密钥待审核", "A system's key to decide on"),
         Text("{department} 登记 {application}", "{department} asks for {application}"),
+    ),
+    "interconnection_certified": (
+        Text("互联共享测试证明已出具", "Interconnection certified"),
+        Text("{reference}：{name}", "{reference}: {name}"),
+    ),
+    "interconnection_ended": (
+        Text("互联共享测试证明不再有效", "A certificate of interconnection has ended"),
+        Text(
+            "{reference}：{name}，请查看原因并重新申办", "{reference}: {name}; see why, and ask for another"
+        ),
+    ),
+    "system_accepted": (
+        Text("业务系统有验收结论", "A business system was judged"),
+        Text("{reference}：{name}的验收结论已登记", "{reference}: the result for {name} is recorded"),
     ),
     "key_enrolment_decided": (
         Text("系统密钥已审核", "Decision on a system's key"),

@@ -46,6 +46,7 @@ class SampleCase:
 ACCOUNTS = (
     SampleAccount("lin", "林示例", "housing", "clerk"),
     SampleAccount("chen", "陈示例", "health", "sharing_officer"),
+    SampleAccount("tan", "谭示例", "housing", "technician"),
     SampleAccount("wu", "吴示例", "health", "technician"),
     SampleAccount("zhao", "赵示例", "police", "sharing_officer"),
     SampleAccount("zhou", "周示例", "supervision", "supervisor"),

@@ -21,6 +21,7 @@ from shuqiao.control.operations.queries import Task
 from shuqiao.control.organisations.queries import department_refs
 from shuqiao.control.outside.models import OutsideRequest, Publication
 from shuqiao.control.projects.access import projects_to_join
+from shuqiao.control.recalls.pages import recalls_to_sign
 from shuqiao.control.regulations.current import named
 from shuqiao.control.requests.lists import request_rows, waiting_for
 from shuqiao.control.requests.models import DECIDED_PHASES, OPEN_PHASES, Request
@@ -57,6 +58,7 @@ def waiting_for_viewer(viewer: Viewer) -> tuple[Waiting, ...]:
         _projects,
         _changes,
         _data_changes,
+        _recalls,
     )
     found = [one for source in sources for one in source(viewer)]
     ordered = sorted(found, key=lambda one: (one.due_on or date.max, one.task.reference))
@@ -182,6 +184,20 @@ def _data_changes(viewer: Viewer) -> list[Waiting]:
         stage, action = Text("待更新", "To be updated"), Text("更新", "Update")
         waiting = _waiting("data", change.number, title, detail, stage, running, action)
         rows.append(waiting if running else replace(waiting, due_on=change.due_on))
+    return rows
+
+
+def _recalls(viewer: Viewer) -> list[Waiting]:
+    """Copies that the viewer's department must delete and sign for still."""
+    rows = []
+    for recall in recalls_to_sign(viewer, MAX_TASKS):
+        name = recall.name
+        title = Text(f"删除副本：{name.zh}", f"Delete copies: {name.en}")
+        day = recall.due_on.isoformat()
+        detail = Text(f"{recall.number}　应于 {day} 前", f"{recall.number}, due on {day}")
+        stage, action = Text("待删除", "To be deleted"), Text("删除并回执", "Delete and sign")
+        waiting = _waiting("recall", recall.number, title, detail, stage, None, action)
+        rows.append(replace(waiting, due_on=recall.due_on))
     return rows
 
 

@@ -7,17 +7,35 @@ from django.db import IntegrityError, transaction
 from shuqiao.control import clock
 from shuqiao.control.accounts.access import Fault, FormRefused, NotFound, Viewer
 from shuqiao.control.audit.actions import append_entry
+from shuqiao.control.catalogue.models import Service
 from shuqiao.control.organisations.models import Department
 from shuqiao.control.organisations.numbers import next_number
 from shuqiao.control.othersystems.access import access_system_locked, may_register
-from shuqiao.control.othersystems.inputs import ReportInput, SystemInput, report_faults, system_faults
-from shuqiao.control.othersystems.models import ExchangeSystem, ExchangeSystemStep
+from shuqiao.control.othersystems.inputs import (
+    MappingInput,
+    ReportInput,
+    SystemInput,
+    mapping_faults,
+    report_faults,
+    system_faults,
+)
+from shuqiao.control.othersystems.models import ExchangeSystem, ExchangeSystemStep, MappedEntry
 from shuqiao.control.regulations.current import regulation
 from shuqiao.control.regulations.queries import article_ref
 from shuqiao.control.texts import Text
-from shuqiao.rules.exchange_systems import Registration, decide_registration, may_report
+from shuqiao.rules.exchange_systems import Registration, decide_registration, may_report, missing_for_switch
 from shuqiao.rules.ids import exchange_system_no
 from shuqiao.rules.regulation import Regulation
+
+MAX_MAPPED = 500
+SWITCH_WORDS = {
+    "not_mapped": Text(
+        "请先把所交换的信息对应到目录条目", "Map what it exchanges to entries of the catalogue first"
+    ),
+    "entries_not_served": Text(
+        "对应的目录条目中还有未在平台提供的", "Some of the mapped entries are not served by the platform yet"
+    ),
+}
 
 
 def register_system(viewer: Viewer, given: SystemInput) -> str:
@@ -95,6 +113,65 @@ def _store(viewer: Viewer, given: SystemInput, until: date, decided: Registratio
 
 
 @transaction.atomic
+def map_entry(viewer: Viewer, number: str, given: MappingInput) -> None:
+    """Say which entry of the catalogue stands for something the system exchanges.
+
+    Raises `NotFound` for whoever may not, `FormRefused` with every fault; a second time changes nothing.
+    """
+    system = access_system_locked(viewer, number)
+    faults = mapping_faults(given)
+    if system.state == "moved":
+        faults.append(_has_moved())
+    if system.mapped.count() >= MAX_MAPPED:
+        words = Text(f"最多 {MAX_MAPPED} 项", f"At most {MAX_MAPPED}")
+        faults.append(Fault("what", "too_many", words))
+    if faults:
+        raise FormRefused(tuple(faults))
+    what = given.what.strip()
+    _, is_new = MappedEntry.objects.get_or_create(
+        system=system,
+        resource_id=given.resource,
+        what=what,
+        defaults={"account_id": viewer.account_id, "mapped_at": clock.now()},
+    )
+    if is_new:
+        facts: dict[str, object] = {"mapped": what, "mapped_to": given.resource}
+        _step(viewer, system, f"{what} → {given.resource}", "exchange_system_step", facts)
+
+
+@transaction.atomic
+def unmap_entry(viewer: Viewer, number: str, mapping: int) -> None:
+    """Take a mapping back: it was wrong, or its entry is in the catalogue no longer.
+
+    Raises `NotFound` for whoever may not and for a mapping that isn't there, `FormRefused` once it has moved.
+    """
+    system = access_system_locked(viewer, number)
+    found = system.mapped.filter(pk=mapping).first()
+    if found is None:
+        raise NotFound
+    if system.state == "moved":
+        raise FormRefused((_has_moved(),))
+    found.delete()
+    facts: dict[str, object] = {"unmapped": found.what, "mapped_to": found.resource_id}
+    _step(viewer, system, f"{found.what} ✕ {found.resource_id}", "exchange_system_step", facts)
+
+
+def _has_moved() -> Fault:
+    words = Text("已迁移停用的系统不再变更", "A system that has moved stays as it is")
+    return Fault("what", "state_goes_back", words)
+
+
+def _switch_fault(system: ExchangeSystem, wanted: str) -> Fault | None:
+    """What keeps a system from being switched over or closed; any way of serving counts."""
+    mapped = set(system.mapped.values_list("resource_id", flat=True))
+    served = set(
+        Service.objects.filter(resource_id__in=mapped, ended_at=None).values_list("resource_id", flat=True)
+    )
+    code = missing_for_switch(wanted, len(mapped), len(mapped - served))
+    return Fault("state", code, SWITCH_WORDS[code]) if code else None
+
+
+@transaction.atomic
 def report_state(viewer: Viewer, number: str, given: ReportInput) -> None:
     """Report how far a system has moved; a system that has moved stays moved.
 
@@ -105,6 +182,8 @@ def report_state(viewer: Viewer, number: str, given: ReportInput) -> None:
     if not faults and not may_report(system.state, given.state):
         words = Text("状态不能退回", "The state does not go back")
         faults.append(Fault("state", "state_goes_back", words))
+    if not faults and (unready := _switch_fault(system, given.state)):
+        faults.append(unready)
     if faults:
         raise FormRefused(tuple(faults))
     system.state = given.state

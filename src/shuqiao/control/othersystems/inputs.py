@@ -5,7 +5,9 @@ from datetime import date
 
 from shuqiao.control import clock
 from shuqiao.control.accounts.access import Fault
+from shuqiao.control.catalogue.models import Resource
 from shuqiao.control.texts import Text
+from shuqiao.rules.entry_faults import plain_fault
 from shuqiao.rules.exchange_systems import KINDS, STATES
 
 MAX_YEARS = 10
@@ -38,6 +40,22 @@ class ReportInput:
     planned_until: date | None
 
 
+@dataclass(frozen=True)
+class MappingInput:
+    """What the system calls something it exchanges, and the entry that stands for it."""
+
+    what: str
+    resource: str
+
+
+def mapping_faults(given: MappingInput) -> list[Fault]:
+    """What is wrong with a mapping, field by field: it names a published entry, of whichever department."""
+    found = [one for one in (_text_fault("what", given.what, 200),) if one]
+    if not Resource.objects.filter(pk=given.resource, state="published").exists():
+        found.append(_fault("resource", "entry_unknown", "不是已公布的目录条目", "It is no published entry"))
+    return found
+
+
 def system_faults(given: SystemInput) -> list[Fault]:
     """What is wrong with a registration, field by field."""
     found = [one for name, limit in LIMITS.items() if (one := _text_fault(name, getattr(given, name), limit))]
@@ -59,7 +77,8 @@ def _text_fault(name: str, value: str, limit: int) -> Fault | None:
         return _fault(name, "field_required", "必填", "It must be filled in")
     if len(value.strip()) > limit:
         return _fault(name, "too_long", f"不超过 {limit} 字", f"At most {limit} characters")
-    return None
+    wrong = plain_fault(name, value.strip(), limit)
+    return _fault(name, wrong.code, wrong.zh, wrong.en) if wrong else None
 
 
 def _day_faults(day: date | None) -> list[Fault]:

@@ -4,6 +4,7 @@ from django.db import models
 from django.db.models import Q
 
 from shuqiao.control.accounts.models import Account
+from shuqiao.control.catalogue.models import Resource
 from shuqiao.control.organisations.models import Department
 from shuqiao.rules.exchange_systems import KINDS, STATES
 
@@ -42,6 +43,29 @@ class ExchangeSystem(models.Model):
     def __str__(self) -> str:
         """Return the number."""
         return self.number
+
+
+class MappedEntry(models.Model):
+    """An entry of the catalogue that stands for something the system exchanges. Source: ONB-03."""
+
+    system = models.ForeignKey(ExchangeSystem, models.CASCADE, related_name="mapped")
+    resource = models.ForeignKey(Resource, models.PROTECT, related_name="+")
+    # What the other system calls it.
+    what = models.CharField(max_length=200)
+    account = models.ForeignKey(Account, models.PROTECT, related_name="+")
+    mapped_at = models.DateTimeField()
+
+    class Meta:
+        """Each flow of a system is mapped once to an entry."""
+
+        ordering = ["mapped_at", "id"]
+        constraints = [
+            models.UniqueConstraint(fields=["system", "resource", "what"], name="exchange_is_mapped_once")
+        ]
+
+    def __str__(self) -> str:
+        """Return the system and the entry."""
+        return f"{self.system_id}:{self.resource_id}"
 
 
 class ExchangeSystemStep(models.Model):

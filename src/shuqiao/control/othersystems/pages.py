@@ -6,6 +6,7 @@ from datetime import date, datetime
 
 from shuqiao.control import clock
 from shuqiao.control.accounts.access import NotFound, Viewer
+from shuqiao.control.catalogue.models import Service
 from shuqiao.control.organisations.queries import DepartmentRef, department_refs
 from shuqiao.control.othersystems.access import may_register, sees_all, systems_visible
 from shuqiao.control.othersystems.models import ExchangeSystem
@@ -82,14 +83,26 @@ class StepRow:
 
 
 @dataclass(frozen=True)
+class MappedRow:
+    """Something the system exchanges, the entry that stands for it, and whether the platform serves it."""
+
+    key: int
+    what: str
+    resource: str
+    name: Text
+    is_served: bool
+
+
+@dataclass(frozen=True)
 class SystemPage:
-    """One system with its reports, and what may be reported next."""
+    """One system with its reports, what it is mapped to, and what may be reported next."""
 
     row: SystemRow
     plan: str
     registered_at: datetime
     article: ArticleRef
     steps: tuple[StepRow, ...]
+    mapped: tuple[MappedRow, ...]
     next_states: tuple[tuple[str, Text], ...]
 
 
@@ -174,5 +187,18 @@ def system_page(viewer: Viewer, number: str) -> SystemPage:
             )
             for step in found.steps.select_related("account")
         ),
+        mapped=_mapped(found),
         next_states=tuple((one, STATE_WORDS[one]) for one in NEXT[found.state]) if acts else (),
+    )
+
+
+def _mapped(system: ExchangeSystem) -> tuple[MappedRow, ...]:
+    rows = list(system.mapped.select_related("resource"))
+    entries = [row.resource_id for row in rows]
+    served = set(
+        Service.objects.filter(resource_id__in=entries, ended_at=None).values_list("resource_id", flat=True)
+    )
+    return tuple(
+        MappedRow(one.pk, one.what, one.resource_id, one.resource.name, one.resource_id in served)
+        for one in rows
     )

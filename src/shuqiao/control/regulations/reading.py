@@ -164,6 +164,10 @@ def _settings(rules: Regulation) -> Iterator[Row]:
     yield _row(rules, "entry_period", label, entry, rules.entry_months_article)
     yield from _maintenance(rules)
     yield _row(rules, "period", Text("授权期限", "Period of a grant"), words, rules.period.article)
+    days = rules.recall.working_days
+    words = Text(f"{days} 个工作日内删除并回执", f"deleted and signed for within {days} working days")
+    label = Text("授权结束后的副本", "Copies once their grant has ended")
+    yield _row(rules, "recall", label, words, rules.recall.article)
     body = Text(f"{rules.body_months} 个月，摘要长期保留", f"{rules.body_months} months; digests for ever")
     label = Text("审计条目内容保存", "What audit entries say is kept")
     yield _row(rules, "records", label, body, rules.body_article)
@@ -216,6 +220,7 @@ def _exchange(rules: Regulation) -> Iterator[Row]:
     words = Text("登记并迁移", "are registered and moved")
     label = Text("原有交换系统", "Exchange systems that exist")
     yield _row(rules, "existing_systems", label, words, at.existing_article)
+    yield from _interconnection(rules)
     if at.interface_only is not None:
         relations = [one for one in rules.share_types.relations if one.key in at.interface_only.relations]
         zh = "、".join(one.zh for one in relations)
@@ -225,6 +230,24 @@ def _exchange(rules: Regulation) -> Iterator[Row]:
         )
         label = Text("提供途径", "Channel")
         yield _row(rules, "interface_only", label, words, at.interface_only.article)
+
+
+def _interconnection(rules: Regulation) -> Iterator[Row]:
+    at = rules.exchange.interconnection
+    label = Text("业务系统接入", "Business systems")
+    words = Text("接入本级平台", "are connected with the platform of their level")
+    yield _row(rules, "business_systems", label, words, at.connect_article)
+    bodies = {one.key: Text(one.zh, one.en) for one in rules.body_roles}
+    by = bodies.get(at.certificate_by, Text(at.certificate_by, at.certificate_by))
+    label = Text("互联共享测试证明", "Certificate of interconnection")
+    words = Text(f"由{by.zh}出具", f"issued by: {by.en}")
+    yield _row(rules, "certificate", label, words, at.certificate_article)
+    words = Text("不能互联共享的不通过", "none that can't share passes")
+    if at.rectifies:
+        words = Text(f"{words.zh}，限期整改", f"{words.en}; it is put right by a day")
+    yield _row(
+        rules, "acceptance", Text("业务系统验收", "Acceptance of systems"), words, at.acceptance_article
+    )
 
 
 def _disputes(rules: Regulation) -> Iterator[Row]:

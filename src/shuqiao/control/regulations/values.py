@@ -12,6 +12,7 @@ from shuqiao.rules import catalogue as cat
 from shuqiao.rules import regulation as reg
 from shuqiao.rules import share_types as shares
 from shuqiao.rules.channels import Exchange, InterfaceOnly
+from shuqiao.rules.interconnection import Interconnection
 
 Values = Mapping[str, Any]
 
@@ -66,6 +67,7 @@ def regulation_of(document: Document, content: Values) -> reg.Regulation:
         period=reg.Period(**it["grants"]["period"]),
         verify_only_from_sensitivity=it["grants"]["verify_only_from_sensitivity"],
         masked_from_sensitivity=it["grants"]["masked_from_sensitivity"],
+        recall=reg.Recall(**it["grants"]["recall"]),
         exchange=_exchange(it["exchange"]),
         disputes=_disputes(it["disputes"]),
         updates=tuple(
@@ -91,6 +93,20 @@ def _exchange(it: Values) -> Exchange:
         interface_only=InterfaceOnly(frozenset(only["relations"]), frozenset(only["cycles"]), only["article"])
         if only
         else None,
+        interconnection=_interconnection(it["interconnection"]),
+    )
+
+
+def _interconnection(it: Values) -> Interconnection:
+    certificate, acceptance = it["certificate"], it["acceptance"]
+    return Interconnection(
+        connect_article=it["connect"]["article"],
+        district_platforms=it["connect"]["district_platforms"],
+        certificate_by=certificate["by"],
+        certificate_article=certificate["article"],
+        acceptance_by=acceptance["by"],
+        acceptance_article=acceptance["article"],
+        rectifies=acceptance["rectifies"],
     )
 
 

@@ -34,6 +34,7 @@ MATTERS = {
     "catalogue_change": Text("目录变更", "Changes of the catalogue"),
     "catalogue_entry": Text("目录条目", "Catalogue entry"),
     "complaints": Text("投诉", "Complaints"),
+    "consistency": Text("与来源一致", "Agreement with the source"),
     "data_quality": Text("数据质量", "Quality of data"),
     "disputes": Text("争议", "Disputes"),
     "first_request": Text("首次申请", "First request"),

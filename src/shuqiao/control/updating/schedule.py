@@ -2,7 +2,8 @@
 
 What the platform keeps is delivered by batches or files; a node that is heard and has nothing waiting is up
 to date as well. Held records and proxied interfaces are answered where they lie: nothing is delivered.
-Source: guangzhou-2016 art. 30(1); shenyang-2016 art. 11(3), 26; xiamen-2015 art. 7; UPD-07.
+Source: guangzhou-2016 art. 30(1); guangzhou-2019 art. 11(3); shenyang-2016 art. 11(3), 26;
+xiamen-2015 art. 7; UPD-07.
 """
 
 from collections.abc import Collection
@@ -19,24 +20,32 @@ from shuqiao.control.accounts.notices import notify
 from shuqiao.control.audit.actions import append_entry
 from shuqiao.control.catalogue.labels import UPDATE_CYCLES, label
 from shuqiao.control.catalogue.models import Resource, Service, ServiceKind
+from shuqiao.control.compiling.districts import rules_for
 from shuqiao.control.exchange.readings import NodeReading, read_nodes
 from shuqiao.control.exchange.words import is_silent
 from shuqiao.control.organisations.bodies import COMPETENT, bodies_with
 from shuqiao.control.regulations.current import calendar
+from shuqiao.control.regulations.queries import ArticleRef, article_ref
 from shuqiao.control.texts import Text
 from shuqiao.control.updating import ledger
 from shuqiao.control.updating.duties import Duty, duties_of
 from shuqiao.control.updating.hindrances import hindrance_in, hindrances_now
 from shuqiao.control.updating.models import Hindrance, MissedCycle, Supply
+from shuqiao.rules.regulation import SETTING, Regulation
 from shuqiao.rules.updating import Period, Periods, periods
 
 EVENT = "cycle_missed"
+CYCLE_MATTER = "catalogue_entry"
+"""The text has the catalogue say how often an entry is updated; its rules of updating speak of changes."""
 _UP = frozenset({"up", "loading"})
 
 
 @dataclass(frozen=True)
 class ScheduleRow:
-    """One entry's cycle and how it stands: `missed` is the newest missed period, if nothing came since."""
+    """One entry's cycle and how it stands: `missed` is the newest missed period, if nothing came since.
+
+    `article` is what the cycle rests on, `duty` the rule by which a change is brought.
+    """
 
     resource: str
     department: str
@@ -47,6 +56,7 @@ class ScheduleRow:
     current_on: date | None
     missed: MissedCycle | None
     hindrance: Hindrance | None
+    article: ArticleRef
 
     @property
     def is_late(self) -> bool:
@@ -58,13 +68,23 @@ def watch_cycles(today: date | None = None) -> int:
     """Note what is up to date, and flag each period that ended without a delivery; return how many.
 
     A period is judged that was watched from its first day on and in which the worker ran. Days are real
-    ones: `today` is a day of the database's clock. Safe late, twice, and beside another worker.
+    ones: `today` is a day of the database's clock. Safe late, twice, and beside another worker; an entry that
+    was looked at today is looked at again when it has become up to date.
     """
     day = today or ledger.real_day()
     entries = delivered_entries()
     current = current_days(entries, day)
-    duties = duties_of(entries, day)
-    return sum(_watch(entry, duties.get(entry.id), current.get(entry.id), day) for entry in entries)
+    known = Supply.objects.filter(watched_on__gte=day).in_bulk([one.id for one in entries])
+    left = [one for one in entries if not _is_noted(known.get(one.id), current.get(one.id))]
+    duties = duties_of(left, day)
+    return sum(_watch(entry, duties.get(entry.id), current.get(entry.id), day) for entry in left)
+
+
+def _is_noted(row: Supply | None, current: date | None) -> bool:
+    """Whether an entry was judged today and nothing has come since."""
+    if row is None:
+        return False
+    return current is None or (row.current_on is not None and row.current_on >= current)
 
 
 @transaction.atomic
@@ -115,7 +135,22 @@ def _flag(entry: Resource, duty: Duty | None, over: Period) -> bool:
     return True
 
 
+def cycle_citation(entry: Resource, duty: Duty | None) -> tuple[Regulation, str]:
+    """The rules and the article on which a cycle rests: the catalogue names it, an exception its window."""
+    if duty is not None and duty.window is not None:
+        return duty.rules, duty.window.article
+    rules = rules_for(entry.department_id)
+    return rules, rules.citations.get(CYCLE_MATTER, SETTING)
+
+
+def cycle_article(entry: Resource, duty: Duty | None) -> ArticleRef:
+    """The article of a cycle as the pages show it."""
+    rules, article = cycle_citation(entry, duty)
+    return article_ref(article, rules.id)
+
+
 def _entry(entry: Resource, duty: Duty | None, over: Period, outcome: str) -> UUID:
+    rules, article = cycle_citation(entry, duty)
     return append_entry(
         EVENT,
         actor="system:control",
@@ -127,7 +162,7 @@ def _entry(entry: Resource, duty: Duty | None, over: Period, outcome: str) -> UU
         facts={
             "day": over.last.isoformat(),
             "cycle": entry.update_cycle,
-            "articles": [duty.rules.cite(duty.rule.article)] if duty else [],
+            "articles": [rules.cite(article)],
         },
     )
 
@@ -200,6 +235,7 @@ def schedule_rows(
                 current_on=since,
                 missed=None if caught_up else last,
                 hindrance=hindered.get(entry.id),
+                article=cycle_article(entry, duty),
             )
         )
     return sorted(

@@ -14,11 +14,12 @@ from shuqiao.control.accounts.capabilities import Capability
 from shuqiao.control.accounts.notices import notify
 from shuqiao.control.audit.actions import append_entry
 from shuqiao.control.catalogue.models import Resource
-from shuqiao.control.regulations.current import regulation
+from shuqiao.control.compiling.districts import rules_for
 from shuqiao.control.updating import ledger
 from shuqiao.control.updating.models import DataChange, Told
 
 CONFIRMED = "update_confirmed"
+MATTER = "update_notice"
 AGAIN_AFTER = timedelta(days=1)
 """Who has confirmed is told of later batches after so long; of a registered change at once."""
 
@@ -70,7 +71,7 @@ def _new(
         provider=resource.department_id,
         resource_id=resource.id,
         case_no=change.number if change else None,
-        facts={"batch": up_to, "articles": [regulation().cite_matter("update_notice")]},
+        facts={"batch": up_to, "articles": [rules_for(resource.department_id).cite_matter(MATTER)]},
     )
     return Told.objects.create(
         resource=resource,

@@ -46,13 +46,13 @@ def _watch_day(change: DataChange) -> bool:
 
 def _tell_of_batches() -> int:
     """Tell the holders of each entry whose newest batch changed rows since they were told last."""
-    told = 0
-    for key, found in ledger.newest(delivered_entries()).items():
-        with transaction.atomic():
-            told += _tell_of(key, found.sequence)
-    return told
+    newest = ledger.newest(delivered_entries())
+    watched = Supply.objects.filter(pk__in=newest)
+    behind = [one.pk for one in watched.order_by("pk") if one.told_sequence < newest[one.pk].sequence]
+    return sum(_tell_of(key, newest[key].sequence) for key in behind)
 
 
+@transaction.atomic
 def _tell_of(key: str, sequence: int) -> int:
     row = Supply.objects.select_for_update().select_related("resource").filter(pk=key).first()
     if row is None or row.told_sequence >= sequence:

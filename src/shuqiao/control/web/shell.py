@@ -20,9 +20,12 @@ from shuqiao.control.compiling.pages import waiting_count as compilations_waitin
 from shuqiao.control.disputes.queries import sees_disputes, sees_reviews, waiting_count
 from shuqiao.control.enrolments.page import sees_systems
 from shuqiao.control.exchange.access import sees_exchange
+from shuqiao.control.exchange.subscriptions import sees_feeds
+from shuqiao.control.interconnection.access import sees_business_systems
 from shuqiao.control.operations.audit import may_read_audit
 from shuqiao.control.operations.volumes import sees_volumes
 from shuqiao.control.othersystems.access import sees_other_systems
+from shuqiao.control.recalls.access import sees_recalls
 from shuqiao.control.regulations.current import regulation
 from shuqiao.control.regulations.queries import regulation_name
 from shuqiao.control.regulations.wording import articles_of, worded
@@ -240,8 +243,14 @@ def _exchange(viewer: Viewer, path: str) -> tuple[Link, ...]:
         links.append(_link(path, Text("交换监控", "Nodes and jobs"), "exchange", "route"))
     if sees_updates(viewer):
         links.append(_link(path, Text("数据更新", "Updates of data"), "data_changes", "refresh-dot"))
+    if sees_feeds(viewer) or sees_recalls(viewer):
+        to = "feeds" if sees_feeds(viewer) else "recalls"
+        links.append(_link(path, Text("订阅与召回", "Feeds and recalls"), to, "arrow-back-up"))
     if sees_systems(viewer):
         links.append(_link(path, Text("系统与密钥", "Systems and keys"), "systems", "key"))
+    if sees_business_systems(viewer):
+        words = Text("业务系统接入", "Business systems")
+        links.append(_link(path, words, "business_systems", "plug-connected"))
     if sees_other_systems(viewer):
         words = Text("其他交换系统", "Other exchange systems")
         links.append(_link(path, words, "other_systems", "arrows-exchange"))

@@ -7,13 +7,27 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from shuqiao.edge.mapping import TableMapping
+from shuqiao.edge.printing import printable
 from shuqiao.wire.tables import TableDescription
 
 WEIGHTS = 2**64
+MOST_OF_A_CELL = 256 * 1024 + 1
+"""So much of a long value is read that it is seen to be too long: characters of a text, or bytes."""
 
 
 class SourceError(Exception):
     """The source can't be read now, or its table isn't as the mapping says; the message names no values."""
+
+    def __str__(self) -> str:
+        """Return the message on one line: a name of a file or a column is the source's own."""
+        return printable(super().__str__())
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """Stands for a value that can't be taken over; `code` is the stable code of its row's fault."""
+
+    code: str
 
 
 @dataclass(frozen=True)

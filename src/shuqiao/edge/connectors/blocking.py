@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 from shuqiao.edge.connectors import WEIGHTS, RangeSum, SourceError, SourceRow
-from shuqiao.edge.connectors.checking import earlier
+from shuqiao.edge.connectors.checking import earlier, key_of
 from shuqiao.edge.connectors.threads import Closes, Connections
 from shuqiao.edge.mapping import TableMapping
 
@@ -106,7 +106,9 @@ class BlockingSource(ABC, Generic[S, P]):
         )
         rows = await self._use(lambda session: session.rows(sql, (*arguments, limit)))
         return [
-            SourceRow(row[1], row[2] or "", tuple(row[3:]), weight=None if row[0] is None else int(row[0]))
+            SourceRow(
+                key_of(row[1]), row[2] or "", tuple(row[3:]), weight=None if row[0] is None else int(row[0])
+            )
             for row in rows
         ]
 
@@ -150,11 +152,12 @@ class BlockingSource(ABC, Generic[S, P]):
         self, sql: str, arguments: Sequence[Any], timeout_s: float = TIMEOUT_S
     ) -> list[SourceRow]:
         rows = await self._use(lambda session: session.rows(sql, arguments), timeout_s)
-        return [SourceRow(row[0], row[1] or "", tuple(row[2:])) for row in rows]
+        return [SourceRow(key_of(row[0]), row[1] or "", tuple(row[2:])) for row in rows]
 
     async def _use(self, work: Callable[[S], T], timeout_s: float = TIMEOUT_S) -> T:
         try:
-            return await asyncio.wait_for(self._connections.use(work), timeout_s)
+            async with asyncio.timeout(timeout_s):
+                return await self._connections.use(work)
         except self._driver.faults as error:
             # The table may have been altered, so the next read looks at its columns again.
             self._known.clear()

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
-from shuqiao.edge.connectors import SourceError
+from shuqiao.edge.connectors import SourceError, Unreadable
 from shuqiao.edge.mapping import TableMapping
 
 CLOCK_FORMAT = "%Y-%m-%d %H:%M:%S.%f"
 """How times of a source are written as text: with six places, so that they sort."""
+
+
+def key_of(key: Any) -> str:
+    """Return a row's key; raises SourceError where its bytes are no text, for by such rows can't be paged."""
+    if isinstance(key, Unreadable):
+        raise SourceError("the source database: a key is no text in its encoding; correct it at the source")
+    return str(key)
 
 
 def earlier(clock: str, seconds: float) -> str:

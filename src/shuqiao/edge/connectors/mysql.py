@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import pymysql
 
-from shuqiao.edge.connectors import SourceError, SourceRow
+from shuqiao.edge.connectors import MOST_OF_A_CELL, SourceError, SourceRow
 from shuqiao.edge.connectors.blocking import TIMEOUT_S, BlockingSource, Driver
 from shuqiao.edge.connectors.checking import CLOCK_FORMAT, check_columns
 from shuqiao.edge.mapping import TableMapping
@@ -25,6 +25,7 @@ _ZONE = "+08:00"
 _INTEGERS = ("tinyint", "smallint", "mediumint", "int", "bigint")
 _TEXTS = ("char", "varchar")
 _BYTES = ("binary", "varbinary")
+_LONG = ("mediumtext", "longtext", "mediumblob", "longblob", "json")
 _SORTABLE = "'%%Y-%%m-%%d %%H:%%i:%%s.%%f'"
 
 # What the server's own clock shows must be asked before the connection gets a zone.
@@ -166,7 +167,7 @@ def _sql_pieces(mapping: TableMapping, types: dict[str, str]) -> _Columns:
     key, changed = f"t.{quoted(mapping.key)}", f"t.{quoted(mapping.changed or mapping.key)}"
     shown, place = key_pieces(key, types[mapping.key])
     clock = f"DATE_FORMAT({changed}, {_SORTABLE})" if mapping.changed else "NULL"
-    columns = [f"t.{quoted(name)}" for name in mapping.source_columns()]
+    columns = [_bounded(f"t.{quoted(name)}", types[name]) for name in mapping.source_columns()]
     # Each value by itself, so that no row is too long for the whole and its weight silently nothing.
     digests = ", ".join(f"COALESCE(MD5(CAST({name} AS BINARY)), '-')" for name in (key, *columns))
     return _Columns(
@@ -178,6 +179,10 @@ def _sql_pieces(mapping: TableMapping, types: dict[str, str]) -> _Columns:
         is_zoned=types.get(mapping.changed, "").startswith("timestamp"),
         weight=f"CAST(CONV(LEFT(MD5(CONCAT({digests})), 16), 16, 10) AS UNSIGNED)",
     )
+
+
+def _bounded(column: str, kind: str) -> str:
+    return f"LEFT({column}, {MOST_OF_A_CELL})" if base_of(kind) in _LONG else column
 
 
 def key_pieces(key: str, kind: str) -> tuple[str, str]:

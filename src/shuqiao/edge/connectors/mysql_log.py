@@ -286,7 +286,8 @@ class MysqlLog:
 
     async def _use(self, work: Callable[[Session], T]) -> T:
         try:
-            return await asyncio.wait_for(self._sessions.use(work), _TIMEOUT_S)
+            async with asyncio.timeout(_TIMEOUT_S):
+                return await self._sessions.use(work)
         except FAULTS as error:
             raise fault_of(error) from None
 

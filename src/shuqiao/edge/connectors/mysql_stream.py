@@ -19,12 +19,14 @@ from typing import Any
 
 import pymysql
 from pymysqlreplication import BinLogStreamReader
+from pymysqlreplication.constants import NONE_SOURCE
 from pymysqlreplication.event import MariadbGtidEvent, QueryEvent, XAPrepareEvent, XidEvent
 from pymysqlreplication.row_event import DeleteRowsEvent, RowsEvent, UpdateRowsEvent, WriteRowsEvent
 
-from shuqiao.edge.connectors import SourceError
+from shuqiao.edge.connectors import SourceError, Unreadable
 from shuqiao.edge.connectors.log import LogLost
 from shuqiao.edge.connectors.mysql import connection_options, fault_of
+from shuqiao.rules.errors import DateImpossible
 
 # The library warns of its own accord in many words; what matters is said by this module.
 logging.getLogger("pymysqlreplication").setLevel(logging.CRITICAL)
@@ -33,6 +35,11 @@ _HEARTBEAT_S = 1
 _QUEUE = 512
 _CLOSE_S = 5.0
 _PURGED = 1236
+_NO_DAYS = (
+    NONE_SOURCE.OUT_OF_DATE_RANGE,
+    NONE_SOURCE.OUT_OF_DATETIME_RANGE,
+    NONE_SOURCE.OUT_OF_DATETIME2_RANGE,
+)
 _ALONE, _PREPARED = 1, 64
 """Flags of a statement that is a transaction by itself, and of one that is written undecided (XA)."""
 
@@ -105,6 +112,7 @@ class BinlogStream:
         self._ends = threading.Event()
         self._is_alone = False
         self._links: list[pymysql.connections.Connection] = []
+        self._twins: list[socket.socket] = []
         self._reader = self._opened(url, schema, table, f"{base}.{start.file:06d}", start.byte)
         self._thread = threading.Thread(target=self._run, name="binlog", daemon=True)
         self._thread.start()
@@ -119,7 +127,8 @@ class BinlogStream:
     async def wait(self, timeout_s: float) -> bool:
         """Wait until more may be here; returns False when the time is over."""
         try:
-            await asyncio.wait_for(self._readable.wait(), timeout_s)
+            async with asyncio.timeout(timeout_s):
+                await self._readable.wait()
         except TimeoutError:
             return False
         self._readable.clear()
@@ -128,10 +137,10 @@ class BinlogStream:
     async def close(self) -> None:
         """End the thread and its connections."""
         self._ends.set()
-        for link in self._links:
-            # The thread waits in this socket; to close it properly would be to wait as well.
-            with suppress(OSError, AttributeError):
-                link._sock.shutdown(socket.SHUT_RDWR)  # type: ignore[attr-defined]
+        for twin in self._twins:
+            # The thread waits in this connection; to close it properly would be to wait as well.
+            with suppress(OSError):
+                twin.shutdown(socket.SHUT_RDWR)
         await asyncio.to_thread(self._thread.join, _CLOSE_S)
 
     def _opened(self, url: str, schema: str, table: str, file: str, byte: int) -> BinLogStreamReader:
@@ -156,8 +165,12 @@ class BinlogStream:
         """Connect once for the log and once for questions; the library would go on in mid-transaction."""
         if len(self._links) >= 2:
             raise SourceError("the source database closed the stream of its log")
-        link = pymysql.connect(**options)
+        link = pymysql.connect(**options, defer_connect=True)
+        wire = _connected(options)
+        # The driver's own may go behind TLS; what ends this one ends the connection all the same.
+        self._twins.append(wire.dup())
         self._links.append(link)
+        link.connect(wire)
         return link
 
     def _run(self) -> None:
@@ -174,6 +187,8 @@ class BinlogStream:
             for link in self._links:
                 with suppress(Exception):
                     link.close()
+            for twin in self._twins:
+                twin.close()
 
     def _tell(self, event: Any) -> None:
         match event:
@@ -211,12 +226,21 @@ class BinlogStream:
 def _sides(event: RowsEvent, row: Mapping[str, Any]) -> tuple[Row | None, Row | None]:
     match event:
         case UpdateRowsEvent():
-            return row["before_values"], row["after_values"]
+            return _values(row, "before_"), _values(row, "after_")
         case DeleteRowsEvent():
-            return row["values"], None
+            return _values(row), None
         case WriteRowsEvent():
-            return None, row["values"]
+            return None, _values(row)
     raise SourceError("the source's log has rows of an unknown kind")
+
+
+def _values(row: Mapping[str, Any], side: str = "") -> Row:
+    """Return a row's values; of a day such as 0000-00-00 the library makes nothing, as if it were empty."""
+    values: Row = row[f"{side}values"]
+    odd = {name for name, source in row[f"{side}none_sources"].items() if source in _NO_DAYS}
+    if not odd:
+        return values
+    return {name: Unreadable(DateImpossible.code) if name in odd else one for name, one in values.items()}
 
 
 def _said(error: Exception) -> Exception:
@@ -225,3 +249,20 @@ def _said(error: Exception) -> Exception:
     if error.args and error.args[0] == _PURGED:
         return LogLost("the source has removed a part of its log that was not read yet")
     return fault_of(error)
+
+
+def _connected(options: Mapping[str, Any]) -> socket.socket:
+    """Return a connection to the server by the driver's own settings."""
+    if options.get("unix_socket"):
+        wire = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        wire.settimeout(options["connect_timeout"])
+        try:
+            wire.connect(options["unix_socket"])
+        except BaseException:
+            wire.close()
+            raise
+        return wire
+    wire = socket.create_connection((options["host"], options["port"]), options["connect_timeout"])
+    wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    wire.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    return wire

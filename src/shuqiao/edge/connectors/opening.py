@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from importlib import import_module
+from types import ModuleType
 from typing import cast
 from urllib.parse import urlsplit
 
-from shuqiao.edge.connectors import Source, Tables
-from shuqiao.edge.connectors.folder import FolderSource, Keeping
+from shuqiao.edge.connectors import Source, SourceError, Tables
+from shuqiao.edge.connectors.kept import Keeping
+from shuqiao.edge.connectors.list_tables import ListTables
 from shuqiao.edge.connectors.log import ChangeLog
 from shuqiao.edge.mapping import MappingError, TableMapping
 
@@ -19,8 +22,20 @@ _MODULES: Mapping[str, str] = {
     "mariadb": "mysql",
     "sqlite": "sqlite",
     "folder": "folder",
+    "file": "folder",
+    "odbc": "odbc",
+    "sftp": "sftp",
+    "api": "http_api",
 }
-_CLASSES: Mapping[str, str] = {"postgresql": "Postgresql", "mysql": "Mysql", "sqlite": "Sqlite"}
+_CLASSES: Mapping[str, str] = {
+    "postgresql": "Postgresql",
+    "mysql": "Mysql",
+    "sqlite": "Sqlite",
+    "odbc": "Odbc",
+}
+_LISTS: Mapping[str, str] = {"folder": "folder", "sftp": "sftp", "http_api": "api"}
+_DESCRIBED = ("folder", "sftp")
+_EXTRAS: Mapping[str, str] = {"asyncssh": "sftp"}
 _LOGGED = ("postgresql", "mysql")
 
 
@@ -30,17 +45,15 @@ class UnknownSource(ValueError):
     def __init__(self) -> None:
         """Name the schemes."""
         known = ", ".join(f"{scheme}://…" for scheme in _MODULES)
-        super().__init__(
-            f"NODE_SOURCE_URL must be the address of your database, or a folder of lists: {known}"
-        )
+        super().__init__(f"NODE_SOURCE_URL must be the address of your database, or of your lists: {known}")
 
 
 def open_source(url: str, keeping: Keeping, connections: int = 2) -> Source:
     """Return what reads rows of the source; nothing is opened before the first read."""
     module = _module_of(url)
-    if module == "folder":
-        return FolderSource(url, keeping)
-    made = getattr(import_module(f"{__package__}.{module}"), f"{_CLASSES[module]}Source")
+    if module in _LISTS:
+        return cast(Source, getattr(_imported(module), f"{_LISTS[module]}_source")(url, keeping))
+    made = getattr(_imported(module), f"{_CLASSES[module]}Source")
     return cast(Source, made(url, connections))
 
 
@@ -51,17 +64,31 @@ def open_log(url: str, mapping: TableMapping) -> ChangeLog:
         raise MappingError(
             f"{mapping.path}:1: the source keeps no log to read: `by` is changes or ranges here"
         )
-    made = getattr(import_module(f"{__package__}.{module}_log"), f"{_CLASSES[module]}Log")
+    made = getattr(_imported(f"{module}_log"), f"{_CLASSES[module]}Log")
     return cast(ChangeLog, made(url, mapping))
 
 
 def open_tables(url: str) -> Tables:
-    """Return what describes tables of the database."""
+    """Return what describes tables of the database, or lists."""
     module = _module_of(url)
+    if module in _DESCRIBED:
+        made = partial(getattr(_imported(module), f"{_LISTS[module]}_shelf"), url)
+        return ListTables(made)
     if module not in _CLASSES:
-        raise UnknownSource()
-    made = getattr(import_module(f"{__package__}.{module}_tables"), f"{_CLASSES[module]}Tables")
-    return cast(Tables, made(url))
+        raise SourceError("lists of an interface are not described: it has a description of its own")
+    tables = getattr(_imported(f"{module}_tables"), f"{_CLASSES[module]}Tables")
+    return cast(Tables, tables(url))
+
+
+def _imported(module: str) -> ModuleType:
+    """Import a connector; raises SourceError naming the part to install where its driver isn't there."""
+    try:
+        return import_module(f"{__package__}.{module}")
+    except ModuleNotFoundError as error:
+        extra = _EXTRAS.get(error.name or "")
+        if extra is None:
+            raise
+        raise SourceError(f"install the part for it: pip install 'shuqiao[node,{extra}]'") from None
 
 
 def _module_of(url: str) -> str:

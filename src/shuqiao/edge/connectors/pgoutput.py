@@ -7,7 +7,7 @@ the texts of the server's output functions; `value_of` turns them into what conn
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import date, datetime
 from decimal import Decimal
@@ -277,10 +277,20 @@ def value_of(kind: int, data: bytes | None) -> Any:
         # A database that checks no encoding may hold anything; bytes are no text, says the item's own check.
         return data
     read = _VALUES.get(kind)
-    if read is not None:
-        with suppress(ValueError, ArithmeticError):
-            return read(text)
-    return text
+    if read is None:
+        return text
+    try:
+        return read(text)
+    except (ValueError, ArithmeticError):
+        return text
+
+
+def column_of(kind: int, column: Sequence[bytes | None]) -> list[Any]:
+    """Return the values of a column, as `value_of` gives each."""
+    if kind not in _VALUES:
+        with suppress(UnicodeDecodeError):
+            return [None if data is None else data.decode() for data in column]
+    return [value_of(kind, data) for data in column]
 
 
 def _bool(text: str) -> bool:

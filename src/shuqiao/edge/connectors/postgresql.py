@@ -12,14 +12,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import asyncpg
+import psycopg
 
-from shuqiao.edge.connectors import WEIGHTS, RangeSum, SourceError, SourceRow
-from shuqiao.edge.connectors.checking import check_columns, earlier
+from shuqiao.edge.connectors import MOST_OF_A_CELL, WEIGHTS, RangeSum, SourceError, SourceRow
+from shuqiao.edge.connectors.checking import check_columns, earlier, key_of
+from shuqiao.edge.connectors.postgresql_careful import fetch_carefully
 from shuqiao.edge.mapping import TableMapping
+from shuqiao.wire.outages import DATABASE_TROUBLES
 
 _SQL_FORMAT = "'YYYY-MM-DD HH24:MI:SS.US'"
 _TIMEOUT_S = 60.0
-_FAULTS = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncio.TimeoutError)
 
 
 @dataclass(frozen=True)
@@ -172,11 +174,15 @@ class PostgresqlSource:
         )
         return await self._fetch(sql, _quoted(mapping.table))
 
-    async def _fetch(self, sql: str, *arguments: Any, timeout_s: float = _TIMEOUT_S) -> list[asyncpg.Record]:
+    async def _fetch(self, sql: str, *arguments: Any, timeout_s: float = _TIMEOUT_S) -> list[Any]:
         try:
             pool = await self._opened()
-            return await pool.fetch(sql, *arguments, timeout=timeout_s)
-        except _FAULTS as error:
+            try:
+                return await pool.fetch(sql, *arguments, timeout=timeout_s)
+            except (ValueError, OverflowError, asyncpg.CharacterNotInRepertoireError):
+                # A text that is none, or a day that Python's calendar hasn't: each value is looked at.
+                return await fetch_carefully(self._url, sql, arguments, timeout_s)
+        except (*DATABASE_TROUBLES, psycopg.Error) as error:
             # The table may have been altered, so the next read looks at its columns again.
             self._columns.clear()
             # The class alone: the text of a database error may quote a row.
@@ -196,20 +202,29 @@ def _sql_pieces(mapping: TableMapping, types: dict[str, str], *, weighs: bool) -
     zoned = types.get(mapping.changed) == "timestamp with time zone"
     # With the table's alias a name can't be mistaken for an output column of the same name.
     key, changed = f"t.{_quote(mapping.key)}", f"t.{_quote(mapping.changed or mapping.key)}"
-    columns = [f"t.{_quote(name)}" for name in mapping.source_columns()]
+    columns = [_bounded(f"t.{_quote(name)}", types[name]) for name in mapping.source_columns()]
     weight = f"hashtextextended(ROW({', '.join([key, *columns])})::text, 0)" if weighs else ""
     bare = _Columns(_quoted(mapping.table), "", key, types[mapping.key], changed, zoned, types, weight)
     clock = bare.clock_of(changed) if mapping.changed else "NULL::text"
     return replace(bare, select=", ".join([f"{key}::text", clock, *columns]))
 
 
-def _weighed(record: asyncpg.Record) -> SourceRow:
+def _bounded(column: str, kind: str) -> str:
+    """Return a column such that of a value too long for any item only the beginning comes."""
+    if kind == "bytea":
+        return f"substring({column} FROM 1 FOR {MOST_OF_A_CELL})"
+    if kind in ("text", "character varying"):
+        return f"left({column}, {MOST_OF_A_CELL})"
+    return f"left({column}::text, {MOST_OF_A_CELL})" if kind in ("json", "jsonb", "xml") else column
+
+
+def _weighed(record: Sequence[Any]) -> SourceRow:
     weight = None if record[-1] is None else record[-1] % WEIGHTS
-    return SourceRow(record[0], record[1] or "", tuple(record)[2:-1], weight=weight)
+    return SourceRow(key_of(record[0]), record[1] or "", tuple(record)[2:-1], weight=weight)
 
 
-def _rows(records: Sequence[asyncpg.Record]) -> list[SourceRow]:
-    return [SourceRow(record[0], record[1] or "", tuple(record)[2:]) for record in records]
+def _rows(records: Sequence[Sequence[Any]]) -> list[SourceRow]:
+    return [SourceRow(key_of(record[0]), record[1] or "", tuple(record)[2:]) for record in records]
 
 
 def _quote(name: str) -> str:

@@ -32,6 +32,7 @@ from shuqiao.edge.connectors.pgoutput import (
     Tuple,
     Unchanged,
     Update,
+    column_of,
     parse_message,
     value_of,
 )
@@ -134,8 +135,7 @@ class PostgresqlLog:
             await self._setup.prepare(link, table)
             place = await make_slot(link, await self._setup.slot_name(link))
             snapshot = await _snapshot(link)
-            while await _one(link, _EARLIER, snapshot.next):  # noqa: ASYNC110 - the server tells nobody.
-                await asyncio.sleep(_POLL_S)
+            await _earlier_have_ended(link, snapshot.next)
         return Place(place, 0).text()
 
     async def resume(self, position: str) -> None:
@@ -376,15 +376,14 @@ class PostgresqlLog:
         result = (await link.execute(query, values or None, binary=False)).pgresult
         if result is None:
             raise SourceError("the source database gave no rows")
-        types = [table.types[name] for name in names]
-        return [
-            SourceRow(
-                _key_text(result.get_value(row, 0)),
-                "",
-                tuple(value_of(kind, result.get_value(row, 1 + index)) for index, kind in enumerate(types)),
-            )
-            for row in range(result.ntuples)
+        get, places = result.get_value, range(result.ntuples)
+        columns = [
+            column_of(table.types[name], [get(row, index) for row in places])
+            for index, name in enumerate(names, 1)
         ]
+        keys = [_key_text(get(row, 0)) for row in places]
+        rows = zip(*columns, strict=True) if columns else [()] * len(keys)
+        return [SourceRow(key, "", values) for key, values in zip(keys, rows, strict=True)]
 
     async def _looked_at(self, link: psycopg.AsyncConnection[Any]) -> LoggedTable:
         self._table = table = await self._setup.table(link)
@@ -449,6 +448,14 @@ def _filled(change: LogChange, now: SourceRow | None) -> LogChange:
 
 async def _snapshot(link: psycopg.AsyncConnection[Any]) -> Snapshot:
     return read_snapshot(str(await _one(link, "SELECT txid_current_snapshot()::text")))
+
+
+async def _earlier_have_ended(link: psycopg.AsyncConnection[Any], until: int) -> None:
+    """Wait for the transactions that began before one; the server tells nobody, so it is asked."""
+    while True:
+        if not await _one(link, _EARLIER, until):
+            return
+        await asyncio.sleep(_POLL_S)
 
 
 async def _one(link: psycopg.AsyncConnection[Any], query: str, *values: Any) -> Any:

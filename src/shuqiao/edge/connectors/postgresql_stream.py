@@ -77,6 +77,9 @@ class WalStream:
         while True:
             length, data = self._copied()
             if length == 0:
+                self.gather()
+                length, data = self._copied()
+            if length == 0:
                 return None
             if length < 0:
                 self._raise_end()
@@ -89,16 +92,21 @@ class WalStream:
         """Wait until more may be here; returns False when the time is over."""
         if not self._readable.is_set():
             try:
-                await asyncio.wait_for(self._readable.wait(), timeout_s)
+                async with asyncio.timeout(timeout_s):
+                    await self._readable.wait()
             except TimeoutError:
                 return False
         self._readable.clear()
+        self.gather()
+        self._loop.add_reader(self._socket, self._on_readable)
+        return True
+
+    def gather(self) -> None:
+        """Take in what has come meanwhile, without waiting: libpq reads a few kilobytes at a time."""
         try:
             self._link.consume_input()
         except psycopg.Error:
             raise StreamBroken("the source database closed the stream of its log") from None
-        self._loop.add_reader(self._socket, self._on_readable)
-        return True
 
     def ask(self) -> None:
         """Ask the server how far it has come; the answer shows in `sent`."""

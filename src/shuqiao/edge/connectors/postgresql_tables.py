@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Sequence
 
@@ -10,6 +9,7 @@ import asyncpg
 
 from shuqiao.edge.connectors import SourceError
 from shuqiao.edge.connectors.figures import SAMPLE_ROWS, profile_of, rough
+from shuqiao.wire.outages import DATABASE_TROUBLES
 from shuqiao.wire.tables import (
     MAX_COLUMNS,
     MAX_COMMENT,
@@ -21,7 +21,6 @@ from shuqiao.wire.tables import (
 )
 
 _TIMEOUT_S = 60.0
-_FAULTS = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncio.TimeoutError)
 _TYPED = re.compile(r"\((\d+)(?:,(\d+))?\)")
 
 _DATA_TYPES = {
@@ -81,7 +80,7 @@ class PostgresqlTables:
                 return await _describe(connection, table, profile=profile)
             finally:
                 await connection.close(timeout=5)
-        except _FAULTS as error:
+        except DATABASE_TROUBLES as error:
             # The class alone: the text of a database error may quote a row.
             raise SourceError(f"the source database: {type(error).__name__}") from None
 

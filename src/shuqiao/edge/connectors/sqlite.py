@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
-from shuqiao.edge.connectors import SourceError, SourceRow
+from shuqiao.edge.connectors import MOST_OF_A_CELL, SourceError, SourceRow, Unreadable
 from shuqiao.edge.connectors.blocking import BlockingSource, Driver
 from shuqiao.edge.connectors.checking import check_columns
 from shuqiao.edge.mapping import TableMapping
+from shuqiao.rules.errors import TextUnreadable
 
 FAULTS = (sqlite3.Error, OSError)
 _SORTABLE = "'%Y-%m-%d %H:%M:%f000'"
@@ -48,8 +49,17 @@ class _Session:
     link: sqlite3.Connection
 
     def rows(self, sql: str, arguments: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """Run one statement."""
-        return self.link.execute(sql, tuple(arguments)).fetchall()
+        """Run one statement; where a text is none, once more with a look at each."""
+        try:
+            return self.link.execute(sql, tuple(arguments)).fetchall()
+        except sqlite3.OperationalError as error:
+            if "decode" not in str(error):
+                raise
+        self.link.text_factory = _text_of
+        try:
+            return self.link.execute(sql, tuple(arguments)).fetchall()
+        finally:
+            self.link.text_factory = str
 
     def close(self) -> None:
         """Give the connection back."""
@@ -106,6 +116,20 @@ class SqliteSource(BlockingSource[_Session, _Columns]):
         return _sql_pieces(mapping)
 
 
+def _text_of(content: bytes) -> str | Unreadable:
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        return Unreadable(TextUnreadable.code)
+
+
+def _bounded(column: str) -> str:
+    """Return a column such that of a long value only the beginning comes, of the same type."""
+    start = f"substr(CAST({column} AS BLOB), 1, {MOST_OF_A_CELL})"
+    as_it_was = f"CASE typeof({column}) WHEN 'blob' THEN {start} ELSE CAST({start} AS TEXT) END"
+    return f"CASE WHEN length(CAST({column} AS BLOB)) > {MOST_OF_A_CELL} THEN {as_it_was} ELSE {column} END"
+
+
 def fault_of(error: Exception) -> SourceError:
     """Say what went wrong by its name alone: the text of a database error may quote a row."""
     return SourceError(f"the source database: {getattr(error, 'sqlite_errorname', type(error).__name__)}")
@@ -119,7 +143,8 @@ def _sql_pieces(mapping: TableMapping) -> _Columns:
         f" ELSE strftime({_SORTABLE}, {changed}) END"
     )
     clock = moment if mapping.changed else "NULL"
-    wanted = [f"CAST({key} AS TEXT)", clock, *(f"t.{quoted(name)}" for name in mapping.source_columns())]
+    columns = (_bounded(f"t.{quoted(name)}") for name in mapping.source_columns())
+    wanted = [f"CAST({key} AS TEXT)", clock, *columns]
     return _Columns(quoted(mapping.table), ", ".join(wanted), key, moment)
 
 

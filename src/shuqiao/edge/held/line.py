@@ -19,6 +19,7 @@ from nats.errors import Error as NatsError
 
 from shuqiao.edge.connectors import Source, SourceError
 from shuqiao.edge.cover import Cover
+from shuqiao.edge.disk import DiskFull
 from shuqiao.edge.held import filtering
 from shuqiao.edge.held.checking import (
     AskRefused,
@@ -54,7 +55,7 @@ MAX_TIMEOUT_S = 30.0
 MAX_CALLS = 16
 COUNT_S = 60.0
 """How long messages without a signature are counted before one line is written about them."""
-_TROUBLES = (NatsError, OSError, asyncio.TimeoutError, ValueError, SourceError)
+_TROUBLES = (NatsError, OSError, asyncio.TimeoutError, ValueError, SourceError, DiskFull)
 
 
 class HeldLine:

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 import msgspec
 from nats.errors import Error as NatsError
 
+from shuqiao.edge.disk import DiskFull
 from shuqiao.edge.held.store import Store
 from shuqiao.security import keys
 from shuqiao.wire.held import (
@@ -31,7 +32,7 @@ from shuqiao.wire.nats_client import Client
 _log = logging.getLogger("shuqiao.edge")
 _TIMEOUT_S = 30.0
 _RETRY_S = 60.0
-_TROUBLES = (NatsError, OSError, asyncio.TimeoutError, msgspec.MsgspecError)
+_TROUBLES = (NatsError, OSError, asyncio.TimeoutError, msgspec.MsgspecError, DiskFull)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from shuqiao.edge import disk
 from shuqiao.wire.held import line_digest
 
 NO_LINE = bytes(32)
@@ -308,14 +309,8 @@ class Store:
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        with self._lock:
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-            except BaseException:
-                self._db.execute("ROLLBACK")
-                raise
-            self._db.execute("COMMIT")
+        with self._lock, disk.transaction(self._db):
+            yield
 
 
 def broken_at(rows: Collection[Row], before: Line) -> int | None:

@@ -1,4 +1,4 @@
-"""The commands `shuqiao node receive check|replay|delete`: look at a table, try rows again, delete."""
+"""The commands `shuqiao node receive check|replay|delete|end|restart`: for what a subscription brought."""
 
 from __future__ import annotations
 
@@ -6,13 +6,21 @@ import argparse
 import os
 import sys
 from collections.abc import Callable
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 
+from shuqiao.client.fetching import CopyRefused
+from shuqiao.client.plane import PlaneUnreachable, PromiseBroken
 from shuqiao.edge.mapping import MappingError
+from shuqiao.edge.receive.deleting import sign_off
+from shuqiao.edge.receive.feed import Feed
+from shuqiao.edge.receive.own import Position
 from shuqiao.edge.receive.reading import Subscription, read_subscription
 from shuqiao.edge.receive.sessions import TargetError
-from shuqiao.edge.receive.target import Target, open_target
-from shuqiao.wire.node_home import NodeFiles
+from shuqiao.edge.receive.target import DELETED, ENDING, RESTART, SIGNED, Target, open_target
+from shuqiao.security.keys import KeyRefusedError
+from shuqiao.wire.node_home import NodeFiles, load_key
 
 
 def receive_command(arguments: argparse.Namespace) -> int:
@@ -22,7 +30,9 @@ def receive_command(arguments: argparse.Namespace) -> int:
     work: dict[str, Callable[[Subscription, Target, argparse.Namespace], int]] = {
         "check": _check,
         "replay": _replay,
-        "delete": _delete,
+        "delete": partial(_delete, files.home),
+        "end": _end,
+        "restart": _restart,
     }
     try:
         subscription = read_subscription(files.subscriptions / f"{arguments.subscription}.yaml")
@@ -51,15 +61,50 @@ def _replay(_: Subscription, target: Target, __: argparse.Namespace) -> int:
     return 0 if not left else 1
 
 
-def _delete(subscription: Subscription, target: Target, arguments: argparse.Namespace) -> int:
+def _delete(home: Path, subscription: Subscription, target: Target, arguments: argparse.Namespace) -> int:
     if not arguments.yes:
         _say(
             f"this deletes what was received from the table {subscription.table}, and the subscription rests:"
             " say --yes if that is meant"
         )
         return 2
-    count = target.delete()
-    print(f"{count} rows deleted, and what lay apart; nothing more is applied")
+    position = target.delete()
+    print(f"{position.gone} rows deleted, and what lay apart; nothing more is applied")
+    try:
+        signed = _sign_off(home, subscription, target, position).state == SIGNED
+    except (OSError, ValueError, KeyRefusedError, CopyRefused, PlaneUnreachable, PromiseBroken) as error:
+        _say(f"no receipt was sent yet ({type(error).__name__}: {error}); the node sends it when it can")
+        return 1
+    print("its receipt is signed and sent" if signed else "nothing calls it back, so no receipt was sent")
+    return 0
+
+
+def _sign_off(home: Path, subscription: Subscription, target: Target, position: Position) -> Position:
+    with closing(Feed(subscription)) as feed:
+        return sign_off(feed, target, position, load_key(home))
+
+
+def _end(_: Subscription, target: Target, arguments: argparse.Namespace) -> int:
+    if not arguments.yes:
+        _say("this ends the feed; what was received stays: say --yes if that is meant")
+        return 2
+    if target.position().state in (DELETED, SIGNED):
+        _say("what was received is deleted and the subscription rests already")
+        return 1
+    target.mark(ENDING)
+    print("the node ends the feed within half a minute; it begins anew with `restart`")
+    return 0
+
+
+def _restart(subscription: Subscription, target: Target, arguments: argparse.Namespace) -> int:
+    if not arguments.yes:
+        _say("this fetches everything anew and replaces what was received: say --yes if that is meant")
+        return 2
+    if subscription.mode == "append" and target.position().state not in (DELETED, SIGNED):
+        _say("in mode append everything would be added once more: `delete` what was received first")
+        return 1
+    target.mark(RESTART)
+    print("the node begins anew within half a minute: a part with everything, then the changes")
     return 0
 
 

@@ -25,7 +25,8 @@ from shuqiao.edge.receive.reading import Subscription
 from shuqiao.security import keys
 from shuqiao.security.at_rest import DIGESTS
 from shuqiao.security.http_signatures import CallContext, key_signer
-from shuqiao.wire.bulk import BulkState, FeedState, Manifest, ManifestPart, Receipt
+from shuqiao.wire.bulk import BulkState, FeedState, Manifest, ManifestPart, Receipt, Unfit
+from shuqiao.wire.recalls import DeletionKept, Recall
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -76,10 +77,11 @@ class Applied:
     gone: int
     dead: int
     at: datetime
+    unfit: tuple[Unfit, ...] = ()
 
     def receipt(self) -> Receipt:
         """As the plane takes it."""
-        return Receipt(self.digest, self.at, self.applied, self.gone, self.dead)
+        return Receipt(self.digest, self.at, self.applied, self.gone, self.dead, self.unfit)
 
 
 class Feed:
@@ -137,6 +139,29 @@ class Feed:
     def take(self, feed: str, applied: Applied) -> None:
         """Say what became of a part."""
         self._bulk.take(feed, applied.number, self._context, applied.receipt())
+
+    def end(self, feed: str, *, rests: bool = False) -> None:
+        """End the feed at the hub, so that the next one begins anew, or with `rests` that there is none.
+
+        Nothing where it isn't there.
+        """
+        try:
+            self._bulk.end_feed(feed, self._context, rests=rests)
+        except CopyRefused as refused:
+            if refused.code not in _GONE_CODES:
+                raise
+
+    def recall_of(self, feed: str) -> Recall | None:
+        """The open recall that calls this feed's rows back; None where there is none."""
+        for recall in self._bulk.recalls(self._context, feed):
+            for held in recall.held:
+                if held.way == "feed" and feed in (held.id, *held.earlier):
+                    return recall
+        return None
+
+    def sign_for(self, recall: str, statement: str, signature: str) -> DeletionKept:
+        """Bring the receipt of a deletion; said again, it is kept once."""
+        return self._bulk.sign_for(recall, statement, signature, self._context)
 
     def batches(self, part: Part) -> Iterator[pa.RecordBatch]:
         """Give the rows of a part as they come. Raises `CopyBroken` at the end where they are not what was

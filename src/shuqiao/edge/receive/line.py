@@ -19,12 +19,23 @@ import httpx
 
 from shuqiao.client.fetching import CopyBroken, CopyRefused
 from shuqiao.client.plane import PlaneUnreachable, PromiseBroken
+from shuqiao.edge.disk import is_full
+from shuqiao.edge.receive.deleting import sign_off
 from shuqiao.edge.receive.feed import Feed, FeedEnded, OutOfStep
 from shuqiao.edge.receive.own import Position
 from shuqiao.edge.receive.reading import Subscription
-from shuqiao.edge.receive.sessions import TargetError, TargetWrong
-from shuqiao.edge.receive.target import DELETED, PositionMoved, Target, TooManyDead, open_target
-from shuqiao.security.keys import KeyRefusedError
+from shuqiao.edge.receive.sessions import TargetError, TargetFull, TargetWrong
+from shuqiao.edge.receive.target import (
+    ENDED,
+    ENDING,
+    RESTART,
+    PositionMoved,
+    Target,
+    TooManyDead,
+    open_target,
+)
+from shuqiao.rules.errors import Overloaded, Unavailable
+from shuqiao.security.keys import KeyRefusedError, SigningKey
 from shuqiao.wire.bulk import BulkState
 
 _log = logging.getLogger("shuqiao.edge")
@@ -32,10 +43,17 @@ _log = logging.getLogger("shuqiao.edge")
 WAIT_S = 25.0
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 30.0
+_AWAY_PAUSE_S = 8.0
+"""The longest pause while hub or target are away: so much later than they at most, it goes on."""
+
 SLOW_PAUSE_S = 600.0
 """The pause after what only a person can mend."""
 
 _LEAVE_S = 3.0
+_PASSING = (Unavailable.code, Overloaded.code)
+"""What the plane says while a part of the platform is away: no word about the grant."""
+
+_RESTS = "feed_rests"
 
 
 class _FeedWrong(Exception):
@@ -59,9 +77,10 @@ class LineState:
 class ReceiveLine:
     """Applies one subscription until told to stop."""
 
-    def __init__(self, subscription: Subscription, positions: Path) -> None:
-        """Keep the parts; nothing is opened yet."""
+    def __init__(self, subscription: Subscription, positions: Path, key: SigningKey) -> None:
+        """Keep the parts; nothing is opened yet. `key` is the node's, which signs for what is deleted."""
         self.subscription = subscription
+        self._key = key
         self.state = LineState()
         self._positions = positions
         self._stop = threading.Event()
@@ -99,6 +118,8 @@ class ReceiveLine:
             self._follow()
         except (TargetWrong, _FeedWrong) as error:
             return self._rest("settings_wrong", str(error), SLOW_PAUSE_S)
+        except TargetFull as error:
+            return self._rest("disk_full", str(error))
         except TargetError as error:
             return self._rest("target_away", str(error))
         except TooManyDead as error:
@@ -106,14 +127,20 @@ class ReceiveLine:
         except (CopyBroken, PromiseBroken) as error:
             return self._rest("untrusted", str(error), LONGEST_PAUSE_S)
         except CopyRefused as error:
-            return self._rest("refused", error.code, LONGEST_PAUSE_S)
+            if error.code in _PASSING:
+                return self._rest("hub_away", error.code)
+            state = ENDED if error.code == _RESTS else "refused"
+            return self._rest(state, error.code, LONGEST_PAUSE_S)
         except OutOfStep as error:
-            return self._rest("out_of_step", error.code, SLOW_PAUSE_S)
+            return self._rest("out_of_step", error.code, LONGEST_PAUSE_S)
         except PositionMoved:
             return self._rest("starting", "", FIRST_PAUSE_S)
         except (PlaneUnreachable, httpx.HTTPError) as error:
             return self._rest("hub_away", type(error).__name__)
         except Exception as error:
+            if is_full(error):
+                # The node's own disk: how far it is may stand in a file there.
+                return self._rest("disk_full", type(error).__name__)
             # The boundary of the line: one line's fault must not end the others. Its text may quote a row.
             _log.error(
                 "receive_faulty subscription=%s error=%s", self.subscription.name, type(error).__name__
@@ -128,7 +155,7 @@ class ReceiveLine:
         if pause_s is not None:
             return pause_s
         pause_s = self._pause_s
-        self._pause_s = min(self._pause_s * 2, LONGEST_PAUSE_S)
+        self._pause_s = min(self._pause_s * 2, _AWAY_PAUSE_S)
         return pause_s
 
     def _follow(self) -> None:
@@ -146,39 +173,81 @@ class ReceiveLine:
             target.close()
 
     def _parts(self, feed: Feed, target: Target) -> None:
-        """Apply part after part."""
-        position = self._look(target)
-        is_told = False
+        """Apply part after part, or do what a command or a recall wants."""
+        position, wait_s = self._look(target), 0.0
         while not self._stop.is_set():
-            if position.state == DELETED:
-                self.state.state, self.state.fault = DELETED, ""
-                self._stop.wait(SLOW_PAUSE_S)
-                return
-            if not position.feed:
-                target.begin_feed(feed.subscribe(), position)
-                position = self._look(target)
+            if position.state:
+                position = self._wanted(feed, target, position)
+                if position.state:
+                    self._stop.wait(LONGEST_PAUSE_S)
+                    return
             try:
-                found = feed.look(position.feed, position.part, WAIT_S if is_told else 0.0)
-                last = position.last()
-                if last is not None and found.taken_number < last.number:
-                    # The last run ended between its commit and this.
-                    feed.take(position.feed, last)
-                if found.next is not None:
-                    position = self._apply(feed, target, found.next, position)
-                else:
-                    # Commands may have worked on what lies apart, or deleted what was received.
-                    position = self._look(target)
-            except FeedEnded:
-                new = feed.subscribe()
-                if new == position.feed:
-                    raise OutOfStep("feed_not_given") from None
-                target.begin_feed(new, position)
+                position = self._step(feed, target, position, wait_s)
+            except CopyRefused:
+                if not self._recalled(feed, target, position):
+                    raise
                 position = self._look(target)
-                continue
-            is_told = True
-            self._pause_s = FIRST_PAUSE_S
-            self.state.waits_since = None
-            self.state.state, self.state.fault = "up", ""
+            else:
+                wait_s = WAIT_S
+                self._pause_s = FIRST_PAUSE_S
+                self.state.waits_since = None
+                self.state.state, self.state.fault = "up", ""
+
+    def _step(self, feed: Feed, target: Target, position: Position, wait_s: float) -> Position:
+        """Wait for the next part and apply it; returns how far the subscription is then."""
+        if not position.feed:
+            target.begin_feed(feed.subscribe(), position)
+            position = self._look(target)
+        try:
+            found = feed.look(position.feed, position.part, wait_s)
+        except FeedEnded:
+            if self._recalled(feed, target, position):
+                return self._look(target)
+            new = feed.subscribe()
+            if new == position.feed:
+                raise OutOfStep("feed_not_given") from None
+            target.begin_feed(new, position)
+            return self._look(target)
+        last = target.last(position)
+        if last is not None and found.taken_number < last.number:
+            # The last run ended between its commit and this.
+            feed.take(position.feed, last)
+        if found.next is not None:
+            return self._apply(feed, target, found.next, position)
+        # Commands may have worked on what lies apart, or deleted what was received.
+        return self._look(target)
+
+    def _wanted(self, feed: Feed, target: Target, position: Position) -> Position:
+        """Do what the position says is wanted; returns how it stands then.
+
+        Each step may be done again: whoever is killed between two of them goes on with the first.
+        """
+        if position.state == RESTART:
+            feed.end(position.feed or feed.subscribe())
+            target.begin_feed(feed.subscribe(), position)
+        elif position.state == ENDING:
+            if position.feed:
+                feed.end(position.feed, rests=True)
+            target.mark(ENDED, position)
+        else:
+            sign_off(feed, target, position, self._key)
+        position = self._look(target)
+        self.state.waits_since = None
+        if position.state:
+            self.state.state, self.state.fault = position.state, ""
+        return position
+
+    def _recalled(self, feed: Feed, target: Target, position: Position) -> bool:
+        """Tell whether what was received is called back; deletes it where the file says so, else rests."""
+        recall = feed.recall_of(position.feed) if position.feed else None
+        if recall is None:
+            return False
+        if self.subscription.deletes_recalled:
+            target.delete()
+            return True
+        self._rest("recalled", f"{recall.number} {recall.due_on.isoformat()}", LONGEST_PAUSE_S)
+        self._stop.wait(LONGEST_PAUSE_S)
+        return True
 
     def _apply(self, feed: Feed, target: Target, state: BulkState, position: Position) -> Position:
         """Apply the next part and say what became of it; returns how far the subscription is then."""

@@ -24,6 +24,7 @@ from shuqiao.edge.receive.sessions import (
     Kind,
     RowFault,
     TargetError,
+    TargetFull,
 )
 
 TIMEOUT_S = 1800
@@ -39,6 +40,7 @@ _TYPES: Mapping[Kind, str] = {
 }
 _MODE = "STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
 _CONSTRAINTS = (1048, 1216, 1217, 1364, 1451, 1452, 3819, 4025)
+_DISK_FULL = (1021, 1114)
 _VALUES = (1264, 1265, 1292, 1366, 1406, 1411, 1416, 1690, 3140, 3141, 22007)
 _COLUMNS = """
 SELECT COLUMN_NAME, CONCAT(DATA_TYPE, ' ', COALESCE(COLLATION_NAME, '')) FROM information_schema.COLUMNS
@@ -201,4 +203,6 @@ def _fault(error: BaseException) -> Exception:
         return RowFault(VALUE_UNFIT, str(number))
     if number == 1644:
         return RowFault(ROW_REFUSED, str(number))
+    if number in _DISK_FULL:
+        return TargetFull(f"the target database: {type(error).__name__} {number}")
     return TargetError(f"the target database: {type(error).__name__} {number or ''}".rstrip())

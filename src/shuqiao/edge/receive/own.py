@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 import msgspec
 
 from shuqiao.edge.receive.feed import Applied
-from shuqiao.edge.receive.sessions import Kind, Session
+from shuqiao.edge.receive.sessions import Kind, RowFault, Session, TargetError
+from shuqiao.wire.bulk import MAX_UNFIT, Unfit
 
 POSITIONS, DEAD = "shuqiao_receive", "shuqiao_receive_dead"
 _FIELDS = "feed, part, up_to, manifest_digest, applied_at, applied, gone, dead, kinds, state"
@@ -18,7 +19,9 @@ _FIELDS = "feed, part, up_to, manifest_digest, applied_at, applied, gone, dead, 
 class Position(msgspec.Struct, frozen=True):
     """How far a subscription is: the part of the feed that was applied last, and what became of it.
 
-    `kinds` says as what each item was staged; `state` is empty, or `deleted`.
+    `kinds` says as what each item was staged. `state` is empty, or says what a command or a recall wants:
+    `deleted` (then `applied_at` is when, `gone` and `dead` count what went), `signed` once the hub has the
+    receipt of that, `restart`, `ending`, `ended`.
     """
 
     feed: str = ""
@@ -32,12 +35,12 @@ class Position(msgspec.Struct, frozen=True):
     kinds: dict[str, Kind] = {}
     state: str = ""
 
-    def last(self) -> Applied | None:
-        """What became of the last part; None before the first."""
-        if not self.part:
+    def last(self, unfit: tuple[Unfit, ...] = ()) -> Applied | None:
+        """What became of the last part, with the rows of it that lie apart; None before the first."""
+        if not self.part or self.state:
             return None
         at = datetime.fromisoformat(self.applied_at)
-        return Applied(self.part, self.manifest_digest, self.applied, self.gone, self.dead, at)
+        return Applied(self.part, self.manifest_digest, self.applied, self.gone, self.dead, at, unfit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,19 +69,26 @@ class Own:
     def make(self) -> None:
         """Make the tables where they are missing."""
         text, number = self._session.texts["text"], self._session.texts["number"]
-        self._session.run(
+        self._make(
             f"CREATE TABLE IF NOT EXISTS {self._positions} (subscription varchar(64) PRIMARY KEY,"
             f" feed varchar(40) NOT NULL, part {number} NOT NULL, up_to {number} NOT NULL,"
             f" manifest_digest varchar(64) NOT NULL, applied_at varchar(40) NOT NULL,"
             f" applied {number} NOT NULL, gone {number} NOT NULL, dead {number} NOT NULL,"
             f" kinds {text} NOT NULL, state varchar(20) NOT NULL)"
         )
-        self._session.run(
+        self._make(
             f"CREATE TABLE IF NOT EXISTS {self._dead} (subscription varchar(64) NOT NULL,"
             f" part {number} NOT NULL, row_no {number} NOT NULL, feed_key varchar(64) NOT NULL,"
             f" reason varchar(40) NOT NULL, detail varchar(200) NOT NULL, content {text} NOT NULL,"
             f" written_at varchar(40) NOT NULL, PRIMARY KEY (subscription, part, row_no))"
         )
+
+    def _make(self, sql: str) -> None:
+        try:
+            self._session.run(sql)
+        except (RowFault, TargetError):
+            # Another subscription made the table in this very moment; now it is there.
+            self._session.run(sql)
 
     def position(self, *, is_locked: bool = False) -> Position:
         """Read how far it is; the lock lasts for the transaction."""
@@ -139,6 +149,16 @@ class Own:
         sql = self._of(f"SELECT part, row_no, feed_key, reason, detail, content FROM {self._dead}")
         found = self._session.rows(f"{sql} ORDER BY part, row_no LIMIT {int(most)}", [self._name])
         return [Letter(*row) for row in found]
+
+    def unfit(self, part: int) -> tuple[Unfit, ...]:
+        """The first rows of a part that lie apart, each with its reason."""
+        mark = self._session.mark
+        found = self._session.rows(
+            f"SELECT row_no, reason FROM {self._dead} WHERE subscription = {mark(1)} AND part = {mark(2)}"
+            f" ORDER BY row_no LIMIT {MAX_UNFIT}",
+            [self._name, part],
+        )
+        return tuple(Unfit(int(row), str(reason)) for row, reason in found)
 
     def dead_keys(self) -> list[Letter]:
         """All rows that lie apart, by their keys alone: without what they held."""

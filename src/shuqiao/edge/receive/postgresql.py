@@ -19,13 +19,15 @@ from shuqiao.edge.receive.sessions import (
     Kind,
     RowFault,
     TargetError,
+    TargetFull,
 )
+from shuqiao.wire.outages import DATABASE_TROUBLES
 
 T = TypeVar("T")
 
 CONNECT_S = 10
 _TYPES: Mapping[Kind, str] = {"text": "text", "date": "date", "moment": "timestamptz", "bytes": "bytea"}
-_FAULTS = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncio.TimeoutError)
+_DISK_FULL = "53100"
 _SETTINGS = {
     "application_name": "shuqiao-receive",
     # Times without a zone are of this country.
@@ -151,7 +153,7 @@ class PostgresqlSession:
 
         try:
             return self._runner.run(done())
-        except _FAULTS as error:
+        except DATABASE_TROUBLES as error:
             raise _fault(error) from None
 
 
@@ -177,4 +179,6 @@ def _fault(error: BaseException) -> Exception:
         return RowFault(VALUE_UNFIT, named)
     if state == "P0001":
         return RowFault(ROW_REFUSED, named)
+    if state == _DISK_FULL:
+        return TargetFull(f"the target database: {type(error).__name__} {state}")
     return TargetError(f"the target database: {type(error).__name__} {state}".rstrip())

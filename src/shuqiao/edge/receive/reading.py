@@ -28,9 +28,9 @@ Guarantee = Literal["exactly once", "at least once, idempotent by key"]
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _ITEM = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _SCHEMES = ("postgresql", "postgres", "mysql", "mariadb", "sqlite")
-_MODES = ("append", "upsert", "replace")
+_MODES: tuple[Mode, ...] = ("append", "upsert", "replace")
 _TOP = ("resource", "application", "plane", "target", "mode", "columns")
-_MORE = ("key", "gone", "position", "faults", "grant", "purpose", "case")
+_MORE = ("key", "gone", "position", "faults", "grant", "purpose", "case", "recalled")
 _MOST_DEAD = 1_000_000
 
 
@@ -48,7 +48,8 @@ class Subscription:
 
     `key` is what finds a row again. `most_dead` is how many rows of one part may fail to fit before the
     subscription stops. `is_position_here` says that the target takes no table of ours: position and effect
-    are then not one, and a part may be applied twice.
+    are then not one, and a part may be applied twice. `deletes_recalled`: what is called back because its
+    grant has ended, the node deletes by itself.
     """
 
     name: str
@@ -70,6 +71,7 @@ class Subscription:
     grant: str = "auto"
     purpose: str = "auto"
     case: str = ""
+    deletes_recalled: bool = False
 
     def __repr__(self) -> str:
         """Leave addresses and keys out."""
@@ -147,6 +149,9 @@ class _Reader(Walker):
         position = self._text(top["position"]) if "position" in top else "target"
         if position not in ("target", "node"):
             self._fault(top["position"], "`position` is target or node")
+        recalled = self._text(top["recalled"]) if "recalled" in top else "keep"
+        if recalled not in ("delete", "keep"):
+            self._fault(top["recalled"], "`recalled` is delete or keep")
         made = None
         if not self.faults:
             made = Subscription(
@@ -166,6 +171,7 @@ class _Reader(Walker):
                 gone=gone,
                 most_dead=most_dead,
                 is_position_here=position == "node",
+                deletes_recalled=recalled == "delete",
                 **{name: self._text(top[name]) for name in ("grant", "purpose", "case") if name in top},
             )
             self._check(top, made)
@@ -226,7 +232,7 @@ class _Reader(Walker):
         text = self._text(node)
         for mode in _MODES:
             if text == mode:
-                return mode  # type: ignore[return-value]  # one of the three words
+                return mode
         if node is not None:
             self._fault(node, f"`mode` is one of {', '.join(_MODES)}")
         return "upsert"

@@ -20,6 +20,10 @@ class TargetError(Exception):
     """The target could not be used; the message names class and code, and quotes no row."""
 
 
+class TargetFull(TargetError):
+    """There is no room where the target keeps its data; what was begun is undone."""
+
+
 class TargetWrong(TargetError):
     """The target's table is not as the file says; the message says what to do."""
 

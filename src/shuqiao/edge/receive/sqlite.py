@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 
+from shuqiao.edge.disk import is_full
 from shuqiao.edge.receive.postgresql import upsert
 from shuqiao.edge.receive.sessions import (
     CONSTRAINT_BROKEN,
@@ -22,6 +23,7 @@ from shuqiao.edge.receive.sessions import (
     Kind,
     RowFault,
     TargetError,
+    TargetFull,
 )
 
 BUSY_S = 30
@@ -175,4 +177,6 @@ def _fault(error: Exception) -> Exception:
         return RowFault(CONSTRAINT_BROKEN, name)
     if isinstance(error, OverflowError) or _UNFIT in str(error):
         return RowFault(VALUE_UNFIT, "number")
+    if is_full(error):
+        return TargetFull(f"the target database: {name}")
     return TargetError(f"the target database: {name or type(error).__name__}")

@@ -17,11 +17,22 @@ from shuqiao.edge.receive.applying import Applier, TooManyDead
 from shuqiao.edge.receive.feed import Applied, Part, now
 from shuqiao.edge.receive.own import Own, Position
 from shuqiao.edge.receive.reading import KEY, Subscription
-from shuqiao.edge.receive.sessions import Kind, Session, TargetError, TargetWrong, kind_of, open_session
-from shuqiao.security.nats_secrets import replace_file
+from shuqiao.edge.receive.sessions import (
+    Kind,
+    Session,
+    TargetError,
+    TargetFull,
+    TargetWrong,
+    kind_of,
+    open_session,
+)
+from shuqiao.security.replacing import replace_file
+from shuqiao.wire.bulk import MAX_UNFIT, Unfit
 
 REPLAY_ROWS = 5_000
-DELETED = "deleted"
+DELETED, SIGNED = "deleted", "signed"
+RESTART, ENDING, ENDED = "restart", "ending", "ended"
+"""What a position's state says; see `own.Position`."""
 
 
 class PositionMoved(Exception):
@@ -58,7 +69,11 @@ class Target:
         if self._own is not None:
             try:
                 self._own.make()
+            except TargetFull:
+                raise
             except TargetError as error:
+                # One that does not answer any more has said nothing about its tables.
+                session.rows("SELECT 1")
                 raise TargetWrong(
                     f"{wanted.path}: no table of ours can be made in the target ({error}): allow it, or say"
                     " `position: node` (at least once, idempotent by key)"
@@ -103,7 +118,8 @@ class Target:
             put, gone = applier.apply()
             self._note_dead(applier, is_first=part.number == 1)
             at = now()
-            applied = Applied(part.number, part.digest, put, gone, len(applier.dead), at)
+            unfit = tuple(Unfit(one.row, one.reason) for one in applier.dead[:MAX_UNFIT])
+            applied = Applied(part.number, part.digest, put, gone, len(applier.dead), at, unfit)
             position = Position(
                 known.feed,
                 part.number,
@@ -176,19 +192,47 @@ class Target:
             put = len(done)
         return put, self.count_dead()
 
-    def delete(self) -> int:
-        """Delete what was received: rows, and what lies apart. The subscription rests afterwards."""
+    def delete(self) -> Position:
+        """Delete what was received: rows, and what lies apart. The subscription rests afterwards.
+
+        What was deleted stands in the position it returns, in the same transaction: whoever dies after it can
+        still sign for it. Said again it changes nothing. A position in a file is written behind the commit:
+        nothing may be signed for that is still there. Whoever dies between the two counts what went as none.
+        """
         wanted, session = self._subscription, self._session
         where = ""
         if wanted.mode == "upsert" and KEY in wanted.columns:
             where = f" WHERE {session.quoted(wanted.columns[KEY])} IS NOT NULL"
         with _Transaction(session):
             position = self._own.position(is_locked=True) if self._own is not None else self.position()
-            count = session.run(f"DELETE FROM {session.quoted(wanted.table)}{where}")
-            if self._own is not None:
-                self._own.drop_all_dead()
-            self._keep(msgspec.structs.replace(position, state=DELETED))
-        return count
+            if position.state not in (DELETED, SIGNED):
+                count = session.run(f"DELETE FROM {session.quoted(wanted.table)}{where}")
+                dead = self.count_dead()
+                if self._own is not None:
+                    self._own.drop_all_dead()
+                position = msgspec.structs.replace(
+                    position, applied_at=now().isoformat(), applied=0, gone=count, dead=dead, state=DELETED
+                )
+                if self._own is not None:
+                    self._own.keep(position)
+        if self._own is None:
+            self._keep(position)
+        return position
+
+    def mark(self, state: str, known: Position | None = None) -> Position:
+        """Write what is wanted of the subscription; with `known` only where it stands there still."""
+        with _Transaction(self._session):
+            if known is not None:
+                self._in_step(known)
+            found = self._own.position(is_locked=True) if self._own is not None else self.position()
+            position = msgspec.structs.replace(found, state=state)
+            self._keep(position)
+        return position
+
+    def last(self, position: Position) -> Applied | None:
+        """What became of the last part, as the hub is told of it."""
+        unfit = () if self._own is None or not position.dead else self._own.unfit(position.part)
+        return position.last(unfit)
 
     def close(self) -> None:
         """Let go; what isn't committed is undone."""
@@ -226,4 +270,14 @@ def open_target(subscription: Subscription, positions: Path) -> Target:
     return target
 
 
-__all__ = ["DELETED", "PositionMoved", "Target", "TooManyDead", "open_target"]
+__all__ = [
+    "DELETED",
+    "ENDED",
+    "ENDING",
+    "RESTART",
+    "SIGNED",
+    "PositionMoved",
+    "Target",
+    "TooManyDead",
+    "open_target",
+]

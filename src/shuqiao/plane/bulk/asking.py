@@ -20,6 +20,7 @@ from shuqiao.plane.state import Application, HeldGrant, Resource, Snapshot
 from shuqiao.rules.channels import ON_PAGES
 from shuqiao.rules.errors import (
     BulkBusy,
+    FeedRests,
     NotAvailable,
     PagesOnly,
     RequestMalformed,
@@ -147,6 +148,8 @@ async def recorded(
                 await keeper.refresh(done.epoch)
             case "replayed":
                 raise CallRefused(SignatureReplayed(), allowed.held.document.id)
+            case "rests":
+                raise CallRefused(FeedRests(), allowed.held.document.id)
             case "busy":
                 raise CallRefused(BulkBusy(), allowed.held.document.id)
             case _:

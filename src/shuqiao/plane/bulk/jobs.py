@@ -11,8 +11,8 @@ import asyncpg
 from shuqiao.plane.bulk.settings import BulkSettings
 from shuqiao.plane.pooler import connection_options, keep_as_it_is, set_locally
 from shuqiao.wire.bulk import Digest, Format
+from shuqiao.wire.outages import DATABASE_TROUBLES
 
-LEASE_S = 15
 STATEMENT_TIMEOUT_S = 30.0
 INDEX_TIMEOUT_S = 900.0
 SETTINGS = {
@@ -23,7 +23,7 @@ SETTINGS = {
 }
 HOLD_SETTINGS = set_locally(SETTINGS)
 """Statements that give one transaction the settings under which a copy is read, whatever its way here."""
-TROUBLES = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError)
+TROUBLES = DATABASE_TROUBLES
 """What may go wrong on the way to the database."""
 
 Pool = asyncpg.Pool
@@ -74,15 +74,15 @@ async def open_pool(settings: BulkSettings) -> Pool:
     )
 
 
-async def claim(pool: Pool) -> Job | None:
-    """Take the next job nobody is at work on."""
+async def claim(pool: Pool, lease_s: int) -> Job | None:
+    """Take the next job nobody is at work on; others leave it alone for so long."""
     row = await pool.fetchrow(
-        f"SELECT {_FIELDS} FROM exchange.claim_bulk($1)", LEASE_S, timeout=STATEMENT_TIMEOUT_S
+        f"SELECT {_FIELDS} FROM exchange.claim_bulk($1)", lease_s, timeout=STATEMENT_TIMEOUT_S
     )
     return Job(*row) if row is not None else None
 
 
-async def tell_progress(pool: Pool, job: Job, done: int, total: int | None) -> bool:
+async def tell_progress(pool: Pool, job: Job, done: int, total: int | None, lease_s: int) -> bool:
     """Say how far the work is and that it goes on; false when somebody else has taken it over."""
     kept: bool = await pool.fetchval(
         "SELECT exchange.progress_bulk($1, $2, $3, $4, $5)",
@@ -90,7 +90,7 @@ async def tell_progress(pool: Pool, job: Job, done: int, total: int | None) -> b
         job.attempt,
         done,
         total,
-        LEASE_S,
+        lease_s,
         timeout=STATEMENT_TIMEOUT_S,
     )
     return kept

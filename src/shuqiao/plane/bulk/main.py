@@ -23,6 +23,7 @@ from shuqiao.plane.bulk.settings import BulkSettings, BulkSettingsFaulty, read_s
 from shuqiao.rules.bulk import MAX_ATTEMPTS
 from shuqiao.security.tls import tell_database
 from shuqiao.security.volumes import tell
+from shuqiao.wire.tasks import end_tasks
 from shuqiao.wire.vault import VaultClient, VaultError
 from shuqiao.wire.volumes import keep_stating
 
@@ -31,7 +32,6 @@ log = logging.getLogger("shuqiao.bulk")
 POLL_S = 0.25
 CLEAN_S = 30.0
 RETRY_S = 1.0
-_CANCEL_AGAIN_S = 1.0
 
 
 async def serve(settings: BulkSettings, stop: asyncio.Event) -> None:
@@ -52,21 +52,11 @@ async def serve(settings: BulkSettings, stop: asyncio.Event) -> None:
         tasks.append(asyncio.create_task(hints.listen(settings.database_url)))
     tasks.append(asyncio.create_task(keep_stating(settings.database_url, "bulk", settings.volumes)))
     await stop.wait()
-    await _ended(tasks)
+    await end_tasks(tasks)
     await vault.close()
     if replica is not None:
         replica.close()
     pool.terminate()
-
-
-async def _ended(tasks: list[asyncio.Task[None]]) -> None:
-    """End every task; one whose cancelling met the end of a timeout, and was lost in it, is told again."""
-    pending = set(tasks)
-    while pending:
-        for task in pending:
-            task.cancel()
-        _, pending = await asyncio.wait(pending, timeout=_CANCEL_AGAIN_S)
-    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _connected(settings: BulkSettings, stop: asyncio.Event) -> jobs.Pool | None:
@@ -83,7 +73,7 @@ async def _work(preparer: Preparer, hints: Hints) -> None:
     """One slot: take a job, prepare it, take the next."""
     while True:
         try:
-            job = await jobs.claim(preparer.pool)
+            job = await jobs.claim(preparer.pool, preparer.settings.lease_s)
             if job is None:
                 await hints.wait_job(POLL_S)
             else:
@@ -114,7 +104,7 @@ async def _prepare(preparer: Preparer, job: Job) -> None:
         log.info("bulk_taken_over job=%s attempt=%d", job.id, job.attempt)
     except VaultError as error:
         log.warning("vault_trouble job=%s error=%s", job.id, error)
-        await asyncio.sleep(jobs.LEASE_S)
+        await asyncio.sleep(preparer.settings.lease_s)
     else:
         log.info("bulk_ready job=%s", job.id)
 

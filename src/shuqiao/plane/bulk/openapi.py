@@ -23,6 +23,15 @@ from shuqiao.wire.bulk import (
     StateRequest,
     TakenRequest,
 )
+from shuqiao.wire.recalls import (
+    NUMBER,
+    DeletionKept,
+    DeletionRequest,
+    FeedEnded,
+    FeedEndRequest,
+    RecallsAnswer,
+    RecallsRequest,
+)
 
 _TEMPLATE = "/v1/resources/{resource}/query"
 _STRUCTS = (
@@ -39,6 +48,12 @@ _STRUCTS = (
     FeedTaken,
     BrowseRequest,
     BrowseAnswer,
+    FeedEndRequest,
+    FeedEnded,
+    RecallsRequest,
+    RecallsAnswer,
+    DeletionRequest,
+    DeletionKept,
 )
 _SIGNED: dict[str, tuple[str, type[msgspec.Struct], type[msgspec.Struct]]] = {
     "/v1/bulk": ("Ask for a copy of what a grant of mode bulk covers", BulkRequest, BulkAsked),
@@ -46,10 +61,13 @@ _SIGNED: dict[str, tuple[str, type[msgspec.Struct], type[msgspec.Struct]]] = {
     "/v1/feeds": ("Subscribe to the changes of a resource", FeedRequest, FeedAsked),
     "/v1/feeds/{feed}": ("The parts of a feed that wait, or the next one", FeedStateRequest, FeedState),
     "/v1/feeds/{feed}/taken": ("Keep the position of a feed", TakenRequest, FeedTaken),
+    "/v1/feeds/{feed}/end": ("End a feed, or have it begin anew", FeedEndRequest, FeedEnded),
+    "/v1/recalls": ("What is to be deleted as its grant has ended", RecallsRequest, RecallsAnswer),
+    "/v1/recalls/{recall}/receipt": ("Sign for a deletion", DeletionRequest, DeletionKept),
     "/v1/resources/{resource}/browse": ("Read one page of records", BrowseRequest, BrowseAnswer),
 }
-_UNRECORDED = (BulkState, FeedState)
-_NAMED = ("job", "feed", "resource", "part")
+_UNRECORDED = (BulkState, FeedState, RecallsAnswer)
+_NAMED = ("job", "feed", "resource", "part", "recall")
 
 
 def _reference(struct: type[msgspec.Struct]) -> dict[str, Any]:
@@ -60,6 +78,7 @@ def _parameters(path: str) -> list[dict[str, Any]]:
     forms: dict[str, dict[str, Any]] = {
         "resource": {"type": "string", "pattern": "^r[0-9]{6}[a-z2-7]{10}$"},
         "part": {"type": "integer", "minimum": 1},
+        "recall": {"type": "string", "pattern": f"^{NUMBER}$"},
     }
     return [
         {

@@ -34,7 +34,9 @@ from shuqiao.wire.vault import VaultClient
 
 log = logging.getLogger("shuqiao.bulk")
 
-_RENEW_S = jobs.LEASE_S / 5
+_RENEWALS = 5
+"""So often a lease is renewed within its time."""
+
 _STALE_TRIES = 5
 
 
@@ -91,9 +93,9 @@ class Preparer:
         work = asyncio.create_task(self._work(job, progress), name=f"bulk-{job.id}")
         try:
             while not work.done():
-                await asyncio.wait({work}, timeout=_RENEW_S)
+                await asyncio.wait({work}, timeout=self.settings.lease_s / _RENEWALS)
                 if not work.done() and not await jobs.tell_progress(
-                    self.pool, job, progress.done, progress.total
+                    self.pool, job, progress.done, progress.total, self.settings.lease_s
                 ):
                     raise TakenOver
             await work

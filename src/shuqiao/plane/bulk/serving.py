@@ -25,6 +25,7 @@ from shuqiao.plane.bulk.browsing import Browsing
 from shuqiao.plane.bulk.fetching import extent_of, part_reply
 from shuqiao.plane.bulk.following import Notices, ready_after, with_receipt
 from shuqiao.plane.bulk.links import Downloads, Problem, Refuse, RefuseUnused
+from shuqiao.plane.bulk.recalls import Recalls
 from shuqiao.plane.bulk.settings import Spool
 from shuqiao.plane.bulk.statements import Done, FeedRow, JobRow, Statements
 from shuqiao.plane.calls import AUTO, Call, CallRefused, actor_of
@@ -63,6 +64,7 @@ from shuqiao.wire.bulk import (
     read_manifest,
 )
 from shuqiao.wire.messages import new_entry_id
+from shuqiao.wire.recalls import NUMBER, DeletionRequest, FeedEndRequest, RecallsRequest
 from shuqiao.wire.vault import VaultClient, VaultError
 
 MAX_STREAMS = 32
@@ -77,10 +79,13 @@ ROUTES = {
     "feed": re.compile(r"/v1/feeds"),
     "feed-state": re.compile(rf"/v1/feeds/({_UUID})"),
     "feed-taken": re.compile(rf"/v1/feeds/({_UUID})/taken"),
+    "feed-end": re.compile(rf"/v1/feeds/({_UUID})/end"),
+    "recalls": re.compile(r"/v1/recalls"),
+    "deletion": re.compile(rf"/v1/recalls/({NUMBER})/receipt"),
     "browse": re.compile(r"/v1/resources/(r[0-9]{6}[a-z2-7]{10})/browse"),
 }
 PART_ROUTE = re.compile(rf"/v1/bulk/({_UUID})/parts/([1-9][0-9]{{0,4}})")
-PREFIXES = ("/v1/bulk", "/v1/feeds")
+PREFIXES = ("/v1/bulk", "/v1/feeds", "/v1/recalls")
 
 Answer = Callable[[Reply], None]
 StreamAnswer = Callable[[Reply | Streamed], bool]
@@ -93,6 +98,9 @@ DECODERS: dict[str, msgspec.json.Decoder[msgspec.Struct]] = {
         ("feed", FeedRequest),
         ("feed-state", FeedStateRequest),
         ("feed-taken", TakenRequest),
+        ("feed-end", FeedEndRequest),
+        ("recalls", RecallsRequest),
+        ("deletion", DeletionRequest),
         ("browse", BrowseRequest),
     )
 }
@@ -129,6 +137,7 @@ class Copies:
         self._keeper = keeper
         self._statements = Statements(settings.database_url, is_pooled=settings.is_pooled)
         self._promising = Promising(settings.promise_key)
+        self._recalls = Recalls(self._statements, keeper, self._promising, REPLAY_S)
         self._browsing = Browsing(self._statements, keeper, vault, self._promising)
         self._notices = Notices(settings.database_url, is_pooled=settings.is_pooled)
         self._refuse = refuse
@@ -180,6 +189,12 @@ class Copies:
                 return await self._taken(call, UUID(named), request)
             case BrowseRequest():
                 return await self._browsing.page(call, named, request)
+            case FeedEndRequest():
+                return await self._recalls.end_feed(call, UUID(named), request)
+            case RecallsRequest():
+                return await self._recalls.list(call, request)
+            case DeletionRequest():
+                return await self._recalls.keep(call, named, request)
             case FeedStateRequest():
                 return await self._feed_state(call, UUID(named), request)
             case _:

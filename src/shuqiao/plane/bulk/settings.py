@@ -15,6 +15,7 @@ from shuqiao.security.suites import INTERNATIONAL, Suite, read_suite
 from shuqiao.security.volumes import Volume, read_volume_settings
 
 MAX_REPLICA_WAIT_S = 600
+MIN_LEASE_S, MAX_LEASE_S = 2, 300
 
 
 class BulkSettingsFaulty(Exception):
@@ -41,7 +42,8 @@ class BulkSettings:
     """What the process needs to know; `slots` is how many copies it prepares at once.
 
     `is_pooled` says that the database's address is a pooler's in transaction mode. Copies are read on a
-    standby where `replica_url` names one, unless it lags by more than `replica_wait_s`.
+    standby where `replica_url` names one, unless it lags by more than `replica_wait_s`. What a process that
+    was killed had begun is taken over after `lease_s`.
     """
 
     database_url: str
@@ -54,6 +56,7 @@ class BulkSettings:
     volumes: tuple[Volume, ...] = ()
     replica_url: str | None = None
     replica_wait_s: float = 30.0
+    lease_s: int = 15
 
     def __repr__(self) -> str:
         """Leave addresses and keys out: they hold passwords."""
@@ -94,7 +97,8 @@ def read_settings(environment: Mapping[str, str]) -> BulkSettings:
     BULK_DATABASE_URL, VAULT_SOCKET, VAULT_CLIENT_KEY_FILE, BULK_SIGNING_KEY_FILE, BULK_SPOOL and
     BULK_SECRET_FILE are required; BULK_SLOTS says how many copies are prepared at once, BULK_DATABASE_POOLER
     (none or transaction) whether a pooler stands before the database, BULK_REPLICA_URL a standby to read on
-    and BULK_REPLICA_WAIT_S (30) for how long it may lag; SHUQIAO_SUITE and SHUQIAO_VOLUMES… as everywhere.
+    and BULK_REPLICA_WAIT_S (30) for how long it may lag; BULK_LEASE_S (15) after how long a killed
+    process's work is taken over; SHUQIAO_SUITE and SHUQIAO_VOLUMES… as everywhere.
     """
     names = (
         "BULK_DATABASE_URL",
@@ -115,6 +119,9 @@ def read_settings(environment: Mapping[str, str]) -> BulkSettings:
         wait_s = float(environment.get("BULK_REPLICA_WAIT_S", "30"))
         if not 0 < wait_s <= MAX_REPLICA_WAIT_S:
             raise ValueError(f"BULK_REPLICA_WAIT_S must lie between 0 and {MAX_REPLICA_WAIT_S}")
+        lease_s = int(environment.get("BULK_LEASE_S", "15"))
+        if not MIN_LEASE_S <= lease_s <= MAX_LEASE_S:
+            raise ValueError(f"BULK_LEASE_S must lie in {MIN_LEASE_S} to {MAX_LEASE_S}")
         named = read_volume_settings(environment)
     except (ValueError, OSError, keys.KeyRefusedError) as error:
         raise BulkSettingsFaulty(str(error)) from error
@@ -125,5 +132,5 @@ def read_settings(environment: Mapping[str, str]) -> BulkSettings:
     volumes = named.volumes({"copies": spool.folder})
     replica_url = environment.get("BULK_REPLICA_URL") or None
     return BulkSettings(
-        url, socket, vault_key, signing_key, spool, slots, is_pooled, volumes, replica_url, wait_s
+        url, socket, vault_key, signing_key, spool, slots, is_pooled, volumes, replica_url, wait_s, lease_s
     )

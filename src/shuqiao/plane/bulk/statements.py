@@ -7,19 +7,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import NamedTuple
 from uuid import UUID
 
 import asyncpg
+import msgspec
 
 from shuqiao.plane.bulk.jobs import TROUBLES
 from shuqiao.plane.database import DatabaseUnavailable
 from shuqiao.plane.pooler import connection_options, keep_as_it_is
 from shuqiao.plane.settings import STATEMENT_TIMEOUT_S
 from shuqiao.wire.bulk import Receipt
+from shuqiao.wire.recalls import Kind
 
 CONNECTIONS = 3
+MAX_RECALLS = 100
 NAME = "shuqiao-plane-bulk"
 SETTINGS = {
     "timezone": "UTC",
@@ -74,6 +77,22 @@ class FeedRow(NamedTuple):
     taken_number: int
 
 
+class RecallRow(NamedTuple):
+    """A recall without a receipt, with what is held as JSON; `is_done` where it has one already."""
+
+    number: str
+    kind: Kind
+    grant_id: str
+    resource_id: str
+    provider: str
+    reason: str
+    called_at: datetime
+    due_on: date
+    held: str
+    left_out: int
+    is_done: bool
+
+
 class FileRow(NamedTuple):
     """A version of a file of an entry."""
 
@@ -107,6 +126,22 @@ _FEED = (
     "SELECT id, grant_id, resource_id, department, application, last_number, taken_number"
     " FROM exchange.subscription WHERE id = $1 AND ended_at IS NULL"
 )
+_ANY_FEED = (
+    "SELECT id, grant_id, resource_id, department, application, last_number, taken_number"
+    " FROM exchange.subscription WHERE id = $1 AND application = $2"
+)
+_RECALLS = (
+    "SELECT r.number, r.kind, r.grant_id, r.resource_id, r.provider, r.reason, r.called_at, r.due_on,"
+    " r.held::text, r.left_out, d.recall IS NOT NULL FROM exchange.recall r"
+    " LEFT JOIN exchange.deletion d ON d.recall = r.number WHERE r.application = $1"
+)
+_OPEN_RECALLS = (
+    f"{_RECALLS} AND d.recall IS NULL AND ($2::text IS NULL"
+    " OR r.held @> jsonb_build_array(jsonb_build_object('id', $2::text)) OR r.held @> jsonb_build_array("
+    "jsonb_build_object('earlier', jsonb_build_array($2::text))))"
+    f" ORDER BY r.due_on, r.number LIMIT {MAX_RECALLS}"
+)
+_NODE_KEY = "SELECT public_key FROM exchange.node WHERE department = $1 AND active"
 _FEED_PARTS = (
     "SELECT number, id, state, from_sequence, to_sequence FROM exchange.bulk_job"
     " WHERE subscription = $1 AND number > $2 ORDER BY number LIMIT 64"
@@ -159,8 +194,39 @@ class Statements:
             bytes.fromhex(receipt.manifest_digest),
             receipt.applied_at,
             [receipt.applied, receipt.gone, receipt.dead],
+            msgspec.json.encode(receipt.unfit).decode(),
         )
         return Done(*await self._call("take_with_receipt", "outcome, epoch, digest", (*values, *said)))
+
+    async def end_feed(self, *values: object) -> tuple[str, bytes | None]:
+        """End a feed for its consumer, in the order of `exchange.end_feed`; outcome and digest."""
+        row = await self._call("end_feed", "outcome, digest", values)
+        return row[0], row[1]
+
+    async def any_feed(self, feed: UUID, application: str) -> FeedRow | None:
+        """Read an application's own subscription, ended or not."""
+        row = await self._row(_ANY_FEED, [feed, application])
+        return FeedRow(*row) if row is not None else None
+
+    async def open_recalls(self, application: str, feed: UUID | None) -> list[RecallRow]:
+        """Read the recalls of an application, or of its feed, that have no receipt, the most urgent first."""
+        named = None if feed is None else str(feed)
+        return [RecallRow(*row) for row in await self._rows(_OPEN_RECALLS, [application, named])]
+
+    async def recall(self, application: str, number: str) -> RecallRow | None:
+        """Read one of an application's own recalls."""
+        row = await self._row(f"{_RECALLS} AND r.number = $2", [application, number])
+        return RecallRow(*row) if row is not None else None
+
+    async def node_key(self, department: str) -> bytes | None:
+        """Give the key with which a department's node signs; None where it has no node in use."""
+        row = await self._row(_NODE_KEY, [department])
+        return None if row is None else bytes(row[0])
+
+    async def keep_deletion(self, *values: object) -> tuple[str, bytes | None, UUID, datetime]:
+        """Keep a receipt, in the order of `exchange.keep_deletion`."""
+        row = await self._call("keep_deletion", "outcome, digest, entry, at", values)
+        return row[0], row[1], row[2], row[3]
 
     async def subscribe(self, *values: object) -> tuple[Done, UUID | None]:
         """Subscribe, in the order of `exchange.subscribe`."""

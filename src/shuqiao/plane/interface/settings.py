@@ -8,6 +8,7 @@ from pathlib import Path
 
 from shuqiao.security.suites import INTERNATIONAL, Suite, read_suite
 from shuqiao.security.volumes import Volume, read_volume_settings
+from shuqiao.wire.nats_client import addresses
 
 
 class RelaySettingsFaulty(Exception):
@@ -46,8 +47,10 @@ def read_relay(environment: Mapping[str, str]) -> RelaySettings | None:
     missing = [name for name, value in zip(names, values, strict=True) if not value]
     if missing:
         raise RelaySettingsFaulty("; ".join(f"{name} is not set" for name in missing))
-    if not values[0].startswith(("tls://", "wss://")):
-        raise RelaySettingsFaulty("PLANE_NATS_URL must begin with tls:// or wss://")
+    try:
+        addresses(values[0])
+    except ValueError as error:
+        raise RelaySettingsFaulty(f"PLANE_NATS_URL {error}") from error
     try:
         suite, volumes = read_suite(environment), read_volume_settings(environment)
     except ValueError as error:

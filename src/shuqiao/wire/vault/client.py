@@ -32,6 +32,8 @@ from shuqiao.wire.vault.messages import (
     Hello,
     Opened,
     OpenSealed,
+    Reconcile,
+    Reconciled,
     RecordsRevealed,
     Refused,
     Request,
@@ -54,7 +56,9 @@ if TYPE_CHECKING:
     # Only the loader hands over a specification; the others are spared loading Arrow.
     from shuqiao.wire.schemas import ResourceSpec
 
-AnswerT = TypeVar("AnswerT", Resolved, Compared, Revealed, RecordsRevealed, Found, Assigned, Opened)
+AnswerT = TypeVar(
+    "AnswerT", Resolved, Compared, Revealed, RecordsRevealed, Found, Assigned, Opened, Reconciled
+)
 
 _answer_decoder = msgspec.msgpack.Decoder(Answer)
 _challenge_decoder: msgspec.msgpack.Decoder[Challenge] = msgspec.msgpack.Decoder(Challenge)
@@ -299,6 +303,37 @@ class VaultClient:
             complete_since,
         )
         return await self._ask(request, Assigned, timeout_s)
+
+    async def reconcile(
+        self,
+        resource: str,
+        step: Literal["sums", "rows", "details"],
+        sealed: bytes,
+        context: bytes,
+        *,
+        records: Sequence[UUID] = (),
+        plain: bytes = b"",
+        state: bytes = b"",
+        places: Sequence[int] = (),
+        last: bool = False,
+        entries: Sequence[UUID] = (),
+        timeout_s: float = 30.0,
+    ) -> Reconciled:
+        """Hold a page of records against what a node sealed; nothing changes, so it may be repeated."""
+        request = Reconcile(
+            self._next_id(),
+            resource,
+            step,
+            context,
+            sealed,
+            tuple(records),
+            plain,
+            state,
+            tuple(places),
+            last,
+            tuple(entries),
+        )
+        return await self._ask(request, Reconciled, timeout_s)
 
     def _next_id(self) -> int:
         self._last_id = self._last_id % (2**32 - 1) + 1

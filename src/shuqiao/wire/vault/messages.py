@@ -37,7 +37,7 @@ Proof = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
 ALLOWED: dict[str, frozenset[str]] = {
     "plane": frozenset({"resolve", "compare", "reveal", "reveal_records"}),
     "bulk": frozenset({"reveal_records"}),
-    "loader": frozenset({"assign"}),
+    "loader": frozenset({"assign", "reconcile"}),
     "control": frozenset({"find_by_name", "open_sealed"}),
     "auditor": frozenset({"open_sealed"}),
 }
@@ -185,7 +185,28 @@ class Assign(msgspec.Struct, frozen=True, tag="assign"):
     complete_since: Annotated[int, msgspec.Meta(ge=1, lt=2**53)] | None = None
 
 
-Request = Resolve | Compare | Reveal | RevealRecords | FindByName | Assign | OpenSealed
+class Reconcile(msgspec.Struct, frozen=True, tag="reconcile"):
+    """Asks how records of the base agree with what a node sealed about its own (`wire.reconciliation`).
+
+    `context` is what the sealed part is bound to. `plain` holds 16 bytes for each record. In step `sums`
+    each page adds to `state`, which only the vault can read, and `last` compares; in `details`, `places` says
+    which row of the sealed part is held against each record.
+    """
+
+    id: RequestId
+    resource: Resource
+    step: Literal["sums", "rows", "details"]
+    context: Annotated[bytes, msgspec.Meta(max_length=512)]
+    sealed: Annotated[bytes, msgspec.Meta(max_length=1024 * 1024)]
+    records: Annotated[tuple[UUID, ...], msgspec.Meta(max_length=MAX_ROWS)]
+    plain: Annotated[bytes, msgspec.Meta(max_length=16 * MAX_ROWS)]
+    state: Annotated[bytes, msgspec.Meta(max_length=256 * 1024)]
+    places: Annotated[tuple[int, ...], msgspec.Meta(max_length=MAX_ROWS)]
+    last: bool
+    entries: Entries
+
+
+Request = Resolve | Compare | Reveal | RevealRecords | FindByName | Assign | OpenSealed | Reconcile
 
 
 class Resolved(msgspec.Struct, frozen=True, tag="resolved"):
@@ -282,6 +303,32 @@ class Assigned(msgspec.Struct, frozen=True, tag="assigned"):
     removed: tuple[UUID, ...] = ()
 
 
+class Held(msgspec.Struct, frozen=True, array_like=True):
+    """A record of the base held against the node's rows: the number of its row, -1 where the node has none.
+
+    `items` are identity items that differ. `shown` is the record's key, masked, where it does not agree.
+    """
+
+    row: int
+    record: UUID
+    agrees: bool
+    items: tuple[str, ...] = ()
+    shown: str = ""
+
+
+class Reconciled(msgspec.Struct, frozen=True, tag="reconciled"):
+    """What became of a page: records that matter for the step, ranges that differ, records nobody knows.
+
+    Each range is its number and how many rows it has here and there.
+    """
+
+    id: RequestId
+    state: bytes = b""
+    held: tuple[Held, ...] = ()
+    ranges: tuple[tuple[int, int, int], ...] = ()
+    unknown: tuple[UUID, ...] = ()
+
+
 class Refused(msgspec.Struct, frozen=True, tag="refused"):
     """The request was not done; `code` is one of `REFUSAL_CODES`. Id 0 before the welcome."""
 
@@ -289,7 +336,7 @@ class Refused(msgspec.Struct, frozen=True, tag="refused"):
     code: str
 
 
-Answer = Opened | Resolved | Compared | Revealed | RecordsRevealed | Found | Assigned | Refused
+Answer = Opened | Resolved | Compared | Revealed | RecordsRevealed | Found | Assigned | Reconciled | Refused
 
 REFUSAL_CODES = frozenset(
     {

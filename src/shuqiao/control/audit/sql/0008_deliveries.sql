@@ -10,10 +10,11 @@
 CREATE FUNCTION exchange.evidence_of_copy(p_entry uuid) RETURNS jsonb
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog AS $$
 DECLARE
-    v_entry audit.entry; v_said jsonb; v_job exchange.bulk_job; v_id uuid := p_entry;
+    v_entry audit.entry; v_said jsonb; v_job exchange.bulk_job; v_id uuid := p_entry; v_held text;
 BEGIN
     SELECT e.* INTO v_entry FROM audit.entry e
-    WHERE e.id = p_entry AND e.event IN ('bulk_asked', 'bulk_prepared', 'bulk_delivered', 'feed_taken') AND e.body IS NOT NULL;
+    WHERE e.id = p_entry AND e.event IN ('bulk_asked', 'bulk_prepared', 'bulk_delivered', 'feed_taken', 'copies_deleted')
+        AND e.body IS NOT NULL;
     IF NOT FOUND THEN
         RETURN NULL;
     END IF;
@@ -21,6 +22,12 @@ BEGIN
     IF v_entry.event = 'feed_taken' THEN
         SELECT j.id INTO v_id FROM exchange.bulk_job j
         WHERE j.subscription = (v_said ->> 'subscription')::uuid AND j.number = (v_said ->> 'number')::int;
+    ELSIF v_entry.event = 'copies_deleted' THEN
+        -- The newest of what was deleted: a copy, or the last part of a feed.
+        SELECT j.id INTO v_id FROM (
+            SELECT (CASE WHEN h ->> 'way' IN ('copy', 'feed') THEN h ->> 'id' END)::uuid AS id FROM jsonb_array_elements(v_said -> 'held') h
+        ) held JOIN exchange.bulk_job j ON j.id = held.id OR j.subscription = held.id
+        WHERE j.manifest IS NOT NULL ORDER BY j.number DESC NULLS LAST, j.asked_at DESC LIMIT 1;
     ELSIF v_entry.event <> 'bulk_asked' THEN
         v_id := (v_said ->> 'job')::uuid;
     END IF;
@@ -28,12 +35,18 @@ BEGIN
     IF NOT FOUND THEN
         RETURN NULL;
     END IF;
+    v_held := coalesce(v_job.subscription, v_job.id)::text;
     RETURN jsonb_build_object(
         'manifest', v_job.manifest, 'signature', translate(encode(v_job.signature, 'base64'), E'\n', ''), 'key_id', v_job.key_id,
         'entries', (SELECT jsonb_agg(id ORDER BY n) FROM (
             SELECT 0, coalesce(v_job.subscription, v_job.id) UNION SELECT 1, (v_job.manifest::jsonb ->> 'entry')::uuid
             UNION (SELECT 1 + d.part, d.entry FROM exchange.bulk_delivery d WHERE d.job = v_job.id ORDER BY d.part LIMIT 64)
-            UNION SELECT 1000000, v_job.taken) AS found(n, id) WHERE id <> p_entry),
+            UNION SELECT 1000000, v_job.taken
+            UNION (SELECT 1000001, d.entry FROM exchange.recall r JOIN exchange.deletion d ON d.recall = r.number
+                   WHERE r.resource_id = v_job.resource_id AND r.application = v_job.application
+                     AND (r.held @> jsonb_build_array(jsonb_build_object('id', v_held))
+                          OR r.held @> jsonb_build_array(jsonb_build_object('earlier', jsonb_build_array(v_held)))))
+            ) AS found(n, id) WHERE id <> p_entry),
         'keys', (SELECT jsonb_agg(jsonb_build_object('id', k.id, 'purpose', k.purpose, 'algorithm', k.algorithm,
                      'public_key', translate(encode(k.public_key, 'base64'), E'\n', ''),
                      'certificate', coalesce(translate(encode(k.certificate, 'base64'), E'\n', ''), '')) ORDER BY k.id)

@@ -202,7 +202,8 @@ CREATE INDEX removal_by_batch ON exchange.removal (resource_id, batch_sequence);
 -- Merges a staged batch with provenance, history, ledger and audit entry, in the caller's transaction. p_removed are records
 -- that are gone: they leave the list for its history. p_quiet rows are accepted and change nothing.
 -- A batch is small beside a list: without statistics of it, joining by hash would read the whole list for each.
--- {items} are the plain items, each after a comma; {of_s}, {of_b} and {of_was} the same of three rows; {assign} sets them.
+-- {items} are the plain items, each after a comma; {of_s} and {of_b} the same of two rows; {new} are those of a staged row under
+-- another name, by which {assign} sets them.
 CREATE FUNCTION exchange.merge_template() RETURNS text LANGUAGE sql IMMUTABLE AS $template$ SELECT $function$
 DROP FUNCTION IF EXISTS exchange.merge_{rid}(text, bigint, text, bytea, jsonb, text);
 CREATE OR REPLACE FUNCTION exchange.merge_{rid}(
@@ -242,22 +243,23 @@ BEGIN
         SELECT '{rid}', b.record_id, b.version, p_department, p_sequence, v_now FROM gone b;
         GET DIAGNOSTICS v_removed = ROW_COUNT;
     END IF;
-    -- Each staged row looks its record up once, by key; what differs goes to the history and is written where it lies.
+    -- Each staged row looks its record up once, by key; what differs goes to the history and is written where it lies. No
+    -- item begins with underlines; rows within rows would be taken apart anew for each of their columns.
     WITH found AS MATERIALIZED (
-        SELECT b AS was, s AS now, b.ctid AS place,
-               (b.subject_id, b.identity_version{of_b}) IS DISTINCT FROM (s.subject_id, s.identity_version{of_s}) AS differs
+        SELECT b.*, b.ctid AS __place, s.subject_id AS __subject_id, s.identity_version AS __identity_version{new},
+               (b.subject_id, b.identity_version{of_b}) IS DISTINCT FROM (s.subject_id, s.identity_version{of_s}) AS __differs
         FROM staging.{rid} s JOIN base.{rid} b USING (record_id)),
     kept AS (
         INSERT INTO base_history.{rid} (record_id, subject_id, identity_version, version, source_department, source_system,
                                         batch_sequence, first_received_at, received_at{items}, replaced_at)
-        SELECT (f.was).record_id, (f.was).subject_id, (f.was).identity_version, (f.was).version, (f.was).source_department,
-               (f.was).source_system, (f.was).batch_sequence, (f.was).first_received_at, (f.was).received_at{of_was}, v_now
-        FROM found f WHERE f.differs),
+        SELECT b.record_id, b.subject_id, b.identity_version, b.version, b.source_department, b.source_system,
+               b.batch_sequence, b.first_received_at, b.received_at{of_b}, v_now
+        FROM found b WHERE b.__differs),
     written AS (
         UPDATE base.{rid} b
-        SET subject_id = (f.now).subject_id, identity_version = (f.now).identity_version, version = b.version + 1,
+        SET subject_id = f.__subject_id, identity_version = f.__identity_version, version = b.version + 1,
             source_department = p_department, source_system = p_source, batch_sequence = p_sequence, received_at = v_now{assign}
-        FROM found f WHERE f.differs AND b.ctid = f.place RETURNING 1)
+        FROM found f WHERE f.__differs AND b.ctid = f.__place RETURNING 1)
     SELECT (SELECT count(*) FROM found), (SELECT count(*) FROM written) INTO v_known, v_updated;
     IF v_known < v_staged THEN
         INSERT INTO base.{rid} (record_id, subject_id, identity_version, version, source_department, source_system,
@@ -299,7 +301,7 @@ DECLARE
     v_items text := '';
     v_of_s text := '';
     v_of_b text := '';
-    v_of_was text := '';
+    v_new text := '';
     v_assign text := '';
 BEGIN
     SELECT r.spec INTO v_spec FROM exchange.resource r WHERE r.id = p_resource AND r.id ~ '^r[0-9]{6}[a-z2-7]{10}$';
@@ -320,10 +322,10 @@ BEGIN
         v_items := v_items || format(', "%s"', v_field);
         v_of_s := v_of_s || format(', s."%s"', v_field);
         v_of_b := v_of_b || format(', b."%s"', v_field);
-        v_of_was := v_of_was || format(', (f.was)."%s"', v_field);
-        v_assign := v_assign || format(', "%1$s" = (f.now)."%1$s"', v_field);
+        v_new := v_new || format(', s."%1$s" AS "_%1$s"', v_field);
+        v_assign := v_assign || format(', "%1$s" = f."_%1$s"', v_field);
     END LOOP;
-    EXECUTE format('CREATE TABLE IF NOT EXISTS base.%I (record_id uuid PRIMARY KEY, %s%s)',
+    EXECUTE format('CREATE TABLE IF NOT EXISTS base.%I (record_id uuid PRIMARY KEY, %s%s) WITH (fillfactor = 90)',
         p_resource, v_provenance, v_columns);
     EXECUTE format('CREATE TABLE IF NOT EXISTS base_history.%I (record_id uuid NOT NULL, %s%s,
         replaced_at timestamptz NOT NULL, PRIMARY KEY (record_id, version))', p_resource, v_provenance, v_columns);
@@ -331,7 +333,7 @@ BEGIN
         identity_version int NOT NULL%s)', p_resource, v_columns);
     EXECUTE replace(replace(exchange.read_template(), '{rid}', p_resource), '{plain}', substr(v_of_b, 2));
     EXECUTE replace(replace(replace(replace(replace(replace(exchange.merge_template(), '{rid}', p_resource),
-        '{items}', v_items), '{of_s}', v_of_s), '{of_b}', v_of_b), '{of_was}', v_of_was), '{assign}', v_assign);
+        '{items}', v_items), '{of_s}', v_of_s), '{of_b}', v_of_b), '{new}', v_new), '{assign}', v_assign);
     EXECUTE format('REVOKE ALL ON FUNCTION exchange.%I, exchange.%I FROM PUBLIC',
         'read_' || p_resource, 'merge_' || p_resource);
     EXECUTE format('GRANT EXECUTE ON FUNCTION exchange.%I TO shuqiao_plane', 'read_' || p_resource);

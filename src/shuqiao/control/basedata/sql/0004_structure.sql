@@ -20,7 +20,7 @@ DECLARE
     v_items text := '';
     v_of_s text := '';
     v_of_b text := '';
-    v_of_was text := '';
+    v_new text := '';
     v_assign text := '';
 BEGIN
     SELECT r.spec INTO v_spec FROM exchange.resource r WHERE r.id = p_resource AND r.id ~ '^r[0-9]{6}[a-z2-7]{10}$';
@@ -56,11 +56,13 @@ BEGIN
         v_items := v_items || format(', "%s"', v_field);
         v_of_s := v_of_s || format(', s."%s"', v_field);
         v_of_b := v_of_b || format(', b."%s"', v_field);
-        v_of_was := v_of_was || format(', (f.was)."%s"', v_field);
-        v_assign := v_assign || format(', "%1$s" = (f.now)."%1$s"', v_field);
+        v_new := v_new || format(', s."%1$s" AS "_%1$s"', v_field);
+        v_assign := v_assign || format(', "%1$s" = f."_%1$s"', v_field);
     END LOOP;
     IF to_regclass(format('base.%I', p_resource)) IS NULL THEN
-        EXECUTE format('CREATE TABLE base.%I (record_id uuid PRIMARY KEY, %s%s)', p_resource, v_provenance, v_columns);
+        -- Room for a row that changes beside what it was: no index is touched then.
+        EXECUTE format('CREATE TABLE base.%I (record_id uuid PRIMARY KEY, %s%s) WITH (fillfactor = 90)',
+            p_resource, v_provenance, v_columns);
         EXECUTE format('CREATE TABLE base_history.%I (record_id uuid NOT NULL, %s%s,
             replaced_at timestamptz NOT NULL, PRIMARY KEY (record_id, version))', p_resource, v_provenance, v_columns);
         EXECUTE format('CREATE UNLOGGED TABLE staging.%I (record_id uuid NOT NULL, subject_id uuid NOT NULL,
@@ -72,7 +74,7 @@ BEGIN
     END IF;
     EXECUTE replace(replace(exchange.read_template(), '{rid}', p_resource), '{plain}', substr(v_of_b, 2));
     EXECUTE replace(replace(replace(replace(replace(replace(exchange.merge_template(), '{rid}', p_resource),
-        '{items}', v_items), '{of_s}', v_of_s), '{of_b}', v_of_b), '{of_was}', v_of_was), '{assign}', v_assign);
+        '{items}', v_items), '{of_s}', v_of_s), '{of_b}', v_of_b), '{new}', v_new), '{assign}', v_assign);
     EXECUTE format('REVOKE ALL ON FUNCTION exchange.%I, exchange.%I FROM PUBLIC',
         'read_' || p_resource, 'merge_' || p_resource);
     EXECUTE format('GRANT EXECUTE ON FUNCTION exchange.%I TO shuqiao_plane', 'read_' || p_resource);

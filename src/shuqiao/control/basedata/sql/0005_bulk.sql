@@ -237,6 +237,9 @@ BEGIN
     IF v_epoch <> p_epoch OR v_document IS NULL OR v_document ->> 'department' <> p_department THEN
         RETURN QUERY SELECT 'stale', v_epoch, NULL::bytea, NULL::uuid; RETURN;
     END IF;
+    IF EXISTS (SELECT FROM exchange.subscription s WHERE s.grant_id = p_grant AND s.application = p_application AND s.rests) THEN
+        RETURN QUERY SELECT 'rests', v_epoch, NULL::bytea, NULL::uuid; RETURN;
+    END IF;
     v_digest := exchange.record_once(p_id, p_at, 'feed_subscribed', p_department, v_document ->> 'provider', p_actor, p_resource,
                                      p_grant, NULL, 'subscribed', p_body);
     IF v_digest IS NULL THEN
@@ -578,7 +581,8 @@ BEGIN
     SELECT gen_random_uuid(), s.grant_id, s.resource_id, s.department, s.provider, s.application, s.application, 'interface', s.format,
            s.id, s.last_number + 1, s.position, clock_timestamp()
     FROM exchange.subscription s
-    WHERE s.ended_at IS NULL AND s.last_number - s.taken_number < 32
+    -- While two parts wait to be taken, what comes goes into one: a consumer is not behind by many small ones.
+    WHERE s.ended_at IS NULL AND s.last_number - s.taken_number < 2
       AND EXISTS (SELECT FROM exchange.application a WHERE a.id = s.application AND a.active)
       AND (s.last_number = 0 OR EXISTS (SELECT FROM exchange.batch b
            WHERE b.department = s.provider AND b.resource_id = s.resource_id AND b.sequence > s.position))

@@ -13,6 +13,8 @@ CREATE TABLE exchange.subscription_receipt (
     gone            bigint NOT NULL CHECK (gone >= 0),
     dead            bigint NOT NULL CHECK (dead >= 0),
     manifest_digest bytea NOT NULL CHECK (length(manifest_digest) = 32),
+    -- The first rows that didn't fit: their numbers in the part, and why.
+    unfit           jsonb NOT NULL DEFAULT '[]' CHECK (jsonb_typeof(unfit) = 'array' AND jsonb_array_length(unfit) <= 100),
     PRIMARY KEY (subscription, number)
 );
 COMMENT ON COLUMN exchange.subscription_receipt.dead IS 'Rows that did not fit the consumer''s table and lie apart from it.';
@@ -20,7 +22,7 @@ COMMENT ON COLUMN exchange.subscription_receipt.dead IS 'Rows that did not fit t
 -- `take_feed` with a receipt, which must be about the part that was given out under this number.
 CREATE FUNCTION exchange.take_with_receipt(
     p_epoch bigint, p_id uuid, p_at timestamptz, p_subscription uuid, p_number int, p_department text, p_actor text, p_application text,
-    p_body text, p_digest bytea, p_applied_at timestamptz, p_counts bigint[]
+    p_body text, p_digest bytea, p_applied_at timestamptz, p_counts bigint[], p_unfit jsonb DEFAULT '[]'
 ) RETURNS TABLE (outcome text, epoch bigint, digest bytea) LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
 #variable_conflict use_column
 DECLARE
@@ -33,15 +35,15 @@ BEGIN
     SELECT t.* INTO v_done FROM exchange.take_feed(p_epoch, p_id, p_at, p_subscription, p_number, p_department, p_actor, p_application,
                                                    p_body) t;
     IF v_done.outcome = 'done' THEN
-        INSERT INTO exchange.subscription_receipt (subscription, number, entry, said_at, applied_at, applied, gone, dead, manifest_digest)
-        VALUES (p_subscription, p_number, p_id, p_at, p_applied_at, p_counts[1], p_counts[2], p_counts[3], p_digest)
+        INSERT INTO exchange.subscription_receipt (subscription, number, entry, said_at, applied_at, applied, gone, dead, manifest_digest, unfit)
+        VALUES (p_subscription, p_number, p_id, p_at, p_applied_at, p_counts[1], p_counts[2], p_counts[3], p_digest, p_unfit)
         ON CONFLICT ON CONSTRAINT subscription_receipt_pkey DO UPDATE SET entry = excluded.entry, said_at = excluded.said_at,
-            applied_at = excluded.applied_at, applied = excluded.applied, gone = excluded.gone, dead = excluded.dead;
+            applied_at = excluded.applied_at, applied = excluded.applied, gone = excluded.gone, dead = excluded.dead, unfit = excluded.unfit;
     END IF;
     RETURN QUERY SELECT v_done.outcome, v_done.epoch, v_done.digest;
 END $$;
 
--- A batch of a list that a feed follows, and a feed that begins, are told to the process for copies once they are committed: one
+-- A batch of a list that a feed follows, a feed that begins, and a part that is taken are told to the process for copies once they are committed: one
 -- notice each.
 CREATE FUNCTION exchange.tell_batch() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
 BEGIN
@@ -52,6 +54,8 @@ BEGIN
 END $$;
 CREATE TRIGGER tell_batch AFTER INSERT ON exchange.batch FOR EACH ROW EXECUTE FUNCTION exchange.tell_batch();
 CREATE TRIGGER tell_batch AFTER INSERT ON exchange.subscription FOR EACH ROW EXECUTE FUNCTION exchange.tell_batch();
+CREATE TRIGGER tell_taken AFTER UPDATE OF taken_number ON exchange.subscription FOR EACH ROW
+    WHEN (NEW.taken_number > OLD.taken_number) EXECUTE FUNCTION exchange.tell_batch();
 CREATE INDEX subscription_by_resource ON exchange.subscription (resource_id) WHERE ended_at IS NULL;
 
 -- A part of a feed that is ready is told to whoever waits for it at the plane.

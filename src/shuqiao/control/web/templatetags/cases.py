@@ -19,6 +19,7 @@ PAGES = {
     "K": "collection",
     "F": "form_check",
     "W": "alarm",
+    "L": "recall",
 }
 """The first letter of a number tells the kind of case. Source: `rules.ids`."""
 

@@ -16,6 +16,7 @@ from shuqiao.control.accounts.actors import ActorRef
 from shuqiao.control.operations import labels
 from shuqiao.control.regulations.current import calendar
 from shuqiao.control.regulations.queries import ArticleRef, ArticleText, Clock
+from shuqiao.control.regulations.wording import articles_by_code
 from shuqiao.control.texts import Text
 
 register = template.Library()
@@ -178,6 +179,12 @@ def get(mapping: Mapping[str, object] | None, key: str) -> object:
 def outcome(code: str) -> str:
     """Word the outcome of an audit entry."""
     return str(labels.outcome_label(code))
+
+
+@register.filter
+def articles(code: str) -> tuple[ArticleRef, ...]:
+    """Name the articles that refusals of a code rest on."""
+    return articles_by_code(code)
 
 
 @register.filter

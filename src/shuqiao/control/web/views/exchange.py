@@ -11,18 +11,23 @@ from shuqiao.control.accounts.access import FormRefused, Viewer
 from shuqiao.control.exchange.actions import order_node
 from shuqiao.control.exchange.clearances import clearance_page, sign_reviews, withdraw_review
 from shuqiao.control.exchange.monitor import monitor_page, node_page
+from shuqiao.control.exchange.screening import RuleInput, screening_page, set_rule
 from shuqiao.control.texts import Text
 from shuqiao.control.updating.pages import cycles_of
 from shuqiao.control.web.flow_picture import draw
 from shuqiao.control.web.reading import faults_of, read_day
 from shuqiao.control.web.shell import is_partial, sees_proof, show, signed_in
 
+_MOST_TEXT = 20_000
 _DONE = {
     "pause": Text(
         "已请前置机暂停读取此项；已读取的照常送达。",
         "The node is asked to rest; what it has read still comes.",
     ),
     "resume": Text("已请前置机恢复读取此项。", "The node is asked to go on."),
+    "let-through": Text(
+        "已放行，前置机将移出这些行。", "Let through: the node tells that these rows are gone."
+    ),
     "reload": Text("已请前置机重新全量装载此项。", "The node is asked to load it in full."),
 }
 
@@ -92,6 +97,44 @@ def clearances(request: HttpRequest, viewer: Viewer, department: str, resource: 
     }
     status = 422 if faults else 200
     return show(request, viewer, "pages/clearances.html", context, section="exchange", status=status)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@signed_in
+def screening(request: HttpRequest, viewer: Viewer) -> HttpResponse:
+    """Show the rules of screening, and put a changed one into force."""
+    faults, given = {}, request.POST
+    if request.method == "POST":
+        after = given.get("after", "")
+        try:
+            version = set_rule(
+                viewer,
+                RuleInput(
+                    key=given.get("key", ""),
+                    action=given.get("action", ""),
+                    patterns=given.get("patterns", "")[:_MOST_TEXT],
+                    only=given.get("only", "")[:_MOST_TEXT],
+                    besides=given.get("besides", "")[:_MOST_TEXT],
+                    reason=given.get("reason", ""),
+                    after=int(after) if after.isascii() and after.isdigit() and len(after) < 10 else -1,
+                    zh=given.get("zh", ""),
+                    en=given.get("en", ""),
+                ),
+            )
+        except FormRefused as refused:
+            faults = dict(faults_of(refused))
+        else:
+            words = Text(f"第 {version} 版规则已生效。", f"Version {version} of the rules is in force.")
+            messages.success(request, str(words))
+            return redirect("screening")
+    context = {
+        "page": screening_page(viewer),
+        "faults": faults,
+        "values": given,
+        "is_new": bool(faults) and not given.get("key"),
+    }
+    status = 422 if faults else 200
+    return show(request, viewer, "pages/screening.html", context, section="exchange", status=status)
 
 
 @require_POST

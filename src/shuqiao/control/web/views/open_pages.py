@@ -12,7 +12,7 @@ from shuqiao.control.web.outside_reading import Reading, outside
 from shuqiao.control.web.reading import page_number
 
 
-def _refuse(status: int, _code: str, words: Text) -> HttpResponse:
+def refuse_plainly(status: int, _code: str, words: Text) -> HttpResponse:
     """Refuse as plain text: no page is made for whoever asks too often."""
     return HttpResponse(str(words), status=status, content_type="text/plain; charset=utf-8")
 
@@ -22,7 +22,7 @@ def _form(_request: HttpRequest, _suffix: str) -> str | None:
 
 
 @require_safe
-@outside(_form, _refuse)
+@outside(_form, refuse_plainly)
 def open_catalogue(request: HttpRequest, _reading: Reading) -> HttpResponseBase:
     """Show the open entries, found by words and by subject."""
     page = open_page(request.GET.get("q", ""), request.GET.get("subject", "")[:3], page_number(request))
@@ -30,7 +30,7 @@ def open_catalogue(request: HttpRequest, _reading: Reading) -> HttpResponseBase:
 
 
 @require_safe
-@outside(_form, _refuse)
+@outside(_form, refuse_plainly)
 def open_entry_page(request: HttpRequest, reading: Reading, resource: str) -> HttpResponseBase:
     """Show one open entry; a hidden one is answered as one that isn't there."""
     try:

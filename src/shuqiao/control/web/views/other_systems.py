@@ -8,12 +8,12 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods, require_safe
 
-from shuqiao.control.accounts.access import FormRefused, Viewer
+from shuqiao.control.accounts.access import FormRefused, NotFound, Viewer
 from shuqiao.control.othersystems import pages
-from shuqiao.control.othersystems.actions import register_system, report_state
-from shuqiao.control.othersystems.inputs import ReportInput, SystemInput
+from shuqiao.control.othersystems.actions import map_entry, register_system, report_state, unmap_entry
+from shuqiao.control.othersystems.inputs import MappingInput, ReportInput, SystemInput
 from shuqiao.control.texts import Text
-from shuqiao.control.web.reading import faults_of, read_day
+from shuqiao.control.web.reading import faults_of, read_count, read_day
 from shuqiao.control.web.shell import sees_proof, show, signed_in
 
 MAX_CHARS = 1000
@@ -40,25 +40,44 @@ def register(request: HttpRequest, viewer: Viewer) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @signed_in
 def system(request: HttpRequest, viewer: Viewer, number: str) -> HttpResponse:
-    """Show one system with its reports, and take the next one."""
+    """Show one system with its reports, take the next one, or a mapping to an entry."""
     page, faults = pages.system_page(viewer, number), {}
     if request.method == "POST":
-        given = ReportInput(
-            state=request.POST.get("state", ""),
-            note=request.POST.get("note", "")[:MAX_CHARS],
-            planned_until=read_day(request.POST.get("planned_until", "")),
-        )
         try:
-            report_state(viewer, number, given)
+            said = _act(viewer, number, request.POST)
         except FormRefused as refused:
             faults = dict(faults_of(refused))
         else:
-            messages.success(request, str(Text("迁移进展已登记。", "The state has been recorded.")))
+            messages.success(request, str(said))
             return redirect("other_system", number=number)
     proof = sees_proof(viewer, page.row.department.code)
     context = {"page": page, "faults": faults, "values": request.POST, "proof": proof}
     status = 422 if faults else 200
     return show(request, viewer, "pages/other_system.html", context, status=status, section="other_systems")
+
+
+def _act(viewer: Viewer, number: str, post: QueryDict) -> Text:
+    """Map an entry, take a mapping back or report the state, as the form says."""
+    if "unmap" in post:
+        mapping = read_count(post.get("unmap", ""))
+        if mapping is None:
+            raise NotFound
+        unmap_entry(viewer, number, mapping)
+        return Text("对应关系已撤去。", "The mapping is taken back.")
+    if "resource" in post:
+        given = MappingInput(post.get("what", "")[:MAX_CHARS], post.get("resource", "")[:60])
+        map_entry(viewer, number, given)
+        return Text("对应关系已登记。", "The mapping has been recorded.")
+    report_state(
+        viewer,
+        number,
+        ReportInput(
+            state=post.get("state", ""),
+            note=post.get("note", "")[:MAX_CHARS],
+            planned_until=read_day(post.get("planned_until", "")),
+        ),
+    )
+    return Text("迁移进展已登记。", "The state has been recorded.")
 
 
 @require_safe

@@ -15,6 +15,7 @@ from shuqiao.control.updating import pages
 from shuqiao.control.updating.changes import ChangeGiven, register_change, state_update
 from shuqiao.control.updating.exceptions import ask_slower, decide_slower, end_slower
 from shuqiao.control.updating.hindrances import HindranceGiven, end_hindrance, record_hindrance
+from shuqiao.control.updating.report import report_table, updates_report
 from shuqiao.control.updating.told import confirm_update
 from shuqiao.control.web.reading import faults_of, page_number, read_day
 from shuqiao.control.web.shell import show, signed_in
@@ -80,10 +81,10 @@ def exceptions(request: HttpRequest, viewer: Viewer) -> HttpResponse:
 @signed_in
 def report(request: HttpRequest, viewer: Viewer) -> HttpResponse:
     """Report on each department's updates, on the page or as a table to take away."""
-    rows = pages.updates_report(viewer)
+    rows = updates_report(viewer)
     form = request.GET.get("form", "")
     if form in ("csv", "xlsx"):
-        table = pages.report_table(rows)
+        table = report_table(rows)
         is_csv = form == "csv"
         body = download.as_csv(table) if is_csv else download.as_xlsx(table, "updates")
         answer = HttpResponse(body, content_type="text/csv; charset=utf-8" if is_csv else download.XLSX)

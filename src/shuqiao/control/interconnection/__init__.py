@@ -1,0 +1,1 @@
+"""Departments' business systems: whether they are connected, their test, certificate and acceptance."""

@@ -1,0 +1,1 @@
+"""Real processes killed at random moments while rows are written: source and targets are equal in the end."""
