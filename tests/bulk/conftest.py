@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from shuqiao.client.bulk import BulkClient
 from shuqiao.security import keys
@@ -110,10 +111,12 @@ class CopyCity(plane.City):
         return self.issue(**(words | changes))
 
     @contextlib.contextmanager
-    def bulk(self, application: str = plane.APP) -> Iterator[BulkClient]:
-        """The project's own client for copies."""
+    def bulk(
+        self, application: str = plane.APP, recipient: X25519PrivateKey | None = None
+    ) -> Iterator[BulkClient]:
+        """The project's own client for copies; with a recipient's key they are sealed to it."""
         with self.client(application) as client:
-            bulk = BulkClient(client, self.url, self.promise_keys())
+            bulk = BulkClient(client, self.url, self.promise_keys(), recipient)
             try:
                 yield bulk
             finally:

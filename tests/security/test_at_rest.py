@@ -13,7 +13,10 @@ from shuqiao.security.at_rest import (
     EncryptedFile,
     FileKey,
     FileRefused,
+    encrypted_size,
     new_key,
+    open_pieces,
+    read_encrypted,
     read_pieces,
     unwrap_key,
     wrap_key,
@@ -69,6 +72,34 @@ def test_an_altered_cut_or_moved_file_is_refused(tmp_path: Path, suite: str) -> 
             read(path, other, len(content))
     with pytest.raises(FileRefused):
         b"".join(read_pieces(path, key, 8, CONTEXT, len(content)))
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("step", [1000, PIECE_BYTES + 16, 5 * PIECE_BYTES])
+def test_what_arrives_in_any_lengths_opens_as_it_comes(tmp_path: Path, size: int, step: int) -> None:
+    content = (bytes(range(256)) * (size // 256 + 1))[:size]
+    key, path = new_key(), tmp_path / "part"
+    written(path, key, content)
+    whole = path.read_bytes()
+    assert len(whole) == encrypted_size(size)
+    first = len(whole) // 3
+    assert b"".join(read_encrypted(path, len(whole), first)) == whole[first:]
+
+    def opened(sealed: bytes, of: int = size) -> bytes:
+        steps = (sealed[at : at + step] for at in range(0, len(sealed), step))
+        return b"".join(open_pieces(steps, key, 7, CONTEXT, of))
+
+    assert opened(whole) == content
+    for altered in (whole[:-1], whole + b"x", whole[:-1] + bytes([whole[-1] ^ 1]), b""):
+        with pytest.raises(FileRefused):
+            opened(altered)
+    for other in (size + 1, size + PIECE_BYTES, max(0, size - 1)):
+        if other != size:
+            with pytest.raises(FileRefused):
+                opened(whole, other)
+    path.write_bytes(whole[:-1])
+    with pytest.raises(FileRefused):
+        list(read_encrypted(path, len(whole)))
 
 
 @pytest.mark.parametrize("suite", sorted(SUITES))

@@ -11,17 +11,29 @@ from typing import Any
 
 import httpx
 import msgspec
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from shuqiao.client.fetching import MAX_TRIES, CopyBroken, CopyRefused, Fetcher, Wanted, digest_of
+from shuqiao.client.fetching import (
+    MAX_TRIES,
+    CopyBroken,
+    CopyRefused,
+    Fetcher,
+    Opening,
+    Wanted,
+    digest_of,
+)
 from shuqiao.client.plane import TIMEOUT_S, PlaneAnswer, PlaneClient, PromiseKeys
-from shuqiao.security.at_rest import DIGESTS
+from shuqiao.security.at_rest import DIGESTS, FileKey
 from shuqiao.security.http_signatures import CallContext
+from shuqiao.security.recipients import SALT_FILE, open_key, recipient_id, salt_of, write_recipient
+from shuqiao.security.sealing import SealRefusedError
 from shuqiao.wire.bulk import (
     BulkState,
     FeedState,
     Manifest,
     ManifestUnreadable,
     Receipt,
+    sealed_context,
     verify_manifest,
 )
 from shuqiao.wire.recalls import DeletionKept, Recall, RecallsAnswer
@@ -41,8 +53,18 @@ class Copy:
 class BulkClient:
     """Fetches copies and feeds as one application; the plane's client signs for it."""
 
-    def __init__(self, plane: PlaneClient, url: str, promise_keys: PromiseKeys) -> None:
-        """Remember whom to ask and whose signature counts."""
+    def __init__(
+        self,
+        plane: PlaneClient,
+        url: str,
+        promise_keys: PromiseKeys,
+        recipient: X25519PrivateKey | None = None,
+    ) -> None:
+        """Remember whom to ask and whose signature counts.
+
+        With `recipient` copies are asked for sealed to this key, and nothing that isn't is taken.
+        """
+        self._recipient = recipient
         self._plane = plane
         self._keys = promise_keys
         self._fetcher = Fetcher(url, plane.tls)
@@ -60,8 +82,11 @@ class BulkClient:
         self, resource: str, form: str = "arrow", *, case: str = "", context: CallContext, **options: str
     ) -> str:
         """Ask for a copy; returns its job. Raises `CopyRefused`."""
-        body = {"resource": resource, "format": form, "case": case, **options}
+        body = {"resource": resource, "format": form, "case": case, **self._sealed(), **options}
         return str(_answered(self._plane.post("/v1/bulk", body, context)).body["job"])
+
+    def _sealed(self) -> dict[str, str]:
+        return {} if self._recipient is None else {"recipient": write_recipient(self._recipient.public_key())}
 
     def state(self, job: str, context: CallContext) -> BulkState:
         """Tell how far a copy is."""
@@ -92,7 +117,10 @@ class BulkClient:
             pause = min(pause * 1.3, MAX_POLL_S)
 
     def manifest(self, state: BulkState) -> Manifest:
-        """Check who signed the manifest; raises `CopyBroken`."""
+        """Check who signed the manifest, and that the copy is sealed as it was asked for.
+
+        Raises `CopyBroken`, and `CopyRefused` where it is sealed to another key, or otherwise than wanted.
+        """
         key = self._keys.get(state.key_id)
         try:
             if key is None:
@@ -102,7 +130,18 @@ class BulkClient:
             raise CopyBroken("the manifest is not the platform's") from error
         if manifest.job != state.job:
             raise CopyBroken("the manifest is another copy's")
+        _check_recipient(manifest, self._recipient)
         return manifest
+
+    def content_key(self, state: BulkState) -> FileKey | None:
+        """Open the key of a sealed copy; None where there is nothing to open. Raises `CopyBroken`."""
+        if self._recipient is None:
+            return None
+        try:
+            sealed = base64.b64decode(state.sealed_key, validate=True)
+            return open_key(self._recipient, sealed, sealed_context(state.job))
+        except (SealRefusedError, ValueError):
+            raise CopyBroken("what should open the copy is not what was sealed to your key") from None
 
     def fetch(self, job: str, folder: Path, context: CallContext) -> Copy:
         """Fetch what is missing of a copy that is ready; whole files are checked and not fetched again."""
@@ -111,16 +150,20 @@ class BulkClient:
             raise CopyRefused(state.failure or state.state, "")
         manifest = self.manifest(state)
         folder.mkdir(parents=True, exist_ok=True)
-        algorithm = DIGESTS[manifest.digest_algorithm]
+        algorithm, key = DIGESTS[manifest.digest_algorithm], self.content_key(state)
+        salt = b"" if key is None else salt_of(key)
+        if salt:
+            (folder / SALT_FILE).write_text(salt.hex() + "\n", encoding="ascii")
         files = []
         for part in manifest.parts:
             file = folder / Path(part.name).name
             for left in range(MAX_TRIES - 1, -1, -1):
-                if file.exists() and digest_of(file, algorithm) == part.digest:
+                if file.exists() and digest_of(file, algorithm, salt) == part.digest:
                     break
                 try:
                     path = next(link.path for link in state.links if link.number == part.number)
-                    wanted = Wanted(path, part.size_bytes, part.digest, algorithm)
+                    opening = None if key is None else Opening(key, part.number, sealed_context(state.job))
+                    wanted = Wanted(path, part.size_bytes, part.digest, algorithm, opening)
                     self._fetcher.fetch(wanted, file.with_name(file.name + ".part"), file)
                 except (httpx.HTTPError, CopyBroken):
                     if not left:
@@ -173,6 +216,20 @@ class BulkClient:
     def browse(self, resource: str, body: dict[str, Any], context: CallContext) -> PlaneAnswer:
         """Read one page of records."""
         return self._plane.post(f"/v1/resources/{resource}/browse", body, context)
+
+
+def _check_recipient(manifest: Manifest, own: X25519PrivateKey | None) -> None:
+    """Say clearly why a copy can't be opened, or isn't sealed; raises `CopyRefused`."""
+    if own is None:
+        if manifest.sealed_to:
+            raise CopyRefused("recipient_key_needed", f"sealed to the key {recipient_id(manifest.sealed_to)}")
+        return
+    mine = write_recipient(own.public_key())
+    if not manifest.sealed_to:
+        raise CopyRefused("not_sealed", "it was asked for without a recipient's key: ask for a new one")
+    if manifest.sealed_to != mine:
+        theirs = recipient_id(manifest.sealed_to)
+        raise CopyRefused("recipient_key_other", f"sealed to the key {theirs}, yours is {recipient_id(mine)}")
 
 
 def _answered(answer: PlaneAnswer) -> PlaneAnswer:

@@ -6,11 +6,14 @@ import argparse
 import time
 from contextlib import closing
 
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
 from shuqiao.client.bulk import BulkClient
 from shuqiao.client.call import Plane, say
 from shuqiao.client.deleting import delete_recalled, list_recalls
 from shuqiao.client.fetch_command import fetch_with
 from shuqiao.security.http_signatures import CallContext
+from shuqiao.security.keys import key_id, load_or_create_sealing_key
 from shuqiao.wire.bulk import BulkState
 
 POLL_S = 2.0
@@ -23,10 +26,21 @@ def bulk_command(arguments: argparse.Namespace) -> int:
     ]
 
     def carry_out(plane: Plane, context: CallContext) -> None:
-        with closing(BulkClient(plane.client, plane.url, plane.promise_keys)) as bulk:
+        recipient = _recipient(arguments)
+        with closing(BulkClient(plane.client, plane.url, plane.promise_keys, recipient)) as bulk:
             work(bulk, arguments, context)
 
     return fetch_with(arguments, carry_out)
+
+
+def _recipient(arguments: argparse.Namespace) -> X25519PrivateKey | None:
+    """The key that opens what is sealed to it; a new one is made where there is none in its file."""
+    file = vars(arguments).get("recipient_key")
+    if file is None:
+        return None
+    key = load_or_create_sealing_key(file)
+    say(f"sealed to the key {key_id(key.public_key())} in {file}; keep the file: nothing else opens the copy")
+    return key
 
 
 def _copy(bulk: BulkClient, arguments: argparse.Namespace, context: CallContext) -> None:

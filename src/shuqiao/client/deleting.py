@@ -14,6 +14,7 @@ from pathlib import Path
 from shuqiao.client.bulk import BulkClient
 from shuqiao.client.call import CallFaulty, say
 from shuqiao.security.http_signatures import CallContext
+from shuqiao.security.recipients import SALT_FILE
 from shuqiao.security.replacing import replace_file
 from shuqiao.wire.bulk import Manifest, ManifestUnreadable, read_manifest
 from shuqiao.wire.recalls import (
@@ -98,6 +99,7 @@ def _delete(recall: Recall, folder: Path) -> int:
         for file in _files(manifest, path.parent):
             file.unlink(missing_ok=True)
             count += 1
+        (path.parent / SALT_FILE).unlink(missing_ok=True)
         # Last, so that a run that was broken off finds what is left.
         (path.parent / SIGNATURE).unlink(missing_ok=True)
         path.unlink()
@@ -117,6 +119,6 @@ def _files(manifest: Manifest, folder: Path) -> Iterator[Path]:
     """The files a manifest names, in its own folder and nowhere else, begun ones too."""
     for part in manifest.parts:
         file = folder / Path(part.name).name
-        for one in (file, file.with_name(file.name + ".part")):
+        for one in (file, *(file.with_name(file.name + end) for end in (".part", ".opened"))):
             if one.is_file() and not one.is_symlink():
                 yield one

@@ -18,11 +18,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from shuqiao.security import keys
+from shuqiao.security.recipients import SALT_BYTES, SALT_FILE
 from shuqiao.wire.evidence import MAX_FILE_BYTES, EvidenceUnreadable, read_evidence
 from shuqiao.wire.evidence_checking import Given, verify_evidence
 
 PIECE_BYTES = 1024 * 1024
-_BESIDE = ("manifest.json", "manifest.signature")
+_BESIDE = ("manifest.json", "manifest.signature", SALT_FILE)
+_MAX_SALT_CHARS = 2 * SALT_BYTES + 2
 HOLDS, UNANSWERED, BROKEN = 0, 1, 2
 PURPOSES = ("log", "promise", "grants", "application")
 _MARKS = {True: "HOLDS ", False: "BROKEN", None: "NOTE  "}
@@ -75,7 +77,8 @@ def evidence_command(arguments: argparse.Namespace) -> int:
         authorities = read_authorities(text)
         trusted = read_trusted_keys(text) if "-----BEGIN PUBLIC KEY-----" in text or not authorities else {}
         evidence = read_evidence(_read(Path(arguments.file)))
-        given = Given(trusted, authorities, **_brought(vars(arguments)), parts=_parts_in(arguments.parts))
+        brought, folder = _brought(vars(arguments)), arguments.parts
+        given = Given(trusted, authorities, **brought, parts=_parts_in(folder), salt=_salt_in(folder))
     except (OSError, KeysUnreadable, EvidenceUnreadable) as error:
         print(f"The evidence can't be checked: {error}", file=sys.stderr)
         return UNANSWERED
@@ -100,6 +103,19 @@ def _parts_in(folder: str | None) -> dict[str, Callable[[], Iterable[bytes]]] | 
         return None
     found = [file for file in Path(folder).iterdir() if file.is_file() and file.name not in _BESIDE]
     return {file.name: partial(_pieces, file) for file in found}
+
+
+def _salt_in(folder: str | None) -> bytes:
+    """Read what stands before the parts of a sealed copy where they are digested; empty where it isn't."""
+    file = Path(folder or ".") / SALT_FILE
+    if folder is None or not file.is_file():
+        return b""
+    with file.open("rb") as stream:
+        text = stream.read(_MAX_SALT_CHARS).decode("ascii", "replace").strip()
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        raise EvidenceUnreadable(f"{file} is no salt") from None
 
 
 def _pieces(file: Path) -> Iterator[bytes]:

@@ -71,3 +71,50 @@ class DeletionUnfit(CallError):
         "The receipt for recall {recall} was not accepted: it has to name every copy that is recalled, and a "
         "node's signature has to be that of the department's node in use."
     )
+
+
+class RecipientKeyUnfit(CallError):
+    """What was given as the recipient's key is no X25519 public key."""
+
+    code = "recipient_key_unfit"
+    status = 422
+    message_zh = (
+        "获取方公钥不能用于端到端加密，申请未受理。请给出 X25519 公钥（SubjectPublicKeyInfo 的 base64）。"
+        "客户端命令带 --recipient-key 时会自动生成。"
+    )
+    message_en = (
+        "The recipient's key is none to which a copy can be sealed; nothing was begun. Give an X25519 public "
+        "key (base64 of its SubjectPublicKeyInfo); the client makes one where it is told --recipient-key."
+    )
+
+
+class SealingOnPages(CallError):
+    """A copy sealed to its recipient was asked for on the pages, which can't open one."""
+
+    code = "sealing_on_pages"
+    status = 422
+    message_zh = (
+        "端到端加密的副本须由系统经接口取用，在获取方自己的机器上打开；网页下载打不开它，申请未受理。"
+        "请由系统申请，或不带获取方公钥重新申请。"
+    )
+    message_en = (
+        "A copy sealed to its recipient is fetched by a system and opened on the recipient's own machine; "
+        "what is downloaded on the pages can't be opened there, so nothing was begun. "
+        "Ask from a system, or without a recipient's key."
+    )
+
+
+class SealingUnsupported(CallError):
+    """The platform writes by the national suite, for which there is no sealing to recipients."""
+
+    code = "sealing_unsupported"
+    status = 422
+    message_zh = (
+        "本平台按国密套件（SM2、SM3、SM4）运行，端到端加密目前只有国际算法（X25519、AES-256-GCM），"
+        "不以其代替国密算法，申请未受理。请不带获取方公钥重新申请，或向平台管理机构咨询。"
+    )
+    message_en = (
+        "This platform writes by the national suite (SM2, SM3, SM4), and copies can be sealed to a recipient "
+        "by the international algorithms (X25519, AES-256-GCM) alone; nothing was begun. "
+        "Ask without a recipient's key, or ask the platform agency."
+    )

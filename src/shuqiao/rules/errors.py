@@ -33,6 +33,9 @@ ShuqiaoError
 │   ├── BulkBusy                  429 bulk_busy
 │   ├── FeedRests                 403 feed_rests
 │   ├── DeletionUnfit             422 deletion_unfit
+│   ├── RecipientKeyUnfit         422 recipient_key_unfit
+│   ├── SealingOnPages            422 sealing_on_pages
+│   ├── SealingUnsupported        422 sealing_unsupported
 │   ├── OperationNotGranted       403 operation_not_granted
 │   ├── ParameterRefused          422 parameter_refused
 │   ├── InterfaceFailed           502 interface_failed
@@ -127,7 +130,16 @@ from shuqiao.rules.batch_errors import (
     SourceStructureChanged,
     TextUnreadable,
 )
-from shuqiao.rules.bulk_errors import BulkBusy, DeletionUnfit, FeedRests, LinkExpired, RangeUnsatisfiable
+from shuqiao.rules.bulk_errors import (
+    BulkBusy,
+    DeletionUnfit,
+    FeedRests,
+    LinkExpired,
+    RangeUnsatisfiable,
+    RecipientKeyUnfit,
+    SealingOnPages,
+    SealingUnsupported,
+)
 from shuqiao.rules.call_errors import (
     BodyNotJson,
     BodyTooLarge,
@@ -291,12 +303,15 @@ __all__ = [
     "QueryGrantNeeded",
     "RangeUnsatisfiable",
     "ReasonRequired",
+    "RecipientKeyUnfit",
     "RegulationInvalid",
     "RequestMalformed",
     "RequestTimeout",
     "RowError",
     "RowRefused",
     "RowsTooMany",
+    "SealingOnPages",
+    "SealingUnsupported",
     "SecondPersonRequired",
     "SecrecyMarked",
     "SessionOver",

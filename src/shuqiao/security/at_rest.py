@@ -14,7 +14,7 @@ import hashlib
 import io
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,8 +91,12 @@ class EncryptedFile(io.RawIOBase):
         digest: str = "sha-256",
         *,
         head: bytes = b"",
+        salt: bytes = b"",
     ) -> None:
-        """Begin the file beside its final name; `head` stands in clear before the pieces."""
+        """Begin the file beside its final name; `head` stands in clear before the pieces.
+
+        `salt` is digested before the content, so that nobody without it can try out what the content is.
+        """
         super().__init__()
         self._path = path
         self._part = path.with_name(path.name + ".part")
@@ -102,12 +106,12 @@ class EncryptedFile(io.RawIOBase):
         self._key, self._number, self._context = key, number, context
         self._waiting = bytearray()
         self._pieces = 0
-        self._digest = hashlib.new(DIGESTS[digest])
+        self._digest = hashlib.new(DIGESTS[digest], salt)
         self.size_bytes = 0
 
     @property
     def digest(self) -> str:
-        """The digest of what was written, in hexadecimal."""
+        """The digest of the salt and what was written, in hexadecimal."""
         return self._digest.hexdigest()
 
     def writable(self) -> bool:
@@ -189,6 +193,45 @@ def read_pieces(
             yield content[skip:] if skip else content
             skip = 0
             piece += 1
+
+
+def encrypted_size(size_bytes: int) -> int:
+    """How many bytes the pieces of a content have."""
+    return size_bytes + TAG_BYTES * max(1, -(-size_bytes // PIECE_BYTES))
+
+
+def read_encrypted(path: Path, size_bytes: int, first: int = 0) -> Iterator[bytes]:
+    """Give a file of so many bytes as it lies, from byte `first`; raises `FileRefused` for another length."""
+    with path.open("rb", buffering=0) as file:
+        if os.fstat(file.fileno()).st_size != size_bytes:
+            raise FileRefused(f"{path.name} has not the bytes that were written")
+        file.seek(first)
+        while content := file.read(PIECE_BYTES):
+            yield content
+
+
+def open_pieces(
+    arriving: Iterable[bytes], key: FileKey, number: int, context: bytes, size_bytes: int
+) -> Iterator[bytes]:
+    """Decrypt pieces as their bytes come, in whatever lengths; `size_bytes` is that of the content.
+
+    Raises `FileRefused` where they are not as written, end too early or go on.
+    """
+    last, piece, waiting = max(0, (size_bytes - 1) // PIECE_BYTES), 0, bytearray()
+    length = min(size_bytes, PIECE_BYTES) + TAG_BYTES
+    for some in arriving:
+        waiting += some
+        while piece <= last and len(waiting) >= length:
+            nonce, bound = _place(number, piece, context, is_last=piece == last)
+            try:
+                yield key.suite.decrypt(key.secret, nonce, bytes(waiting[:length]), bound)
+            except (CiphertextRefused, ValueError) as error:
+                raise FileRefused(f"piece {piece} is not as written") from error
+            del waiting[:length]
+            piece += 1
+            length = min(size_bytes - piece * PIECE_BYTES, PIECE_BYTES) + TAG_BYTES
+    if piece <= last or waiting:
+        raise FileRefused("the file has not the bytes that were written")
 
 
 def _place(number: int, piece: int, context: bytes, *, is_last: bool) -> tuple[bytes, bytes]:

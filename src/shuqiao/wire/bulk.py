@@ -25,6 +25,8 @@ Count = Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
 Format = Literal["arrow", "parquet", "csv", "xlsx"]
 FeedFormat = Literal["arrow", "parquet", "csv"]
 Digest = Literal["sha-256", "sm3"]
+Recipient = Annotated[str, msgspec.Meta(max_length=256, pattern=r"^[A-Za-z0-9+/=]*$")]
+"""Empty, or the public key to which a copy is sealed: `security.recipients.write_recipient`."""
 ResourceName = Annotated[str, msgspec.Meta(pattern=r"^r[0-9]{6}[a-z2-7]{10}$")]
 
 
@@ -32,7 +34,8 @@ class BulkRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Asks for a copy of what a grant of mode bulk covers.
 
     `channel` says whether a system fetches it (interface) or a person (download); `digest` is by what its
-    parts are digested in the manifest, `auto` by what the platform's suite says.
+    parts are digested in the manifest, `auto` by what the platform's suite says. With `recipient` it is
+    sealed to that key: only its owner can open what is handed out.
     """
 
     resource: ResourceName
@@ -40,6 +43,7 @@ class BulkRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     digest: Digest | Literal["auto"] = "auto"
     channel: Literal["interface", "download"] = "interface"
     case: CaseNumber = ""
+    recipient: Recipient = ""
 
 
 class BulkAsked(msgspec.Struct, frozen=True):
@@ -63,7 +67,10 @@ class PartLink(msgspec.Struct, frozen=True):
 
 
 class BulkState(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """How far a copy is; with the manifest, its signature (base64) and links once it is ready."""
+    """How far a copy is; with the manifest, its signature (base64) and links once it is ready.
+
+    `sealed_key` (base64) is the content key of a copy that is sealed to its recipient.
+    """
 
     job: UUID
     state: Literal["waiting", "preparing", "ready", "failed", "expired"]
@@ -76,6 +83,7 @@ class BulkState(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     signature: str = ""
     key_id: str = ""
     links: tuple[PartLink, ...] = ()
+    sealed_key: str = ""
 
 
 class FeedRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -188,7 +196,10 @@ class BrowseAnswer(msgspec.Struct, frozen=True):
 
 
 class ManifestPart(msgspec.Struct, frozen=True):
-    """One file: its rows, bytes and digest (hexadecimal) as they are delivered."""
+    """One file: its rows, bytes and digest (hexadecimal) as they are delivered.
+
+    Of a sealed copy they are those of the opened file, the digest over the salt and the file.
+    """
 
     number: int
     name: str
@@ -212,6 +223,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     `epoch` is the state of grants it was decided on, `up_to` the last batch in it, `entry` its audit
     entry. A feed's part has `feed`, `number` and `after`, the batch the part before it ends with.
+    `sealed_to` is the public key of the recipient, where the copy is sealed to one.
     """
 
     job: UUID
@@ -233,6 +245,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     number: int | None = None
     after: int | None = None
     note: str = ""
+    sealed_to: Recipient = ""
 
 
 class ManifestUnreadable(ValueError):
@@ -261,6 +274,11 @@ def read_manifest(text: bytes | str) -> Manifest:
         return _manifest_decoder.decode(text)
     except msgspec.MsgspecError as error:
         raise ManifestUnreadable("not a manifest") from error
+
+
+def sealed_context(job: UUID) -> bytes:
+    """What the content key and the pieces of a sealed copy are bound to."""
+    return b"shuqiao sealed copy 1\x00" + job.bytes
 
 
 class Link(msgspec.Struct, frozen=True, array_like=True):

@@ -16,6 +16,7 @@ from uuid import UUID
 from shuqiao.rules.exchange import legal_day
 from shuqiao.security import keys
 from shuqiao.security.at_rest import DIGESTS
+from shuqiao.security.recipients import SALT_BYTES, SALT_FILE, recipient_id
 from shuqiao.wire.bulk import Manifest, ManifestUnreadable, verify_manifest
 from shuqiao.wire.grant import Grant
 from shuqiao.wire.recalls import StatementUnreadable, is_signed, read_deletion
@@ -39,6 +40,7 @@ def copy_findings(
     key: keys.PublicKey | None,
     entries: tuple[Recorded, ...],
     parts: Parts | None,
+    salt: bytes = b"",
 ) -> Iterator[Found]:
     """Check a copy: its signed manifest, what the entries say of it, and the parts where there are any."""
     try:
@@ -53,7 +55,13 @@ def copy_findings(
     if parts is None:
         yield None, "the parts were not given; with them it is checked that they are those of the manifest"
         return
-    yield from _held_against(manifest, parts)
+    if manifest.sealed_to and len(salt) != SALT_BYTES:
+        yield (
+            None,
+            f"the parts of a sealed copy are compared with its {SALT_FILE} beside them, from its holder",
+        )
+        return
+    yield from _held_against(manifest, parts, salt if manifest.sealed_to else b"")
 
 
 def _recorded(manifest: Manifest, text: str, entries: tuple[Recorded, ...]) -> Iterator[Found]:
@@ -70,6 +78,7 @@ def _recorded(manifest: Manifest, text: str, entries: tuple[Recorded, ...]) -> I
         elif one in asked:
             wanted = "bulk_asked" if manifest.feed is None else "feed_subscribed"
             yield event == wanted and _is_under(one, manifest), "the request is for what the copy is of"
+            yield from _sealing(one, manifest)
             yield _is_granted(one, manifest), "items, day and reader of the copy are as granted"
         elif one in prepared:
             yield _is_preparation(one, manifest), "the log says of the copy what its manifest says"
@@ -84,6 +93,14 @@ def _recorded(manifest: Manifest, text: str, entries: tuple[Recorded, ...]) -> I
             yield right, f"the consumer said that it keeps part {manifest.number}: {one.id}"
     if not delivered:
         yield None, "the file holds no entry of a delivery: the copy was prepared, and not yet handed out"
+
+
+def _sealing(asked: Recorded, manifest: Manifest) -> Iterator[Found]:
+    """Hold the recipient's key that the request names against that of the manifest."""
+    wanted = asked.said.get("recipient", "")
+    if wanted or manifest.sealed_to:
+        sealed_to = recipient_id(manifest.sealed_to) if manifest.sealed_to else ""
+        yield wanted == sealed_to, f"the copy was sealed to the key {sealed_to or '-'}, as it was asked for"
 
 
 def _is_under(one: Recorded, manifest: Manifest) -> bool:
@@ -173,11 +190,11 @@ def _deletion(one: Recorded, manifest: Manifest) -> Iterator[Found]:
     yield signed, f"the receipt is signed by the node with the key {keys.key_id(key)} that the log names"
 
 
-def _held_against(manifest: Manifest, parts: Parts) -> Iterator[Found]:
+def _held_against(manifest: Manifest, parts: Parts, salt: bytes) -> Iterator[Found]:
     """Hold files against the manifest by their digests: who passes them on gives them names of their own."""
     given: set[int] = set()
     for name, opened in sorted(parts.items()):
-        digest, size = hashlib.new(DIGESTS[manifest.digest_algorithm]), 0
+        digest, size = hashlib.new(DIGESTS[manifest.digest_algorithm], salt), 0
         for piece in opened():
             digest.update(piece)
             size += len(piece)

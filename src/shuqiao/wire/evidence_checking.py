@@ -64,7 +64,8 @@ class Given:
 
     The purposes are `log`, `promise`, `grants` and `application`; a key counts for its own purpose only. Keys
     that one of `authorities` certified for their purpose, or for their application, count too. `parts` are
-    files that should be parts of a copy: their names, and what opens each.
+    files that should be parts of a copy: their names, and what opens each. `salt` stood before each of them
+    where a copy that is sealed to its recipient was digested.
     """
 
     keys: Mapping[tuple[str, str], keys.PublicKey]
@@ -73,6 +74,7 @@ class Given:
     answer: bytes | None = None
     regulation: bytes | None = None
     parts: Parts | None = None
+    salt: bytes = b""
 
 
 def verify_evidence(evidence: Evidence, given: Given) -> list[Finding]:
@@ -95,7 +97,9 @@ def verify_evidence(evidence: Evidence, given: Given) -> list[Finding]:
     signature = _bytes(evidence.copy.signature)
     found += [
         Finding(holds, words)
-        for holds, words in copy_findings(evidence.copy.manifest, signature, key, entries, given.parts)
+        for holds, words in copy_findings(
+            evidence.copy.manifest, signature, key, entries, given.parts, given.salt
+        )
     ]
     return found
 

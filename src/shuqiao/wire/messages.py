@@ -127,7 +127,8 @@ class CallEntry(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     answered call, stands in the database's line: it decides in the same statement.
     `algorithm` is that of the signature, `request` the digest of the signed request, `sealed` the request
     itself, which only the vault opens (`wire.call_proof`); `session` and `number` place a session's call,
-    and `call` names the entry that holds what is sealed, where another one does.
+    and `call` names the entry that holds what is sealed, where another one does. `recipient` is the id of the
+    key to which a copy is to be sealed.
     """
 
     event: str
@@ -160,6 +161,7 @@ class CallEntry(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     request: str = ""
     sealed: str = ""
     call: UUID | None = None
+    recipient: str = ""
 
 
 class Problem(msgspec.Struct, frozen=True, omit_defaults=True):

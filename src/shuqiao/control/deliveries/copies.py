@@ -45,14 +45,17 @@ STATES = {
 _COLUMNS = (
     "j.id, j.number, j.application, j.actor, j.channel, j.format, j.asked_at, j.state,"
     " coalesce(p.rows_done, 0), p.rows_total, j.rows, j.failure, j.ready_at, j.expires_at, j.manifest,"
-    " encode(j.signature, 'base64'), j.key_id"
+    " encode(j.signature, 'base64'), j.key_id, left(encode(sha256(j.recipient), 'hex'), 16)"
 )
 _FROM = "exchange.bulk_job j LEFT JOIN exchange.bulk_progress p ON p.job = j.id AND p.attempt = j.attempt"
 
 
 @dataclass(frozen=True)
 class CopyRow:
-    """One copy: who asked for it, in which form, how far it is, until when it can be fetched."""
+    """One copy: who asked for it, in which form, how far it is, until when it can be fetched.
+
+    `recipient` is the id of the key to which it is sealed; None where the platform keeps its key.
+    """
 
     id: str
     number: int | None
@@ -71,6 +74,7 @@ class CopyRow:
     manifest: str | None
     signature: str | None
     key_id: str | None
+    recipient: str | None
     who: ActorRef | None = None
 
     @property

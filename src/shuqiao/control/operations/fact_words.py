@@ -86,6 +86,7 @@ FACTS = {
     "provider": Text("提供方", "Provider"),
     "purpose": Text("用途", "Purpose"),
     "reason": Text("理由", "Reason"),
+    "recipient": Text("获取方密钥", "Recipient's key"),
     "record": Text("对象代号", "Record"),
     "regulation": Text("适用规则", "Regulation"),
     "resource": Text("目录条目", "Catalogue entry"),

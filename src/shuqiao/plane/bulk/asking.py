@@ -94,8 +94,12 @@ def entry_of(
     *,
     near: bool = False,
     asked: UUID | None = None,
+    recipient: bytes | None = None,
 ) -> str:
-    """Write the plane's line of an entry; `asked` is the entry of the signed request it follows from."""
+    """Write the plane's line of an entry.
+
+    `asked` is the entry of the signed request it follows from, `recipient` the key to which a copy is sealed.
+    """
     document = allowed.held.document
     proof = {} if call.proof is None else call.proof._asdict()
     entry = CallEntry(
@@ -119,6 +123,7 @@ def entry_of(
         items=document.items,
         near=near,
         call=asked,
+        recipient="" if recipient is None else keys.key_id(recipient),
         **proof,
     )
     return _encoder.encode(entry).decode()

@@ -12,8 +12,9 @@ import pyarrow.compute as pc
 import xlsxwriter
 from pyarrow import csv, ipc, parquet
 
+from shuqiao.plane.bulk.content_keys import ContentKey
 from shuqiao.rules import bulk
-from shuqiao.security.at_rest import EncryptedFile, FileKey, flush_folder
+from shuqiao.security.at_rest import EncryptedFile, flush_folder
 from shuqiao.wire.bulk import Digest, ManifestPart
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -143,14 +144,13 @@ def without_formulas(column: pa.ChunkedArray) -> pa.ChunkedArray:
 class Parts:
     """Writes the rows of a copy into parts of bounded length; nothing of it is readable on the disk.
 
-    `context` binds the files to their copy. What was begun and not ended is removed by whoever cleans up.
+    What was begun and not ended is removed by whoever cleans up.
     """
 
     folder: Path
     form: str
     schema: pa.Schema
-    key: FileKey
-    context: bytes
+    key: ContentKey
     digest: Digest = "sha-256"
     part_rows: int = bulk.PART_ROWS
     done: list[ManifestPart] = field(default_factory=list)
@@ -188,7 +188,12 @@ class Parts:
     def _begin(self) -> None:
         number = len(self.done) + 1
         self._file = EncryptedFile(
-            self.folder / self._name(number), self.key, number, self.context, self.digest
+            self.folder / self._name(number),
+            self.key.key,
+            number,
+            self.key.context,
+            self.digest,
+            salt=self.key.salt,
         )
         self._writer = _WRITERS[self.form](self._file, self.schema)
         self._rows = 0

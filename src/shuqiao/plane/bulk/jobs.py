@@ -30,12 +30,15 @@ Pool = asyncpg.Pool
 Connection = asyncpg.pool.PoolConnectionProxy
 _FIELDS = (
     "id, grant_id, resource_id, department, provider, application, format, digest, subscription, number,"
-    " from_sequence, attempt"
+    " from_sequence, attempt, recipient"
 )
 
 
 class Job(NamedTuple):
-    """A copy to prepare; `subscription`, `number` and `from_sequence` are those of a feed's part."""
+    """A copy to prepare; `subscription`, `number` and `from_sequence` are those of a feed's part.
+
+    `recipient` is the public key (DER) to which it is sealed, None where the platform keeps its key.
+    """
 
     id: UUID
     grant_id: str
@@ -49,6 +52,7 @@ class Job(NamedTuple):
     number: int | None
     from_sequence: int | None
     attempt: int
+    recipient: bytes | None = None
 
 
 class Opened(NamedTuple):

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from shuqiao.plane.bulk.fetching import SEALED_TYPE
 from shuqiao.rules.bulk import FORMATS, media_type
 from shuqiao.wire.bulk import (
     BrowseAnswer,
@@ -111,14 +112,15 @@ def with_copies(made: dict[str, Any]) -> dict[str, Any]:
 
 
 def _part(responses: dict[str, Any]) -> dict[str, Any]:
-    content = {media_type(form): {"schema": {"type": "string", "format": "binary"}} for form in FORMATS}
+    kinds = (*(media_type(form) for form in FORMATS), SEALED_TYPE)
+    content = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in kinds}
     refused = {status: said for status, said in responses.items() if status != "200"}
     header = {"name": "range", "in": "header", "required": False, "schema": {"type": "string"}}
     link = {"name": "link", "in": "query", "required": True, "schema": {"type": "string"}}
     return {
         "parameters": _parameters("/v1/bulk/{job}/parts/{part}"),
         "get": {
-            "summary": "Fetch a part, or a range of it, by a link that expires",
+            "summary": "Fetch a part, or a range of it, by a link that expires, sealed or not",
             "security": [],
             "parameters": [link, header],
             "responses": {

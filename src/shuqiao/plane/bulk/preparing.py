@@ -7,6 +7,7 @@ files nobody can read and a job that is taken up again from its beginning, under
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import logging
 import shutil
@@ -19,6 +20,7 @@ import pyarrow as pa
 
 from shuqiao.plane.bulk import jobs
 from shuqiao.plane.bulk.columns import Columns, columns_of, completed
+from shuqiao.plane.bulk.content_keys import make_content_key
 from shuqiao.plane.bulk.formats import CellTooLarge, Parts
 from shuqiao.plane.bulk.jobs import Job, Opened
 from shuqiao.plane.bulk.replica import Replica, ReplicaBehind
@@ -26,9 +28,10 @@ from shuqiao.plane.bulk.rows import Chopper, Reader
 from shuqiao.plane.bulk.settings import BulkSettings
 from shuqiao.plane.state import HeldGrant, Snapshot, load_snapshot
 from shuqiao.rules import bulk
+from shuqiao.rules.errors import CallError
 from shuqiao.rules.exchange import Mode
 from shuqiao.security import keys
-from shuqiao.security.at_rest import flush_folder, new_key, wrap_key
+from shuqiao.security.at_rest import flush_folder
 from shuqiao.wire.bulk import MANIFEST_LABEL, Digest, Manifest, ManifestItem, encode_manifest
 from shuqiao.wire.vault import VaultClient
 
@@ -211,8 +214,11 @@ class Preparer:
         """Begin the files of a copy; what is not finished is thrown away."""
         job = making.job
         schema = making.columns.schema(is_feed=job.subscription is not None)
-        key, context = new_key(self.settings.spool.suite), f"{job.id}/{job.attempt}".encode()
-        parts = Parts(making.folder, job.format, schema, key, context, self._digest_of(job))
+        try:
+            key = make_content_key(job, self.settings.spool)
+        except CallError as error:
+            raise GivenUp(error.code) from None
+        parts = Parts(making.folder, job.format, schema, key, self._digest_of(job))
         try:
             yield parts
         except CellTooLarge:
@@ -260,7 +266,7 @@ class Preparer:
             job.attempt,
             manifest.rows,
             manifest.up_to,
-            wrap_key(self.settings.spool.wrapping_secret, parts.key, parts.context),
+            parts.key.kept,
             text.decode(),
             key.sign(MANIFEST_LABEL + text),
             keys.key_id(key.public_key()),
@@ -379,4 +385,5 @@ def _manifest(
         number=job.number,
         after=job.from_sequence,
         note=bulk.NOTES.get(job.format, ""),
+        sealed_to=base64.b64encode(job.recipient or b"").decode(),
     )

@@ -22,7 +22,8 @@ from shuqiao.plane.answers import Reply, Streamed
 from shuqiao.plane.bulk import asking
 from shuqiao.plane.bulk.asking import Allowed, Promising
 from shuqiao.plane.bulk.browsing import Browsing
-from shuqiao.plane.bulk.fetching import extent_of, part_reply
+from shuqiao.plane.bulk.content_keys import read_recipient_key
+from shuqiao.plane.bulk.fetching import extent_of, part_reply, stored_of
 from shuqiao.plane.bulk.following import Notices, ready_after, with_receipt
 from shuqiao.plane.bulk.links import Downloads, Problem, Refuse, RefuseUnused
 from shuqiao.plane.bulk.recalls import Recalls
@@ -37,6 +38,7 @@ from shuqiao.plane.settings import Settings
 from shuqiao.plane.state import Snapshot
 from shuqiao.plane.under_way import UnderWay
 from shuqiao.rules.bulk import LINK_S
+from shuqiao.rules.channels import ON_PAGES
 from shuqiao.rules.errors import (
     CallError,
     NotAvailable,
@@ -204,6 +206,8 @@ class Copies:
         call.resource_id = request.resource
         if not request.case.isprintable():
             raise RequestMalformed(part="case")
+        is_on_pages = request.channel in ON_PAGES
+        recipient = read_recipient_key(request.recipient, self._spool.suite, is_on_pages=is_on_pages)
 
         async def record(allowed: Allowed) -> Done:
             return await self._statements.ask(
@@ -219,7 +223,8 @@ class Copies:
                 self._spool.suite.digest_name if request.digest == "auto" else request.digest,
                 request.channel,
                 request.case,
-                asking.entry_of(call, "bulk_asked", "asked", allowed, request.case),
+                recipient,
+                asking.entry_of(call, "bulk_asked", "asked", allowed, request.case, recipient=recipient),
             )
 
         decided = _decided(call, request.channel, request.case)
@@ -303,6 +308,7 @@ class Copies:
             signature=base64.b64encode(job.signature or b"").decode("ascii"),
             key_id=job.key_id or "",
             links=links,
+            sealed_key=_sealed_key(job),
         )
 
     def _used(self, call: Call) -> Callable[[Allowed], Awaitable[Done]]:
@@ -380,7 +386,8 @@ class Copies:
         if part is None:
             raise NotAvailable()
         headers = request.headers
-        extent = extent_of(part, headers.get("range"), headers.get("if-range"))
+        given = stored_of(job, part)
+        extent = extent_of(given, headers.get("range"), headers.get("if-range"))
 
         async def record(allowed: Allowed) -> Done:
             return await self._statements.deliver(
@@ -398,8 +405,14 @@ class Copies:
         # Counted while it is decided over too, or many begun together would pass the bound.
         with self._places.held(job.department):
             await asking.recorded(self._keeper, _decided(call, job.channel, "-"), record)
-            reply = part_reply(self._spool, job, manifest, part, extent)
+            reply = part_reply(self._spool, job, manifest, given, extent)
         return self._places.while_sent(job.department, reply)
+
+
+def _sealed_key(job: JobRow) -> str:
+    """The content key of a copy as its recipient gets it; a key under the platform's secret stays here."""
+    sealed = job.wrapped_key if job.recipient is not None and job.state == "ready" else None
+    return base64.b64encode(sealed or b"").decode("ascii")
 
 
 def _decided(call: Call, channel: str, case: str = "") -> Callable[[Snapshot], Allowed]:

@@ -58,6 +58,7 @@ class JobRow(NamedTuple):
     rows_done: int
     rows_total: int | None
     failure: str | None
+    recipient: bytes | None
     wrapped_key: bytes | None
     manifest: str | None
     signature: bytes | None
@@ -119,7 +120,7 @@ class FeedPartRow(NamedTuple):
 _JOB = (
     "SELECT j.id, j.grant_id, j.resource_id, j.department, j.provider, j.application, j.channel, j.format,"
     " j.subscription, j.number, j.state, j.attempt, coalesce(p.rows_done, 0), p.rows_total, j.failure,"
-    " j.wrapped_key, j.manifest, j.signature, j.key_id, j.expires_at FROM exchange.bulk_job j"
+    " j.recipient, j.wrapped_key, j.manifest, j.signature, j.key_id, j.expires_at FROM exchange.bulk_job j"
     " LEFT JOIN exchange.bulk_progress p ON p.job = j.id AND p.attempt = j.attempt WHERE j.id = $1"
 )
 _FEED = (

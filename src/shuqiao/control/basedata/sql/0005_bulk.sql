@@ -42,6 +42,7 @@ CREATE TABLE exchange.bulk_job (
     state         text NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'preparing', 'ready', 'failed', 'expired')),
     attempt       int NOT NULL DEFAULT 0,
     rows          bigint,
+    recipient     bytea CHECK (octet_length(recipient) BETWEEN 32 AND 256),
     wrapped_key   bytea,
     manifest      text,
     signature     bytea,
@@ -60,6 +61,8 @@ CREATE TABLE exchange.bulk_job (
 CREATE INDEX bulk_job_open ON exchange.bulk_job (asked_at) WHERE state IN ('waiting', 'preparing');
 CREATE INDEX bulk_job_by_grant ON exchange.bulk_job (grant_id, asked_at DESC);
 CREATE INDEX bulk_job_by_list ON exchange.bulk_job (resource_id) WHERE manifest IS NOT NULL;
+COMMENT ON COLUMN exchange.bulk_job.recipient IS
+    'The public key to which the copy is sealed: wrapped_key is then opened by its owner alone, and by no secret of the platform.';
 COMMENT ON COLUMN exchange.bulk_job.taken IS 'The entry with which the consumer first said that it keeps this part of a feed.';
 
 -- The entry of the first download of each part, and which records a browsed page showed in which version: by these evidence is
@@ -172,7 +175,7 @@ END $$;
 -- Every function of the plane answers `outcome`: done, stale (another epoch holds: decide again), replayed, or why not.
 CREATE FUNCTION exchange.ask_bulk(
     p_epoch bigint, p_id uuid, p_at timestamptz, p_department text, p_actor text, p_application text, p_grant text,
-    p_resource text, p_format text, p_digest text, p_channel text, p_case text, p_body text
+    p_resource text, p_format text, p_digest text, p_channel text, p_case text, p_recipient bytea, p_body text
 ) RETURNS TABLE (outcome text, epoch bigint, digest bytea) LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
 #variable_conflict use_column
 DECLARE
@@ -193,8 +196,10 @@ BEGIN
     IF v_digest IS NULL THEN
         RETURN QUERY SELECT 'replayed', v_epoch, NULL::bytea; RETURN;
     END IF;
-    INSERT INTO exchange.bulk_job (id, grant_id, resource_id, department, provider, application, actor, channel, format, digest, asked_at)
-    VALUES (p_id, p_grant, p_resource, p_department, v_document ->> 'provider', p_application, p_actor, p_channel, p_format, p_digest, p_at);
+    INSERT INTO exchange.bulk_job (id, grant_id, resource_id, department, provider, application, actor, channel, format, digest, asked_at,
+                                   recipient)
+    VALUES (p_id, p_grant, p_resource, p_department, v_document ->> 'provider', p_application, p_actor, p_channel, p_format, p_digest, p_at,
+            p_recipient);
     RETURN QUERY SELECT 'done', v_epoch, v_digest;
 END $$;
 
@@ -427,7 +432,8 @@ BEGIN
             'department', p_job.department, 'provider', p_job.provider, 'actor', 'system:bulk', 'resource', p_job.resource_id,
             'grant', p_job.grant_id, 'outcome', 'prepared', 'job', p_job.id, 'attempt', p_job.attempt, 'asked_by', p_job.actor,
             'application', p_job.application, 'format', p_job.format, 'items', p_document -> 'items', 'rows', p_rows,
-            'epoch', p_epoch, 'from_sequence', p_job.from_sequence, 'to_sequence', p_to, 'number', p_job.number)::text);
+            'epoch', p_epoch, 'from_sequence', p_job.from_sequence, 'to_sequence', p_to, 'number', p_job.number,
+            'recipient', left(encode(sha256(p_job.recipient), 'hex'), 16))::text);
 END $$;
 
 -- Makes the view pg_temp.bulk_rows for the transaction under way, which must see one state of the data throughout, and
@@ -638,7 +644,7 @@ GRANT EXECUTE ON FUNCTION exchange.claim_bulk, exchange.progress_bulk, exchange.
     TO shuqiao_bulk;
 -- Pages list deliveries; the keys of the files are not for them.
 GRANT SELECT (id, grant_id, resource_id, department, provider, application, actor, channel, format, subscription, number,
-    from_sequence, to_sequence, asked_at, state, attempt, rows, manifest, signature, key_id, failure, ready_at, expires_at)
+    from_sequence, to_sequence, asked_at, state, attempt, rows, manifest, signature, key_id, failure, ready_at, expires_at, recipient)
     ON exchange.bulk_job TO shuqiao_control;
 GRANT SELECT ON exchange.bulk_progress TO shuqiao_control;
 GRANT SELECT (job, part, at) ON exchange.bulk_delivery TO shuqiao_control;
