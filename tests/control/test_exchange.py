@@ -15,12 +15,12 @@ from shuqiao.control.catalogue.models import Resource
 from shuqiao.control.exchange.actions import order_node
 from shuqiao.control.exchange.monitor import monitor_page, node_page
 from shuqiao.control.exchange.structures import watch_structures
-from shuqiao.control.exchange.watching import watch_silence
+from shuqiao.control.exchange.watching import watch_silence, watch_unacknowledged
 from shuqiao.control.exchange.words import Condition
 from shuqiao.control.requests.actions import submit_request
 from shuqiao.control.requests.answering import answer_request
 from shuqiao.control.web.flow_picture import MAX_SIDE, draw
-from shuqiao.wire.node_state import LineState, NodeState, Orders, decode_orders
+from shuqiao.wire.node_state import LineState, NodeState, Orders, Unacknowledged, decode_orders
 
 from .conftest import BIRTH, audit_entries, beyond_control, rows
 
@@ -135,6 +135,46 @@ def test_a_silent_node_is_told_of_once_to_its_technicians_and_the_agency(city):
     hear(state())
     assert [entry[-1] for entry in audit_entries("node_heard")] == ["heard"]
     assert monitor_page(city.viewer("chen")).silent == ()
+
+
+def unacknowledged(lasted_s: float, ago_s: float | None = None) -> NodeState:
+    """The state of a node whose batches were not acknowledged for so long, until now or so long ago."""
+    now = datetime.now(UTC)
+    until = None if ago_s is None else now - timedelta(seconds=ago_s)
+    known = Unacknowledged(37, (until or now) - timedelta(seconds=lasted_s), until, "the stream takes none")
+    said = state(how="up" if until else "not_acknowledged")
+    return msgspec.structs.replace(
+        said, lines=(msgspec.structs.replace(said.lines[0], unacknowledged=known),)
+    )
+
+
+@pytest.mark.parametrize("ago_s", [None, 3600])
+def test_batches_that_are_not_acknowledged_are_told_of_once_and_shown(city, ago_s):
+    hear(unacknowledged(300, ago_s))
+    assert (watch_unacknowledged(), watch_unacknowledged()) == (1, 1)
+    told = Notification.objects.filter(code="batches_unacknowledged", reference=BIRTH)
+    bodies = list(told.values_list("department_id", flat=True))
+    assert HEALTH in bodies and len(bodies) == len(set(bodies)) >= 2
+    assert set(told.values_list("params__tries", flat=True)) == {37}
+    client = Client()
+    client.force_login(Account.objects.get(username="wu"))
+    page = client.get(f"/exchange/{HEALTH}/").content.decode()
+    assert ("37 次发送未获消息服务器确认；数据留在前置机" in page) == (ago_s is None)
+    assert ("37 次发送未获消息服务器确认；现已确认" in page) == (ago_s is not None)
+    assert (monitor_page(city.viewer("wu")).jobs[0].condition is Condition.STOP) == (ago_s is None)
+    assert "自 " in client.get("/").content.decode()
+    # Another time is told of again.
+    hear(unacknowledged(200, ago_s))
+    watch_unacknowledged()
+    assert told.count() == 2 * len(bodies)
+
+
+def test_a_message_server_that_starts_anew_alarms_nobody(city):
+    hear(unacknowledged(20))
+    assert watch_unacknowledged() == 0
+    hear(unacknowledged(20, 3600))
+    assert watch_unacknowledged() == 0
+    assert not Notification.objects.filter(code="batches_unacknowledged").exists()
 
 
 def test_a_node_nobody_runs_any_more_is_not_missed(city):

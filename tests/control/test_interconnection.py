@@ -39,6 +39,7 @@ from shuqiao.control.interconnection.certificates import (
 from shuqiao.control.interconnection.inputs import AcceptanceInput, ReportInput, SystemInput
 from shuqiao.control.interconnection.models import BusinessSystem, ConnectionCertificate
 from shuqiao.control.interconnection.pages import look_up, register, system_page
+from shuqiao.control.interconnection.watching import watch_rectification
 from shuqiao.control.organisations.actions import retire_application
 from shuqiao.control.organisations.models import Application, Department
 from shuqiao.security.certificates import create_authority_certificate, issue_seal_certificate
@@ -302,6 +303,16 @@ def test_no_system_passes_acceptance_without_a_certificate_in_force(sealed, sett
         assert faults(error) == {("due_on", "field_required")}
         refused = replace(refused, due_on=date(2027, 1, 31))
     record_acceptance(zheng, number, refused)
+    assert watch_rectification() == 0
+    with clock.fixed(datetime(2027, 2, 1, 1, tzinfo=UTC)):
+        late = int(regulation == "xiamen-2015")
+        assert (watch_rectification(), watch_rectification()) == (late, late)
+        over = Notification.objects.filter(code="rectification_over", reference=number)
+        told = set(over.values_list("department_id", "capability"))
+        assert ("440100-housing", "application_enrol") in told if late else not told
+        assert {capability for _, capability in told} == (
+            {"application_enrol", "catalogue_review"} if late else set()
+        )
     # Where the text says nothing of acceptance, no article is named for it.
     acceptance = system_page(zheng, number).acceptance.article
     assert bool(acceptance) == (regulation in ("guangzhou-2016", "xiamen-2015"))

@@ -175,4 +175,5 @@ def _line(resource: str, mapping: str, one: ResourceStatus) -> LineState:
         held_of=one.held_of,
         screened=one.screened,
         screened_rows=tuple(one.screened_rows),
+        unacknowledged=one.unacknowledged,
     )

@@ -12,6 +12,7 @@ from contextlib import suppress
 
 import msgspec
 from nats.errors import Error as NatsError
+from nats.errors import NoRespondersError
 
 from shuqiao.rules.errors import BatchMalformed
 from shuqiao.wire.batch_receipt import ReceiptsReply, ReceiptsRequest, decode_reply
@@ -22,6 +23,7 @@ from shuqiao.wire.reconciliation import decode_reply as decode_step_reply
 from shuqiao.wire.subjects import STREAM, ingest_subject, receipts_subject
 
 _TIMEOUT_S = 5.0
+_MAX_WHY = 120
 _FAULTS = (
     NatsError,
     OSError,
@@ -36,8 +38,11 @@ class HubAwayError(Exception):
     """The hub gave no usable answer in time; the node keeps what it has and tries again."""
 
 
+class UnansweredError(HubAwayError):
+    """The link is there, and what was asked had no answer, or one that is none."""
+
+
 class _StreamError(msgspec.Struct):
-    code: int
     description: str = ""
 
 
@@ -60,14 +65,18 @@ class Hub:
         self.last_contact: float | None = None
 
     async def hand_over(self, resource: str, message: bytes) -> None:
-        """Put a message into the stream; returns when the stream has acknowledged it."""
+        """Put a message into the stream; returns when the stream has acknowledged it.
+
+        Raises `UnansweredError` where the link is there and the acknowledgement is not, `HubAwayError`.
+        """
         data = await self._request(ingest_subject(self._department, resource), message)
         try:
             answer = msgspec.json.decode(data, type=_StreamAnswer)
         except _FAULTS as error:
-            raise HubAwayError(type(error).__name__) from None
+            raise UnansweredError(type(error).__name__) from None
         if answer.error is not None or answer.stream != STREAM:
-            raise HubAwayError(f"stream refused: {answer.error.code if answer.error else 'other stream'}")
+            why = answer.error.description[:_MAX_WHY] if answer.error else "it is another stream"
+            raise UnansweredError(f"the stream takes no batch: {why}")
         self.last_contact = time.time()
 
     async def receipts(self, resource: str, after: int) -> ReceiptsReply:
@@ -115,9 +124,16 @@ class Hub:
             if not client.is_connected:
                 # The client would hold the message back and send it whenever the link returns.
                 raise HubAwayError(self._link.fault or "the link is being restored")
-            reply = await client.request(subject, data, timeout=_TIMEOUT_S)
         except _FAULTS as error:
             raise HubAwayError(self._link.fault or type(error).__name__) from None
+        try:
+            reply = await client.request(subject, data, timeout=_TIMEOUT_S)
+        except NoRespondersError:
+            raise UnansweredError("nobody at the hub takes it") from None
+        except _FAULTS as error:
+            if not client.is_connected:
+                raise HubAwayError(self._link.fault or type(error).__name__) from None
+            raise UnansweredError(f"no answer within {_TIMEOUT_S:.0f} s") from None
         return bytes(reply.data)
 
     async def _opened(self) -> Client:

@@ -12,16 +12,18 @@ import hashlib
 import logging
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import msgspec
 
 from shuqiao.edge.capture import Capture
 from shuqiao.edge.disk import DiskFull
-from shuqiao.edge.hub import Hub, HubAwayError
+from shuqiao.edge.hub import Hub, HubAwayError, UnansweredError
 from shuqiao.edge.spool import Outcome, Spool, SpooledBatch
 from shuqiao.rules.errors import BatchMalformed, BatchSignatureInvalid
 from shuqiao.security.keys import PublicKey
 from shuqiao.wire.batch_receipt import BatchReceipt, ReceiptsReply, Refusal, check_receipt, check_refusal
+from shuqiao.wire.node_state import Unacknowledged
 from shuqiao.wire.package import MAX_ROWS
 
 _log = logging.getLogger("shuqiao.edge")
@@ -41,14 +43,34 @@ class DeliveryState:
     """What the status file says about sending one resource; `next_try` is on the monotonic clock.
 
     `rule` cites what a refusal rests on, as the hub says it. `hub_away` says why the hub is out of reach, and
-    is empty where it is not.
+    is empty where it is not. `unacknowledged` is the last time that batches were not acknowledged.
     """
 
     hub_away: str = ""
+    unacknowledged: Unacknowledged | None = None
     refused: str | None = None
     rule: str = ""
     next_try: float | None = None
     receipt_fault: str | None = None
+
+    @property
+    def is_unacknowledged(self) -> bool:
+        """Whether the batch that is next was not acknowledged when it was last handed over."""
+        return self.unacknowledged is not None and self.unacknowledged.lasts
+
+
+def once_more(known: Unacknowledged | None, why: str, now: datetime) -> Unacknowledged:
+    """Count a try that was not acknowledged to those that lasted, or as the first of new ones."""
+    if known is None or not known.lasts:
+        return Unacknowledged(1, now, None, why)
+    return msgspec.structs.replace(known, tries=known.tries + 1, why=why)
+
+
+def acknowledged(known: Unacknowledged | None, now: datetime) -> Unacknowledged | None:
+    """Note that the message server has acknowledged what was to be handed over."""
+    if known is None or not known.lasts:
+        return known
+    return msgspec.structs.replace(known, until=now)
 
 
 class Delivery:
@@ -84,6 +106,8 @@ class Delivery:
                 waits = await self.step()
                 self.state.hub_away = ""
                 pause_s = _BUSY_S if waits else _IDLE_S
+                if self.state.is_unacknowledged:
+                    pause_s = _RETRY_S
             except DiskFull:
                 # A receipt that can't be noted is asked for again; the capture tells why it waits.
                 pause_s = _RETRY_S
@@ -98,14 +122,29 @@ class Delivery:
         """Send what has not been sent, then ask for receipts; returns whether batches still wait."""
         if await asyncio.to_thread(self._spool.state, self._resource) is None:
             return False
-        for batch in await asyncio.to_thread(self._spool.unsent, self._resource, _WINDOW):
-            await self._hub.hand_over(self._resource, batch.message)
-            await asyncio.to_thread(self._spool.mark_sent, self._resource, batch.sequence)
+        await self._send()
         first, _, _ = await asyncio.to_thread(self._spool.waiting, self._resource)
         reply = await self._hub.receipts(self._resource, first - 1)
         await self._take(reply)
         _, _, since = await asyncio.to_thread(self._spool.waiting, self._resource)
         return since is not None
+
+    async def _send(self) -> None:
+        """Hand over what is not in the stream; receipts are asked for even where it takes nothing."""
+        for batch in await asyncio.to_thread(self._spool.unsent, self._resource, _WINDOW):
+            try:
+                await self._hub.hand_over(self._resource, batch.message)
+            except HubAwayError as error:
+                known = self.state.unacknowledged
+                if known is None or not known.lasts:
+                    _log.warning("batch_unacknowledged %s sequence=%d", self._resource, batch.sequence)
+                self.state.unacknowledged = once_more(known, str(error), datetime.now(UTC))
+                if not isinstance(error, UnansweredError):
+                    raise
+                return
+            await asyncio.to_thread(self._spool.mark_sent, self._resource, batch.sequence)
+        # Nothing is left that was not taken; a receipt may have settled what had no answer.
+        self.state.unacknowledged = acknowledged(self.state.unacknowledged, datetime.now(UTC))
 
     async def _take(self, reply: ReceiptsReply) -> None:
         if not await self._agrees(reply):

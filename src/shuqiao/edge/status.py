@@ -14,7 +14,7 @@ from shuqiao.edge.publish import Delivery
 from shuqiao.edge.quarantine import Held
 from shuqiao.edge.receive.status import SubscriptionStatus
 from shuqiao.edge.spool import Spool
-from shuqiao.wire.node_state import MAX_SCREENED, ScreenedRow
+from shuqiao.wire.node_state import MAX_SCREENED, ScreenedRow, Unacknowledged
 
 
 class BatchOutcome(msgspec.Struct, frozen=True):
@@ -34,7 +34,8 @@ class ResourceStatus(msgspec.Struct, frozen=True):
     of the source's columns since the mapping was first used. Of a table that is followed by its database's
     log, `log_bytes` is what the source keeps for this node, `log_lost` why the node began anew. `held_back`
     of `held_of` rows would leave the list and wait for a person's word. `screened` is how many rows wait for
-    a person's word (`shuqiao node held`), `screened_rows` are the oldest.
+    a person's word (`shuqiao node held`), `screened_rows` are the oldest. `unacknowledged` is the last time
+    that the message server did not acknowledge batches.
     """
 
     state: str
@@ -55,6 +56,7 @@ class ResourceStatus(msgspec.Struct, frozen=True):
     refused_rule: str = ""
     screened: int = 0
     screened_rows: list[ScreenedRow] = []
+    unacknowledged: Unacknowledged | None = None
 
 
 class NodeStatus(msgspec.Struct, frozen=True):
@@ -75,6 +77,7 @@ class NodeStatus(msgspec.Struct, frozen=True):
 
 _ORDER = (
     "hub_away",
+    "not_acknowledged",
     "source_changed",
     "source_away",
     "refused",
@@ -135,6 +138,7 @@ def _resource(spool: Spool, capture: Capture, delivery: Delivery) -> ResourceSta
         held_of=held.of if held else 0,
         screened=capture.place.waiting(resource).count,
         screened_rows=[_held(one) for one in capture.place.rows(resource, MAX_SCREENED)],
+        unacknowledged=delivery.state.unacknowledged,
     )
 
 
@@ -144,14 +148,19 @@ def _held(one: Held) -> ScreenedRow:
 
 
 def _fault(capture: Capture, delivery: Delivery) -> str | None:
-    if delivery.state.hub_away and capture.state.spool_full:
-        return f"{delivery.state.hub_away}; the spool is full (NODE_SPOOL_BYTES): the source keeps what comes"
-    return delivery.state.hub_away or delivery.state.receipt_fault or capture.state.fault
+    stuck = delivery.state.hub_away
+    if not stuck and delivery.state.unacknowledged is not None and delivery.state.is_unacknowledged:
+        stuck = delivery.state.unacknowledged.why
+    if stuck and capture.state.spool_full:
+        return f"{stuck}; the spool is full (NODE_SPOOL_BYTES): the source keeps what comes"
+    return stuck or delivery.state.receipt_fault or capture.state.fault
 
 
 def _state(capture: Capture, delivery: Delivery, phase: str | None) -> str:
     if delivery.state.hub_away:
         return "hub_away"
+    if delivery.state.is_unacknowledged:
+        return "not_acknowledged"
     if capture.state.fault:
         return "source_changed" if capture.state.frozen else "source_away"
     if delivery.state.refused:

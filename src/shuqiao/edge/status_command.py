@@ -14,6 +14,7 @@ import msgspec
 from shuqiao.edge.receive.status import SubscriptionStatus
 from shuqiao.edge.status import NodeStatus, ResourceStatus
 from shuqiao.wire.node_home import NodeFiles
+from shuqiao.wire.node_state import Unacknowledged
 
 STALE = timedelta(seconds=30)
 """The node writes its state every second: one older than this is of a node that doesn't run."""
@@ -22,6 +23,7 @@ ADVICE: Mapping[str, str] = {
     "up": "changes are sent as they happen",
     "loading": "wait for the full load",
     "hub_away": "the hub is out of reach, see below why; the node goes on reading into its spool",
+    "not_acknowledged": "tell the platform agency: its message server takes no batch; it is tried again",
     "source_changed": "your table has other columns than before: adapt the mapping file",
     "source_away": "look at your database, its table or your lists",
     "refused": "tell the platform agency; the batch is kept and tried again",
@@ -91,6 +93,8 @@ def _resource(resource: str, one: ResourceStatus) -> Iterator[str]:
     yield f"{resource}  {one.state}: {ADVICE.get(one.state, '')}"
     if one.waiting_rows:
         yield f"  {one.waiting_rows} rows wait, the oldest for {_ago(timedelta(seconds=one.lag_s), '')}"
+    if one.unacknowledged:
+        yield _unacknowledged(one.unacknowledged)
     if one.fault:
         yield f"  {one.fault}"
     for change in one.changes:
@@ -109,6 +113,12 @@ def _resource(resource: str, one: ResourceStatus) -> Iterator[str]:
     for outcome in one.faulty:
         for row, item, reason in outcome.rejected:
             yield f"  batch {outcome.sequence}, row {row}: {item} {reason}"
+
+
+def _unacknowledged(one: Unacknowledged) -> str:
+    since, until = (at and at.isoformat(timespec="seconds") for at in (one.since, one.until))
+    span = f"since {since}" if until is None else f"from {since} to {until}"
+    return f"  {one.tries} tries to hand a batch over were not acknowledged, {span}: {one.why}"
 
 
 def _subscription(name: str, one: SubscriptionStatus) -> Iterator[str]:

@@ -17,7 +17,8 @@ import hashlib
 import logging
 import traceback
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
@@ -84,10 +85,14 @@ class ReceiptKey:
 
 @dataclass(frozen=True)
 class Workshop:
-    """What all departments' consumers share; `refusals` are signed, by department and resource."""
+    """What all departments' consumers share; `refusals` are signed, by department and resource.
+
+    `keep_stream` makes the stream where it is missing.
+    """
 
     pool: asyncpg.Pool
     stream: JetStreamContext
+    keep_stream: Callable[[], Awaitable[None]]
     vault: VaultClient
     receipt_key: ReceiptKey
     today: Callable[[], date] = today_here
@@ -113,6 +118,10 @@ class DepartmentConsumer:
             except (*OUTAGES, NotFoundError) as error:
                 _log.warning("loading_waits %s %s", self._department, type(error).__name__)
                 await asyncio.sleep(_RETRY_S)
+                if isinstance(error, NotFoundError):
+                    # Whoever removed the stream took no batch with it that its node does not keep.
+                    with suppress(*OUTAGES):
+                        await self._shop.keep_stream()
             except Exception as error:
                 # A fault nobody foresaw holds up this department only, and drops nothing. The text of the
                 # error may quote a row, so only its kind and place are written down.

@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from typing import TypeVar
 
 import asyncpg
@@ -105,10 +106,9 @@ async def _serve(settings: LoaderSettings) -> None:
         pool = await _until_there("database", lambda: _open_pool(settings), stop)
         client = await _until_there("nats", lambda: _connect(settings), stop)
         stream = client.jetstream(timeout=10)
-        await _until_there(
-            "stream", lambda: ensure_stream(stream, settings.stream_max_bytes, settings.stream_replicas), stop
-        )
-        workshop = Workshop(pool, stream, vault, receipt_key)
+        keep = partial(ensure_stream, stream, settings.stream_max_bytes, settings.stream_replicas)
+        await _until_there("stream", keep, stop)
+        workshop = Workshop(pool, stream, keep, vault, receipt_key)
         service = ReceiptsService(workshop)
         await client.subscribe(RECEIPTS_ALL, queue="loader", cb=service.answer)
         await client.subscribe(REPORTS_ALL, queue="loader", cb=ReportsService(workshop).answer)

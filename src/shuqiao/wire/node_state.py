@@ -33,6 +33,7 @@ _Code = Annotated[str, msgspec.Meta(pattern="^[a-z_]{1,40}$")]
 _Name = Annotated[str, msgspec.Meta(max_length=64)]
 _Words = Annotated[str, msgspec.Meta(max_length=300)]
 _Count = Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
+_Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 class ScreenedRow(msgspec.Struct, frozen=True):
@@ -44,13 +45,31 @@ class ScreenedRow(msgspec.Struct, frozen=True):
     stops: bool = False
 
 
+class Unacknowledged(msgspec.Struct, frozen=True):
+    """Batches of which the message server did not say that it has them: so many tries, and why the last.
+
+    By the node's clock; `until` is None while it lasts.
+    """
+
+    tries: _Count
+    since: _Moment
+    until: _Moment | None = None
+    why: _Words = ""
+
+    @property
+    def lasts(self) -> bool:
+        """Whether it is so now."""
+        return self.until is None
+
+
 class LineState(msgspec.Struct, frozen=True):
     """One table on its way to a resource: `lag_s` is how long the oldest waiting batch has waited.
 
     `phase` is empty before the first row; `mapping` is the version of the mapping file; `changes` are those
     of the source's columns since that version was first used, by their names. `held_back` are removals that
     wait for a person's word because they are too many, of so many rows. `screened` counts the rows that the
-    rules of screening hold, `screened_rows` are the oldest of them.
+    rules of screening hold, `screened_rows` are the oldest of them. `unacknowledged` is the last time that
+    batches were not acknowledged since the node was started.
     """
 
     resource: _Name
@@ -66,6 +85,7 @@ class LineState(msgspec.Struct, frozen=True):
     held_of: _Count = 0
     screened: _Count = 0
     screened_rows: Annotated[tuple[ScreenedRow, ...], msgspec.Meta(max_length=MAX_SCREENED)] = ()
+    unacknowledged: Unacknowledged | None = None
 
 
 class ItemColumn(msgspec.Struct, frozen=True):

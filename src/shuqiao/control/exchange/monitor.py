@@ -29,7 +29,7 @@ from shuqiao.control.organisations.queries import DepartmentRef, department_refs
 from shuqiao.control.regulations.current import regulation
 from shuqiao.control.regulations.queries import ArticleRef, article_ref
 from shuqiao.control.texts import Text
-from shuqiao.wire.node_state import LineState
+from shuqiao.wire.node_state import LineState, Unacknowledged
 
 SHOWN_BATCHES = 20
 SHOWN_JOBS = 200
@@ -122,6 +122,7 @@ class LineRow:
     is_held: bool
     held_back: int
     held_of: int
+    unacknowledged: Unacknowledged | None
     reviews: tuple[ReviewRow, ...]
     batches: tuple[BatchReading, ...]
 
@@ -317,6 +318,7 @@ def _line(
         is_held=line.state == "held_back",
         held_back=line.held_back,
         held_of=line.held_of,
+        unacknowledged=line.unacknowledged,
         reviews=reviews,
         batches=tuple(batches),
     )

@@ -31,6 +31,7 @@ STATES = {
     "loading": Text("全量装载中", "Loading in full"),
     "paused": Text("已暂停", "Paused"),
     "hub_away": Text("连不上平台", "Platform out of reach"),
+    "not_acknowledged": Text("发送未获确认", "Not acknowledged"),
     "source_away": Text("读不到数据源", "Source can't be read"),
     "refused": Text("批次被拒收", "Batch refused"),
     "receipt_untrusted": Text("回执不可信", "Receipt not trusted"),
@@ -46,7 +47,10 @@ STATES = {
     "failed": Text("准备失败", "Preparation failed"),
     "slow": Text("变慢", "Slow"),
 }
+UNACKNOWLEDGED_AFTER_S = 60.0
+"""Batches that are not acknowledged for so long are told of; a server that starts anew takes less."""
 _STOPPED = (
+    "not_acknowledged",
     "source_away",
     "refused",
     "receipt_untrusted",

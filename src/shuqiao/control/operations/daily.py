@@ -22,11 +22,12 @@ from shuqiao.control.exchange.reconciling import (
 )
 from shuqiao.control.exchange.screening import watch_screened
 from shuqiao.control.exchange.structures import watch_structures
-from shuqiao.control.exchange.watching import watch_silence
+from shuqiao.control.exchange.watching import watch_silence, watch_unacknowledged
 from shuqiao.control.finding.subscriptions import tell
 from shuqiao.control.grants.actions import expire_grants
 from shuqiao.control.grants.ending import call_back_late, end_withdrawn
 from shuqiao.control.interconnection.certificates import watch_connections
+from shuqiao.control.interconnection.watching import watch_rectification
 from shuqiao.control.onesource.register import keep_in_step
 from shuqiao.control.operations.expiry import warn_of_expiry
 from shuqiao.control.operations.transition import pass_open_cases
@@ -74,7 +75,9 @@ CLOCK_JOBS = (
     ClockJob("watch_clearances", "reviews that are missing or end soon", watch_clearances),
     ClockJob("watch_screened", "rows that nodes hold by the rules of screening", watch_screened),
     ClockJob("watch_silence", "nodes that fell silent", watch_silence),
+    ClockJob("watch_unacknowledged", "tables whose batches are not acknowledged", watch_unacknowledged),
     ClockJob("watch_connections", "business systems that are connected no more", watch_connections),
+    ClockJob("watch_rectification", "systems that were not put right in time", watch_rectification),
     ClockJob("ask_reconciliations", "tables to be held against their source", ask_scheduled),
     ClockJob("watch_reconciliations", "reconciliations that have ended", watch_reconciliations),
     ClockJob("watch_held_removals", "removals that nodes hold back", watch_held_removals),

@@ -53,6 +53,14 @@ NOTICES = {
         Text("前置机失联", "A node is silent"),
         Text("{name_zh}的前置机没有消息，请检查", "The node of {name_en} says nothing: look at it"),
     ),
+    "batches_unacknowledged": (
+        Text("批次发送未获确认", "Batches are not acknowledged"),
+        Text(
+            "{name_zh}：自 {since} 起 {tries} 次发送未获消息服务器确认，数据留在前置机；请平台检查消息服务器",
+            "{name_en}: since {since} the message server has not acknowledged {tries} tries; its data stay at"
+            " the node. The platform agency looks at the message server",
+        ),
+    ),
     "reconciliation_agreed": (
         Text("对账一致", "Shared data agree with their source"),
         Text("{name_zh}：与本部门数据一致", "{name_en}: as the department holds them"),
@@ -175,6 +183,13 @@ NOTICES = {
     "system_accepted": (
         Text("业务系统有验收结论", "A business system was judged"),
         Text("{reference}：{name}的验收结论已登记", "{reference}: the result for {name} is recorded"),
+    ),
+    "rectification_over": (
+        Text("业务系统整改逾期", "A system was not put right in time"),
+        Text(
+            "{reference} {name}：应于 {due_on} 前整改，请整改后重新验收",
+            "{reference} {name} was to be put right by {due_on}: put it right and have it judged again",
+        ),
     ),
     "key_enrolment_decided": (
         Text("系统密钥已审核", "Decision on a system's key"),
