@@ -1,5 +1,6 @@
 """What all tests share; the servers are in `tests/plugins/server.py`, Django's databases in `stages.py`."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -7,6 +8,9 @@ from django.utils import translation
 
 # pytest-django has a fixture of this name; a plugin loaded before it would lose, a conftest wins.
 from tests.plugins.stages import django_db_setup, stage
+
+# What a node says is compared in English, whatever language this machine speaks; nodes of a test inherit it.
+os.environ["SHUQIAO_LANGUAGE"] = "en"
 
 __all__ = ["django_db_setup", "stage"]
 

@@ -24,6 +24,7 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 from django.test import Client
 
+from shuqiao.cli import main
 from shuqiao.control.accounts.models import Account, Notification
 from shuqiao.control.exchange.enrolling import tokens_page
 from shuqiao.control.exchange.monitor import node_page
@@ -34,6 +35,7 @@ from shuqiao.wire.enrolment import Admission, HubKey
 from shuqiao.wire.enrolment_token import (
     EnrolmentAnswer,
     EnrolmentRequest,
+    create_token,
     fingerprint,
     is_marked,
     read_token,
@@ -228,7 +230,8 @@ def test_a_token_admits_a_node_once(hub: Hub, tmp_path: Path) -> None:
     assert by_token == [(HEALTH, "account:ma", "enrolled")]
     request = create_request(home, HEALTH)
     shown = fingerprint(request.signing_key, request.nats_user)
-    assert shown in done.stdout
+    assert shown in done.stdout and BIRTH in done.stdout, "what it may send is named, for the mapping files"
+    assert f"NODE_CREDS={NodeFiles(home).credentials}" in done.stdout and "NATS_URL=" in done.stdout
     page = tokens_page(Office().viewer("ma"))
     (row,) = [one for one in page.tokens if one.department.code == HEALTH]
     assert (row.state, row.fingerprint, row.was_tried) == ("admitted", shown, True)
@@ -442,3 +445,16 @@ def test_the_process_that_admits_may_do_nothing_else(hub: Hub, statement: str) -
         pytest.raises(psycopg.errors.InsufficientPrivilege),
     ):
         other.execute(statement)
+
+
+def test_the_command_says_what_is_wrong_and_what_comes_next_in_both_languages(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = write_token(create_token(HEALTH, "http://127.0.0.1:9", ""))
+    (tmp_path / "file").write_text("")
+    for language, words in (("en", "can't be written"), ("zh", "不能写入")):
+        monkeypatch.setenv("SHUQIAO_LANGUAGE", language)
+        assert main(["node", "enrol", text, "--home", str(tmp_path / "file" / "node")]) == 2
+        assert words in capsys.readouterr().err
+    assert main(["node", "enrol", text, "--home", str(tmp_path / "node"), "--wait", "0"]) == 1
+    assert "连不上平台http://127.0.0.1:9" in capsys.readouterr().err

@@ -50,6 +50,27 @@ def test_a_source_is_checked_against_its_mapping(node: Path, capsys: pytest.Capt
     put(node / "lists" / "births.csv", b"bh\nN1\n")
     assert check() == 1
     assert "the file has no column 'xb'" in capsys.readouterr().out
+    put(node / "lists" / "births.csv", b"bh,xb,gxsj\n,M,\n")
+    assert check() == 1, "a row is read, too"
+    assert "list row 1 has no 'bh', its key" in capsys.readouterr().out
+    put(node / "lists" / "births.csv", b"bh,xb,gxsj\n")
+    assert check() == 0
+    assert "no rows yet" in capsys.readouterr().out
+
+
+def test_a_technician_reads_chinese_where_the_machine_does(
+    node: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHUQIAO_LANGUAGE", "zh")
+    put(node / "lists" / "births.csv", LIST.encode().replace(b"N2", b"N\x002"))
+    assert check() == 0
+    assert "正常  births.yaml  births.csv，3列，映射信息项3个" in capsys.readouterr().out
+    assert main(["node", "preview", "births.yaml", "--rows", "10"]) == 1
+    said = capsys.readouterr().out
+    assert "有误 item_type：" in said and "3行，其中1行有误；没有发送任何内容" in said
+    (node / "maps" / "births.yaml").write_text("resource: [")
+    assert check() == 2
+    assert "不是可读的YAML" in capsys.readouterr().err
 
 
 def test_the_preview_shows_what_would_be_sent_and_keeps_nothing(

@@ -13,6 +13,7 @@ import socket
 import ssl
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -20,6 +21,7 @@ from urllib.parse import urlsplit
 import httpx
 import msgspec
 
+from shuqiao.edge.words import Words
 from shuqiao.security.keys import KeyRefusedError, read_secret_file
 from shuqiao.security.replacing import replace_file
 from shuqiao.security.tls import TlsRefused, client_context
@@ -46,6 +48,10 @@ class NotAdmitted(Exception):
     """The node is not admitted; the message says why and what to do."""
 
 
+class _NoToken(Exception):
+    """There is nothing to renew with; the message says what to do."""
+
+
 class _Kept(msgspec.Struct, frozen=True):
     """What the node keeps for renewals: the token, and the round it asked last."""
 
@@ -65,24 +71,64 @@ def enrol_command(arguments: argparse.Namespace) -> int:
     """Ask until admitted; 0 when it is done, 1 where it is refused or takes too long, 2 for wrong words."""
     home = arguments.home or os.environ.get("NODE_HOME", "")
     if not home or bool(arguments.token) == arguments.renew:
-        print("give the token, or --renew, and the node's folder with --home", file=sys.stderr)
+        said = Words(
+            "请给出令牌（或--renew），并用--home指明前置机的文件夹",
+            "give the token, or --renew, and the node's folder with --home",
+        )
+        print(said, file=sys.stderr)
         return 2
     try:
         asking = _prepare(Path(home), arguments.token, renew=arguments.renew)
         given = asking.request.request
         print(f"{asking.token.department}: {asking.token.url}")
-        print(f"fingerprint of this node's keys: {fingerprint(given.signing_key, given.nats_user)}")
+        mark = fingerprint(given.signing_key, given.nats_user)
+        print(Words(f"本前置机密钥指纹：{mark}", f"fingerprint of this node's keys: {mark}"))
         admission = _ask(asking, arguments.ca, arguments.wait)
-    except (TokenRefused, KeyRefusedError, FileNotFoundError) as error:
+        accept(Path(home), admission)
+    except TokenRefused:
+        said = Words("这不是前置机令牌，请完整复制", "this is no token of a node: copy all of it")
+        print(said, file=sys.stderr)
+        return 2
+    except (KeyRefusedError, _NoToken) as error:
         print(error, file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(_unwritable(home, error), file=sys.stderr)
         return 2
     except (NotAdmitted, TlsRefused) as error:
         print(error, file=sys.stderr)
         return 1
-    accept(Path(home), admission)
-    print(f"admitted; entries of this department: {len(admission.resources)}")
-    print("compare the fingerprint with the platform's page of nodes")
+    for line in _next_steps(Path(home), admission):
+        print(line)
     return 0
+
+
+def _unwritable(home: str, error: OSError) -> Words:
+    name = type(error).__name__
+    return Words(
+        f"{home}不能写入（{name}）：请换一个文件夹，或以拥有它的用户运行",
+        f"{home} can't be written ({name}): name another folder, or run this as the user who owns it",
+    )
+
+
+def _next_steps(home: Path, admission: Admission) -> Iterator[str | Words]:
+    """Say what the node has now, and what its settings are to begin with."""
+    files, ids = NodeFiles(home.absolute()), ", ".join(sorted(admission.resources)) or "—"
+    yield Words(f"已接入。本部门的条目：{ids}", f"admitted; entries of this department: {ids}")
+    yield Words(
+        "请与平台“接入前置机”页上的指纹核对", "compare the fingerprint with the platform's page of nodes"
+    )
+    yield Words(
+        "接着写设置文件（如/etc/shuqiao/node.env，权限600），其余见connect-your-table.md：",
+        "next, the settings (such as /etc/shuqiao/node.env, mode 600); more in connect-your-table.md:",
+    )
+    yield f"NODE_HOME={home.absolute()}"
+    yield f"NODE_DEPARTMENT={admission.department}"
+    yield f"NODE_CREDS={files.credentials}"
+    yield f"NODE_CA={files.authority}"
+    yield Words("NATS_URL=（平台机构告知）", "NATS_URL=(the platform agency tells you)")
+    yield Words("NODE_MAPPING=（映射文件的文件夹）", "NODE_MAPPING=(the folder of your mapping files)")
+    yield Words("NODE_SOURCE_URL=（数据库或清单的地址）", "NODE_SOURCE_URL=(your database, or your lists)")
 
 
 def _prepare(home: Path, given: str, *, renew: bool) -> _Asking:
@@ -90,7 +136,12 @@ def _prepare(home: Path, given: str, *, renew: bool) -> _Asking:
     kept = _kept(home)
     if renew:
         if kept is None:
-            raise FileNotFoundError("this node was not admitted with a token: ask for one")
+            raise _NoToken(
+                Words(
+                    f"{home}中的前置机不是用令牌接入的，请向平台机构索取令牌",
+                    f"the node in {home} was not admitted with a token: ask the platform agency for one",
+                )
+            )
         kept = _Kept(kept.token, kept.round + 1)
     else:
         text = sys.stdin.read(4096).strip() if given == "-" else given.strip()
@@ -112,16 +163,31 @@ def _ask(asking: _Asking, ca_file: Path | None, wait_s: float) -> Admission:
     """Ask until there is an answer; what can't be reached is tried again."""
     deadline_s = time.monotonic() + wait_s
     while True:
-        why = "the platform takes it up when its process that admits runs"
+        why = Words(
+            "平台的接入进程运行时即会处理", "the platform takes it up when its process that admits runs"
+        )
         try:
             answer = _send(asking, ca_file)
             if answer is not None and answer.state == "admitted":
                 return _believed(asking, answer)
         except (httpx.HTTPError, OSError) as error:
-            why = f"the platform can't be reached ({type(error).__name__})"
+            why = _unreached(asking.token.url, error)
         if time.monotonic() + ASK_EVERY_S > deadline_s:
-            raise NotAdmitted(f"not admitted yet: {why}; run the same command again")
+            raise NotAdmitted(
+                Words(
+                    f"尚未接入：{why.zh}。再次运行同一命令即可",
+                    f"not admitted yet: {why.en}; run the same command again",
+                )
+            )
         time.sleep(ASK_EVERY_S)
+
+
+def _unreached(url: str, error: Exception) -> Words:
+    name = type(error).__name__
+    return Words(
+        f"连不上平台{url}（{name}），请检查网络、防火墙和代理",
+        f"the platform at {url} can't be reached ({name}): look at network, firewall and proxy",
+    )
 
 
 def _send(asking: _Asking, ca_file: Path | None) -> EnrolmentAnswer | None:
@@ -135,14 +201,16 @@ def _send(asking: _Asking, ca_file: Path | None) -> EnrolmentAnswer | None:
             "POST",
             PATH,
             content=msgspec.json.encode(asking.request),
-            headers={"content-type": "application/json", "accept-language": "en"},
+            headers={"content-type": "application/json", "accept-language": str(Words("zh-hans", "en"))},
         ) as response,
     ):
         body = bytearray()
         for piece in response.iter_bytes():
             body += piece
             if len(body) > MAX_ANSWER_BYTES:
-                raise NotAdmitted("the answer is too large to be the platform's")
+                raise NotAdmitted(
+                    Words("应答过大，不像平台所发", "the answer is too large to be the platform's")
+                )
     if response.status_code == 429 or response.status_code >= 500:
         return None
     try:
@@ -151,17 +219,22 @@ def _send(asking: _Asking, ca_file: Path | None) -> EnrolmentAnswer | None:
             raise NotAdmitted(f"{refusal.get('code')}: {refusal.get('detail')}")
         return msgspec.json.decode(bytes(body), type=EnrolmentAnswer)
     except msgspec.DecodeError:
-        raise NotAdmitted("what answers there is not the platform") from None
+        raise NotAdmitted(
+            Words("在那里应答的不是平台，请核对令牌", "what answers there is not the platform")
+        ) from None
 
 
 def _believed(asking: _Asking, answer: EnrolmentAnswer) -> Admission:
     if not is_marked(asking.token, asking.request, answer):
         raise NotAdmitted(
-            "the answer does not bear the token's mark: somebody stands between, tell the agency"
+            Words(
+                "应答不带令牌的标记：可能有人从中作假，请告知平台机构",
+                "the answer does not bear the token's mark: somebody stands between, tell the agency",
+            )
         )
     admission = msgspec.json.decode(answer.admission, type=Admission)
     if admission.department != asking.token.department:
-        raise NotAdmitted("the admission is for another department")
+        raise NotAdmitted(Words("接入信息属于另一部门", "the admission is for another department"))
     return admission
 
 
@@ -172,8 +245,11 @@ def _context(token: EnrolmentToken, ca_file: Path | None) -> ssl.SSLContext:
     certificate = _shown_certificate(token.url)
     if hashlib.sha256(certificate).hexdigest() != token.pin:
         raise NotAdmitted(
-            "the platform shows another certificate than the token names: it was renewed, or somebody stands "
-            "between; ask the agency, or name the authority with --ca"
+            Words(
+                "平台出示的证书与令牌所载不同：或已更换，或有人从中作假；请询问平台机构，或用--ca指明机构",
+                "the platform shows another certificate than the token names: it was renewed, or somebody"
+                " stands between; ask the agency, or name the authority with --ca",
+            )
         )
     context = ssl.create_default_context(cadata=ssl.DER_cert_to_PEM_cert(certificate))
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN

@@ -17,6 +17,7 @@ import yaml
 
 from shuqiao.edge.guard import REMOVE_SHARE
 from shuqiao.edge.walking import Walker
+from shuqiao.edge.words import Words
 from shuqiao.wire.schemas import ItemSpec, ResourceSpec
 
 MAX_FILE_BYTES = 256 * 1024
@@ -133,7 +134,8 @@ def load_mappings(
     faults: list[str] = []
     paths = sorted(folder.glob("*.yaml"))
     if not paths and is_needed:
-        faults.append(f"{folder}: holds no mapping file (*.yaml)")
+        said = Words("没有映射文件（*.yaml）", "holds no mapping file (*.yaml)")
+        faults.append(f"{folder}: {said}")
     for path in paths:
         try:
             mappings.append(read_mapping(path, resources))
@@ -141,7 +143,8 @@ def load_mappings(
             faults.append(str(error))
     names = [mapping.resource for mapping in mappings]
     faults += [
-        f"{folder}: {name} is mapped twice" for name in sorted({n for n in names if names.count(n) > 1})
+        f"{folder}: {Words(f'{name}映射了两次', f'{name} is mapped twice')}"
+        for name in sorted({n for n in names if names.count(n) > 1})
     ]
     if faults:
         raise MappingError("\n".join(faults))
@@ -157,12 +160,14 @@ def read_mapping(path: Path, resources: Mapping[str, ResourceSpec]) -> TableMapp
     """Read one mapping file and check it against the resource it names."""
     data = path.read_bytes()
     if len(data) > MAX_FILE_BYTES:
-        raise MappingError(f"{path}:1: the file is larger than {MAX_FILE_BYTES} bytes")
+        said = Words(f"文件超过{MAX_FILE_BYTES}字节", f"the file is larger than {MAX_FILE_BYTES} bytes")
+        raise MappingError(f"{path}:1: {said}")
     try:
         root = yaml.compose(data.decode("utf-8"), Loader=yaml.SafeLoader)
     except (yaml.MarkedYAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
-        raise MappingError(f"{path}:{mark.line + 1 if mark else 1}: not readable as YAML") from None
+        said = Words("不是可读的YAML", "not readable as YAML")
+        raise MappingError(f"{path}:{mark.line + 1 if mark else 1}: {said}") from None
     reader = _Reader(path)
     mapping = reader.mapping(root, resources, version_of(data))
     if reader.faults or mapping is None:
@@ -181,7 +186,12 @@ class _Reader(Walker):
         resource = self._text(top.get("resource"))
         spec = resources.get(resource)
         if "resource" in top and spec is None:
-            self._fault(top["resource"], f"the hub has no resource {resource!r} for this department")
+            said = Words(
+                f"平台没有属于本部门的条目{resource!r}；若目录刚变，请运行shuqiao node enrol --renew",
+                f"the hub has no resource {resource!r} for this department; if the catalogue has changed, run"
+                " shuqiao node enrol --renew",
+            )
+            self._fault(top["resource"], said)
         is_held = self._is_held(root, top.get("kept"), spec)
         fields = ("system", "table", "key")
         source = self._fields(top.get("source"), required=fields, optional=("changed",))
@@ -210,7 +220,8 @@ class _Reader(Walker):
         by = self._one_of(fields.get("by"), "by", WAYS, "changes")
         every = COMPARE_EVERY_S if by == "ranges" else 0.0
         if "compare_every" in fields and by == "log":
-            self._fault(fields["compare_every"], "the log tells itself which rows are gone")
+            said = Words("日志本身会说明哪些行已删除", "the log tells itself which rows are gone")
+            self._fault(fields["compare_every"], said)
         elif "compare_every" in fields:
             every = self._seconds(fields["compare_every"])
         share = self._share(fields["remove_at_most"]) if "remove_at_most" in fields else REMOVE_SHARE
@@ -220,14 +231,19 @@ class _Reader(Walker):
         found = _SHARE.fullmatch(self._text(node))
         share = int(found[1]) / 100 if found else 2.0
         if share > 1:
-            self._fault(node, "a share such as 20% is needed here, 100% at most")
+            said = Words("这里需要比例，如20%，最多100%", "a share such as 20% is needed here, 100% at most")
+            self._fault(node, said)
         return share
 
     def _seconds(self, node: yaml.Node) -> float:
         found = _DURATION.fullmatch(self._text(node))
         seconds = int(found[1]) * _UNITS[found[2]] if found else 0
         if not 0 < seconds <= _LONGEST_S:
-            self._fault(node, "a time such as 90s, 10min, 24h or 7d is needed here, 31 days at most")
+            said = Words(
+                "这里需要时长，如90s、10min、24h、7d，最长31天",
+                "a time such as 90s, 10min, 24h or 7d is needed here, 31 days at most",
+            )
+            self._fault(node, said)
         return float(seconds)
 
     def _one_of(self, node: yaml.Node | None, word: str, known: tuple[W, ...], default: W) -> W:
@@ -237,7 +253,8 @@ class _Reader(Walker):
         for one in known:
             if one == text:
                 return one
-        self._fault(node, f"`{word}` is one of {', '.join(known)}")
+        named = ", ".join(known)
+        self._fault(node, Words(f"`{word}`只能是{named}之一", f"`{word}` is one of {named}"))
         return default
 
     def _check_removals(self, node: yaml.Node | None, spec: ResourceSpec | None, made: TableMapping) -> None:
@@ -245,25 +262,35 @@ class _Reader(Walker):
         if spec is not None and not made.can_remove(spec.record_key):
             self._fault(
                 node,
-                f"removed rows are told by the key {made.key!r}: {spec.record_key!r} must be that column"
-                " without codes, or rows be captured by changes alone",
+                Words(
+                    f"删除的行由键{made.key!r}说明：{spec.record_key!r}须就是这一列且不翻译代码，"
+                    "否则只能按变更时间采集",
+                    f"removed rows are told by the key {made.key!r}: {spec.record_key!r} must be that column"
+                    " without codes, or rows be captured by changes alone",
+                ),
             )
 
     def _is_held(self, root: yaml.Node | None, node: yaml.Node | None, spec: ResourceSpec | None) -> bool:
         """Both must say that records stay here: a hub that says otherwise one day gets none of them."""
         own = "hub" if node is None else self._text(node)
         if own not in ("hub", "node"):
-            self._fault(node, "`kept` is hub or node")
+            self._fault(node, Words("`kept`只能是hub或node", "`kept` is hub or node"))
         elif spec is not None and own != spec.kept:
-            self._fault(
-                node or root, f"the hub says that records are kept at the {spec.kept}: `kept` must agree"
+            said = Words(
+                f"平台登记为数据留存于{spec.kept}，`kept`须与之一致",
+                f"the hub says that records are kept at the {spec.kept}: `kept` must agree",
             )
+            self._fault(node or root, said)
         return own == "node"
 
     def _check_held(self, node: yaml.Node, spec: ResourceSpec, items: Mapping[str, Source]) -> None:
         key = items[spec.record_key]
         if not isinstance(key, ColumnSource) or key.codes is not None:
-            self._fault(node, f"records are found by {spec.record_key!r}, which needs a column without codes")
+            said = Words(
+                f"记录由{spec.record_key!r}查找，它须是不翻译代码的列",
+                f"records are found by {spec.record_key!r}, which needs a column without codes",
+            )
+            self._fault(node, said)
 
     def _items(self, node: yaml.Node | None, spec: ResourceSpec | None) -> dict[str, Source]:
         if node is None or spec is None:
@@ -273,7 +300,8 @@ class _Reader(Walker):
         for name, value in self._pairs(node):
             item = known.get(name.value)
             if item is None:
-                self._fault(name, f"the resource has no item {name.value!r}")
+                said = Words(f"该条目没有信息项{name.value!r}", f"the resource has no item {name.value!r}")
+                self._fault(name, said)
                 continue
             found = self._source(value, item)
             if found is not None:
@@ -281,7 +309,8 @@ class _Reader(Walker):
         needed = [item.field for item in spec.items if item.required or item.field == spec.record_key]
         for field in needed:
             if field not in sources:
-                self._fault(node, f"the required item {field!r} is not mapped")
+                said = Words(f"必填信息项{field!r}没有映射", f"the required item {field!r} is not mapped")
+                self._fault(node, said)
         return sources
 
     def _source(self, node: yaml.Node, item: ItemSpec) -> Source | None:
@@ -291,7 +320,11 @@ class _Reader(Walker):
         if set(fields) == {"value"}:
             return ConstantSource(self._text(fields["value"]))
         if "column" not in fields or "value" in fields:
-            self._fault(node, "an item takes either a column (with codes) or a value")
+            said = Words(
+                "信息项要么取自一列（可带codes），要么是固定值",
+                "an item takes either a column (with codes) or a value",
+            )
+            self._fault(node, said)
             return None
         codes = self._codes(fields["codes"], item) if "codes" in fields else None
         return ColumnSource(self._text(fields["column"]), codes)
@@ -301,5 +334,7 @@ class _Reader(Walker):
         for name, value in self._pairs(node):
             codes[name.value] = self._text(value)
             if item.codes is not None and codes[name.value] not in item.codes:
-                self._fault(value, f"{codes[name.value]!r} is not a code of {item.field!r}")
+                to = codes[name.value]
+                said = Words(f"{to!r}不是{item.field!r}的代码", f"{to!r} is not a code of {item.field!r}")
+                self._fault(value, said)
         return codes

@@ -24,6 +24,7 @@ from shuqiao.edge.convert import convert
 from shuqiao.edge.cover import Cover
 from shuqiao.edge.mapping import MappingError, TableMapping, load_mappings
 from shuqiao.edge.printing import printable
+from shuqiao.edge.words import Words
 from shuqiao.rules.errors import BY_CODE
 from shuqiao.wire.node_home import load_admission
 from shuqiao.wire.schemas import ResourceSpec
@@ -49,7 +50,10 @@ Work = Callable[[Source, Sequence[_Mapped]], Awaitable[int]]
 
 
 def check_command(arguments: argparse.Namespace) -> int:
-    """Say for each mapping file whether its table can be read as it says; 0 where all can."""
+    """Say for each mapping file whether its table can be read as it says; 0 where all can.
+
+    A row is read, too: that a table has its columns doesn't show that it can be read.
+    """
     return _with_source(arguments.home, _check)
 
 
@@ -60,7 +64,13 @@ def preview_command(arguments: argparse.Namespace) -> int:
     async def work(source: Source, mapped: Sequence[_Mapped]) -> int:
         one = next((one for one in mapped if one.mapping.path.name == Path(arguments.mapping).name), None)
         if one is None:
-            raise _NotReady(f"there is no mapping file {arguments.mapping}")
+            names = ", ".join(sorted(one.mapping.path.name for one in mapped))
+            raise _NotReady(
+                Words(
+                    f"没有映射文件{arguments.mapping}，现有：{names}",
+                    f"there is no mapping file {arguments.mapping}, but {names}",
+                )
+            )
         return await _preview(source, one, most)
 
     return _with_source(arguments.home, work)
@@ -90,11 +100,21 @@ async def _closing(source: Source, mapped: Sequence[_Mapped], work: Work) -> int
 def _mapped(home: str) -> list[_Mapped]:
     folder = os.environ.get("NODE_MAPPING", "")
     if not home or not folder:
-        raise _NotReady("NODE_HOME and NODE_MAPPING must be set, as they are for the node")
+        raise _NotReady(
+            Words(
+                "须设置NODE_HOME、NODE_MAPPING和NODE_SOURCE_URL，与前置机运行时相同",
+                "NODE_HOME and NODE_MAPPING must be set, and NODE_SOURCE_URL, as they are for the node",
+            )
+        )
     try:
         resources = load_admission(Path(home)).resources
     except (OSError, msgspec.DecodeError):
-        raise _NotReady(f"{home} holds no admission that can be read: enrol the node first") from None
+        raise _NotReady(
+            Words(
+                f"{home}中没有可读的接入信息，请先运行shuqiao node enrol",
+                f"{home} holds no admission that can be read: enrol the node first",
+            )
+        ) from None
     return [_Mapped(one, resources[one.resource]) for one in load_mappings(Path(folder), resources)]
 
 
@@ -105,19 +125,29 @@ async def _check(source: Source, mapped: Sequence[_Mapped]) -> int:
         try:
             await source.check(mapping)
             columns = await source.columns(mapping)
+            first = await _first(source, mapping, 1)
         except SourceError as error:
             faulty += 1
-            print(f"FAULT  {mapping.path.name}  {error}")
+            print(f"{Words('有误', 'FAULT')}  {mapping.path.name}  {error}")
             continue
-        known = f", {len(columns)} columns" if columns else ""
-        print(f"ok     {mapping.path.name}  {mapping.table}{known}, {len(mapping.items)} items mapped")
+        print(_well(mapping, len(columns), has_rows=bool(first)))
     return 1 if faulty else 0
+
+
+def _well(mapping: TableMapping, columns: int, *, has_rows: bool) -> Words:
+    known = Words(f"，{columns}列", f", {columns} columns") if columns else Words("", "")
+    rows = Words("", "") if has_rows else Words("，尚无行", ", no rows yet")
+    items, place = len(mapping.items), f"{mapping.path.name}  {mapping.table}"
+    return Words(
+        f"正常  {place}{known.zh}，映射信息项{items}个{rows.zh}",
+        f"ok     {place}{known.en}, {items} items mapped{rows.en}",
+    )
 
 
 async def _preview(source: Source, one: _Mapped, most: int) -> int:
     rows = await _first(source, one.mapping, most)
     if not rows:
-        print("no rows")
+        print(Words("没有行", "no rows"))
         return 1
     made = convert(rows, one.mapping, one.spec)
     found = {**made.plain.to_pydict(), **made.identity.to_pydict()}
@@ -129,11 +159,27 @@ async def _preview(source: Source, one: _Mapped, most: int) -> int:
                 continue
             code = faults.get((number, item.field))
             value = found[item.field][number]
-            shown = "(image)" if isinstance(value, bytes) else printable(str(value or "")[:200])
-            said = f"FAULT {code}: {BY_CODE[code].message_en.format(item=item.field)}" if code else shown
+            shown = (
+                str(Words("（图像）", "(image)"))
+                if isinstance(value, bytes)
+                else printable(str(value or "")[:200])
+            )
+            said = _fault(code, item.field) if code else shown
             print(f"  {item.field}: {said}")
-    print(f"{len(rows)} rows, {len({row for row, _ in faults})} with a fault; nothing was sent")
+    bad = len({row for row, _ in faults})
+    print(
+        Words(
+            f"{len(rows)}行，其中{bad}行有误；没有发送任何内容",
+            f"{len(rows)} rows, {bad} with a fault; nothing was sent",
+        )
+    )
     return 1 if faults else 0
+
+
+def _fault(code: str, item: str) -> str:
+    known = BY_CODE[code]
+    zh, en = known.message_zh.format(item=item), known.message_en.format(item=item)
+    return str(Words(f"有误 {code}：{zh}", f"FAULT {code}: {en}"))
 
 
 async def _first(source: Source, mapping: TableMapping, most: int) -> list[SourceRow]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from shuqiao.edge.connectors import SourceError, Unreadable
 from shuqiao.edge.mapping import TableMapping
+from shuqiao.edge.words import Words
 
 CLOCK_FORMAT = "%Y-%m-%d %H:%M:%S.%f"
 """How times of a source are written as text: with six places, so that they sort."""
@@ -16,8 +17,22 @@ CLOCK_FORMAT = "%Y-%m-%d %H:%M:%S.%f"
 def key_of(key: Any) -> str:
     """Return a row's key; raises SourceError where its bytes are no text, for by such rows can't be paged."""
     if isinstance(key, Unreadable):
-        raise SourceError("the source database: a key is no text in its encoding; correct it at the source")
+        raise SourceError(
+            Words(
+                "来源数据库：有一个键按其编码不是文字，请在来源更正",
+                "the source database: a key is no text in its encoding; correct it at the source",
+            )
+        )
     return str(key)
+
+
+def no_table(name: str) -> Words:
+    """Say that a table isn't there, or not for the node's user."""
+    return Words(
+        f"来源没有节点看得到的表{name!r}，请检查名称（模式名.表名）和SELECT权限",
+        f"the source has no table {name!r} that the node may see: look at its name (schema.table) and at"
+        " the right SELECT",
+    )
 
 
 def earlier(clock: str, seconds: float) -> str:
@@ -38,22 +53,38 @@ def check_columns(
     """
     faults = list(_faults(mapping, types))
     if not faults and mapping.changed and not is_moment(types[mapping.changed]):
-        faults.append(f"the column {mapping.changed!r} of changes is not a timestamp")
-    if not faults and not is_ordered(types[mapping.key]):
         faults.append(
-            f"the key {mapping.key!r} is of type {types[mapping.key]}, by which no rows can be paged"
+            Words(
+                f"变更时间列{mapping.changed!r}不是时间类型",
+                f"the column {mapping.changed!r} of changes is not a timestamp",
+            )
+        )
+    if not faults and not is_ordered(types[mapping.key]):
+        kind = types[mapping.key]
+        faults.append(
+            Words(
+                f"键{mapping.key!r}的类型是{kind}，不能据此分页读取",
+                f"the key {mapping.key!r} is of type {kind}, by which no rows can be paged",
+            )
         )
     if faults:
-        raise SourceError(f"{mapping.path}: " + "; ".join(faults))
+        raise SourceError(f"{mapping.path}: " + "; ".join(map(str, faults)))
 
 
-def _faults(mapping: TableMapping, columns: Collection[str]) -> list[str]:
+def _faults(mapping: TableMapping, columns: Collection[str]) -> list[Words]:
     if not columns:
-        return [f"the source has no table {mapping.table!r} that the node may see"]
+        return [no_table(mapping.table)]
     if not mapping.changed and mapping.way.by == "changes":
         return [
-            "a database's table needs the column of each row's time of change: `changed`,"
-            " or to be captured by ranges or log"
+            Words(
+                "数据库的表需要每行的变更时间列`changed`，否则须按键段（ranges）或日志（log）采集",
+                "a database's table needs the column of each row's time of change: `changed`,"
+                " or to be captured by ranges or log",
+            )
         ]
     named = dict.fromkeys((mapping.key, mapping.changed, *mapping.source_columns()))
-    return [f"the table has no column {name!r}" for name in named if name and name not in columns]
+    return [
+        Words(f"表中没有列{name!r}", f"the table has no column {name!r}")
+        for name in named
+        if name and name not in columns
+    ]

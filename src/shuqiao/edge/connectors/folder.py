@@ -17,6 +17,7 @@ from shuqiao.edge.connectors import SourceError
 from shuqiao.edge.connectors.kept import Keeping, KeptSource
 from shuqiao.edge.connectors.lists import Listed, read_list
 from shuqiao.edge.mapping import TableMapping
+from shuqiao.edge.words import Words
 
 STILL_S = 3.0
 
@@ -48,10 +49,21 @@ class FolderShelf:
         check_pattern(mapping)
         try:
             if not self._folder.is_dir():
-                raise SourceError("the folder of lists is not there")
+                raise SourceError(
+                    Words(
+                        "NODE_SOURCE_URL所指的清单文件夹不存在",
+                        "the folder of lists is not there: look at NODE_SOURCE_URL",
+                    )
+                )
             paths = sorted(path for path in self._folder.glob(mapping.table) if path.is_file())
         except OSError as error:
-            raise SourceError(f"the folder of lists: {type(error).__name__}") from None
+            name = type(error).__name__
+            raise SourceError(
+                Words(
+                    f"清单文件夹读不了，请检查权限（{name}）",
+                    f"the folder of lists can't be read: look at its permissions ({name})",
+                )
+            ) from None
         return {path.name: _state(path) for path in paths if self._only in ("", path.name)}
 
     @contextmanager

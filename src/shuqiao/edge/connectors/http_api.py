@@ -25,10 +25,12 @@ import httpx
 
 from shuqiao.edge.connectors import SourceError, Unreadable
 from shuqiao.edge.connectors.api_settings import Api, ApiTable, read_api
+from shuqiao.edge.connectors.diagnosis import network_reason
 from shuqiao.edge.connectors.kept import Keeping, KeptSource
 from shuqiao.edge.connectors.lists import Cell, Listed, cell_of, told
 from shuqiao.edge.connectors.patience import Patience
 from shuqiao.edge.mapping import TableMapping
+from shuqiao.edge.words import Words
 from shuqiao.rules.errors import ItemType, TextUnreadable
 from shuqiao.security.tls import TlsRefused, client_context
 
@@ -212,31 +214,44 @@ class _Asked:
                     if response.status_code not in _AGAIN:
                         content = self._content(response, number)
                         return _document(content, number), response.links.get("next", {}).get("url")
-                    said = f"it answers {response.status_code}"
+                    said = Words(f"应答{response.status_code}", f"it answers {response.status_code}")
                     pause_s = max(pause_s, _asked_pause(response))
             except httpx.TimeoutException:
-                said = "it doesn't answer in time"
+                said = Words("没有按时应答", "it doesn't answer in time")
             except httpx.HTTPError as error:
                 if _is_untrusted(error):
                     raise SourceError(
-                        "the interface: its certificate is of no authority known here, or of another name"
+                        Words(
+                            "接口：其证书不是本机所知机构签发，或属于别的名称，请在`ca`中写明机构",
+                            "the interface: its certificate is of no authority known here, or of another"
+                            " name: name the authority in `ca`",
+                        )
                     ) from None
-                said = f"it can't be reached ({type(error).__name__})"
+                said = _unreached(error)
             if turn + 1 < _TRIES and self._ends.wait(pause_s):
                 break
-        raise SourceError(f"the interface: {said}, page {number}")
+        raise SourceError(Words(f"接口：{said.zh}，第{number}页", f"the interface: {said.en}, page {number}"))
 
     def _content(self, response: httpx.Response, number: int) -> bytes:
         status = response.status_code
         if status in (401, 403):
-            raise SourceError(f"the interface: it refuses the credentials ({status}): look at `headers`")
+            raise SourceError(
+                Words(
+                    f"接口：凭据不被接受（{status}），请检查`headers`",
+                    f"the interface: it refuses the credentials ({status}): look at `headers`",
+                )
+            )
         if 300 <= status < 400:
             raise SourceError(
                 f"the interface: it answers with a redirection ({status}), which isn't followed:"
                 " name the address it leads to"
             )
         if status != httpx.codes.OK:
-            raise SourceError(f"the interface: it answers {status} to page {number}")
+            raise SourceError(
+                Words(
+                    f"接口：第{number}页应答{status}", f"the interface: it answers {status} to page {number}"
+                )
+            )
         kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
         if not kind.endswith(("/json", "+json")):
             raise SourceError(f"the interface: page {number} is no JSON by its content-type")
@@ -306,6 +321,17 @@ def _asked_pause(response: httpx.Response) -> float:
     """Return how long the server asks to be left alone, at most a minute."""
     told = response.headers.get("retry-after", "")
     return min(float(told), _LONGEST_PAUSE_S) if told.isdecimal() else 0.0
+
+
+def _unreached(error: httpx.HTTPError) -> Words:
+    """Say why there was no answer, by what the network said beneath the library's own error."""
+    found, beneath = None, error.__cause__ or error.__context__
+    while beneath is not None and found is None:
+        found, beneath = network_reason(beneath), beneath.__cause__ or beneath.__context__
+    name = type(error).__name__
+    if found is None:
+        return Words(f"连不上（{name}）", f"it can't be reached ({name})")
+    return Words(f"连不上：{found.zh}", f"it can't be reached: {found.en}")
 
 
 def _is_untrusted(error: BaseException | None) -> bool:

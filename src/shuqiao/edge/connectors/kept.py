@@ -30,6 +30,7 @@ from shuqiao.edge.connectors.lists import Listed, Rows
 from shuqiao.edge.cover import Cover
 from shuqiao.edge.disk import DiskFull, is_full
 from shuqiao.edge.mapping import TableMapping
+from shuqiao.edge.words import Words
 
 _Stored = tuple[str, str, str, bytes, bytes]
 _AT_ONCE = 1_000
@@ -207,7 +208,8 @@ class KeptSource:
         """Return the states of the lists, which belong to this version of the mapping."""
         states = self._shelf.standing(mapping)
         if not states:
-            raise SourceError(f"{mapping.path}: the folder holds no file {mapping.table!r}")
+            said = Words(f"文件夹里没有文件{mapping.table!r}", f"the folder holds no file {mapping.table!r}")
+            raise SourceError(f"{mapping.path}: {said}")
         return states
 
     def _take_in(self, mapping: TableMapping) -> None:
@@ -278,11 +280,16 @@ class KeptSource:
         for number, cells in enumerate(rows, 1):
             key = cells[key_place]
             if key is None or key == "":
-                raise SourceError(f"{name}: list row {number} has no {mapping.key!r}, its key")
-            if isinstance(key, Unreadable | bytes):
-                raise SourceError(
-                    f"{name}: list row {number} has a {mapping.key!r}, its key, that is no text"
+                said = Words(
+                    f"第{number}行没有键{mapping.key!r}", f"list row {number} has no {mapping.key!r}, its key"
                 )
+                raise SourceError(f"{name}: {said}")
+            if isinstance(key, Unreadable | bytes):
+                said = Words(
+                    f"第{number}行的键{mapping.key!r}不是文字",
+                    f"list row {number} has a {mapping.key!r}, its key, that is no text",
+                )
+                raise SourceError(f"{name}: {said}")
             values = tuple(cells[at] for at in places)
             mark = self._cover.mark(mapping.resource, str(key)).hex()
             digest = self._cover.digest(mark, mapping.version, values)
@@ -323,14 +330,23 @@ def _kept(cell: Any) -> Any:
 def _places(mapping: TableMapping, name: str, columns: Mapping[str, str]) -> tuple[int, list[int]]:
     """Return where the key and the mapped columns stand in the list."""
     wanted = dict.fromkeys((mapping.key, *mapping.source_columns()))
-    faults = [f"the file has no column {one!r}" for one in wanted if one not in columns]
+    faults = [
+        Words(
+            f"文件没有列{one!r}（首行须是列名）", f"the file has no column {one!r} (its first row names them)"
+        )
+        for one in wanted
+        if one not in columns
+    ]
     faults += [
-        f"the column {one!r} is of a kind that isn't read ({columns[one]})"
+        Words(
+            f"列{one!r}的类型（{columns[one]}）不读取",
+            f"the column {one!r} is of a kind that isn't read ({columns[one]})",
+        )
         for one in wanted
         if columns.get(one) in (MEMO, UNKNOWN)
     ]
     if faults:
-        raise SourceError(f"{mapping.path}, {name}: " + "; ".join(faults))
+        raise SourceError(f"{mapping.path}, {name}: " + "; ".join(map(str, faults)))
     names = [*columns]
     return names.index(mapping.key), [names.index(one) for one in mapping.source_columns()]
 

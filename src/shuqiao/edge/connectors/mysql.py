@@ -14,9 +14,10 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import pymysql
 
-from shuqiao.edge.connectors import MOST_OF_A_CELL, SourceError, SourceRow
+from shuqiao.edge.connectors import MOST_OF_A_CELL, SourceRow
 from shuqiao.edge.connectors.blocking import TIMEOUT_S, BlockingSource, Driver
 from shuqiao.edge.connectors.checking import CLOCK_FORMAT, check_columns
+from shuqiao.edge.connectors.diagnosis import diagnose
 from shuqiao.edge.mapping import TableMapping
 
 FAULTS = (pymysql.MySQLError, OSError)
@@ -107,7 +108,7 @@ class MysqlSource(BlockingSource[Session, _Columns]):
 
     def __init__(self, url: str, connections: int = 2) -> None:
         """Remember the URL; nothing is opened before the first read."""
-        super().__init__(Driver("%s", quoted, FAULTS, fault_of), lambda: connect(url), connections)
+        super().__init__(Driver("%s", quoted, FAULTS, diagnose), lambda: connect(url), connections)
 
     async def clock(self, mapping: TableMapping) -> str:
         """Return the time now in Chinese time, or as the server's own clock has it for a DATETIME column."""
@@ -155,12 +156,6 @@ class MysqlSource(BlockingSource[Session, _Columns]):
             is_ordered=is_ordered,
         )
         return _sql_pieces(mapping, types)
-
-
-def fault_of(error: Exception) -> SourceError:
-    """Say what went wrong by class and number alone: the text of a database error may quote a row."""
-    number = f" {error.args[0]}" if error.args and isinstance(error.args[0], int) else ""
-    return SourceError(f"the source database: {type(error).__name__}{number}")
 
 
 def _sql_pieces(mapping: TableMapping, types: dict[str, str]) -> _Columns:

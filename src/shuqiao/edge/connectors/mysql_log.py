@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from shuqiao.edge.connectors import SourceError, SourceRow
+from shuqiao.edge.connectors.diagnosis import diagnose
 from shuqiao.edge.connectors.log import LogChange, LogLost, LogPage, LogState, TablePage, place_of
-from shuqiao.edge.connectors.mysql import FAULTS, Session, connect, fault_of, key_pieces, qualified, quoted
+from shuqiao.edge.connectors.mysql import FAULTS, Session, connect, key_pieces, qualified, quoted
 from shuqiao.edge.connectors.mysql_setup import FollowedTable, look_at, prepare, value_of
 from shuqiao.edge.connectors.mysql_stream import (
     Begun,
@@ -289,7 +290,7 @@ class MysqlLog:
             async with asyncio.timeout(_TIMEOUT_S):
                 return await self._sessions.use(work)
         except FAULTS as error:
-            raise fault_of(error) from None
+            raise diagnose(error) from None
 
 
 def _snapshot(session: Session) -> tuple[str, Spot]:

@@ -24,8 +24,9 @@ from pymysqlreplication.event import MariadbGtidEvent, QueryEvent, XAPrepareEven
 from pymysqlreplication.row_event import DeleteRowsEvent, RowsEvent, UpdateRowsEvent, WriteRowsEvent
 
 from shuqiao.edge.connectors import SourceError, Unreadable
+from shuqiao.edge.connectors.diagnosis import diagnose
 from shuqiao.edge.connectors.log import LogLost
-from shuqiao.edge.connectors.mysql import connection_options, fault_of
+from shuqiao.edge.connectors.mysql import connection_options
 from shuqiao.rules.errors import DateImpossible
 
 # The library warns of its own accord in many words; what matters is said by this module.
@@ -248,7 +249,7 @@ def _said(error: Exception) -> Exception:
         return error
     if error.args and error.args[0] == _PURGED:
         return LogLost("the source has removed a part of its log that was not read yet")
-    return fault_of(error)
+    return diagnose(error)
 
 
 def _connected(options: Mapping[str, Any]) -> socket.socket:

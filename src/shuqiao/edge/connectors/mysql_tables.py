@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from shuqiao.edge.connectors import SourceError
+from shuqiao.edge.connectors.checking import no_table
+from shuqiao.edge.connectors.diagnosis import diagnose
 from shuqiao.edge.connectors.figures import SAMPLE_ROWS, profile_of, rough
-from shuqiao.edge.connectors.mysql import FAULTS, Session, connect, fault_of, quoted
+from shuqiao.edge.connectors.mysql import FAULTS, Session, connect, quoted
 from shuqiao.wire.tables import (
     MAX_COLUMNS,
     MAX_COMMENT,
@@ -62,7 +64,7 @@ class MysqlTables:
         try:
             return await asyncio.to_thread(self._described, table, profile)
         except FAULTS as error:
-            raise fault_of(error) from None
+            raise diagnose(error) from None
 
     def _described(self, table: str, profile: bool) -> TableDescription:
         session = connect(self._url)
@@ -76,7 +78,7 @@ def _describe(session: Session, table: str, profile: bool) -> TableDescription:
     schema, _, name = table.rpartition(".")
     found = session.rows(_TABLE, (schema or None, name))
     if not found:
-        raise SourceError(f"the source has no table {table!r} that the node may see")
+        raise SourceError(no_table(table))
     schema, name, comment, count = found[0]
     rows = session.rows(_COLUMNS, (schema, name))
     if not 1 <= len(rows) <= MAX_COLUMNS:

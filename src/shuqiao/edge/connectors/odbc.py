@@ -17,8 +17,10 @@ from typing import Any
 from shuqiao.edge.connectors import RangeSum, SourceError, SourceRow, Unreadable
 from shuqiao.edge.connectors.blocking import TIMEOUT_S, BlockingSource, Driver
 from shuqiao.edge.connectors.checking import CLOCK_FORMAT, check_columns
+from shuqiao.edge.connectors.diagnosis import diagnose
 from shuqiao.edge.connectors.odbc_process import Reader, ReaderGone, StatementFailed, connection_string
 from shuqiao.edge.mapping import TableMapping
+from shuqiao.edge.words import Words
 from shuqiao.rules.errors import ItemTooLong, TextUnreadable
 
 FAULTS = (StatementFailed, ReaderGone, OSError)
@@ -300,24 +302,37 @@ def fault_of(error: Exception) -> SourceError:
     if isinstance(error, SourceError):
         return error
     if isinstance(error, ReaderGone):
-        return SourceError(f"the source database: {error}")
+        return SourceError(Words(f"来源数据库：{error}", f"the source database: {error}"))
     if not isinstance(error, StatementFailed):
-        return SourceError(f"the source database: {type(error).__name__}")
-    said = next((text for start, text in _DIAGNOSES if error.state.startswith(start)), "the statement failed")
-    state = f" {error.state}" if error.state else ""
-    return SourceError(f"the source database: {said} ({error.fault}{state})")
+        return diagnose(error)
+    said = next((words for start, words in _DIAGNOSES if error.state.startswith(start)), _FAILED)
+    name = f"{error.fault} {error.state}".strip()
+    return SourceError(Words(f"来源数据库：{said.zh}（{name}）", f"the source database: {said.en} ({name})"))
 
 
+_FAILED = Words("语句执行失败", "the statement failed")
 _DIAGNOSES = (
-    ("IM002", "no driver of the name that `Driver` or `DSN` says: look at `odbcinst -q -d`"),
-    ("01000", "the driver's library can't be loaded: is `Driver` right, and all there that it needs?"),
-    ("28", "user or password are refused"),
-    ("08", "the server can't be reached"),
-    ("HYT", "it doesn't answer in time"),
-    ("42S02", "there is no such table, or the user may not read it"),
-    ("42501", "the user may not read the table"),
-    ("42S22", "there is no such column"),
-    ("22", "a value can't be read"),
+    (
+        "IM002",
+        Words(
+            "没有`Driver`或`DSN`所指的驱动，请用`odbcinst -q -d`查看",
+            "no driver of the name that `Driver` or `DSN` says: look at `odbcinst -q -d`",
+        ),
+    ),
+    (
+        "01000",
+        Words(
+            "驱动的库文件装不上，请检查`Driver`的路径及其依赖是否齐全",
+            "the driver's library can't be loaded: is `Driver` right, and all there that it needs?",
+        ),
+    ),
+    ("28", Words("用户名或密码不被接受", "user or password are refused")),
+    ("08", Words("连不上服务器，请检查地址、端口和网络", "the server can't be reached")),
+    ("HYT", Words("没有按时应答", "it doesn't answer in time")),
+    ("42S02", Words("没有这张表，或该用户无权读取", "there is no such table, or the user may not read it")),
+    ("42501", Words("该用户无权读取这张表", "the user may not read the table")),
+    ("42S22", Words("没有这一列", "there is no such column")),
+    ("22", Words("有一个值读不出来", "a value can't be read")),
 )
 
 

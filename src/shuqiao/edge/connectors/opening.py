@@ -14,6 +14,7 @@ from shuqiao.edge.connectors.kept import Keeping
 from shuqiao.edge.connectors.list_tables import ListTables
 from shuqiao.edge.connectors.log import ChangeLog
 from shuqiao.edge.mapping import MappingError, TableMapping
+from shuqiao.edge.words import Words
 
 _MODULES: Mapping[str, str] = {
     "postgresql": "postgresql",
@@ -45,7 +46,11 @@ class UnknownSource(ValueError):
     def __init__(self) -> None:
         """Name the schemes."""
         known = ", ".join(f"{scheme}://…" for scheme in _MODULES)
-        super().__init__(f"NODE_SOURCE_URL must be the address of your database, or of your lists: {known}")
+        said = Words(
+            f"NODE_SOURCE_URL须是数据库或清单的地址：{known}",
+            f"NODE_SOURCE_URL must be the address of your database, or of your lists: {known}",
+        )
+        super().__init__(said)
 
 
 def open_source(url: str, keeping: Keeping, connections: int = 2) -> Source:
@@ -61,9 +66,11 @@ def open_log(url: str, mapping: TableMapping) -> ChangeLog:
     """Return what reads the log of a mapped table; nothing is opened before the first use."""
     module = _module_of(url)
     if module not in _LOGGED:
-        raise MappingError(
-            f"{mapping.path}:1: the source keeps no log to read: `by` is changes or ranges here"
+        said = Words(
+            "此来源没有可读的日志，`by`只能是changes或ranges",
+            "the source keeps no log to read: `by` is changes or ranges here",
         )
+        raise MappingError(f"{mapping.path}:1: {said}")
     made = getattr(_imported(f"{module}_log"), f"{_CLASSES[module]}Log")
     return cast(ChangeLog, made(url, mapping))
 
@@ -88,7 +95,10 @@ def _imported(module: str) -> ModuleType:
         extra = _EXTRAS.get(error.name or "")
         if extra is None:
             raise
-        raise SourceError(f"install the part for it: pip install 'shuqiao[node,{extra}]'") from None
+        command = f"pip install 'shuqiao[node,{extra}]'"
+        raise SourceError(
+            Words(f"缺少部件，请安装：{command}", f"install the part for it: {command}")
+        ) from None
 
 
 def _module_of(url: str) -> str:

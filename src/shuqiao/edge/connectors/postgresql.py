@@ -14,8 +14,9 @@ from typing import Any
 import asyncpg
 import psycopg
 
-from shuqiao.edge.connectors import MOST_OF_A_CELL, WEIGHTS, RangeSum, SourceError, SourceRow
+from shuqiao.edge.connectors import MOST_OF_A_CELL, WEIGHTS, RangeSum, SourceRow
 from shuqiao.edge.connectors.checking import check_columns, earlier, key_of
+from shuqiao.edge.connectors.diagnosis import diagnose
 from shuqiao.edge.connectors.postgresql_careful import fetch_carefully
 from shuqiao.edge.mapping import TableMapping
 from shuqiao.wire.outages import DATABASE_TROUBLES
@@ -185,8 +186,7 @@ class PostgresqlSource:
         except (*DATABASE_TROUBLES, psycopg.Error) as error:
             # The table may have been altered, so the next read looks at its columns again.
             self._columns.clear()
-            # The class alone: the text of a database error may quote a row.
-            raise SourceError(f"the source database: {type(error).__name__}") from None
+            raise diagnose(error) from None
 
     async def _opened(self) -> asyncpg.Pool:
         async with self._opening:

@@ -18,6 +18,7 @@ import psycopg
 from psycopg import sql
 
 from shuqiao.edge.connectors import SourceError, SourceRow
+from shuqiao.edge.connectors.diagnosis import diagnose
 from shuqiao.edge.connectors.log import LogChange, LogLost, LogPage, LogState, TablePage
 from shuqiao.edge.connectors.pgoutput import (
     Begin,
@@ -420,8 +421,7 @@ class PostgresqlLog:
                 if isinstance(error, MalformedMessage):
                     raise SourceError(f"the source's rows can't be read: {error}") from None
                 if isinstance(error, _FAULTS):
-                    # The class alone: the text of a database error may quote a row.
-                    raise SourceError(f"the source database: {type(error).__name__}") from None
+                    raise diagnose(error) from None
                 raise
 
 

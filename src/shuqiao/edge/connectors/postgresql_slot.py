@@ -15,6 +15,7 @@ import psycopg
 from psycopg import errors, sql
 
 from shuqiao.edge.connectors import SourceError
+from shuqiao.edge.connectors.checking import no_table
 from shuqiao.edge.connectors.log import LogLost
 from shuqiao.edge.mapping import TableMapping
 
@@ -86,9 +87,7 @@ class Setup:
         quoted = ".".join('"' + part.replace('"', '""') + '"' for part in mapping.table.split("."))
         found = await _row(link, _TABLE, quoted)
         if found is None:
-            raise SourceError(
-                f"{mapping.path}: the source has no table {mapping.table!r} that the node may see"
-            )
+            raise SourceError(f"{mapping.path}: {no_table(mapping.table)}")
         number, kind, persistence, identity, schema, name, key = found
         columns = await (await link.execute(_COLUMNS, (number,))).fetchall()
         types = {row[0]: row[1] for row in columns}

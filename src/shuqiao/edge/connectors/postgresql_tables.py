@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import asyncpg
 
 from shuqiao.edge.connectors import SourceError
+from shuqiao.edge.connectors.checking import no_table
+from shuqiao.edge.connectors.diagnosis import diagnose
 from shuqiao.edge.connectors.figures import SAMPLE_ROWS, profile_of, rough
 from shuqiao.wire.outages import DATABASE_TROUBLES
 from shuqiao.wire.tables import (
@@ -81,14 +83,13 @@ class PostgresqlTables:
             finally:
                 await connection.close(timeout=5)
         except DATABASE_TROUBLES as error:
-            # The class alone: the text of a database error may quote a row.
-            raise SourceError(f"the source database: {type(error).__name__}") from None
+            raise diagnose(error) from None
 
 
 async def _describe(connection: asyncpg.Connection, table: str, *, profile: bool) -> TableDescription:
     found = await connection.fetchrow(_TABLE, _quoted(table))
     if found is None:
-        raise SourceError(f"the source has no table {table!r} that the node may see")
+        raise SourceError(no_table(table))
     rows = await connection.fetch(_COLUMNS, found["oid"])
     if not 1 <= len(rows) <= MAX_COLUMNS:
         raise SourceError(f"the table has {len(rows)} columns; 1 to {MAX_COLUMNS} can be described")

@@ -13,6 +13,7 @@ import asyncio
 import fnmatch
 import logging
 import os
+import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -24,12 +25,14 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import asyncssh
 
 from shuqiao.edge.connectors import SourceError
+from shuqiao.edge.connectors.diagnosis import network_reason
 from shuqiao.edge.connectors.folder import STILL_S, check_pattern, encoding_of
 from shuqiao.edge.connectors.kept import Keeping, KeptSource
 from shuqiao.edge.connectors.lists import Listed, read_list
 from shuqiao.edge.connectors.patience import Patience
 from shuqiao.edge.disk import free_bytes, is_full
 from shuqiao.edge.mapping import TableMapping
+from shuqiao.edge.words import Words
 
 # The library's own log has names of users and files.
 logging.getLogger("asyncssh").setLevel(logging.ERROR)
@@ -259,31 +262,40 @@ def _run(work: Callable[[], Awaitable[T]], most_s: float) -> T:
     try:
         return asyncio.run(bounded())
     except (asyncssh.Error, OSError, ValueError) as error:
-        raise SourceError(f"sftp: {_diagnosis(error)}") from None
+        found = _diagnosis(error)
+        raise SourceError(Words(f"sftp：{found.zh}", f"sftp: {found.en}")) from None
 
 
-def _diagnosis(error: Exception) -> str:
+def _diagnosis(error: Exception) -> Words:
     match error:
         case asyncssh.HostKeyNotVerifiable():
-            return (
+            return Words(
+                "服务器的密钥与known_hosts中的不同，请向其管理员核实是否更换过密钥；没有发送任何内容",
                 "the server's key is not the one in known_hosts: ask its keeper whether the key was renewed;"
-                " nothing was sent"
+                " nothing was sent",
             )
         case asyncssh.PermissionDenied():
-            return "the server refuses the user, its key or its password"
+            return Words(
+                "服务器不接受该用户、密钥或密码", "the server refuses the user, its key or its password"
+            )
         case asyncssh.SFTPNoSuchFile() | asyncssh.SFTPNoSuchPath():
-            return "the folder, or the file, is not there"
+            return Words("没有这个文件夹或文件", "the folder, or the file, is not there")
         case asyncssh.SFTPPermissionDenied():
-            return "the user may not read the folder or the file"
+            return Words("该用户无权读取文件夹或文件", "the user may not read the folder or the file")
         case TimeoutError():
-            return "the server doesn't answer in time"
+            return Words("服务器没有按时应答", "the server doesn't answer in time")
         case asyncssh.ConnectionLost():
-            return "the connection was lost"
+            return Words("连接中断", "the connection was lost")
         case OSError() if is_full(error):
-            return "this machine's disk has no room for a copy"
+            return Words("本机磁盘放不下副本", "this machine's disk has no room for a copy")
         case OSError() if error.errno is not None:
-            return f"the server can't be reached ({os.strerror(error.errno)})"
-    return f"the server can't be read ({type(error).__name__})"
+            name = "name unknown" if isinstance(error, socket.gaierror) else os.strerror(error.errno)
+            reason = network_reason(error) or Words("请检查地址和网络", "look at address and network")
+            return Words(
+                f"连不上服务器：{reason.zh}（{name}）", f"the server can't be reached ({name}): {reason.en}"
+            )
+    name = type(error).__name__
+    return Words(f"服务器读不出来（{name}）", f"the server can't be read ({name})")
 
 
 def _state(attrs: asyncssh.SFTPAttrs) -> str:

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
-from shuqiao.edge.connectors import MOST_OF_A_CELL, SourceError, SourceRow, Unreadable
+from shuqiao.edge.connectors import MOST_OF_A_CELL, SourceRow, Unreadable
 from shuqiao.edge.connectors.blocking import BlockingSource, Driver
 from shuqiao.edge.connectors.checking import check_columns
+from shuqiao.edge.connectors.diagnosis import diagnose
 from shuqiao.edge.mapping import TableMapping
 from shuqiao.rules.errors import TextUnreadable
 
@@ -38,7 +39,8 @@ class _Columns:
 
 def connect(url: str) -> sqlite3.Connection:
     """Open the file of `sqlite:///path/of/the/file.db` for reading only."""
-    path = Path(unquote(urlsplit(url).path))
+    # A second slash, as other programs write it, would be read as the name of a machine.
+    path = Path("/" + unquote(urlsplit(url).path).lstrip("/"))
     return sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, timeout=10, check_same_thread=False)
 
 
@@ -71,7 +73,7 @@ class SqliteSource(BlockingSource[_Session, _Columns]):
 
     def __init__(self, url: str, connections: int = 2) -> None:
         """Remember the URL; nothing is opened before the first read."""
-        super().__init__(Driver("?", quoted, FAULTS, fault_of), lambda: _Session(connect(url)), connections)
+        super().__init__(Driver("?", quoted, FAULTS, diagnose), lambda: _Session(connect(url)), connections)
 
     async def clock(self, mapping: TableMapping) -> str:
         """Return the time now, UTC, once the table is as the mapping says."""
@@ -128,11 +130,6 @@ def _bounded(column: str) -> str:
     start = f"substr(CAST({column} AS BLOB), 1, {MOST_OF_A_CELL})"
     as_it_was = f"CASE typeof({column}) WHEN 'blob' THEN {start} ELSE CAST({start} AS TEXT) END"
     return f"CASE WHEN length(CAST({column} AS BLOB)) > {MOST_OF_A_CELL} THEN {as_it_was} ELSE {column} END"
-
-
-def fault_of(error: Exception) -> SourceError:
-    """Say what went wrong by its name alone: the text of a database error may quote a row."""
-    return SourceError(f"the source database: {getattr(error, 'sqlite_errorname', type(error).__name__)}")
 
 
 def _sql_pieces(mapping: TableMapping) -> _Columns:

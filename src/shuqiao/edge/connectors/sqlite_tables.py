@@ -9,8 +9,10 @@ from contextlib import closing
 from typing import Any
 
 from shuqiao.edge.connectors import SourceError
+from shuqiao.edge.connectors.checking import no_table
+from shuqiao.edge.connectors.diagnosis import diagnose
 from shuqiao.edge.connectors.figures import SAMPLE_ROWS, profile_of, rough
-from shuqiao.edge.connectors.sqlite import FAULTS, connect, fault_of, quoted
+from shuqiao.edge.connectors.sqlite import FAULTS, connect, quoted
 from shuqiao.wire.tables import (
     MAX_COLUMNS,
     PATTERNS,
@@ -52,7 +54,7 @@ class SqliteTables:
         try:
             return await asyncio.to_thread(self._described, table, profile)
         except FAULTS as error:
-            raise fault_of(error) from None
+            raise diagnose(error) from None
 
     def _described(self, table: str, profile: bool) -> TableDescription:
         with closing(connect(self._url)) as link:
@@ -60,7 +62,7 @@ class SqliteTables:
                 'SELECT name, type, "notnull", pk FROM pragma_table_xinfo(?)', (table,)
             ).fetchall()
             if not found:
-                raise SourceError(f"the source has no table {table!r} that the node may see")
+                raise SourceError(no_table(table))
             if len(found) > MAX_COLUMNS:
                 raise SourceError(f"the table has {len(found)} columns; 1 to {MAX_COLUMNS} can be described")
             link.create_function("matches", 2, _matches, deterministic=True)

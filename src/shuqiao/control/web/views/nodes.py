@@ -28,7 +28,7 @@ def tokens(request: HttpRequest, viewer: Viewer) -> HttpResponse:
         except FormRefused as refused:
             faults = dict(faults_of(refused))
     page = enrolling.tokens_page(viewer)
-    choices = [(one.code, one.short) for one in page.departments]
+    choices = [("", Text("请选择", "Choose")), *((one.code, one.short) for one in page.departments)]
     context = {"page": page, "made": made, "faults": faults, "values": request.POST, "choices": choices}
     status = 422 if faults else 200
     return show(request, viewer, "pages/node_tokens.html", context, section="exchange", status=status)
