@@ -368,7 +368,7 @@ def report(
                 f" {line['rows_s']:,.0f} | {line['ratio']:.2f} | {line['cpu_s_per_million']:.1f} |"
                 f" {line['written_per_byte']:.1f} |"
             )
-    _print_processes(rounds, memory, options)
+    _print_processes(rounds, memory, options, size)
     return shown
 
 
@@ -377,18 +377,27 @@ def _cell(name: str) -> str:
 
 
 def _print_processes(
-    rounds: list[dict[str, Measure]], memory: list[dict[str, float]], options: argparse.Namespace
+    rounds: list[dict[str, Measure]],
+    memory: list[dict[str, float]],
+    options: argparse.Namespace,
+    size: int,
 ) -> None:
     print(
-        "\n| process | CPU s per million rows, first load | changes | highest memory, MB |\n|---|---|---|---|"
+        "\n| process | CPU s per million rows, first load | changes |"
+        " bytes written per byte delivered, first load | changes | highest memory, MB |"
     )
+    print("|---|---|---|---|---|---|")
     for name in rounds[0][OURS].used:
-        first, later = (
+        cells = [
             statistics.median(one[way].used[name].cpu_s for one in rounds) * 1e6 / rows
             for way, rows in ((OURS, options.rows), (CHANGES + OURS, options.changes))
-        )
+        ] + [
+            statistics.median(one[way].used[name].written for one in rounds) * options.rows / rows / size
+            for way, rows in ((OURS, options.rows), (CHANGES + OURS, options.changes))
+        ]
         highest = max((one.get(name, 0.0) for one in memory), default=0.0)
-        print(f"| {name} | {first:.1f} | {later:.1f} | {f'{highest:.0f}' if highest else ''} |")
+        shown = " | ".join(f"{cell:.1f}" for cell in cells)
+        print(f"| {name} | {shown} | {f'{highest:.0f}' if highest else ''} |")
 
 
 def _row(name: str, found: list[Measure], rows: int, base: float, size: float) -> dict[str, object]:
