@@ -202,8 +202,7 @@ CREATE INDEX removal_by_batch ON exchange.removal (resource_id, batch_sequence);
 -- Merges a staged batch with provenance, history, ledger and audit entry, in the caller's transaction. p_removed are records
 -- that are gone: they leave the list for its history. p_quiet rows are accepted and change nothing.
 -- A batch is small beside a list: without statistics of it, joining by hash would read the whole list for each.
--- {items} are the plain items, each after a comma; {of_s} and {of_b} the same of two rows; {new} are those of a staged row under
--- another name, by which {assign} sets them.
+-- {items} are the plain items, each after a comma; {of_s} and {of_b} the same of two rows; {assign} sets them to a staged row's.
 CREATE FUNCTION exchange.merge_template() RETURNS text LANGUAGE sql IMMUTABLE AS $template$ SELECT $function$
 DROP FUNCTION IF EXISTS exchange.merge_{rid}(text, bigint, text, bytea, jsonb, text);
 CREATE OR REPLACE FUNCTION exchange.merge_{rid}(
@@ -215,7 +214,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog SET enable_hashjo
 DECLARE
     v_now timestamptz := clock_timestamp();
     v_id uuid := audit.new_id();
-    v_staged int; v_known int; v_accepted int; v_inserted int := 0; v_updated int; v_removed int := 0;
+    v_staged int; v_accepted int; v_inserted int; v_updated int; v_removed int := 0;
     v_cited uuid[]; v_missing text[];
     -- Of most lists nothing was ever removed: then no row is looked up.
     v_back boolean := EXISTS (SELECT FROM exchange.removal d WHERE d.resource_id = '{rid}');
@@ -230,7 +229,6 @@ BEGIN
     IF cardinality(v_missing) > 0 THEN
         RAISE EXCEPTION 'a review of {rid} was taken back meanwhile' USING ERRCODE = 'object_not_in_prerequisite_state';
     END IF;
-    SELECT count(*), count(*) + cardinality(p_removed) + p_quiet INTO v_staged, v_accepted FROM staging.{rid};
     IF cardinality(p_removed) > 0 THEN
         WITH gone AS (
             DELETE FROM base.{rid} b USING unnest(p_removed) AS r(id) WHERE b.record_id = r.id RETURNING b.*),
@@ -243,33 +241,33 @@ BEGIN
         SELECT '{rid}', b.record_id, b.version, p_department, p_sequence, v_now FROM gone b;
         GET DIAGNOSTICS v_removed = ROW_COUNT;
     END IF;
-    -- Each staged row looks its record up once, by key; what differs goes to the history and is written where it lies. No
-    -- item begins with underlines; rows within rows would be taken apart anew for each of their columns.
+    -- Each staged row looks its record up once, by key, and from then on both are found where they lie: what is new goes into
+    -- the list, what differs goes to the history and is written where it was.
     WITH found AS MATERIALIZED (
-        SELECT b.*, b.ctid AS __place, s.subject_id AS __subject_id, s.identity_version AS __identity_version{new},
-               (b.subject_id, b.identity_version{of_b}) IS DISTINCT FROM (s.subject_id, s.identity_version{of_s}) AS __differs
-        FROM staging.{rid} s JOIN base.{rid} b USING (record_id)),
+        SELECT s.ctid AS staged, b.ctid AS place, b.ctid IS NOT NULL AND
+               (b.subject_id, b.identity_version{of_b}) IS DISTINCT FROM (s.subject_id, s.identity_version{of_s}) AS differs
+        FROM staging.{rid} s LEFT JOIN base.{rid} b USING (record_id)),
     kept AS (
         INSERT INTO base_history.{rid} (record_id, subject_id, identity_version, version, source_department, source_system,
                                         batch_sequence, first_received_at, received_at{items}, replaced_at)
         SELECT b.record_id, b.subject_id, b.identity_version, b.version, b.source_department, b.source_system,
                b.batch_sequence, b.first_received_at, b.received_at{of_b}, v_now
-        FROM found b WHERE b.__differs),
+        FROM found f JOIN base.{rid} b ON b.ctid = f.place WHERE f.differs),
     written AS (
         UPDATE base.{rid} b
-        SET subject_id = f.__subject_id, identity_version = f.__identity_version, version = b.version + 1,
+        SET subject_id = s.subject_id, identity_version = s.identity_version, version = b.version + 1,
             source_department = p_department, source_system = p_source, batch_sequence = p_sequence, received_at = v_now{assign}
-        FROM found f WHERE f.__differs AND b.ctid = f.__place RETURNING 1)
-    SELECT (SELECT count(*) FROM found), (SELECT count(*) FROM written) INTO v_known, v_updated;
-    IF v_known < v_staged THEN
+        FROM found f JOIN staging.{rid} s ON s.ctid = f.staged WHERE f.differs AND b.ctid = f.place RETURNING 1),
+    added AS (
         INSERT INTO base.{rid} (record_id, subject_id, identity_version, version, source_department, source_system,
                                 batch_sequence, first_received_at, received_at{items})
         SELECT s.record_id, s.subject_id, s.identity_version, coalesce(CASE WHEN v_back THEN (
                    SELECT max(d.version) + 1 FROM exchange.removal d WHERE d.resource_id = '{rid}' AND d.record_id = s.record_id) END, 1),
                p_department, p_source, p_sequence, v_now, v_now{of_s}
-        FROM staging.{rid} s WHERE NOT EXISTS (SELECT FROM base.{rid} b WHERE b.record_id = s.record_id);
-        GET DIAGNOSTICS v_inserted = ROW_COUNT;
-    END IF;
+        FROM found f JOIN staging.{rid} s ON s.ctid = f.staged WHERE f.place IS NULL RETURNING 1)
+    SELECT (SELECT count(*) FROM found), (SELECT count(*) FROM written), (SELECT count(*) FROM added)
+    INTO v_staged, v_updated, v_inserted;
+    v_accepted := v_staged + cardinality(p_removed) + p_quiet;
     DELETE FROM staging.{rid};
     INSERT INTO exchange.batch (department, resource_id, sequence, manifest, manifest_digest, accepted, inserted, updated,
                                 unchanged, removed, rejected, clearances, merged_at)
@@ -301,7 +299,6 @@ DECLARE
     v_items text := '';
     v_of_s text := '';
     v_of_b text := '';
-    v_new text := '';
     v_assign text := '';
 BEGIN
     SELECT r.spec INTO v_spec FROM exchange.resource r WHERE r.id = p_resource AND r.id ~ '^r[0-9]{6}[a-z2-7]{10}$';
@@ -322,8 +319,7 @@ BEGIN
         v_items := v_items || format(', "%s"', v_field);
         v_of_s := v_of_s || format(', s."%s"', v_field);
         v_of_b := v_of_b || format(', b."%s"', v_field);
-        v_new := v_new || format(', s."%1$s" AS "_%1$s"', v_field);
-        v_assign := v_assign || format(', "%1$s" = f."_%1$s"', v_field);
+        v_assign := v_assign || format(', "%1$s" = s."%1$s"', v_field);
     END LOOP;
     EXECUTE format('CREATE TABLE IF NOT EXISTS base.%I (record_id uuid PRIMARY KEY, %s%s) WITH (fillfactor = 90)',
         p_resource, v_provenance, v_columns);
@@ -332,8 +328,8 @@ BEGIN
     EXECUTE format('CREATE UNLOGGED TABLE IF NOT EXISTS staging.%I (record_id uuid NOT NULL, subject_id uuid NOT NULL,
         identity_version int NOT NULL%s)', p_resource, v_columns);
     EXECUTE replace(replace(exchange.read_template(), '{rid}', p_resource), '{plain}', substr(v_of_b, 2));
-    EXECUTE replace(replace(replace(replace(replace(replace(exchange.merge_template(), '{rid}', p_resource),
-        '{items}', v_items), '{of_s}', v_of_s), '{of_b}', v_of_b), '{new}', v_new), '{assign}', v_assign);
+    EXECUTE replace(replace(replace(replace(replace(exchange.merge_template(), '{rid}', p_resource),
+        '{items}', v_items), '{of_s}', v_of_s), '{of_b}', v_of_b), '{assign}', v_assign);
     EXECUTE format('REVOKE ALL ON FUNCTION exchange.%I, exchange.%I FROM PUBLIC',
         'read_' || p_resource, 'merge_' || p_resource);
     EXECUTE format('GRANT EXECUTE ON FUNCTION exchange.%I TO shuqiao_plane', 'read_' || p_resource);

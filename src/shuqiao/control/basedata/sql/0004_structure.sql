@@ -20,7 +20,6 @@ DECLARE
     v_items text := '';
     v_of_s text := '';
     v_of_b text := '';
-    v_new text := '';
     v_assign text := '';
 BEGIN
     SELECT r.spec INTO v_spec FROM exchange.resource r WHERE r.id = p_resource AND r.id ~ '^r[0-9]{6}[a-z2-7]{10}$';
@@ -56,8 +55,7 @@ BEGIN
         v_items := v_items || format(', "%s"', v_field);
         v_of_s := v_of_s || format(', s."%s"', v_field);
         v_of_b := v_of_b || format(', b."%s"', v_field);
-        v_new := v_new || format(', s."%1$s" AS "_%1$s"', v_field);
-        v_assign := v_assign || format(', "%1$s" = f."_%1$s"', v_field);
+        v_assign := v_assign || format(', "%1$s" = s."%1$s"', v_field);
     END LOOP;
     IF to_regclass(format('base.%I', p_resource)) IS NULL THEN
         -- Room for a row that changes beside what it was: no index is touched then.
@@ -73,8 +71,8 @@ BEGIN
         EXECUTE format('ALTER TABLE staging.%I %s', p_resource, substr(v_added, 3));
     END IF;
     EXECUTE replace(replace(exchange.read_template(), '{rid}', p_resource), '{plain}', substr(v_of_b, 2));
-    EXECUTE replace(replace(replace(replace(replace(replace(exchange.merge_template(), '{rid}', p_resource),
-        '{items}', v_items), '{of_s}', v_of_s), '{of_b}', v_of_b), '{new}', v_new), '{assign}', v_assign);
+    EXECUTE replace(replace(replace(replace(replace(exchange.merge_template(), '{rid}', p_resource),
+        '{items}', v_items), '{of_s}', v_of_s), '{of_b}', v_of_b), '{assign}', v_assign);
     EXECUTE format('REVOKE ALL ON FUNCTION exchange.%I, exchange.%I FROM PUBLIC',
         'read_' || p_resource, 'merge_' || p_resource);
     EXECUTE format('GRANT EXECUTE ON FUNCTION exchange.%I TO shuqiao_plane', 'read_' || p_resource);
