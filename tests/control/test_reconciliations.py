@@ -134,6 +134,19 @@ def test_ranges_that_a_node_cannot_send_again_may_be_asked_for_once_more(city):
         assert msgspec.json.decode(cursor.fetchone()[0])["mend"] == {}
     page = reconciliation_page(city.viewer("wu"), HEALTH, BIRTH)
     assert page.shown is not None and page.shown.state == "differs" and page.may_mend
+    # Both sides are told, and the page says why; asked for once more, it stands there no longer.
+    watch_reconciliations()
+    told = Notification.objects.filter(code="reconciliation_not_mended", reference=BIRTH)
+    bodies = list(told.values_list("department_id", flat=True))
+    assert watch_reconciliations() == 0 and HEALTH in bodies and len(bodies) >= 2
+    assert "读取已暂停，恢复后再对账" in signed("wu").get(HERE).content.decode()
+    assert "差异段未能重新装载" in signed("wu").get("/").content.decode()
+    assert take_step(city.viewer("wu"), HEALTH, BIRTH, key, "mend")
+    assert "读取已暂停" not in signed("wu").get(HERE).content.decode()
+    with beyond_control():
+        rows("SELECT exchange.fail_reconciliation(%s, %s, 'held_back')", HEALTH, key)
+    watch_reconciliations()
+    assert told.count() == 2 * len(bodies), "each time is told"
     assert {entry[-1] for entry in audit_entries("reconciliation_mended")} == {"asked", "failed"}
 
 

@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from shuqiao.loader.reconciling import Counted
+from shuqiao.rules.ids import resource_id
 from shuqiao.security.keys import load_sealing_key
 from shuqiao.security.sealing import seal
 from shuqiao.wire.node_home import load_key
@@ -24,10 +25,11 @@ from shuqiao.wire.reconciliation import (
     sign_step,
     structure_of,
 )
-from tests.loader.line import BIRTH_SPEC, BIRTHS, HEALTH, Line, wait_for
+from tests.loader.line import BIRTH_SPEC, BIRTHS, HEALTH, POLICE, Line, wait_for
 from tests.loader.test_kills import receipted
 
 pytestmark = pytest.mark.database
+OTHER = str(resource_id("440100", "household_registration"))
 
 
 def ask(line: Line) -> uuid.UUID:
@@ -165,22 +167,53 @@ async def test_a_table_that_rests_is_not_compared(line: Line) -> None:
     assert (ended["state"], ended["failure"]) == ("failed", "paused")
 
 
-async def test_what_the_ledger_cannot_hold_ends_one_comparison_and_no_process(line: Line) -> None:
-    await line.set_up(people=20)
-    key, run = ask(line), "0123456789abcdef"
+def say_sums(line: Line, key: uuid.UUID, mapping: str) -> None:
+    """Say the first step of a run, as the health department's node does."""
+    run = "0123456789abcdef"
     vault = load_sealing_key(line.secrets / "vault" / "sealing.pem").public_key()
     part = SumsSealed(b"k" * 32, (1,), bytes(16), ())
     context = sealing_context(HEALTH, BIRTHS, key.hex, run, 1)
     sealed = seal(vault, msgspec.msgpack.encode(part), context)
-    said = Sums(structure_of(BIRTH_SPEC), "a mapping\0", 1, 1, (), sealed)
+    said = Sums(structure_of(BIRTH_SPEC), mapping, 1, 1, (), sealed)
     message = sign_step(Step(HEALTH, BIRTHS, key.hex, run, 1, said), load_key(line.node_home))
     take = "SELECT exchange.take_reconciliation_step(%s, %s, %s, %s, 1, %s)"
     line.ask(take, HEALTH, BIRTHS, key, run, message)
+
+
+async def test_what_the_ledger_cannot_hold_ends_one_comparison_and_no_process(line: Line) -> None:
+    await line.set_up(people=20)
+    key = ask(line)
+    say_sums(line, key, "a mapping\0")
     line.start("loader")
     ended = result(line, key)
     assert (ended["state"], ended["failure"], ended["mapping"]) == ("failed", "malformed", None)
     loader = line.children["loader"].process
     assert loader is not None and loader.poll() is None
+
+
+async def test_a_departments_slow_comparison_holds_up_no_other(line: Line) -> None:
+    await line.set_up(people=20)
+    await line.enrol(POLICE)
+    line.ask(
+        "INSERT INTO exchange.resource (id, code, name_zh, name_en, department, spec)"
+        " SELECT %s, 'H/1', '户籍', 'Household', %s, spec FROM exchange.resource WHERE id = %s",
+        OTHER,
+        POLICE,
+        BIRTHS,
+    )
+    slow = ask(line)
+    say_sums(line, slow, "a mapping")
+    quick = uuid.uuid4()
+    asked = "SELECT exchange.ask_reconciliation(%s, %s, %s, 'account:ren', clock_timestamp())"
+    line.ask(asked, quick, POLICE, OTHER)
+    take = "SELECT exchange.take_reconciliation_step(%s, %s, %s, '0123456789abcdef', 1, %s)"
+    line.ask(take, POLICE, OTHER, quick, b"nothing that can be read")
+    with psycopg.connect(line.hub.superuser) as holding:
+        holding.execute(f"LOCK TABLE base.{BIRTHS} IN ACCESS EXCLUSIVE MODE")
+        line.start("loader")
+        assert result(line, quick)["failure"] == "malformed"
+        assert state(line, slow)["answer"] is None, "it waits for the table"
+    wait_for(lambda: state(line, slow)["answer"], what="its answer")
 
 
 def test_of_very_many_the_first_are_kept_and_all_are_counted() -> None:

@@ -120,7 +120,7 @@ async def _serve(settings: LoaderSettings) -> None:
 
 
 async def _open_pool(settings: LoaderSettings) -> asyncpg.Pool:
-    return await asyncpg.create_pool(settings.database_url, min_size=1, max_size=6, timeout=10)
+    return await asyncpg.create_pool(settings.database_url, min_size=1, max_size=10, timeout=10)
 
 
 async def _connect(settings: LoaderSettings) -> nats_client.Client:

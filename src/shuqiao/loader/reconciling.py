@@ -41,12 +41,13 @@ from shuqiao.wire.reconciliation import (
     structure_of,
 )
 from shuqiao.wire.schemas import ResourceSpec, plain_items
+from shuqiao.wire.tasks import end_tasks
 from shuqiao.wire.vault import Held, Reconciled, VaultRefused
 
 _log = logging.getLogger("shuqiao.loader")
 _WAITING = (
     "SELECT id, department, resource_id, salt, run, step, message, work::text"
-    " FROM exchange.reconciliations_waiting()"
+    " FROM exchange.reconciliation_waiting($1::text[])"
 )
 _PAGE = "SELECT record_id, batch_sequence, data::text FROM exchange.reconciliation_rows($1, $2, $3, $4)"
 _COUNT = "SELECT exchange.reconciliation_counts($1)"
@@ -62,6 +63,9 @@ _TIMEOUT_S = 60.0
 _LOOK_S = 0.5
 _RETRY_S = 2.0
 _FAILED_S = 10.0
+AT_ONCE = 3
+"""Departments for which a step is answered at the same time: each holds a connection for its lock and needs
+one more, and merging needs some too."""
 PAGE_ROWS = 2_000
 _MAX_SHOWN = 64
 
@@ -150,40 +154,52 @@ class Outcome:
 
 
 class Reconciler:
-    """Answers the steps that wait in the ledger, one after another."""
+    """Answers the steps that wait in the ledger: one at a time for each department, and some beside each other."""
 
     def __init__(self, workshop: Workshop) -> None:
         """Remember where ledger and vault are."""
         self._shop = workshop
+        self._busy: dict[str, asyncio.Task[None]] = {}
 
     async def run(self) -> None:
         """Work until cancelled."""
-        while True:
-            pause_s = _LOOK_S
-            try:
-                if await self._work():
-                    continue
-            except OUTAGES as error:
-                _log.warning("reconciliation_waits %s", type(error).__name__)
-                pause_s = _RETRY_S
-            except Exception as error:
-                # What nodes said must not end the process that loads everybody's batches.
-                _log.error("reconciliation_failed %s\n%s", type(error).__name__, _place(error))
-                pause_s = _FAILED_S
-            await asyncio.sleep(pause_s)
+        try:
+            while True:
+                try:
+                    await self._take_up()
+                except OUTAGES as error:
+                    _log.warning("reconciliation_waits %s", type(error).__name__)
+                    await asyncio.sleep(_RETRY_S)
+                if self._busy:
+                    await asyncio.wait(
+                        self._busy.values(), timeout=_LOOK_S, return_when=asyncio.FIRST_COMPLETED
+                    )
+                else:
+                    await asyncio.sleep(_LOOK_S)
+        finally:
+            await end_tasks(self._busy.values())
 
-    async def _work(self) -> bool:
-        """Answer what waits; False where nothing did. One that fails holds up no other."""
-        did = False
-        failure: Exception | None = None
-        for row in await self._shop.pool.fetch(_WAITING, timeout=_TIMEOUT_S):
-            try:
-                did = await self._answer_alone(row) or did
-            except Exception as error:
-                failure = error
-        if failure is not None:
-            raise failure
-        return did
+    async def _take_up(self) -> None:
+        """Begin to answer what waits longest; a department that is slow or fails holds up no other."""
+        self._busy = {department: task for department, task in self._busy.items() if not task.done()}
+        while len(self._busy) < AT_ONCE:
+            row = await self._shop.pool.fetchrow(_WAITING, list(self._busy), timeout=_TIMEOUT_S)
+            if row is None:
+                return
+            self._busy[row["department"]] = asyncio.create_task(self._serve(row))
+
+    async def _serve(self, row: Any) -> None:
+        """Answer one step; where that fails, its department waits for a while."""
+        try:
+            if not await self._answer_alone(row):
+                await asyncio.sleep(_RETRY_S)
+        except OUTAGES as error:
+            _log.warning("reconciliation_waits %s %s", row["resource_id"], type(error).__name__)
+            await asyncio.sleep(_RETRY_S)
+        except Exception as error:
+            # What nodes said must not end the process that loads everybody's batches.
+            _log.error("reconciliation_failed %s\n%s", type(error).__name__, _place(error))
+            await asyncio.sleep(_FAILED_S)
 
     async def _answer_alone(self, row: Any) -> bool:
         """Answer one step, unless another loader is at it, whose lock ends with its connection."""

@@ -25,7 +25,7 @@ SHOWN_RANGES = 50
 _COLUMNS = """
 id, asked_by, asked_at, state, failure, phase, done, total, mapping, ranges, source_rows, shared_rows,
 differing::text, moving, sampled, sample_agrees, found, is_complete, finished_at,
-mend_asked_at, mended_at, mended_rows
+mend_asked_at, mended_at, mended_rows, mend_failed_at, mend_failure
 """
 _NEWEST = f"""
 SELECT {_COLUMNS} FROM exchange.reconciliation WHERE department = %s AND resource_id = %s
@@ -141,6 +141,8 @@ class Reconciliation:
     mend_asked_at: datetime | None
     mended_at: datetime | None
     mended_rows: int | None
+    mend_failed_at: datetime | None
+    mend_failure: Text | None
 
     @property
     def words(self) -> Text:
@@ -292,13 +294,13 @@ def _differences(resource: str, key: UUID) -> tuple[Difference, ...]:
 
 def _reconciliation(row: tuple[Any, ...], actors: dict[str, ActorRef]) -> Reconciliation:
     key, by, at, state, failure, phase, done, total, mapping, ranges, *rest = row
-    source, shared, differing, *rest = rest
+    source, shared, differing, *rest, mend_failure = rest
     return Reconciliation(
         key,
         actors[by],
         at,
         state,
-        FAILURES.get(failure, Text(failure, failure)) if failure else None,
+        _failure(failure),
         phase,
         done,
         total,
@@ -308,7 +310,12 @@ def _reconciliation(row: tuple[Any, ...], actors: dict[str, ActorRef]) -> Reconc
         shared,
         tuple(Range(*one) for one in msgspec.json.decode(differing)),
         *rest,
+        _failure(mend_failure),
     )
+
+
+def _failure(code: str | None) -> Text | None:
+    return FAILURES.get(code, Text(code, code)) if code else None
 
 
 def _rows(sql: str, given: list[Any]) -> list[tuple[Any, ...]]:

@@ -32,7 +32,10 @@ WHERE l ->> 'state' = 'up' AND s.silent_since IS NULL
 ORDER BY last.at NULLS FIRST, r.id LIMIT %(most)s
 """
 _ENDED = """
-SELECT id::text, department, resource_id, state FROM exchange.reconciliation
+SELECT id::text, department, resource_id,
+       CASE WHEN mend_failed_at IS NULL THEN state ELSE 'not_mended' END,
+       coalesce(mend_failed_at::text, id::text)
+FROM exchange.reconciliation
 WHERE told_at IS NULL AND state IN ('agreed', 'differs', 'failed') ORDER BY finished_at LIMIT 200
 """
 _HELD = """
@@ -70,8 +73,10 @@ def watch_reconciliations() -> int:
         ended = cursor.fetchall()
         names = _names({row[2] for row in ended})
         notify_all(
-            ToTell(body, f"reconciliation_{state}", resource, Capability.NODES_WATCH, key, names[resource])
-            for key, department, resource, state in ended
+            ToTell(
+                body, f"reconciliation_{what}", resource, Capability.NODES_WATCH, occasion, names[resource]
+            )
+            for _, department, resource, what, occasion in ended
             for body in {department, *bodies_with(PLATFORM_AGENCY)}
             if resource in names
         )

@@ -73,6 +73,10 @@ NOTICES = {
         Text("对账未完成", "A reconciliation did not finish"),
         Text("{name_zh}：请查看原因", "{name_en}: see why"),
     ),
+    "reconciliation_not_mended": (
+        Text("差异段未能重新装载", "Ranges could not be loaded again"),
+        Text("{name_zh}：请查看原因，处理后再试", "{name_en}: see why, and ask for it again"),
+    ),
     "rows_held": (
         Text("有数据被筛查扣留", "Rows are held by screening"),
         Text(

@@ -37,6 +37,10 @@ CREATE TABLE exchange.reconciliation (
     mend_asked_at timestamptz,
     mended_at    timestamptz,
     mended_rows  bigint,
+    -- Why and when the ranges could not be sent again, where that was asked for last.
+    mend_failure text CHECK (length(mend_failure) BETWEEN 1 AND 40),
+    mend_failed_at timestamptz,
+    CHECK ((mend_failure IS NULL) = (mend_failed_at IS NULL)),
     CHECK ((state = 'open') = (finished_at IS NULL)),
     CHECK ((state = 'failed') = (failure IS NOT NULL))
 );
@@ -76,7 +80,7 @@ BEGIN
             'id', v_entry, 'at', p_at, 'department', v.department, 'provider', v.department,
             'actor', p_actor, 'resource', v.resource_id, 'outcome', p_outcome, 'reconciliation', v.id, 'source_rows', v.source_rows,
             'shared_rows', v.shared_rows, 'differences', CASE WHEN v.state IN ('agreed', 'differs') THEN v.found END,
-            'sampled', CASE WHEN v.state IN ('agreed', 'differs') THEN v.sampled END, 'failure', v.failure)::text);
+            'sampled', CASE WHEN v.state IN ('agreed', 'differs') THEN v.sampled END, 'failure', coalesce(v.failure, v.mend_failure))::text);
 END $$;
 
 -- Asks for a reconciliation. Null where one is open already.
@@ -127,7 +131,7 @@ $$;
 CREATE FUNCTION exchange.mend_reconciliation(p_id uuid, p_actor text, p_at timestamptz)
 RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
 BEGIN
-    UPDATE exchange.reconciliation r SET mend_asked_at = clock_timestamp()
+    UPDATE exchange.reconciliation r SET mend_asked_at = clock_timestamp(), mend_failure = NULL, mend_failed_at = NULL
     WHERE r.id = p_id AND r.state = 'differs' AND r.mend_asked_at IS NULL AND r.differing <> '[]';
     IF NOT FOUND THEN
         RETURN false;
@@ -178,13 +182,14 @@ BEGIN
     RETURN FOUND;
 END $$;
 
--- The node can't compare, or can't send the ranges again: then a person may ask for that once more.
+-- The node can't compare, or can't send the ranges again: then both sides are told, and a person may ask for that once more.
 CREATE FUNCTION exchange.fail_reconciliation(p_department text, p_id uuid, p_code text)
 RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
 BEGIN
     PERFORM FROM exchange.reconciliation r WHERE r.id = p_id AND r.department = p_department
         AND r.mend_asked_at IS NOT NULL AND r.mended_at IS NULL FOR UPDATE;
     IF FOUND THEN
+        UPDATE exchange.reconciliation r SET mend_failure = p_code, mend_failed_at = clock_timestamp(), told_at = NULL WHERE r.id = p_id;
         PERFORM exchange.note_reconciliation(p_id, 'failed', 'node:' || p_department, clock_timestamp());
         UPDATE exchange.reconciliation r SET mend_asked_at = NULL WHERE r.id = p_id;
     ELSIF EXISTS (SELECT FROM exchange.reconciliation r WHERE r.id = p_id AND r.department = p_department) THEN
@@ -242,12 +247,13 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog AS $$
     WHERE r.id = p_id AND r.state = 'open' LIMIT 10000
 $$;
 
--- Steps that wait for the loader.
-CREATE FUNCTION exchange.reconciliations_waiting()
+-- The step that waits longest for the loader, of departments that none is answered for now.
+CREATE FUNCTION exchange.reconciliation_waiting(p_but text[])
 RETURNS TABLE (id uuid, department text, resource_id text, salt bytea, run text, step int, message bytea, work jsonb)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog AS $$
     SELECT r.id, r.department, r.resource_id, r.salt, r.run, r.step, r.message, r.work FROM exchange.reconciliation r
-    WHERE r.state = 'open' AND r.message IS NOT NULL AND r.answer IS NULL ORDER BY r.asked_at LIMIT 10
+    WHERE r.state = 'open' AND r.message IS NOT NULL AND r.answer IS NULL AND r.department <> ALL (p_but)
+    ORDER BY r.asked_at, r.id LIMIT 1
 $$;
 
 CREATE FUNCTION exchange.progress_reconciliation(p_id uuid, p_run text, p_step int, p_done bigint, p_total bigint)
@@ -357,16 +363,16 @@ REVOKE ALL ON exchange.reconciliation, exchange.reconciliation_difference FROM P
 REVOKE ALL ON FUNCTION exchange.note_reconciliation, exchange.ask_reconciliation, exchange.close_reconciliation,
     exchange.withdraw_reconciliation, exchange.expire_reconciliations, exchange.mend_reconciliation, exchange.take_reconciliation_step,
     exchange.follow_reconciliation, exchange.fail_reconciliation, exchange.end_mending, exchange.reconciliation_rows,
-    exchange.reconciliation_counts, exchange.reconciliation_gone, exchange.reconciliations_waiting, exchange.progress_reconciliation,
+    exchange.reconciliation_counts, exchange.reconciliation_gone, exchange.reconciliation_waiting, exchange.progress_reconciliation,
     exchange.answer_reconciliation FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION exchange.take_reconciliation_step, exchange.follow_reconciliation, exchange.fail_reconciliation,
     exchange.end_mending, exchange.reconciliation_rows, exchange.reconciliation_counts, exchange.reconciliation_gone,
-    exchange.reconciliations_waiting, exchange.progress_reconciliation, exchange.answer_reconciliation TO shuqiao_loader;
+    exchange.reconciliation_waiting, exchange.progress_reconciliation, exchange.answer_reconciliation TO shuqiao_loader;
 GRANT EXECUTE ON FUNCTION exchange.ask_reconciliation, exchange.withdraw_reconciliation, exchange.expire_reconciliations,
     exchange.mend_reconciliation TO shuqiao_control;
 GRANT SELECT (id, department, resource_id, asked_by, asked_at, state, failure, phase, done, total, heard_at, runs, mapping, ranges,
     source_rows, shared_rows, differing, moving, sampled, sample_agrees, found, is_complete, finished_at, told_at, mend_asked_at,
-    mended_at, mended_rows), UPDATE (told_at) ON exchange.reconciliation TO shuqiao_control;
+    mended_at, mended_rows, mend_failure, mend_failed_at), UPDATE (told_at) ON exchange.reconciliation TO shuqiao_control;
 GRANT SELECT ON exchange.reconciliation_difference TO shuqiao_control;
 
 REVOKE ALL ON FUNCTION exchange.hear_node, exchange.order_node FROM PUBLIC;
