@@ -53,7 +53,10 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class DataList:
-    """One list of the law: an entry of the sharing catalogue."""
+    """One list of the law: an entry of the sharing catalogue.
+
+    `division` is the item that says to which district a record belongs; empty where no item does.
+    """
 
     key: str
     code: str
@@ -71,6 +74,7 @@ class DataList:
     summary_en: str
     note: str
     items: tuple[Item, ...]
+    division: str = ""
 
     def item(self, field: str) -> Item | None:
         """The item with this field, or None."""

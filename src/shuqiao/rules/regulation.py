@@ -14,6 +14,7 @@ from datetime import date
 from enum import StrEnum
 
 from shuqiao.rules.channels import Exchange
+from shuqiao.rules.platforms import Platforms
 from shuqiao.rules.share_types import ShareTypes
 
 SETTING = "setting"
@@ -417,6 +418,7 @@ class Regulation:
     masked_from_sensitivity: int
     recall: Recall
     exchange: Exchange
+    platforms: Platforms | None
     disputes: Disputes
     updates: tuple[UpdateRule, ...]
     objections: tuple[Step, ...]

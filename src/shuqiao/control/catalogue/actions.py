@@ -1,5 +1,6 @@
 """Building the sharing catalogue from the base lists of a regulation."""
 
+from dataclasses import dataclass
 from datetime import date
 
 from django.db import connection, transaction
@@ -28,7 +29,7 @@ from shuqiao.control.regulations.queries import article_ref
 from shuqiao.control.standards.loading import load_standards
 from shuqiao.control.standards.queries import Binder, binder
 from shuqiao.rules import catalogue as rules
-from shuqiao.rules.entries import Entry, EntryItem
+from shuqiao.rules.entries import Entry, EntryItem, entry_code
 from shuqiao.rules.errors import FieldRequired
 from shuqiao.rules.ids import resource_id
 from shuqiao.rules.procedures import latest_until
@@ -46,20 +47,49 @@ def load_base_lists(regulation: Regulation, actor: str) -> int:
     Source: guangzhou-2016 art. 3(3), 28(2), 30(1).
     """
     load_standards(actor)
-    standards = binder()
-    return sum(_publish(regulation, given, actor, standards) for given in data_lists(regulation.id))
+    standards, region = binder(), regulation.region
+    opened = 0
+    for given in lists_to_open(regulation, region):
+        departments = tuple(_department(region, word) for word in given.departments)
+        opened += open_list(
+            regulation, given, Place(region, departments, PLATFORM, given.code), actor, standards
+        )
+    return opened
+
+
+def lists_to_open(regulation: Regulation, region: str) -> list[rules.DataList]:
+    """The lists of a regulation's catalogue that have no entry in a region yet."""
+    lists = {resource_id(region, given.key): given for given in data_lists(regulation.id)}
+    there = set(Resource.objects.filter(id__in=lists).values_list("id", flat=True))
+    return [given for rid, given in lists.items() if rid not in there]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a list of the law is opened: on which platform, and for which bodies, the responsible one first.
+
+    Without a code it gets the next one of its classification. `city_entry` is the city's entry of the list.
+    """
+
+    region: str
+    departments: tuple[Department, ...]
+    platform: str
+    code: str = ""
+    city_entry: str = ""
 
 
 @transaction.atomic
-def _publish(regulation: Regulation, given: rules.DataList, actor: str, standards: Binder) -> int:
-    rid = resource_id(regulation.region, given.key)
+def open_list(
+    regulation: Regulation, given: rules.DataList, place: Place, actor: str, standards: Binder
+) -> int:
+    """Open one list of the law at a place; return 0 where it is open already. Safe late and twice."""
+    rid = resource_id(place.region, given.key)
     with connection.cursor() as cursor:
         # Two seedings at once: the second waits and then finds the entry.
         cursor.execute("SELECT pg_advisory_xact_lock(hashtext('publish'), hashtext(%s))", [rid])
     if Resource.objects.filter(id=rid).exists():
         return 0
-    departments = [_department(regulation.region, word) for word in given.departments]
-    resource = _create_resource(regulation, given, rid, departments, standards)
+    resource = _create_resource(regulation, given, rid, place, standards)
     items = Item.objects.bulk_create(
         _item(resource, item, given, regulation.verify_only_from_sensitivity, standards)
         for item in given.items
@@ -69,7 +99,7 @@ def _publish(regulation: Regulation, given: rules.DataList, actor: str, standard
         sharing.save(force_insert=True)
     write_exchange(resource, items)
     create_list(rid)
-    _index(resource, items, departments)
+    _index(resource, items, place.departments)
     append_entry(
         "entry_published",
         actor=actor,
@@ -78,7 +108,13 @@ def _publish(regulation: Regulation, given: rules.DataList, actor: str, standard
         department=resource.department_id,
         provider=resource.department_id,
         resource_id=rid,
-        facts={"version": 1, "regulation": regulation.id, "articles": [given.article], "items": len(items)},
+        facts={
+            "version": 1,
+            "regulation": regulation.id,
+            "articles": [given.article],
+            "items": len(items),
+            "region": place.region,
+        },
     )
     return 1
 
@@ -94,16 +130,17 @@ def _create_resource(
     regulation: Regulation,
     given: rules.DataList,
     rid: str,
-    departments: list[Department],
+    place: Place,
     standards: Binder,
 ) -> Resource:
     now = clock.now()
     source = article_ref(given.article, regulation.id).cite
     until = latest_until(clock.legal_day(now), regulation.entry_months)
-    entry = entry_of_list(given, departments, regulation, until, standards)
+    code = place.code or entry_code(given.code.partition("/")[0], _next_number(given.code))
+    entry = entry_of_list(given, place, regulation, until, standards)
     resource = Resource.objects.create(
         id=rid,
-        code=given.code,
+        code=code,
         list_key=given.key,
         regulation=regulation.id,
         article=given.article,
@@ -113,24 +150,25 @@ def _create_resource(
         name_en=given.en,
         summary_zh=given.summary_zh,
         summary_en=given.summary_en,
-        department=departments[0],
+        department=place.departments[0],
         record_key=given.record_key,
         library=given.library,
         update_cycle=given.update_cycle,
         modes=list(given.modes),
-        platform_zh=PLATFORM,
+        platform_zh=place.platform,
         scope_zh=SCOPE,
         published_at=now,
         content=entry_json(entry),
         subject=entry.subject,
-        region=regulation.region,
+        region=place.region,
+        city_entry_id=place.city_entry or None,
         format=entry.format,
         library_kind=entry.library_kind,
         share_type=entry.share_type,
         open_to_public=False,
         shared_until=until,
     )
-    resource.joint_departments.set(departments)
+    resource.joint_departments.set(place.departments)
     version = ResourceVersion.objects.create(
         resource=resource,
         version=1,
@@ -141,8 +179,15 @@ def _create_resource(
     )
     SharingVersion.objects.create(resource=resource, of=version, change=SharingChange.ADDED, published_at=now)
     Service.objects.create(resource=resource, kind=ServiceKind.TABLE, offered_at=now)
-    _keep_number(given.code)
+    _keep_number(code)
     return resource
+
+
+def _next_number(code: str) -> int:
+    """The next number within the classification of a code, whose row is locked until the end."""
+    subject = code.partition("/")[0]
+    row, _ = SubjectSequence.objects.select_for_update().get_or_create(subject=subject)
+    return row.last + 1
 
 
 def _keep_number(code: str) -> None:
@@ -156,13 +201,13 @@ def _keep_number(code: str) -> None:
 
 def entry_of_list(
     given: rules.DataList,
-    departments: list[Department],
+    place: Place,
     regulation: Regulation,
     until: date,
     standards: Binder,
 ) -> Entry:
     """What one of the law's lists says as an entry of the catalogue."""
-    share_type = regulation.share_types.default or ""
+    share_type, departments = regulation.share_types.default or "", place.departments
     interface_only = regulation.exchange.confines((), given.update_cycle)
     return Entry(
         name_zh=given.zh,
@@ -187,10 +232,11 @@ def entry_of_list(
         open_to_public=False,
         update_cycle=given.update_cycle,
         timeliness="按更新周期提供",
-        platform=PLATFORM,
+        platform=place.platform,
         shared_until=until,
         modes=given.modes,
         record_key=given.record_key,
+        city_entry=place.city_entry,
         obliged_by=regulation.cite(given.article),
         digitisation="database",
         not_secret=True,
@@ -261,7 +307,7 @@ def _item(
     )
 
 
-def _index(resource: Resource, items: list[Item], departments: list[Department]) -> None:
+def _index(resource: Resource, items: list[Item], departments: tuple[Department, ...]) -> None:
     others = [resource.summary_zh, resource.summary_en, resource.category_zh]
     others += [name for d in departments for name in (d.name_zh, d.short_zh, d.name_en)]
     text = search_text(resource.name_zh, resource.name_en, [(item.zh, item.en) for item in items], others)

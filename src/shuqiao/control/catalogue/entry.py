@@ -12,6 +12,7 @@ from shuqiao.control.accounts.capabilities import Capability
 from shuqiao.control.catalogue import labels
 from shuqiao.control.catalogue.models import Resource
 from shuqiao.control.catalogue.offering import is_by_interface
+from shuqiao.control.catalogue.platforms import platform_view
 from shuqiao.control.catalogue.queries import (
     EntryPage,
     ModeUse,
@@ -95,6 +96,7 @@ def entry_page(viewer: Viewer, resource_id: str) -> EntryPage:
         library=labels.label(labels.LIBRARIES, resource.library),
         update_cycle=labels.label(labels.UPDATE_CYCLES, resource.update_cycle),
         platform=resource.platform_zh,
+        at=platform_view(viewer, resource),
         scope=resource.scope_zh,
         max_period_months=rules.period.maximum_months,
         shared_until=resource.shared_until,

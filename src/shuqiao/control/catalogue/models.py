@@ -18,7 +18,8 @@ class Resource(models.Model):
 
     id = models.CharField(primary_key=True, max_length=17)
     code = models.CharField(max_length=30, unique=True)
-    list_key = models.CharField(max_length=60, unique=True)
+    # The list of the law it was built from, once in a region; of other entries their own id.
+    list_key = models.CharField(max_length=60)
     regulation = models.CharField(max_length=40)
     article = models.CharField(max_length=60)
     category_zh = models.CharField(max_length=100, blank=True)
@@ -63,6 +64,7 @@ class Resource(models.Model):
             models.Index(fields=["subject"], name="resource_by_subject"),
         ]
         constraints = [
+            models.UniqueConstraint(fields=["list_key", "region"], name="list_once_in_a_region"),
             models.CheckConstraint(
                 condition=Q(id__regex=r"^r[0-9]{6}[a-z2-7]{10}$"), name="resource_id_is_well_formed"
             ),

@@ -12,6 +12,7 @@ from shuqiao.control.accounts.capabilities import Capability
 from shuqiao.control.catalogue import labels
 from shuqiao.control.catalogue.known import knows
 from shuqiao.control.catalogue.models import Item, Resource
+from shuqiao.control.catalogue.platforms import PlatformView
 from shuqiao.control.catalogue.sharing import ShareMark, SharingView
 from shuqiao.control.organisations.queries import DepartmentRef, PersonRow
 from shuqiao.control.regulations.queries import ArticleRef, ArticleText, article_ref
@@ -110,6 +111,7 @@ class EntryPage:
     library: Text
     update_cycle: Text
     platform: str
+    at: PlatformView | None
     scope: str
     max_period_months: int
     shared_until: date

@@ -12,6 +12,7 @@ from shuqiao.control.catalogue import labels
 from shuqiao.control.catalogue import search as found_in
 from shuqiao.control.catalogue.marking import Fragment, fragments, occurs
 from shuqiao.control.catalogue.models import Item, Resource
+from shuqiao.control.catalogue.platforms import district_platform
 from shuqiao.control.catalogue.queries import held_grants, open_requests
 from shuqiao.control.catalogue.search import Sort, Wanted
 from shuqiao.control.catalogue.sharing import ShareMark, entry_types, share_mark
@@ -83,6 +84,7 @@ class Hit:
     article: ArticleRef | None
     shared: bool
     share_type: ShareMark | None = None
+    platform: Text | None = None
     use: Use = NO_USE
     granted_until: date | None = None
     open_request: str | None = None
@@ -264,6 +266,7 @@ def _hits(
         replace(
             _hit(resources[rid], items.get(rid, []), terms, departments[resources[rid].department_id]),
             share_type=share_mark(types[rid], rules),
+            platform=district_platform(resources[rid], rules),
             use=use[rid],
             granted_until=held.get(rid),
             open_request=asked.get(rid),

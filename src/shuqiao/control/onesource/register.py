@@ -55,7 +55,8 @@ def take_in(resources: Iterable[str]) -> None:
     """Bring the register up to date with these entries: published ones stand in it, others don't.
 
     Safe to repeat. An item that somebody else is responsible for is contested, unless it was declared joint,
-    explained as another datum or decided.
+    explained as another datum or decided, or the law's list lies on platforms of two levels, each of which
+    collects it for its own.
     """
     with connection.cursor() as cursor:
         # Two publications at once would wait for each other's data in different orders.
@@ -223,6 +224,9 @@ _BESIDE = f"""
     SELECT g.resource_id, g.field, g.name, g.key, g.subject, g.leaf, g.department_id, g.standard,
         CASE WHEN g.role <> 'responsible' THEN g.role
              WHEN s.department_id = g.department_id THEN 'repeated'
+             WHEN EXISTS (SELECT 1 FROM catalogue_resource a JOIN catalogue_resource b USING (list_key)
+                          WHERE a.id = g.resource_id AND b.id = s.resource_id AND a.region <> b.region)
+             THEN 'joint'
              WHEN EXISTS (SELECT 1 FROM catalogue_resource_joint_departments j
                           WHERE j.resource_id = s.resource_id AND j.department_id = g.department_id)
               AND EXISTS (SELECT 1 FROM catalogue_resource_joint_departments j

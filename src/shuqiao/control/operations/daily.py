@@ -10,6 +10,7 @@ from shuqiao.control.alarms.comparing import watch_node_logs
 from shuqiao.control.alarms.watching import watch_usage
 from shuqiao.control.basedata.citations import store_citations
 from shuqiao.control.catalogue.period import end_entries
+from shuqiao.control.catalogue.platforms import open_district_lists
 from shuqiao.control.catalogue.use import count_use
 from shuqiao.control.clocks.reminders import remind
 from shuqiao.control.disputes.actions import execute_provided
@@ -51,6 +52,7 @@ class ClockJob:
 
 CLOCK_JOBS = (
     ClockJob("end_entries", "catalogue entries whose sharing period is over", end_entries),
+    ClockJob("open_district_lists", "lists opened on the platforms of districts", open_district_lists),
     ClockJob("keep_sources", "entries brought into step with the register of sources", keep_in_step),
     ClockJob("pass_open_cases", "cases passed to the regulation in force", pass_open_cases),
     ClockJob("escalate_overdue", "requests moved on because their term ran out", escalate_overdue),

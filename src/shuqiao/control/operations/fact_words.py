@@ -88,6 +88,8 @@ FACTS = {
     "reason": Text("理由", "Reason"),
     "recipient": Text("获取方密钥", "Recipient's key"),
     "record": Text("对象代号", "Record"),
+    "region": Text("所在平台的地区", "Region of its platform"),
+    "filed_at": Text("提出申请的平台的地区", "Region of the platform it was made on"),
     "regulation": Text("适用规则", "Regulation"),
     "resource": Text("目录条目", "Catalogue entry"),
     "valid_until": Text("有效期至", "Valid until"),

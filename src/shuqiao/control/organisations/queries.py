@@ -16,6 +16,11 @@ class DepartmentRef:
     name: Text
     short: Text
 
+    @property
+    def region(self) -> str:
+        """The region at the head of the code: the city's, or that of a district."""
+        return self.code[:6]
+
     def __str__(self) -> str:
         """Return the name in the reader's language."""
         return str(self.name)

@@ -243,6 +243,8 @@ def check_catalogue(document: Document, articles: Mapping[int, Article], words: 
         fields = {item["field"]: item for item in entry["items"]}
         if not fields.get(entry["record_key"], {}).get("required"):
             raise document.invalid((*place, "record_key"), "the record key is no required item of the list")
+        if "division" in entry and fields.get(entry["division"], {}).get("identity", True):
+            raise document.invalid((*place, "division"), "the division is no plain item of the list")
         _check_items(document, place, entry["items"])
 
 

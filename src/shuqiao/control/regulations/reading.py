@@ -250,6 +250,19 @@ def _interconnection(rules: Regulation) -> Iterator[Row]:
     )
 
 
+def _platforms(rules: Regulation) -> Iterator[Row]:
+    if rules.platforms is None:
+        return
+    at = rules.platforms
+    words = Text(
+        "按采集机关的职权提供给本级平台", "are provided to the platform of the level that collects them"
+    )
+    yield _row(rules, "base_lists", Text("基础信息", "Base information"), words, at.base_article)
+    for key, one in (("city", at.city), ("district", at.district)):
+        words = Text("本级机关优先使用", "is used first by the bodies of its level")
+        yield _row(rules, key, Text(one.zh, one.en), words, one.article)
+
+
 def _disputes(rules: Regulation) -> Iterator[Row]:
     return (
         _row(rules, one.key, Text(one.zh, one.en), _body(rules, one.decided_by), one.article)
@@ -289,6 +302,7 @@ _PARTS: tuple[tuple[str, Text, Callable[[Regulation], Iterator[Row]]], ...] = (
     ("catalogue_fields", Text("目录要素", "What an entry states"), lambda r: _named(r, r.catalogue_fields)),
     ("catalogue_chain", Text("目录程序", "How an entry is approved"), lambda r: _chain(r, r.catalogue_chain)),
     ("exchange", Text("共享途径与交换系统", "Channels and exchange systems"), _exchange),
+    ("platforms", Text("市、区两级平台", "Platforms of city and district"), _platforms),
     ("disputes", Text("争议种类与处理方", "Disputes and who decides"), _disputes),
     ("updates", Text("更新", "Updating"), _updates),
     ("objections", Text("异议", "Objections"), lambda r: _chain(r, r.objections)),

@@ -13,6 +13,7 @@ from shuqiao.rules import regulation as reg
 from shuqiao.rules import share_types as shares
 from shuqiao.rules.channels import Exchange, InterfaceOnly
 from shuqiao.rules.interconnection import Interconnection
+from shuqiao.rules.platforms import Platform, Platforms
 
 Values = Mapping[str, Any]
 
@@ -69,6 +70,7 @@ def regulation_of(document: Document, content: Values) -> reg.Regulation:
         masked_from_sensitivity=it["grants"]["masked_from_sensitivity"],
         recall=reg.Recall(**it["grants"]["recall"]),
         exchange=_exchange(it["exchange"]),
+        platforms=_platforms(it["platforms"]) if "platforms" in it else None,
         disputes=_disputes(it["disputes"]),
         updates=tuple(
             reg.UpdateRule(**{"working_days": None, **row})  # the schema has settled the names
@@ -108,6 +110,10 @@ def _interconnection(it: Values) -> Interconnection:
         acceptance_article=acceptance["article"],
         rectifies=acceptance["rectifies"],
     )
+
+
+def _platforms(it: Values) -> Platforms:
+    return Platforms(Platform(**it["city"]), Platform(**it["district"]), it["base_lists"]["article"])
 
 
 def head_of(document: Document) -> reg.Head:
@@ -260,6 +266,7 @@ def _list(it: Values, codes: Mapping[str, tuple[cat.Code, ...]]) -> cat.DataList
         summary_en=it["summary_en"],
         note=it.get("note", ""),
         items=tuple(_item(row, it["article"], codes) for row in it["items"]),
+        division=it.get("division", ""),
     )
 
 

@@ -14,6 +14,7 @@ from shuqiao.control import clock
 from shuqiao.control.accounts.access import Fault, FormRefused, NotFound, Viewer
 from shuqiao.control.accounts.capabilities import Capability
 from shuqiao.control.accounts.notices import notify
+from shuqiao.control.catalogue.platforms import route_facts
 from shuqiao.control.catalogue.sharing import way_of_request
 from shuqiao.control.clocks.queries import clocks_of, next_clock, overdue
 from shuqiao.control.disputes.actions import withdraw_with_case
@@ -89,6 +90,7 @@ def submit_request(viewer: Viewer, given: RequestInput) -> str:
         "duty": request.duty.number if request.duty else None,
         "because": way.because,
         "rests_on": articles,
+        **route_facts(viewer, request.resource),
     }
     take(request, Step(SUBMIT, accepted, viewer, today, facts=facts, fields=fields))
     add_event(request, "duty_confirmed", None, articles=(rules.cite_matter("own_duty"),))

@@ -10,6 +10,7 @@ from shuqiao.control.accounts.capabilities import Capability
 from shuqiao.control.catalogue import labels as catalogue_labels
 from shuqiao.control.catalogue.models import Resource
 from shuqiao.control.catalogue.offering import masked, offer_of
+from shuqiao.control.catalogue.platforms import platform_view, rows_of_own_district
 from shuqiao.control.catalogue.queries import access_resource, item_row
 from shuqiao.control.catalogue.sharing import way_of_request
 from shuqiao.control.files.granting import file_words, files_granted
@@ -23,6 +24,7 @@ from shuqiao.control.requests.actions import SUBMIT
 from shuqiao.control.requests.granting import PROVIDED
 from shuqiao.control.requests.inputs import AnswerInput
 from shuqiao.control.requests.models import KIND, Request
+from shuqiao.control.requests.platforms import others_to_ask
 from shuqiao.control.requests.queries import (
     ChannelOption,
     Condition,
@@ -60,7 +62,8 @@ def _form(viewer: Viewer, resource: Resource, draft: Request | None) -> RequestF
     rules, modes = regulation(), offered_modes(resource)
     mode = draft.mode if draft else modes[0]
     offer = offer_of(resource, rules)
-    terms = asked_terms(draft) if draft else Terms(mode, usual(mode, offer.channels))
+    usual_terms = Terms(mode, usual(mode, offer.channels), rows_of_own_district(viewer, resource))
+    terms = asked_terms(draft) if draft else usual_terms
     own = Application.objects.filter(department_id=viewer.department.code, active=True)
     duties = Duty.objects.filter(department_id=viewer.department.code).order_by("number")
     picked = draft.applications.order_by("id").values_list("id", flat=True) if draft else ()
@@ -103,6 +106,8 @@ def _form(viewer: Viewer, resource: Resource, draft: Request | None) -> RequestF
         kept_rows=terms.rows,
         terms=asked_view(terms, resource, rules, chosen),
         renews=(draft.renews_id or "") if draft else "",
+        at=platform_view(viewer, resource),
+        others=others_to_ask(viewer, resource),
     )
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from shuqiao.control.catalogue.platforms import Counterpart, PlatformView
 from shuqiao.control.catalogue.queries import ItemRow
 from shuqiao.control.clocks.queries import CaseClock
 from shuqiao.control.grants.terms import GrantView, TermsView
@@ -123,6 +124,8 @@ class RequestForm:
     kept_rows: tuple[Row, ...]
     terms: TermsView
     renews: str
+    at: PlatformView | None
+    others: tuple[Counterpart, ...]
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ class Migration(migrations.Migration):
             fields=[
                 ("id", models.CharField(max_length=17, primary_key=True, serialize=False)),
                 ("code", models.CharField(max_length=30, unique=True)),
-                ("list_key", models.CharField(max_length=60, unique=True)),
+                ("list_key", models.CharField(max_length=60)),
                 ("regulation", models.CharField(max_length=40)),
                 ("article", models.CharField(max_length=60)),
                 ("category_zh", models.CharField(blank=True, max_length=100)),
@@ -320,6 +320,10 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="resource",
             index=models.Index(fields=["subject"], name="resource_by_subject"),
+        ),
+        migrations.AddConstraint(
+            model_name="resource",
+            constraint=models.UniqueConstraint(fields=("list_key", "region"), name="list_once_in_a_region"),
         ),
         migrations.AddConstraint(
             model_name="resource",

@@ -1,5 +1,6 @@
 """Writing a request, in five steps; every step keeps the draft."""
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from django.contrib import messages
@@ -10,9 +11,11 @@ from django.views.decorators.http import require_http_methods
 
 from shuqiao.control import clock
 from shuqiao.control.accounts.access import FormRefused, Viewer
-from shuqiao.control.requests.actions import save_draft, submit_request
+from shuqiao.control.catalogue.platforms import MAX_COUNTERPARTS
+from shuqiao.control.requests.actions import save_draft
 from shuqiao.control.requests.inputs import RequestInput
 from shuqiao.control.requests.pages import request_form
+from shuqiao.control.requests.platforms import submit_on_platforms
 from shuqiao.control.requests.queries import RequestForm
 from shuqiao.control.texts import Text
 from shuqiao.control.web.reading import faults_of, read_day
@@ -46,18 +49,20 @@ def request_new(request: HttpRequest, viewer: Viewer) -> HttpResponse:
     if is_partial(request):
         return render(request, "components/saved.html", {"at": clock.now()})
     if request.POST.get("go") == "submit":
-        return _submit(request, viewer, given)
+        return _submit(request, viewer, given, request.POST.getlist("also")[:MAX_COUNTERPARTS])
     return redirect(_address(form.resource, _step(request.POST.get("go", str(step)))))
 
 
-def _submit(request: HttpRequest, viewer: Viewer, given: RequestInput) -> HttpResponse:
+def _submit(request: HttpRequest, viewer: Viewer, given: RequestInput, also: list[str]) -> HttpResponse:
     try:
-        number = submit_request(viewer, given)
+        numbers = submit_on_platforms(viewer, given, also)
     except FormRefused as refused:
         form = request_form(viewer, given.resource)
-        return _page(request, viewer, form, CHECK, dict(faults_of(refused)), status=422)
-    messages.success(request, str(Text(f"申请 {number} 已提交。", f"Request {number} has been submitted.")))
-    return redirect("request_case", number=number)
+        return _page(request, viewer, form, CHECK, dict(faults_of(refused)), also, status=422)
+    zh, en = "、".join(numbers), ", ".join(numbers)
+    words = Text(f"申请 {zh} 已提交。", f"Request {en} has been submitted.")
+    messages.success(request, str(words))
+    return redirect("request_case", number=numbers[0])
 
 
 def _page(
@@ -66,6 +71,7 @@ def _page(
     form: RequestForm,
     step: int,
     faults: dict[str, Text],
+    also: Collection[str] = (),
     *,
     status: int = 200,
 ) -> HttpResponse:
@@ -82,6 +88,7 @@ def _page(
         "chosen": [item for item in form.items if item.chosen],
         "chosen_channels": [one.key for one in form.channels if one.chosen],
         "today": clock.today(),
+        "also": also,
     }
     return show(request, viewer, "pages/request_new.html", context, status=status, section="my_requests")
 
