@@ -16,10 +16,11 @@ from shuqiao.control.exchange.actions import order_node
 from shuqiao.control.exchange.monitor import monitor_page, node_page
 from shuqiao.control.exchange.structures import watch_structures
 from shuqiao.control.exchange.watching import watch_silence, watch_unacknowledged
-from shuqiao.control.exchange.words import Condition
+from shuqiao.control.exchange.words import _STOPPED, ADVICE, STATES, Condition
 from shuqiao.control.requests.actions import submit_request
 from shuqiao.control.requests.answering import answer_request
 from shuqiao.control.web.flow_picture import MAX_SIDE, draw
+from shuqiao.edge.status import _ORDER
 from shuqiao.wire.node_state import LineState, NodeState, Orders, Unacknowledged, decode_orders
 
 from .conftest import BIRTH, audit_entries, beyond_control, rows
@@ -84,6 +85,38 @@ def test_the_page_shows_state_last_contact_lag_version_and_certificate(city):
     assert "sex_code" in detail and "第 3 行" in detail
     part = client.get("/exchange/", headers={"HX-Request": "true"}).content.decode()
     assert "<html" not in part and "1.2.3" in part
+
+
+@pytest.mark.parametrize("how", ["refused", "source_changed", "source_away", "held_back", "disk_full"])
+def test_a_node_that_is_stopped_but_heard_is_not_called_silent(city, client, how):
+    hear(state(how=how, lag_s=95.0))
+    page = monitor_page(city.viewer("chen"))
+    (node,) = page.stopped
+    assert page.silent == () and page.online == 1
+    assert node.waiting == 12 and node.condition is Condition.STOP and node.advice is not None
+    assert page.coming[0].lag_s == 95.0, "how long rows wait, not how long ago the node was heard"
+    client.force_login(Account.objects.get(username="chen"))
+    for place in ("/exchange/", f"/exchange/{HEALTH}/"):
+        shown = client.get(place).content.decode()
+        assert "没有消息" not in shown and str(node.words) in shown and str(node.advice) in shown
+        assert how not in shown, "a state is told in words"
+
+
+def test_every_state_of_a_node_has_words_and_each_stop_says_what_to_do():
+    assert set(_ORDER) <= set(STATES)
+    assert set(_STOPPED) - {"hub_away"} <= set(ADVICE)
+
+
+def test_why_a_batch_was_refused_is_told_in_words(city, client):
+    told = state(how="refused")
+    hear(
+        msgspec.structs.replace(
+            told, lines=(msgspec.structs.replace(told.lines[0], refused="batch_not_cleared"),)
+        )
+    )
+    client.force_login(Account.objects.get(username="chen"))
+    shown = client.get(f"/exchange/{HEALTH}/").content.decode()
+    assert "batch_not_cleared" not in shown and "提供前审查未签署" in shown
 
 
 def test_a_page_of_many_tables_asks_no_more_than_one_of_few(city, django_assert_max_num_queries):

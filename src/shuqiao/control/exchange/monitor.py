@@ -24,7 +24,15 @@ from shuqiao.control.exchange.readings import (
     read_paused,
     read_refusals,
 )
-from shuqiao.control.exchange.words import STATES, Condition, feed_condition, line_condition, node_condition
+from shuqiao.control.exchange.words import (
+    STATES,
+    Condition,
+    advice_on,
+    feed_condition,
+    is_silent,
+    line_condition,
+    node_condition,
+)
 from shuqiao.control.organisations.queries import DepartmentRef, department_refs
 from shuqiao.control.regulations.current import regulation
 from shuqiao.control.regulations.queries import ArticleRef, article_ref
@@ -51,6 +59,8 @@ class NodeRow:
     fingerprint: str
     is_active: bool
     is_outdated: bool
+    is_silent: bool
+    advice: Text | None
 
 
 @dataclass(frozen=True)
@@ -82,6 +92,7 @@ class Monitor:
     nodes: tuple[NodeRow, ...]
     jobs: tuple[JobRow, ...]
     silent: tuple[NodeRow, ...]
+    stopped: tuple[NodeRow, ...]
     hours: tuple[Hour, ...]
     online: int
     rows_today: int
@@ -115,6 +126,7 @@ class LineRow:
     condition: Condition
     words: Text
     fault: str
+    refused: str
     mapping: str
     waiting: int
     lag_s: float
@@ -154,9 +166,10 @@ def monitor_page(viewer: Viewer) -> Monitor:
         read_at=nodes[0].now if nodes else None,
         nodes=rows,
         jobs=tuple(jobs[:SHOWN_JOBS]),
-        silent=tuple(row for row in rows if row.condition is Condition.STOP and row.quiet_s is not None),
+        silent=tuple(row for row in rows if row.is_silent),
+        stopped=tuple(row for row in rows if row.condition is Condition.STOP and not row.is_silent),
         hours=tuple(read_hours(scope)),
-        online=sum(row.condition in (Condition.WELL, Condition.SLOW) for row in rows),
+        online=sum(row.is_active and row.quiet_s is not None and not row.is_silent for row in rows),
         rows_today=sum(one.rows_today for one in lines),
         rejected=sum(one.rejected_today for one in lines),
         lag_s=median(lags) if lags else None,
@@ -221,15 +234,15 @@ def _node(node: NodeReading, refs: dict[str, DepartmentRef]) -> NodeRow:
         heard_at=node.heard_at,
         quiet_s=node.quiet_s,
         # What a silent node holds is not known.
-        waiting=sum(one.waiting_rows for one in state.lines)
-        if state and condition is not Condition.STOP
-        else None,
+        waiting=None if state is None or is_silent(node) else sum(one.waiting_rows for one in state.lines),
         version=state.version if state else "",
         certificate_until=until,
         is_ending=until is not None and (until - node.now).days < ENDING_DAYS,
         fingerprint=node.fingerprint,
         is_active=node.is_active,
         is_outdated=node.is_outdated,
+        is_silent=is_silent(node),
+        advice=advice_on(node),
     )
 
 
@@ -262,7 +275,7 @@ def _job(
     condition, words, lag = Condition.OFF, STATES["unheard"], None
     if told is not None:
         condition, words = line_condition(*told)
-        lag = told[0].quiet_s if condition is Condition.STOP else told[1].lag_s
+        lag = told[0].quiet_s if is_silent(told[0]) else told[1].lag_s
     if ledger is not None and not lag:
         lag = ledger.lag_s
     return JobRow(
@@ -310,7 +323,8 @@ def _line(
         name=name,
         condition=condition,
         words=words,
-        fault=line.refused or line.fault,
+        fault=line.fault,
+        refused=line.refused,
         mapping=line.mapping,
         waiting=line.waiting_rows,
         lag_s=line.lag_s,

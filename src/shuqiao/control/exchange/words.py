@@ -33,6 +33,7 @@ STATES = {
     "hub_away": Text("连不上平台", "Platform out of reach"),
     "not_acknowledged": Text("发送未获确认", "Not acknowledged"),
     "source_away": Text("读不到数据源", "Source can't be read"),
+    "source_changed": Text("来源表结构已变", "Source changed"),
     "refused": Text("批次被拒收", "Batch refused"),
     "receipt_untrusted": Text("回执不可信", "Receipt not trusted"),
     "spool_full": Text("缓存已满", "Spool full"),
@@ -49,8 +50,56 @@ STATES = {
 }
 UNACKNOWLEDGED_AFTER_S = 60.0
 """Batches that are not acknowledged for so long are told of; a server that starts anew takes less."""
+ADVICE = {
+    "silent": Text(
+        "在前置机上运行shuqiao node status，看它说什么；再查网络能否到达平台。数据留在部门，恢复后自动续传。",
+        "Run shuqiao node status on the node and read what it says; then see whether the network reaches the"
+        " platform. Data stay with the department and come by themselves.",
+    ),
+    "refused": Text(
+        "平台拒收了批次，原因与所缺的审查列在其页面。批次留在前置机，处理后自动续传。",
+        "The platform refused a batch: reason and missing reviews stand on its page. It stays at the node and"
+        " comes by itself once that is put right.",
+    ),
+    "not_acknowledged": Text(
+        "平台机构检查消息服务；批次留在前置机，自动重试。",
+        "The platform agency looks at the message server; the batches stay at the node and are tried again.",
+    ),
+    "source_away": Text(
+        "在前置机上运行shuqiao node check，它说明数据库或清单为何读不到、怎么办。",
+        "Run shuqiao node check on the node: it says why database or lists can't be read, and what to do.",
+    ),
+    "source_changed": Text(
+        "来源表的列与登记时不同，读取已停。调整映射文件或来源表，再重启前置机；映射改变后须重新签署审查。",
+        "The source's columns are others than before and reading rests. Adapt the mapping file or the table"
+        " and start the node anew; another mapping needs its reviews signed again.",
+    ),
+    "receipt_untrusted": Text(
+        "回执不是平台密钥所签：平台机构查明原因，前置机重新接入（shuqiao node enrol --renew）。",
+        "A receipt is not signed by the platform's key: the agency finds out why, the node is admitted again"
+        " (shuqiao node enrol --renew).",
+    ),
+    "disk_full": Text(
+        "前置机磁盘已满：腾出空间即自动继续，数据不丢。",
+        "The node's disk is full: make room; it goes on by itself and nothing is lost.",
+    ),
+    "spool_full": Text(
+        "前置机缓存已满：腾出空间或调大NODE_SPOOL_BYTES；来源保留其后的变化。",
+        "The node's spool is full: make room or raise NODE_SPOOL_BYTES; the source keeps what comes.",
+    ),
+    "held_back": Text(
+        "一次要移出的行过多，已暂缓：恢复来源，或在其页面确认移出。",
+        "Too many rows would leave at once: restore the source, or let them leave on its page.",
+    ),
+    "screening_stopped": Text(
+        "筛查规则停住了一张表：在前置机上运行shuqiao node held list查看并处理。",
+        "A rule of screening stops a table: run shuqiao node held list on the node and work on it.",
+    ),
+}
+"""What is to be done about a node that is stopped, by its state."""
 _STOPPED = (
     "not_acknowledged",
+    "source_changed",
     "source_away",
     "refused",
     "receipt_untrusted",
@@ -65,6 +114,13 @@ _STOPPED = (
 def is_silent(node: NodeReading) -> bool:
     """Tell whether an active node that was heard before has been quiet for too long."""
     return node.is_active and node.quiet_s is not None and node.quiet_s > SILENT_AFTER_S
+
+
+def advice_on(node: NodeReading) -> Text | None:
+    """Say what to do about a node that is stopped, None where nothing is."""
+    if is_silent(node):
+        return ADVICE["silent"]
+    return ADVICE.get(node.state.state) if node.is_active and node.state else None
 
 
 def node_condition(node: NodeReading) -> tuple[Condition, Text]:
