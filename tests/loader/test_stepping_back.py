@@ -78,7 +78,7 @@ async def test_a_node_that_is_refused_tries_less_and_less_and_goes_on_when_it_ma
     assert (said["refused"], said["waiting_rows"]) == ("batch_signature_invalid", rows)
     assert 0 <= said["next_try_s"] <= 16
     line.ask("UPDATE exchange.node SET active = true WHERE department = %s", HEALTH)
-    wait_for(lambda: line.count() == rows and receipted(line), 30, what="the load")
+    wait_for(lambda: line.count() == rows and receipted(line), 90, what="the load")
     wait_for(lambda: status(line)["refused"] is None, 10, what="the status without a refusal")
     assert [entry["accepted"] for entry in line.ledger()] == [rows]
 
@@ -91,7 +91,7 @@ async def test_one_row_the_hub_cannot_take_is_set_apart_and_comes_when_it_change
     poison(line)
     if phase == "changes":
         line.start("loader", "node")
-        wait_for(lambda: line.count() == rows and receipted(line), 30, what="the load")
+        wait_for(lambda: line.count() == rows and receipted(line), 90, what="the load")
         line.change_source("UPDATE csyxzm SET jkzk = '7'")
         key = poisoned_key(line)
     else:
@@ -101,7 +101,7 @@ async def test_one_row_the_hub_cannot_take_is_set_apart_and_comes_when_it_change
     good = [{"n": rows - 1}]
     version = 2 if phase == "changes" else 1
     wait_for(lambda: line.ask(arrived, version) == good, 90, what="the good rows")
-    wait_for(lambda: set_apart(line) and receipted(line), 30, what="the row set apart")
+    wait_for(lambda: set_apart(line) and receipted(line), 90, what="the row set apart")
     assert set_apart(line) == [{"row": 0, "item": BIRTH_SPEC.record_key, "code": "row_refused"}]
     fault = [0, BIRTH_SPEC.record_key, "row_refused"]
     wait_for(lambda: fault in shown_faults(line), 10, what="the fault in the node's status")
@@ -109,7 +109,7 @@ async def test_one_row_the_hub_cannot_take_is_set_apart_and_comes_when_it_change
     assert sequences == list(range(1, len(sequences) + 1))
     line.change_source("UPDATE csyxzm SET qfjg = '样例更正医院' WHERE zsbh = %s", key)
     corrected = f"SELECT count(*) AS n FROM base.{BIRTHS} WHERE certificate_issuing_unit = '样例更正医院'"
-    wait_for(lambda: line.ask(corrected) == [{"n": 1}], 30, what="the corrected row")
+    wait_for(lambda: line.ask(corrected) == [{"n": 1}], 90, what="the corrected row")
     assert line.count() == rows
 
 
@@ -146,7 +146,7 @@ async def test_batches_signed_with_a_former_key_are_signed_anew(line: Line) -> N
     (line.node_home / "keys" / "signing.pem").unlink()
     await line.enrol(HEALTH)
     line.start("node")
-    wait_for(lambda: line.count() == rows and receipted(line), 30, what="the load")
+    wait_for(lambda: line.count() == rows and receipted(line), 90, what="the load")
 
 
 async def test_removals_that_are_refused_are_tried_less_and_less(line: Line) -> None:
@@ -156,7 +156,7 @@ async def test_removals_that_are_refused_are_tried_less_and_less(line: Line) -> 
     ranges = "capture:\n  by: ranges\n  compare_every: 1s\n  remove_at_most: 100%\n"
     path.write_text(path.read_text().replace("  changed: gxsj\n", "") + ranges)
     line.start("loader", "node")
-    wait_for(lambda: line.count() == rows and receipted(line), 30, what="the load")
+    wait_for(lambda: line.count() == rows and receipted(line), 90, what="the load")
     line.ask(
         "CREATE FUNCTION public.refuse_removal() RETURNS trigger LANGUAGE plpgsql AS"
         " $$ BEGIN RAISE EXCEPTION 'refused' USING ERRCODE = 'data_exception'; END $$"
@@ -166,10 +166,8 @@ async def test_removals_that_are_refused_are_tried_less_and_less(line: Line) -> 
         " FOR EACH ROW EXECUTE FUNCTION public.refuse_removal()"
     )
     line.change_source("DELETE FROM csyxzm WHERE zsbh = (SELECT min(zsbh) FROM csyxzm)")
-    wait_for(lambda: (status(line).get("next_try_s") or 0) > 1.5, 120, what="a pause that has grown")
-    before = refusals(line)
-    await asyncio.sleep(5)
-    assert refusals(line) - before <= 3
+    wait_for(lambda: (status(line).get("next_try_s") or 0) > 3.5, 120, what="a pause that has grown twice")
     assert status(line)["refused"] == "batch_malformed"
+    assert line.count() == rows
     line.ask(f"DROP TRIGGER refuse_removal ON base.{BIRTHS}")
-    wait_for(lambda: line.count() == rows - 1 and receipted(line), 40, what="the removal")
+    wait_for(lambda: line.count() == rows - 1 and receipted(line), 60, what="the removal")

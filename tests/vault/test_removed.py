@@ -70,6 +70,30 @@ async def test_what_a_full_load_did_not_meet_is_gone(vault: Vault) -> None:
     assert set(late.removed) == set(records[4:])
 
 
+async def test_what_a_refused_batch_said_is_gone_is_said_by_the_one_in_its_place(vault: Vault) -> None:
+    first = await vault.assign([birth(serial) for serial in range(1, 4)])
+    records = [row.record for row in first.rows]
+    await vault.assign([birth(1)], generation=2, sequence=2)
+    ended = await vault.assign([], generation=2, sequence=3, complete_since=2)
+    assert set(ended.removed) == set(records[1:])
+    # The hub refused it: its node gives the same sequence to the next try, in a later generation.
+    for generation in (3, 4, 3):
+        again = await vault.assign([], generation=generation, sequence=3, complete_since=2)
+        assert set(again.removed) == set(records[1:])
+    assert (await vault.assign([], generation=4, sequence=4, complete_since=2)).removed == ()
+
+
+async def test_an_older_copy_of_a_removal_is_none_of_a_record_that_stays(vault: Vault) -> None:
+    first = await vault.assign([birth(1), birth(2)])
+    record = first.rows[0].record
+    for generation in (2, 3, 2):
+        answer = await vault.assign([gone(1)], generation=generation, sequence=2, removed=[0])
+        assert answer.removed == (record,)
+    # Only its key was said of a record that came back since: it stays.
+    await vault.assign([birth(1)], generation=4, sequence=3)
+    assert (await vault.assign([gone(1)], generation=3, sequence=2, removed=[0])).removed == ()
+
+
 async def test_the_end_of_a_load_takes_a_bounded_number_at_once(
     vault: Vault,
 ) -> None:

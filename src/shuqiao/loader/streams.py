@@ -22,7 +22,9 @@ MAX_WAITING = 512
 """Batches that may wait for one department's resource: one node can't take the whole stream."""
 
 _ACK_WAIT_S = 10
-_IN_HAND = 4
+_IN_HAND = 32
+"""Batches that were fetched and neither taken nor refused: with fewer, some that came too early would hold up
+the one they wait for until they are given up."""
 
 
 async def ensure_stream(stream: JetStreamContext, max_bytes: int, replicas: int = 1) -> None:

@@ -33,7 +33,7 @@ _BESIDE_OTHERS = "SELECT pg_advisory_xact_lock_shared($1)"
 _ALONE = "SELECT pg_advisory_xact_lock($1)"
 _ONE_LIST = "SELECT pg_advisory_xact_lock($1::int, hashtext($2))"
 _EXISTING = """
-SELECT key_blind, record_id, subject_id, version, content, department, generation, sequence
+SELECT key_blind, record_id, subject_id, version, content, department, generation, sequence, removed
 FROM vault.record WHERE resource = $1 AND key_blind = ANY($2::bytea[])
 """
 _IDENTIFIERS = """
@@ -59,9 +59,11 @@ UPDATE vault.record SET department = $1, generation = $2, sequence = $3
 WHERE resource = $4 AND key_blind = ANY($5::bytea[])
   AND (department <> $1 OR (generation, sequence) < ($2, $3))
 """
+# What this batch, or one given up in its place, has marked since the load began: the hub may have
+# refused that one, or never have come to merge it.
 _GONE = """
 SELECT record_id FROM vault.record
-WHERE resource = $4 AND department = $1 AND generation = $2 AND sequence = $3 AND removed
+WHERE resource = $3 AND department = $1 AND sequence >= $2 AND generation >= $4 AND removed
 """
 # What was removed before is said once more: the hub may have been restored to a state in which it was there.
 _SWEEP = """
@@ -147,17 +149,22 @@ class Existing(msgspec.Struct, frozen=True):
     department: str
     generation: int
     sequence: int
+    removed: bool
 
 
 @dataclass(slots=True)
 class Changes:
-    """Rows to write, collected while the batch is decided, each in the order of its table's columns."""
+    """Rows to write, collected while the batch is decided, each in the order of its table's columns.
+
+    Records that are `gone` were marked before, and are told once more.
+    """
 
     identifiers: list[tuple[str, bytes, UUID, int]] = field(default_factory=list)
     records: list[tuple[object, ...]] = field(default_factory=list)
     updates: list[tuple[object, ...]] = field(default_factory=list)
     confirmed: list[UUID] = field(default_factory=list)
     removed: list[UUID] = field(default_factory=list)
+    gone: list[UUID] = field(default_factory=list)
     names: list[tuple[bytes, UUID]] = field(default_factory=list)
     old_names: list[tuple[bytes, UUID]] = field(default_factory=list)
     answer: list[AssignedRow] = field(default_factory=list)
@@ -208,6 +215,9 @@ class BatchDecider:
             # Nobody's record can't be removed, and is not made for it.
             if held is not None and not self._is_older(held):
                 self.changes.removed.append(held.record)
+            elif held is not None and held.removed:
+                # A later batch said so too, and the hub may have refused that one.
+                self.changes.gone.append(held.record)
         elif held is None:
             self._add(row)
         elif self._replaces(row, held):
@@ -377,16 +387,16 @@ async def _store(
     await _write(connection, origin, decider.changes)
     if met:
         await connection.execute(_MEET, *origin.place, origin.form.resource, list(met))
-    removed = list(decider.changes.removed)
+    removed = decider.changes.removed + decider.changes.gone
     if complete_since is not None:
         removed += await _sweep(connection, origin, complete_since)
     return Stored(decider.changes.answer, removed)
 
 
 async def _sweep(connection: Connection, origin: BatchOrigin, since: int) -> list[UUID]:
-    """Mark records that were not met since a generation, a bounded number; the same batch marks no more."""
+    """Mark records that were not met since a generation, a bounded number; said again, the same ones."""
     resource = origin.form.resource
-    found = await connection.fetch(_GONE, *origin.place, resource)
+    found = await connection.fetch(_GONE, origin.department, origin.sequence, resource, since)
     if not found:
         found = await connection.fetch(_SWEEP, *origin.place, resource, since, MAX_ROWS)
     return [row[0] for row in found]
