@@ -154,7 +154,7 @@ class Outcome:
 
 
 class Reconciler:
-    """Answers the steps that wait in the ledger: one at a time for each department, and some beside each other."""
+    """Answers the steps that wait in the ledger: for each department one, for some departments at a time."""
 
     def __init__(self, workshop: Workshop) -> None:
         """Remember where ledger and vault are."""

@@ -142,7 +142,12 @@ class Reconciliation:
     mended_at: datetime | None
     mended_rows: int | None
     mend_failed_at: datetime | None
-    mend_failure: Text | None
+    mend_code: str | None
+
+    @property
+    def mend_failure(self) -> Text | None:
+        """Why its ranges could not be sent again, where that was asked for last."""
+        return _failure(self.mend_code)
 
     @property
     def words(self) -> Text:
@@ -294,7 +299,7 @@ def _differences(resource: str, key: UUID) -> tuple[Difference, ...]:
 
 def _reconciliation(row: tuple[Any, ...], actors: dict[str, ActorRef]) -> Reconciliation:
     key, by, at, state, failure, phase, done, total, mapping, ranges, *rest = row
-    source, shared, differing, *rest, mend_failure = rest
+    source, shared, differing, *rest = rest
     return Reconciliation(
         key,
         actors[by],
@@ -310,7 +315,6 @@ def _reconciliation(row: tuple[Any, ...], actors: dict[str, ActorRef]) -> Reconc
         shared,
         tuple(Range(*one) for one in msgspec.json.decode(differing)),
         *rest,
-        _failure(mend_failure),
     )
 
 
