@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from shuqiao.edge.status import BatchOutcome, NodeStatus, ResourceStatus, write_status
-from shuqiao.edge.status_command import status_command
+from shuqiao.edge.status import _ORDER, BatchOutcome, NodeStatus, ResourceStatus, write_status
+from shuqiao.edge.status_command import ADVICE, status_command
 
 RESOURCE = "r440100aaaaaaaaaa"
 
@@ -55,6 +55,27 @@ def test_a_node_that_needs_somebody(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "refused the next batch: batch_malformed, tried again in 12 s" in text
     assert "batch 3, row 7: sex_code code_unknown" in text
     assert "node-home: the volume is not known to be encrypted" in text
+
+
+def test_a_refusal_says_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _, text = said(tmp_path, capsys, resource("refused", refused="batch_not_cleared"))
+    assert "Let the person responsible sign on the page of the exchange" in text and RESOURCE in text
+    assert "{" not in text, "a field the node doesn't know is left out"
+
+
+def test_a_technician_reads_chinese_where_the_machine_does(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHUQIAO_LANGUAGE", "zh")
+    _, text = said(
+        tmp_path, capsys, resource("refused", refused="batch_not_cleared", waiting_rows=3, lag_s=70)
+    )
+    assert "平台上次应答：3小时前" in text and "3行待发，最久的已等1分钟" in text
+    assert "请本部门责任人在“交换监控”签署" in text
+
+
+def test_every_state_has_advice() -> None:
+    assert set(ADVICE) == set(_ORDER)
 
 
 def test_a_node_that_does_not_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
