@@ -182,3 +182,11 @@ def test_removed_rows_need_the_record_key_for_their_key(tmp_path: Path, number: 
     for words in ("capture: {by: ranges}", "capture: {compare_every: 1h}", "capture: {by: log}"):
         with pytest.raises(MappingError, match="removed rows are told by the key 'bh'"):
             read_mapping(written(tmp_path, text + words + "\n"), {RESOURCE: SPEC})
+
+
+def test_an_entry_without_a_table_is_told_before_its_rows_are_sent(tmp_path: Path) -> None:
+    files = msgspec.structs.replace(SPEC, record_key="unit")
+    path = tmp_path / "births.yaml"
+    path.write_text(GOOD)
+    with pytest.raises(MappingError, match=r"births\.yaml:1: the entry .* has no record key that identifies"):
+        read_mapping(path, {RESOURCE: files})

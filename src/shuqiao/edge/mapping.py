@@ -18,7 +18,7 @@ import yaml
 from shuqiao.edge.guard import REMOVE_SHARE
 from shuqiao.edge.walking import Walker
 from shuqiao.edge.words import Words
-from shuqiao.wire.schemas import ItemSpec, ResourceSpec
+from shuqiao.wire.schemas import ItemSpec, ResourceSpec, identity_items
 
 MAX_FILE_BYTES = 256 * 1024
 
@@ -175,6 +175,11 @@ def read_mapping(path: Path, resources: Mapping[str, ResourceSpec]) -> TableMapp
     return mapping
 
 
+def _is_table(spec: ResourceSpec) -> bool:
+    """Say whether rows can be brought: the vault keeps records apart by a key that identifies."""
+    return any(item.field == spec.record_key for item in identity_items(spec))
+
+
 class _Reader(Walker):
     """Walks the YAML nodes of one file and collects faults with their lines."""
 
@@ -190,6 +195,13 @@ class _Reader(Walker):
                 f"平台没有属于本部门的条目{resource!r}；若目录刚变，请运行shuqiao node enrol --renew",
                 f"the hub has no resource {resource!r} for this department; if the catalogue has changed, run"
                 " shuqiao node enrol --renew",
+            )
+            self._fault(top["resource"], said)
+        if spec is not None and not _is_table(spec):
+            said = Words(
+                f"条目{resource}没有能识别记录的主键（例如只以文件提供），没有可送入的数据表",
+                f"the entry {resource} has no record key that identifies (files alone may serve it): there is no"
+                " table to bring rows to",
             )
             self._fault(top["resource"], said)
         is_held = self._is_held(root, top.get("kept"), spec)
