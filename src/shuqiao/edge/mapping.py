@@ -200,8 +200,8 @@ class _Reader(Walker):
         if spec is not None and not _is_table(spec):
             said = Words(
                 f"条目{resource}没有能识别记录的主键（例如只以文件提供），没有可送入的数据表",
-                f"the entry {resource} has no record key that identifies (files alone may serve it): there is no"
-                " table to bring rows to",
+                f"the entry {resource} has no record key that identifies (files alone may serve it): there"
+                " is no table to bring rows to",
             )
             self._fault(top["resource"], said)
         is_held = self._is_held(root, top.get("kept"), spec)
