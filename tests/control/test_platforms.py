@@ -316,6 +316,14 @@ def test_pages_say_on_which_platform_an_entry_lies_and_where_the_same_list_is(tw
     assert "本级平台也有这份清单" not in page("hou", f"/requests/new/?resource={cities.id}&step=5")
 
 
+def test_the_article_is_cited_for_lists_of_the_law_only(two_levels):
+    from_law = entry(CITY)
+    assert "第二十八条" in page("hou", f"/catalogue/{from_law.id}/")
+    Resource.objects.filter(pk=from_law.pk).update(list_key=from_law.pk)
+    assert "第二十八条" not in page("hou", f"/catalogue/{from_law.id}/")
+    assert "其他平台的同一清单" not in page("hou", f"/catalogue/{from_law.id}/")
+
+
 def test_the_form_sends_what_was_ticked(two_levels):
     viewer = two_levels.viewer("hou")
     save_draft(viewer, wanted(CITY, "440100-housing", "app-housing-portal"))

@@ -42,7 +42,7 @@ class Counterpart:
 
 @dataclass(frozen=True)
 class PlatformView:
-    """On which platform an entry lies, why, and where the same list lies on the others.
+    """On which platform a list lies, why, and where the same list lies on the others.
 
     `first` says that the viewer's own level has this list too, which its bodies use first.
     """
@@ -101,9 +101,9 @@ def _named(rules: Regulation, given: DataList) -> list[frozenset[str]]:
 
 
 def platform_view(viewer: Viewer, resource: Resource) -> PlatformView | None:
-    """What a page says of an entry's platform; None where the regulation knows one platform only."""
+    """What a page says of a list's platform; None for other entries, and where there is one platform only."""
     rules = regulation()
-    if rules.platforms is None:
+    if rules.platforms is None or not is_base_list(resource, rules):
         return None
     at = rules.platforms.city
     others = counterparts(viewer, resource)
@@ -148,7 +148,8 @@ def district_platform(resource: Resource, rules: Regulation) -> Text | None:
     if rules.platforms is None or resource.region == rules.region:
         return None
     at = rules.platforms.district
-    return Text(resource.platform_zh or at.zh, f"{at.en} {resource.region}")
+    zh = resource.platform_zh if is_base_list(resource, rules) else f"{at.zh}（{resource.region}）"
+    return Text(zh, f"{at.en} {resource.region}")
 
 
 def route_facts(viewer: Viewer, resource: Resource) -> dict[str, str]:
