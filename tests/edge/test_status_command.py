@@ -60,6 +60,9 @@ def test_a_node_that_needs_somebody(tmp_path: Path, capsys: pytest.CaptureFixtur
 def test_a_refusal_says_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     _, text = said(tmp_path, capsys, resource("refused", refused="batch_not_cleared"))
     assert "Let the person responsible sign on the page of the exchange" in text and RESOURCE in text
+    faulty = [BatchOutcome(3, 10, [(7, "born", "date_impossible")], "2026-11-22T10:00:00Z")]
+    _, rejected = said(tmp_path, capsys, resource(faulty=faulty))
+    assert 'batch 3, row 7: born date_impossible  The date in "born"' in rejected
     assert "{" not in text, "a field the node doesn't know is left out"
 
 

@@ -186,8 +186,11 @@ def _resource(resource: str, one: ResourceStatus) -> Iterator[Words]:
         yield from _refusal(resource, one)
     for outcome in one.faulty:
         for row, item, reason in outcome.rejected:
-            at = outcome.sequence
-            yield Words(f"  批次{at}第{row}行：{item} {reason}", f"  batch {at}, row {row}: {item} {reason}")
+            at, why = outcome.sequence, _explained(reason, item=item)
+            yield Words(
+                f"  批次{at}第{row}行：{item} {reason}　{why.zh}".rstrip(),
+                f"  batch {at}, row {row}: {item} {reason}  {why.en}".rstrip(),
+            )
 
 
 def _refusal(resource: str, one: ResourceStatus) -> Iterator[Words]:
@@ -199,13 +202,17 @@ def _refusal(resource: str, one: ResourceStatus) -> Iterator[Words]:
         f"  平台拒收下一批次：{one.refused}{rule}{again.zh}",
         f"  the hub refused the next batch: {one.refused}{rule}{again.en}",
     )
-    known = BY_CODE.get(one.refused or "")
-    if known is not None:
-        fields = _Fields(resource=resource)
-        yield Words(
-            f"  {known.message_zh.format_map(fields)}",
-            f"  {known.message_en.format_map(fields)}",
-        )
+    why = _explained(one.refused or "", resource=resource)
+    if why != _NONE:
+        yield Words(f"  {why.zh}", f"  {why.en}")
+
+
+def _explained(code: str, **fields: str) -> Words:
+    """What a code means and what to do, empty where this version doesn't know it."""
+    known, given = BY_CODE.get(code), _Fields(fields)
+    if known is None:
+        return _NONE
+    return Words(known.message_zh.format_map(given), known.message_en.format_map(given))
 
 
 class _Fields(dict[str, str]):
