@@ -24,7 +24,7 @@ from shuqiao.plane.bulk.content_keys import make_content_key
 from shuqiao.plane.bulk.formats import CellTooLarge, Parts
 from shuqiao.plane.bulk.jobs import Job, Opened
 from shuqiao.plane.bulk.replica import Replica, ReplicaBehind
-from shuqiao.plane.bulk.rows import Chopper, Reader
+from shuqiao.plane.bulk.rows import Chopper, Reader, column_definitions
 from shuqiao.plane.bulk.settings import BulkSettings
 from shuqiao.plane.state import HeldGrant, Snapshot, load_snapshot
 from shuqiao.rules import bulk
@@ -155,12 +155,30 @@ class Preparer:
             await reading.start()
             try:
                 await connection.execute(jobs.HOLD_SETTINGS)
-                opened = await self._open(connection, making.job, making.snapshot)
-                await self._fill(parts, making, connection, "pg_temp.bulk_rows", opened.rows)
+                to_sequence = await self._fill_part(parts, making, connection)
             finally:
                 # The entry is written anew when all is there.
                 await reading.rollback()
-            await self._close(connection, making, parts, opened.to_sequence)
+            await self._close(connection, making, parts, to_sequence)
+
+    async def _fill_part(self, parts: Parts, making: _Making, connection: jobs.Connection) -> int:
+        """Read a part of a feed into the files: the first by a view, as every copy, later ones by a function.
+
+        Returns the last batch in it.
+        """
+        job, epoch = making.job, making.snapshot.epoch
+        if not job.from_sequence:
+            opened = await self._open(connection, job, making.snapshot)
+            await self._fill(parts, making, connection, "pg_temp.bulk_rows", opened.rows)
+            return opened.to_sequence
+        opening = "SELECT outcome, to_sequence FROM exchange.open_part($1, $2, $3)"
+        to_sequence: int = _done(await connection.fetchrow(opening, job.id, job.attempt, epoch))[
+            "to_sequence"
+        ]
+        columns = column_definitions(making.columns.plain)
+        source = f"exchange.part_rows('{job.id}', {job.attempt}, {epoch}) AS part({columns})"
+        await self._fill(parts, making, connection, source, None)
+        return to_sequence
 
     async def _close(
         self, connection: jobs.Connection, making: _Making, parts: Parts, to_sequence: int
@@ -227,11 +245,11 @@ class Preparer:
             parts.discard()
 
     async def _fill(
-        self, parts: Parts, making: _Making, connection: jobs.Connection, source: str, rows: int
+        self, parts: Parts, making: _Making, connection: jobs.Connection, source: str, rows: int | None
     ) -> None:
-        """Read all rows of a view into the files."""
+        """Read all rows of a view into the files; how many they are is not known of a part of a feed."""
         job, columns, progress = making.job, making.columns, making.progress
-        if job.format == bulk.XLSX and bulk.is_too_large_for_a_workbook(rows, len(parts.schema)):
+        if job.format == bulk.XLSX and bulk.is_too_large_for_a_workbook(rows or 0, len(parts.schema)):
             raise GivenUp("copy_too_large")
         progress.total = rows
         reader = Reader(columns.plain, is_feed=job.subscription is not None)

@@ -12,6 +12,7 @@ from shuqiao.wire.schemas import ARROW_TYPES, ItemSpec
 BATCH_BYTES = 4 * 1024 * 1024
 RECORD, KEY, OPERATION = "_record", "_key", "_op"
 _QUOTE, _LINE_FEED = b'"', b"\n"
+_SQL_TYPES = {"string": "text", "text": "text", "code": "text", "date": "date", "datetime": "timestamptz"}
 
 
 class Chopper:
@@ -65,3 +66,9 @@ class Reader:
     def table(self, records: bytes) -> pa.Table:
         """Read whole records; raises `pyarrow.ArrowInvalid` for what is no CSV of these columns."""
         return csv.read_csv(pa.py_buffer(records), self._read, self._parse, self._convert)
+
+
+def column_definitions(plain: Sequence[ItemSpec]) -> str:
+    """Return the columns of a part of a feed with their types, in SQL; `plain` as `Reader` takes them."""
+    items = (f'"{item.field}" {_SQL_TYPES[item.type]}' for item in plain)
+    return ", ".join([f"{RECORD} uuid", f"{KEY} text", f"{OPERATION} text", *items])

@@ -410,12 +410,17 @@ BEGIN
             ' (SELECT max(o.version) FROM base_history.%1$I o WHERE o.record_id = b.record_id AND o.batch_sequence <= %3$s)'
             ' AND NOT EXISTS (SELECT FROM exchange.removal d WHERE d.resource_id = %1$L AND d.record_id = b.record_id'
             ' AND d.version = h.version AND d.batch_sequence <= %3$s))', p_job.resource_id, v_before, p_job.from_sequence);
-        v_sql := v_sql || format(' UNION ALL SELECT NULL::uuid%s, ''gone''%s FROM base.%I b WHERE b.batch_sequence > %s AND (%s) IS NOT TRUE AND %s',
-            v_key, v_nulls, p_job.resource_id, p_job.from_sequence, exchange.row_conditions(p_document -> 'rows', v_spec, 'b'), v_held);
+        -- Where the grant is about every record, none goes out of it.
+        IF v_before <> 'true' THEN
+            v_sql := v_sql || format(' UNION ALL SELECT NULL::uuid%s, ''gone''%s FROM base.%I b WHERE b.batch_sequence > %s AND (%s) IS NOT TRUE AND %s',
+                v_key, v_nulls, p_job.resource_id, p_job.from_sequence, exchange.row_conditions(p_document -> 'rows', v_spec, 'b'), v_held);
+        END IF;
         -- So has one that left the list and did not come back.
-        v_sql := v_sql || format(' UNION ALL SELECT NULL::uuid%s, ''gone''%s FROM (SELECT DISTINCT r.record_id FROM exchange.removal r'
-            ' WHERE r.resource_id = %L AND r.batch_sequence > %s) b WHERE NOT EXISTS (SELECT FROM base.%I t WHERE t.record_id = b.record_id) AND %s',
-            v_key, v_nulls, p_job.resource_id, p_job.from_sequence, p_job.resource_id, v_held);
+        IF EXISTS (SELECT FROM exchange.removal r WHERE r.resource_id = p_job.resource_id AND r.batch_sequence > p_job.from_sequence) THEN
+            v_sql := v_sql || format(' UNION ALL SELECT NULL::uuid%s, ''gone''%s FROM (SELECT DISTINCT r.record_id FROM exchange.removal r'
+                ' WHERE r.resource_id = %L AND r.batch_sequence > %s) b WHERE NOT EXISTS (SELECT FROM base.%I t WHERE t.record_id = b.record_id) AND %s',
+                v_key, v_nulls, p_job.resource_id, p_job.from_sequence, p_job.resource_id, v_held);
+        END IF;
     END IF;
     RETURN v_sql;
 END $$;
@@ -457,15 +462,47 @@ BEGIN
         RETURN QUERY SELECT 'stale', NULL::bigint, NULL::bigint, NULL::uuid, NULL::timestamptz; RETURN;
     END IF;
     v_to := exchange.last_sequence(v_job.provider, v_job.resource_id);
-    IF v_job.from_sequence > 0 THEN
-        -- What has changed is found by the index of `index_feeds`, whatever statistics of an older state say.
-        PERFORM set_config('enable_seqscan', 'off', true);
-    END IF;
     DROP VIEW IF EXISTS pg_temp.bulk_rows;
     EXECUTE 'CREATE TEMPORARY VIEW bulk_rows AS ' || exchange.copy_query(v_job, v_document);
     GRANT SELECT ON pg_temp.bulk_rows TO shuqiao_bulk;
     EXECUTE 'SELECT count(*) FROM pg_temp.bulk_rows' INTO v_rows;
     RETURN QUERY SELECT 'done', v_rows, v_to, r.entry, r.at FROM exchange.record_prepared(v_job, v_document, p_epoch, v_rows, v_to) r;
+END $$;
+
+-- What a later part of a feed is made of, for the transaction under way, which must see one state of the data throughout.
+-- A view for each part would cost more than its rows, and what it reads is little; `close_copy` writes the entry.
+CREATE FUNCTION exchange.open_part(
+    p_job uuid, p_attempt int, p_epoch bigint, OUT outcome text, OUT to_sequence bigint, OUT job exchange.bulk_job, OUT document jsonb
+) LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog AS $$
+BEGIN
+    IF current_setting('transaction_isolation') <> 'repeatable read' THEN
+        RAISE EXCEPTION 'a part needs one snapshot' USING ERRCODE = 'invalid_transaction_state';
+    END IF;
+    SELECT j.* INTO job FROM exchange.bulk_job j
+    WHERE j.id = p_job AND j.attempt = p_attempt AND j.state = 'preparing' AND j.from_sequence > 0;
+    IF NOT FOUND THEN
+        outcome := 'gone'; RETURN;
+    END IF;
+    document := exchange.bulk_grant(job.grant_id, job.resource_id);
+    IF document IS NULL OR p_epoch <> (SELECT e.value FROM exchange.epoch e) THEN
+        outcome := 'stale'; RETURN;
+    END IF;
+    outcome := 'done';
+    to_sequence := exchange.last_sequence(job.provider, job.resource_id);
+END $$;
+
+-- Its rows, in the columns of `copy_query`, which the caller names with their types. What has changed is found by the index of
+-- `index_feeds`, whatever statistics of an older state say.
+CREATE FUNCTION exchange.part_rows(p_job uuid, p_attempt int, p_epoch bigint) RETURNS SETOF record
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog SET enable_seqscan = off SET work_mem = '32MB' AS $$
+DECLARE
+    v_part record;
+BEGIN
+    SELECT * INTO v_part FROM exchange.open_part(p_job, p_attempt, p_epoch);
+    IF v_part.outcome <> 'done' THEN
+        RAISE EXCEPTION 'the part is not to be had' USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    RETURN QUERY EXECUTE exchange.copy_query(v_part.job, v_part.document);
 END $$;
 
 -- Views of copies that are read on a standby, which can make none itself: each is there for one attempt. Once the standby
@@ -631,8 +668,8 @@ REVOKE ALL ON exchange.subscription, exchange.bulk_job, exchange.bulk_progress, 
     exchange.browsed FROM PUBLIC;
 REVOKE ALL ON FUNCTION exchange.row_conditions, exchange.written_column, exchange.bulk_grant, exchange.record_once, exchange.ask_bulk,
     exchange.deliver_bulk, exchange.subscribe, exchange.take_feed, exchange.use_signature, exchange.browse, exchange.claim_bulk, exchange.progress_bulk,
-    exchange.open_bulk, exchange.copy_query, exchange.record_prepared, exchange.open_copy, exchange.close_copy, exchange.index_feeds,
-    exchange.finish_bulk, exchange.fail_bulk, exchange.next_feeds, exchange.expire_bulk FROM PUBLIC;
+    exchange.open_bulk, exchange.open_part, exchange.part_rows, exchange.copy_query, exchange.record_prepared, exchange.open_copy,
+    exchange.close_copy, exchange.index_feeds, exchange.finish_bulk, exchange.fail_bulk, exchange.next_feeds, exchange.expire_bulk FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION exchange.ask_bulk, exchange.deliver_bulk, exchange.subscribe, exchange.take_feed, exchange.use_signature, exchange.browse
     TO shuqiao_plane;
 GRANT SELECT ON exchange.bulk_job, exchange.bulk_progress, exchange.subscription TO shuqiao_plane;
@@ -640,8 +677,8 @@ GRANT USAGE ON SCHEMA exchange TO shuqiao_bulk;
 GRANT SELECT ON exchange.application, exchange.resource, exchange."grant", exchange.signing_key, exchange.citation, exchange.epoch TO shuqiao_bulk;
 GRANT SELECT (id, state, attempt) ON exchange.bulk_job TO shuqiao_bulk;
 GRANT EXECUTE ON FUNCTION exchange.claim_bulk, exchange.progress_bulk, exchange.open_bulk, exchange.finish_bulk, exchange.fail_bulk,
-    exchange.next_feeds, exchange.expire_bulk, exchange.open_copy, exchange.close_copy, exchange.index_feeds, exchange.last_sequence
-    TO shuqiao_bulk;
+    exchange.next_feeds, exchange.expire_bulk, exchange.open_copy, exchange.close_copy, exchange.index_feeds, exchange.last_sequence,
+    exchange.open_part, exchange.part_rows TO shuqiao_bulk;
 -- Pages list deliveries; the keys of the files are not for them.
 GRANT SELECT (id, grant_id, resource_id, department, provider, application, actor, channel, format, subscription, number,
     from_sequence, to_sequence, asked_at, state, attempt, rows, manifest, signature, key_id, failure, ready_at, expires_at, recipient)
