@@ -49,6 +49,8 @@ NODE = ",".join(
         "source_commands",
     )
 )
+LISTS = "openpyxl,pyarrow.parquet"
+"""What a node imports when it reads a list of a kind that needs it."""
 
 
 def _name(requirement: str) -> str:
@@ -87,7 +89,7 @@ def run(part: str, modules: str) -> subprocess.CompletedProcess[str]:
     ("part", "modules"),
     [
         ("", EVERYONE),
-        ("node", f"{EVERYONE},{NODE}"),
+        ("node", f"{EVERYONE},{NODE},{LISTS}"),
         ("node+sftp", f"{NODE},shuqiao.edge.connectors.sftp"),
         # The driver itself is loaded by the process that may die.
         ("node+odbc", f"{NODE},shuqiao.edge.connectors.odbc,shuqiao.edge.connectors.odbc_tables,pyodbc"),

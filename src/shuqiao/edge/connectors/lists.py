@@ -20,8 +20,6 @@ from zipfile import ZipFile
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
-from openpyxl import load_workbook
 
 from shuqiao.edge.connectors import SourceError, Unreadable
 from shuqiao.edge.connectors.dbf import read_dbf
@@ -187,6 +185,9 @@ def _encoding_of(path: Path) -> tuple[str, bool]:
 
 
 def _xlsx(path: Path, _encoding: str) -> Iterator[Sequence[Any]]:
+    # A tenth of what a node imports, and few nodes read workbooks.
+    from openpyxl import load_workbook
+
     with ZipFile(path) as parts:
         texts = [part for part in parts.infolist() if part.filename.lower().endswith("sharedstrings.xml")]
         if any(part.file_size > _MAX_STRINGS_BYTES for part in texts):
@@ -201,6 +202,8 @@ def _xlsx(path: Path, _encoding: str) -> Iterator[Sequence[Any]]:
 
 
 def _parquet(path: Path, _encoding: str) -> Iterator[Sequence[Any]]:
+    import pyarrow.parquet as pq
+
     with pq.ParquetFile(path) as file:
         schema, figures = file.schema_arrow, file.metadata
         yield schema.names
