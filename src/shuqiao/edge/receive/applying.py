@@ -15,10 +15,11 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from shuqiao.edge.receive.own import Letter
 from shuqiao.edge.receive.reading import KEY, OPERATION, PART, Subscription
-from shuqiao.edge.receive.sessions import STAGE, VALUE_UNFIT, Kind, RowFault, Session
+from shuqiao.edge.receive.sessions import STAGE, VALUE_UNFIT, Kind, RowFault, Session, rows_of
 
 CHUNK_ROWS = 50_000
 """How many rows a statement changes: one that fails is done again for its halves."""
@@ -75,17 +76,17 @@ class Applier:
 
     def _stage(self, batch: pa.RecordBatch) -> None:
         wanted = batch.select([KEY, OPERATION, *self._items])
-        first, self.rows = self.rows + 1, self.rows + wanted.num_rows
-        columns = [column.to_pylist() for column in wanted.columns]
-        rows = list(zip(range(first, self.rows + 1), *columns, strict=True))
-        self._operations.update(columns[1])
+        numbers = pa.array(range(self.rows + 1, self.rows + wanted.num_rows + 1), pa.int64())
+        wanted = wanted.add_column(0, "_n", numbers)
+        self.rows += wanted.num_rows
         unfit = self._session.is_unfit(wanted)
-        if unfit is not None and True in (bad := unfit.to_pylist()):
-            for row in (row for row, is_bad in zip(rows, bad, strict=True) if is_bad):
+        if unfit is not None and pc.any(unfit).as_py():
+            for row in rows_of(wanted.filter(unfit)):
                 self._bury(row, RowFault(VALUE_UNFIT, "NUL"))
-            self._operations.subtract(row[2] for row, is_bad in zip(rows, bad, strict=True) if is_bad)
-            rows = [row for row, is_bad in zip(rows, bad, strict=True) if not is_bad]
-        self._session.load(len(self._items), rows)
+            wanted = wanted.filter(pc.invert(unfit))
+        for counted in pc.value_counts(wanted.column(OPERATION)).to_pylist():
+            self._operations[counted["values"]] += counted["counts"]
+        self._session.load_batch(wanted)
 
     def stage_letters(self, letters: Sequence[Letter]) -> None:
         """Put rows that lay apart into the stage, numbered from 1 in their order."""

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 import pymysql
 
+from shuqiao.edge.connectors.diagnosis import what_failed
 from shuqiao.edge.receive.sessions import (
     CONSTRAINT_BROKEN,
     KEY_CONFLICT,
@@ -25,7 +26,9 @@ from shuqiao.edge.receive.sessions import (
     RowFault,
     TargetError,
     TargetFull,
+    rows_of,
 )
+from shuqiao.edge.words import Words
 
 TIMEOUT_S = 1800
 """How long one statement may take: the first part of a large list is many rows."""
@@ -155,6 +158,10 @@ class MysqlSession:
         except _FAULTS as error:
             raise _fault(error) from None
 
+    def load_batch(self, batch: pa.RecordBatch) -> None:
+        """Put it in row by row."""
+        self.load(batch.num_columns - 3, rows_of(batch))
+
     def fitted(self, staged: str, _kind: Kind, _column_type: str) -> str:
         """In strict mode the server refuses what doesn't fit."""
         return staged
@@ -205,4 +212,5 @@ def _fault(error: BaseException) -> Exception:
         return RowFault(ROW_REFUSED, str(number))
     if number in _DISK_FULL:
         return TargetFull(f"the target database: {type(error).__name__} {number}")
-    return TargetError(f"the target database: {type(error).__name__} {number or ''}".rstrip())
+    told = what_failed(error)
+    return TargetError(Words(f"目标数据库：{told.zh}", f"the target database: {told.en}"))

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
 import asyncpg
 import pyarrow as pa
 import pyarrow.compute as pc
+from pyarrow import csv
 
+from shuqiao.edge.connectors.diagnosis import what_failed
 from shuqiao.edge.receive.sessions import (
     CONSTRAINT_BROKEN,
     KEY_CONFLICT,
@@ -20,7 +23,9 @@ from shuqiao.edge.receive.sessions import (
     RowFault,
     TargetError,
     TargetFull,
+    rows_of,
 )
+from shuqiao.edge.words import Words
 from shuqiao.wire.outages import DATABASE_TROUBLES
 
 T = TypeVar("T")
@@ -114,6 +119,16 @@ class PostgresqlSession:
         names = ["_n", "_key", "_op", *(f"c{place}" for place in range(columns))]
         self._wait(self._link.copy_records_to_table(STAGE, records=rows, columns=names))
 
+    def load_batch(self, batch: pa.RecordBatch) -> None:
+        """Copy as CSV, which Arrow writes; it can't write bytes."""
+        if any(pa.types.is_binary(kind) for kind in batch.schema.types):
+            self.load(batch.num_columns - 3, rows_of(batch))
+            return
+        sink = pa.BufferOutputStream()
+        csv.write_csv(batch, sink, csv.WriteOptions(include_header=False))
+        source = io.BytesIO(sink.getvalue())
+        self._wait(self._link.copy_to_table(STAGE, source=source, format="csv"))
+
     def fitted(self, staged: str, kind: Kind, column_type: str) -> str:
         """Cast text by itself; what is too long for a text column is refused and never cut."""
         return f"CAST({staged} AS {column_type})" if kind == "text" and column_type else staged
@@ -181,4 +196,5 @@ def _fault(error: BaseException) -> Exception:
         return RowFault(ROW_REFUSED, named)
     if state == _DISK_FULL:
         return TargetFull(f"the target database: {type(error).__name__} {state}")
-    return TargetError(f"the target database: {type(error).__name__} {state}".rstrip())
+    told = what_failed(error)
+    return TargetError(Words(f"目标数据库：{told.zh}", f"the target database: {told.en}"))

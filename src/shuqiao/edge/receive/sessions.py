@@ -81,6 +81,9 @@ class Session(Protocol):
     def load(self, columns: int, rows: Sequence[tuple[Any, ...]]) -> None:
         """Put rows into the stage."""
 
+    def load_batch(self, batch: pa.RecordBatch, /) -> None:
+        """Put a batch with the columns of the stage into it."""
+
     def fitted(self, staged: str, kind: Kind, column_type: str, /) -> str:
         """Write a column of the stage as the target's column takes it."""
 
@@ -115,3 +118,8 @@ def kind_of(kind: pa.DataType) -> Kind:
     if pa.types.is_timestamp(kind):
         return "moment"
     return "bytes" if pa.types.is_binary(kind) else "text"
+
+
+def rows_of(batch: pa.RecordBatch) -> list[tuple[Any, ...]]:
+    """Give the rows of a batch."""
+    return list(zip(*(column.to_pylist() for column in batch.columns), strict=True))

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 
+from shuqiao.edge.connectors.diagnosis import what_failed
 from shuqiao.edge.disk import is_full
 from shuqiao.edge.receive.postgresql import upsert
 from shuqiao.edge.receive.sessions import (
@@ -24,7 +25,9 @@ from shuqiao.edge.receive.sessions import (
     RowFault,
     TargetError,
     TargetFull,
+    rows_of,
 )
+from shuqiao.edge.words import Words
 
 BUSY_S = 30
 _ZONE = ZoneInfo("Asia/Shanghai")
@@ -59,7 +62,9 @@ class SqliteSession:
     def __init__(self, path: Path) -> None:
         """Open the file; one that isn't there is not made."""
         if not path.is_file():
-            raise TargetError(f"the target database: there is no file {path}")
+            raise TargetError(
+                Words(f"目标数据库：没有文件{path}", f"the target database: there is no file {path}")
+            )
         self._link = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
         self._link.execute("PRAGMA foreign_keys = ON")
         self._link.create_function("shuqiao_integer", 1, _integer, deterministic=True)
@@ -116,6 +121,10 @@ class SqliteSession:
             self._link.executemany(f"INSERT INTO {STAGE} VALUES ({marks})", written)
         except (sqlite3.Error, OverflowError) as error:
             raise _fault(error) from None
+
+    def load_batch(self, batch: pa.RecordBatch) -> None:
+        """Put it in row by row."""
+        self.load(batch.num_columns - 3, rows_of(batch))
 
     def fitted(self, staged: str, kind: Kind, column_type: str) -> str:
         """What a column with numbers gets must be one: SQLite itself would keep any text."""
@@ -179,4 +188,5 @@ def _fault(error: Exception) -> Exception:
         return RowFault(VALUE_UNFIT, "number")
     if is_full(error):
         return TargetFull(f"the target database: {name}")
-    return TargetError(f"the target database: {name or type(error).__name__}")
+    told = what_failed(error)
+    return TargetError(Words(f"目标数据库：{told.zh}", f"the target database: {told.en}"))
