@@ -30,8 +30,8 @@ _TLS = Words(
     "the encrypted connection fails: look at its certificate and at the authority that is trusted",
 )
 _PASSWORD = Words(
-    "用户名或密码不被接受，请检查NODE_SOURCE_URL（特殊字符须转写，如@写作%40）",
-    "user or password is refused: look at NODE_SOURCE_URL (special characters are written %40 and so on)",
+    "用户名或密码不被接受，请检查地址中的用户名和密码（特殊字符须转写，如@写作%40）",
+    "user or password is refused: look at both in the address (special characters are written %40 and so on)",
 )
 _NOT_ADMITTED = Words(
     "服务器不允许此用户从本机连接，请数据库管理员放行（PostgreSQL为pg_hba.conf）",
@@ -41,8 +41,8 @@ _NO_DATABASE = Words(
     "没有这个数据库，请检查地址末尾的名称", "there is no such database: look at the address's end"
 )
 _NO_RIGHT = Words(
-    "该用户无权读取，请数据库管理员授予SELECT权限",
-    "this user may not read there: ask the administrator to GRANT SELECT",
+    "该用户没有所需的权限，请数据库管理员授予（读取为SELECT）",
+    "this user lacks the right: ask the administrator to grant it (to read, GRANT SELECT)",
 )
 _TOO_MANY = Words("服务器的连接已满，稍后自动再试", "the server has no connection left; it is tried again")
 _STARTING = Words("数据库正在启动或停止，稍后自动再试", "the database starts or stops; it is tried again")
@@ -100,12 +100,14 @@ _NAMES: Mapping[str, Words] = {
 
 def diagnose(error: BaseException) -> SourceError:
     """Return the fault with its reason, what to do, and the driver's own short name for it at the end."""
+    told = what_failed(error)
+    return SourceError(Words(f"来源数据库：{told.zh}", f"the source database: {told.en}"))
+
+
+def what_failed(error: BaseException) -> Words:
+    """Say why a database doesn't do what is asked; the driver's name for it alone where nothing is known."""
     found, name = _reason(error), _name(error)
-    if found is None:
-        return SourceError(Words(f"来源数据库：{name}", f"the source database: {name}"))
-    return SourceError(
-        Words(f"来源数据库：{found.zh}（{name}）", f"the source database: {found.en} ({name})")
-    )
+    return Words(name, name) if found is None else Words(f"{found.zh}（{name}）", f"{found.en} ({name})")
 
 
 def network_reason(error: BaseException | None) -> Words | None:
@@ -151,5 +153,5 @@ def _name(error: BaseException) -> str:
     known = getattr(error, "sqlite_errorname", "")
     if known:
         return str(known)
-    number = _number(error)
-    return f"{type(error).__name__} {number}" if number else type(error).__name__
+    detail = _number(error) or getattr(error, "sqlstate", None) or ""
+    return f"{type(error).__name__} {detail}".rstrip()

@@ -19,6 +19,7 @@ from shuqiao.edge.receive.own import Position
 from shuqiao.edge.receive.reading import Subscription, read_subscription
 from shuqiao.edge.receive.sessions import TargetError
 from shuqiao.edge.receive.target import DELETED, ENDING, RESTART, SIGNED, Target, open_target
+from shuqiao.edge.words import Words
 from shuqiao.security.keys import KeyRefusedError
 from shuqiao.wire.node_home import NodeFiles, load_key
 
@@ -42,7 +43,13 @@ def receive_command(arguments: argparse.Namespace) -> int:
         finally:
             target.close()
     except FileNotFoundError:
-        _say(f"there is no subscription {arguments.subscription}: name the node's folder with --home")
+        name = arguments.subscription
+        _say(
+            Words(
+                f"没有订阅{name}：请用--home指明前置机的文件夹",
+                f"there is no subscription {name}: name the node's folder with --home",
+            )
+        )
     except (MappingError, TargetError) as error:
         _say(str(error))
     return 2
@@ -50,32 +57,60 @@ def receive_command(arguments: argparse.Namespace) -> int:
 
 def _check(subscription: Subscription, target: Target, _: argparse.Namespace) -> int:
     position = target.position()
-    print(f"{subscription.name}: {subscription.table} is as the file says ({subscription.guarantee})")
-    print(f"part {position.part}, up to batch {position.up_to}, {target.count_dead()} rows lie apart")
+    name, table, dead = subscription.name, subscription.table, target.count_dead()
+    print(
+        Words(
+            f"{name}：{table}与文件所写一致（{subscription.guarantee}）",
+            f"{name}: {table} is as the file says ({subscription.guarantee})",
+        )
+    )
+    print(
+        Words(
+            f"已到第{position.part}部分、批次{position.up_to}，{dead}行另存待处理",
+            f"part {position.part}, up to batch {position.up_to}, {dead} rows lie apart",
+        )
+    )
     return 0
 
 
 def _replay(_: Subscription, target: Target, __: argparse.Namespace) -> int:
     put, left = target.replay()
-    print(f"{put} rows went in, {left} still don't fit")
+    print(Words(f"{put}行已写入，{left}行仍放不进", f"{put} rows went in, {left} still don't fit"))
     return 0 if not left else 1
 
 
 def _delete(home: Path, subscription: Subscription, target: Target, arguments: argparse.Namespace) -> int:
     if not arguments.yes:
         _say(
-            f"this deletes what was received from the table {subscription.table}, and the subscription rests:"
-            " say --yes if that is meant"
+            Words(
+                f"这将从表{subscription.table}删除收到的内容，订阅随之停止：确认请加--yes",
+                f"this deletes what was received from the table {subscription.table}, and the subscription"
+                " rests: say --yes if that is meant",
+            )
         )
         return 2
     position = target.delete()
-    print(f"{position.gone} rows deleted, and what lay apart; nothing more is applied")
+    print(
+        Words(
+            f"已删除{position.gone}行及另存的行，不再写入",
+            f"{position.gone} rows deleted, and what lay apart; nothing more is applied",
+        )
+    )
     try:
         signed = _sign_off(home, subscription, target, position).state == SIGNED
     except (OSError, ValueError, KeyRefusedError, CopyRefused, PlaneUnreachable, PromiseBroken) as error:
-        _say(f"no receipt was sent yet ({type(error).__name__}: {error}); the node sends it when it can")
+        _say(
+            Words(
+                f"回执尚未送出（{type(error).__name__}：{error}），前置机将自动补送",
+                f"no receipt was sent yet ({type(error).__name__}: {error}); the node sends it when it can",
+            )
+        )
         return 1
-    print("its receipt is signed and sent" if signed else "nothing calls it back, so no receipt was sent")
+    print(
+        Words("回执已签署并送出", "its receipt is signed and sent")
+        if signed
+        else Words("没有召回，所以不送回执", "nothing calls it back, so no receipt was sent")
+    )
     return 0
 
 
@@ -86,27 +121,54 @@ def _sign_off(home: Path, subscription: Subscription, target: Target, position: 
 
 def _end(_: Subscription, target: Target, arguments: argparse.Namespace) -> int:
     if not arguments.yes:
-        _say("this ends the feed; what was received stays: say --yes if that is meant")
+        _say(
+            Words(
+                "这将终止订阅，已收到的保留：确认请加--yes",
+                "this ends the feed; what was received stays: say --yes if that is meant",
+            )
+        )
         return 2
     if target.position().state in (DELETED, SIGNED):
-        _say("what was received is deleted and the subscription rests already")
+        _say(
+            Words("内容已删除，订阅已停止", "what was received is deleted and the subscription rests already")
+        )
         return 1
     target.mark(ENDING)
-    print("the node ends the feed within half a minute; it begins anew with `restart`")
+    print(
+        Words(
+            "前置机在半分钟内终止订阅；`restart`可重新开始",
+            "the node ends the feed within half a minute; it begins anew with `restart`",
+        )
+    )
     return 0
 
 
 def _restart(subscription: Subscription, target: Target, arguments: argparse.Namespace) -> int:
     if not arguments.yes:
-        _say("this fetches everything anew and replaces what was received: say --yes if that is meant")
+        _say(
+            Words(
+                "这将重新取全部内容并替换已收到的：确认请加--yes",
+                "this fetches everything anew and replaces what was received: say --yes if that is meant",
+            )
+        )
         return 2
     if subscription.mode == "append" and target.position().state not in (DELETED, SIGNED):
-        _say("in mode append everything would be added once more: `delete` what was received first")
+        _say(
+            Words(
+                "追加模式下全部内容会再加一遍：请先`delete`已收到的",
+                "in mode append everything would be added once more: `delete` what was received first",
+            )
+        )
         return 1
     target.mark(RESTART)
-    print("the node begins anew within half a minute: a part with everything, then the changes")
+    print(
+        Words(
+            "前置机在半分钟内重新开始：先是含全部内容的一部分，再是变化",
+            "the node begins anew within half a minute: a part with everything, then the changes",
+        )
+    )
     return 0
 
 
-def _say(text: str) -> None:
+def _say(text: str | Words) -> None:
     print(text, file=sys.stderr)

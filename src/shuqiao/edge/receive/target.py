@@ -26,6 +26,7 @@ from shuqiao.edge.receive.sessions import (
     kind_of,
     open_session,
 )
+from shuqiao.edge.words import Words
 from shuqiao.security.replacing import replace_file
 from shuqiao.wire.bulk import MAX_UNFIT, Unfit
 
@@ -56,16 +57,21 @@ class Target:
         wanted, session = self._subscription, self._session
         self._types = session.columns(wanted.table)
         if not self._types:
-            raise TargetWrong(f"{wanted.path}: the target has no table {wanted.table}")
+            said = Words(f"目标中没有表{wanted.table}", f"the target has no table {wanted.table}")
+            raise TargetWrong(f"{wanted.path}: {said}")
         needed = [*wanted.columns.values(), *([wanted.gone.column] if wanted.gone.column else [])]
         missing = [column for column in needed if column not in self._types]
         if missing:
-            raise TargetWrong(f"{wanted.path}: {wanted.table} has no column {', '.join(missing)}")
+            names = ", ".join(missing)
+            said = Words(f"{wanted.table}没有列{names}", f"{wanted.table} has no column {names}")
+            raise TargetWrong(f"{wanted.path}: {said}")
         if wanted.mode != "append" and not session.is_unique(wanted.table, wanted.key_column):
-            raise TargetWrong(
-                f"{wanted.path}: {wanted.table}.{wanted.key_column} is the key, so it needs a unique index"
-                " (and to be a text of bounded length in MySQL)"
+            key = f"{wanted.table}.{wanted.key_column}"
+            said = Words(
+                f"{key}是键，须有唯一索引（在MySQL中须是限定长度的文字）",
+                f"{key} is the key, so it needs a unique index (and to be a text of bounded length in MySQL)",
             )
+            raise TargetWrong(f"{wanted.path}: {said}")
         if self._own is not None:
             try:
                 self._own.make()
@@ -74,10 +80,12 @@ class Target:
             except TargetError as error:
                 # One that does not answer any more has said nothing about its tables.
                 session.rows("SELECT 1")
-                raise TargetWrong(
-                    f"{wanted.path}: no table of ours can be made in the target ({error}): allow it, or say"
-                    " `position: node` (at least once, idempotent by key)"
-                ) from None
+                said = Words(
+                    f"在目标中不能建立我们的表（{error}）：请允许，或写`position: node`（至少一次，键幂等）",
+                    f"no table of ours can be made in the target ({error}): allow it, or say `position: node`"
+                    " (at least once, idempotent by key)",
+                )
+                raise TargetWrong(f"{wanted.path}: {said}") from None
 
     def position(self) -> Position:
         """How far the subscription is."""
@@ -167,9 +175,9 @@ class Target:
             return {item: known.kinds.get(item, "text") for item in items}
         missing = [item for item in items if item not in first.schema.names]
         if missing:
-            raise TargetWrong(
-                f"{self._subscription.path}: the grant doesn't give the item {', '.join(missing)}"
-            )
+            names = ", ".join(missing)
+            said = Words(f"授权不含信息项{names}", f"the grant doesn't give the item {names}")
+            raise TargetWrong(f"{self._subscription.path}: {said}")
         return {item: kind_of(first.schema.field(item).type) for item in items}
 
     def replay(self) -> tuple[int, int]:
