@@ -10,12 +10,12 @@ import os
 import secrets
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from shuqiao.embedded import postgres
+from tests.plugins.places import new_folder
 
 ROOT = Path(__file__).parents[2]
 TEMPLATE = "sq_template"
@@ -65,8 +65,7 @@ class Clusters:
         password = secrets.token_hex(16)
         (part / "password").touch(mode=0o600)
         (part / "password").write_text(password, encoding="ascii")
-        place = Path(tempfile.mkdtemp(prefix="sqt-"))
-        place.chmod(0o755)
+        place = new_folder("sqt-")
         server = postgres.PostgresServer(place / "pg" / "data", place / "s", place / "pg.log", password)
         try:
             process = postgres.start(server, programs=programs, durable=False)

@@ -57,7 +57,9 @@ def copy_hub(superuser_url: str, template: str, name: str) -> None:
     """Copy a database of a hub under another name; the roles of its processes may enter."""
     with psycopg.connect(superuser_url, autocommit=True) as connection:
         names = (sql.Identifier(name), sql.Identifier(template))
-        connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {} OWNER shuqiao_owner").format(*names))
+        connection.execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY OWNER shuqiao_owner").format(*names)
+        )
         connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(names[0]))
     hub.let_enter(superuser_url, name, "shuqiao_owner")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import signal
 import subprocess
-import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from shuqiao.edge.connectors.mysql import connection_options
 from shuqiao.embedded import postgres
 from tests.plugins.departments import Department, in_mariadb
 from tests.plugins.mariadb import LOGGED, MariaServer, is_installed, maria_server
+from tests.plugins.places import embedded_programs, new_folder
 
 DEBIAN = Path("/usr/lib/postgresql")
 
@@ -35,8 +35,7 @@ class LoggedServer:
     process: subprocess.Popen[bytes] | None = None
 
     def __post_init__(self) -> None:
-        """Name its folders; in /tmp, because a socket's path must be short."""
-        self.folder.chmod(0o755)
+        """Name its folders."""
         self.place = postgres.PostgresServer(
             self.folder / "pg" / "data", self.folder / "s", self.folder / "pg.log", "logged"
         )
@@ -65,10 +64,10 @@ class LoggedServer:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def programs_of(kind: str, folder: Path) -> Path:
+def programs_of(kind: str) -> Path:
     """The programs of the embedded server or of Debian's newest, which not every machine has."""
     if kind == "embedded":
-        return postgres.runtime(folder)
+        return embedded_programs()
     found = sorted(DEBIAN.glob("*/bin/initdb"), key=lambda one: int(one.parts[-3]))
     if not found:
         pytest.skip("Debian's PostgreSQL is not installed: sudo apt-get install postgresql")
@@ -77,9 +76,7 @@ def programs_of(kind: str, folder: Path) -> Path:
 
 @contextmanager
 def _running(kind: str) -> Iterator[LoggedServer]:
-    folder = Path(tempfile.mkdtemp(prefix="sql-"))
-    folder.chmod(0o755)
-    server = LoggedServer(programs_of(kind, folder), folder)
+    server = LoggedServer(programs_of(kind), new_folder("sql-"))
     server.start()
     yield server
     server.close()

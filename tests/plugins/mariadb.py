@@ -6,7 +6,6 @@ import os
 import shutil
 import signal
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pymysql
+
+from tests.plugins.places import new_folder
 
 PROGRAMS = ("mariadbd", "mariadb-install-db")
 
@@ -97,7 +98,7 @@ class MariaServer:
 @contextmanager
 def maria_server(settings: Sequence[str] = ()) -> Iterator[MariaServer]:
     """Start a server; it is gone in the end."""
-    server = MariaServer(Path(tempfile.mkdtemp(prefix="sqm-")), settings)
+    server = MariaServer(new_folder("sqm-"), settings)
     try:
         server.install()
         server.start()

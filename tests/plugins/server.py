@@ -10,7 +10,6 @@ import secrets
 import shutil
 import signal
 import subprocess
-import tempfile
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -24,6 +23,7 @@ from psycopg import sql
 from shuqiao.embedded import hub, postgres
 from tests.plugins.clusters import TEMPLATE
 from tests.plugins.hubs import CLUSTERS, copy_hub, drop, environment, has_template, make_hub
+from tests.plugins.places import embedded_programs, new_folder
 
 PASSWORD = secrets.token_hex(16)
 """One password for every role of the test server; it lives as long as the run."""
@@ -35,13 +35,13 @@ class TestServer:
 
     __test__ = False
     external: str | None
-    folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="sq-")))
+    folder: Path = field(default_factory=lambda: new_folder("sqp-"))
     started: subprocess.Popen[bytes] | None = None
     ready: bool = False
 
     @property
     def embedded(self) -> postgres.PostgresServer:
-        """The embedded server's place; in /tmp, because a socket's path must be short."""
+        """The embedded server's place; its path is short, as a socket's must be."""
         return postgres.PostgresServer(
             self.folder / "pg" / "data", self.folder / "s", self.folder / "pg.log", PASSWORD
         )
@@ -52,7 +52,7 @@ class TestServer:
         named = os.environ.get("SHUQIAO_TEST_PROGRAMS")
         if named:
             return Path(named)
-        return postgres.runtime(self.folder)
+        return embedded_programs()
 
     def url(self, database: str, role: str | None = None) -> str:
         """The URL of `database` for `role`, or for the superuser; starts nothing."""
@@ -72,7 +72,6 @@ class TestServer:
 
     def _start(self) -> None:
         if self.external is None:
-            self.folder.chmod(0o755)
             programs = self.programs
             kept = replace(self.embedded, password=CLUSTERS.copy(programs, self.embedded.data))
             # A killed process loses nothing the kernel already has; only a power cut needs the flushes.

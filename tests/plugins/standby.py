@@ -5,7 +5,6 @@ import os
 import shutil
 import signal
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ import psycopg
 
 from shuqiao.embedded import postgres
 from shuqiao.embedded.processes import is_root, system_user
+from tests.plugins.places import new_folder
 from tests.plugins.server import Hub, TestServer
 
 
@@ -55,8 +55,7 @@ class Standby:
 @contextlib.contextmanager
 def running_standby(primary: TestServer) -> Iterator[Standby]:
     """Copy a running server and follow it."""
-    folder = Path(tempfile.mkdtemp(prefix="sqs-"))
-    folder.chmod(0o755)
+    folder = new_folder("sqs-")
     source = primary.embedded
     server = postgres.PostgresServer(folder / "pg" / "data", folder / "s", folder / "pg.log", source.password)
     standby = Standby(server, primary.programs)

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from shuqiao.embedded.processes import is_root, spawn, system_user
 from shuqiao.security.certificates import create_authority_certificate, issue_server_certificate
 from tests.plugins.city import free_port
 from tests.plugins.hubs import CLUSTERS
+from tests.plugins.places import new_folder
 from tests.plugins.server import TestServer
 
 ACCESS = "local all all scram-sha-256\nhostssl all all 127.0.0.1/32 scram-sha-256\n"
@@ -47,8 +47,7 @@ class TlsPlace:
 @contextmanager
 def tls_server(programs: Path) -> Iterator[TlsPlace]:
     """Start a server from these programs; its certificate names `localhost` alone."""
-    folder = Path(tempfile.mkdtemp(prefix="sqs-"))
-    folder.chmod(0o755)
+    folder = new_folder("sqs-")
     data = folder / "pg" / "data"
     password = CLUSTERS.copy(programs, data)
     now = datetime.now(UTC)
