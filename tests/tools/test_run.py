@@ -4,7 +4,23 @@ from pathlib import Path
 
 import pytest
 
-from tests.run import BROWSER, CITY, DEBIANS, EXCHANGE, FEW, OFFICE, PAGES, PLANE, REST, Part, run_all, whole
+from tests.run import (
+    AGAIN,
+    AGAIN_ON_DEBIAN,
+    AGAIN_ON_EMBEDDED,
+    BROWSER,
+    CITIES,
+    CITY,
+    DEBIANS,
+    FEW,
+    NODES,
+    ON_DEBIAN,
+    PLANE,
+    REST,
+    Part,
+    run_all,
+    whole,
+)
 
 FLAKY = """
 from pathlib import Path
@@ -57,17 +73,18 @@ def takes(part: Part, folder: str) -> bool:
     return named or ("tests" in part.arguments and f"--ignore=tests/{folder}" not in part.arguments)
 
 
-def test_the_parts_are_all_tests_each_on_the_server_it_is_meant_for() -> None:
-    folders = {file.parent.name for file in Path(__file__).parents[1].glob("*/test_*.py")}
-    assert folders >= {*PAGES, *OFFICE, *PLANE, *EXCHANGE}
-    debian = [{"SHUQIAO_TEST_DATABASE": str(at)} for at in range(DEBIANS)]
-    parts = whole(debian)
+DEBIAN = [{"SHUQIAO_TEST_DATABASE": str(at)} for at in range(DEBIANS)]
+TESTS = Path(__file__).parents[1]
+
+
+def test_the_parts_are_all_tests_each_once_on_the_server_it_is_meant_for() -> None:
+    folders = {file.parent.name for file in TESTS.glob("*/test_*.py")}
+    assert folders >= {*ON_DEBIAN, *PLANE, *NODES, *CITIES}
+    parts = whole(DEBIAN)
     for folder in folders:
         here = [part for part in parts if takes(part, folder) and part.arguments[1] == REST]
-        again = [part for part in parts if takes(part, folder) and part.arguments[1] == "database"]
-        is_office = folder in (*PAGES, *OFFICE)
-        assert len(here) == 1 and ("SHUQIAO_TEST_DATABASE" in here[0].environment) == is_office, folder
-        assert len(again) == (0 if is_office else 1), folder
+        assert len(here) == 1, folder
+        assert ("SHUQIAO_TEST_DATABASE" in here[0].environment) == (folder in ON_DEBIAN), folder
     used = [part.environment.get("SHUQIAO_TEST_DATABASE") for part in parts]
     assert sorted(filter(None, used)) == [str(at) for at in range(DEBIANS)], "one part to a server"
     assert [part.arguments[1] for part in parts].count(CITY) == 1
@@ -75,8 +92,22 @@ def test_the_parts_are_all_tests_each_on_the_server_it_is_meant_for() -> None:
     assert not any(part.environment for part in whole([]))
 
 
-def test_a_browser_is_in_its_own_folder_alone() -> None:
-    """The part that drives it looks nowhere else."""
-    files = Path(__file__).parents[1].glob("*/*.py")
-    marked = {file.parent.name for file in files if "mark.browser" in file.read_text(encoding="utf-8")}
-    assert marked <= {"browser", "tools"}
+def test_what_runs_once_more_runs_on_the_other_server_and_proves_nothing_twice() -> None:
+    assert all((TESTS / file).is_file() for file in (*AGAIN_ON_DEBIAN, *AGAIN_ON_EMBEDDED))
+    assert not {file.partition("/")[0] for file in AGAIN_ON_DEBIAN} & {*ON_DEBIAN}
+    assert {file.partition("/")[0] for file in AGAIN_ON_EMBEDDED} <= {*ON_DEBIAN}
+    again = [part for part in whole(DEBIAN) if part.environment.items() >= AGAIN.items()]
+    on_debian, on_embedded = again
+    assert on_debian.arguments[2:] == tuple(f"tests/{file}" for file in AGAIN_ON_DEBIAN)
+    assert on_embedded.arguments[2:] == tuple(f"tests/{file}" for file in AGAIN_ON_EMBEDDED)
+    assert "SHUQIAO_TEST_DATABASE" in on_debian.environment
+    assert "SHUQIAO_TEST_DATABASE" not in on_embedded.environment
+
+
+def test_a_browser_and_a_whole_city_are_in_their_own_folders_alone() -> None:
+    """The parts that start them look nowhere else."""
+    content = {file: file.read_text(encoding="utf-8") for file in TESTS.glob("*/*.py")}
+    driven = {file for file, text in content.items() if "mark.browser" in text}
+    whole_cities = {file for file, text in content.items() if "mark.acceptance" in text}
+    assert {file.parent.name for file in driven} <= {"browser", "tools"}
+    assert {file.parent.name for file in whole_cities - driven} <= {*CITIES}
