@@ -27,6 +27,7 @@ from shuqiao.security.sealing import SealRefusedError
 from shuqiao.wire.bulk import BulkState, sealed_context
 from tests.bulk.conftest import NO_CONTEXT, PERMITS, READER, CopyCity
 from tests.bulk.test_copies import copy_of, read_arrow, rows_of
+from tests.bulk.test_feeds import waiting_part
 from tests.bulk.test_suites_of_copies import national
 
 __all__ = ["national"]
@@ -242,7 +243,7 @@ def test_under_the_national_suite_it_is_refused_clearly(national: CopyCity) -> N
     city = national
     city.bulk_grant()
     with city.bulk(recipient=KEY) as mine:
-        # The worker writes by the other suite here, and lets the request through.
+        # The worker writes by the other suite here, and lets the request through. Feeds are asked alike.
         with pytest.raises(CopyRefused) as failed:
             asked(mine)
         assert failed.value.code == "sealing_unsupported"
@@ -253,6 +254,8 @@ def test_under_the_national_suite_it_is_refused_clearly(national: CopyCity) -> N
             city.start()
             with pytest.raises(CopyRefused) as refused:
                 mine.ask(PERMITS, "csv", context=NO_CONTEXT)
+            with pytest.raises(CopyRefused, match="sealing_unsupported"):
+                mine.subscribe(PERMITS, "csv", context=NO_CONTEXT)
         finally:
             del os.environ["SHUQIAO_SUITE"]
             city.stop()
@@ -309,3 +312,32 @@ def test_a_state_says_nothing_of_a_key_that_is_the_platforms(city: CopyCity) -> 
     with city.bulk() as bulk:
         state: BulkState = bulk.state(asked(bulk), NO_CONTEXT)
     assert state.sealed_key == ""
+
+
+def test_a_feed_is_sealed_to_one_key_from_beginning_to_end(city: CopyCity, tmp_path: Path) -> None:
+    city.fill_permits(5)
+    city.bulk_grant()
+    other = X25519PrivateKey.generate()
+    with city.bulk() as bulk, city.bulk(recipient=KEY) as mine, city.bulk(recipient=other) as theirs:
+        feed = mine.subscribe(PERMITS, "csv", context=NO_CONTEXT)
+        assert mine.subscribe(PERMITS, "csv", context=NO_CONTEXT) == feed
+        for client in (bulk, theirs):
+            with pytest.raises(CopyRefused) as refused:
+                client.subscribe(PERMITS, "csv", context=NO_CONTEXT)
+            assert (refused.value.code, feed in str(refused.value)) == ("feed_sealed_otherwise", True)
+        job = str(waiting_part(mine, feed, 1).parts[0].job)
+        copy = mine.fetch(job, tmp_path / "1", NO_CONTEXT)
+        assert b"P00000005" in copy.files[0].read_bytes()
+        assert b"P0000" not in stored_of(city, job)[0].read_bytes()
+        assert copy.manifest.sealed_to == write_recipient(KEY.public_key())
+        with pytest.raises(CopyRefused, match="recipient_key_needed"):
+            bulk.fetch(job, tmp_path / "2", NO_CONTEXT)
+        mine.take(feed, 1, NO_CONTEXT)
+        mine.end_feed(feed, NO_CONTEXT)
+        again = theirs.subscribe(PERMITS, "csv", context=NO_CONTEXT)
+        assert again != feed
+        job = str(waiting_part(theirs, again, 1).parts[0].job)
+        assert theirs.fetch(job, tmp_path / "3", NO_CONTEXT).manifest.rows == 5
+    assert [row["said"]["recipient"] for row in city.logged("bulk_prepared")] == [
+        keys.key_id(one.public_key()) for one in (KEY, other)
+    ]

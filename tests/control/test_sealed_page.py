@@ -16,7 +16,8 @@ from shuqiao.wire.bulk import Manifest, ManifestPart, encode_manifest
 
 from .conftest import BIRTH, beyond_control
 
-HOUSING, HEALTH, PORTAL = "440100-housing", "440100-health", "app-housing-portal"
+HOUSING, HEALTH = "440100-housing", "440100-health"
+PORTAL, RENTAL = "app-housing-portal", "app-housing-rental"
 RECIPIENT = bytes(range(44))
 KEY_ID = hashlib.sha256(RECIPIENT).hexdigest()[:16]
 
@@ -70,6 +71,29 @@ def grant(city) -> str:
     with beyond_control():
         Grant.objects.filter(number=given).update(mode="bulk")
     return given
+
+
+@pytest.mark.parametrize("language", ["zh-hans", "en"])
+def test_a_sealed_feed_says_who_can_open_it(city, grant: str, language: str) -> None:
+    client = Client(headers={"accept-language": language})
+    client.force_login(Account.objects.get(username="lin"))
+    sealed, plain = str(uuid.uuid4()), str(uuid.uuid4())
+    with beyond_control(), connection.cursor() as cursor:
+        for key, application, recipient in ((sealed, RENTAL, RECIPIENT), (plain, PORTAL, None)):
+            cursor.execute(
+                "INSERT INTO exchange.subscription (id, grant_id, resource_id, department, provider,"
+                " application, format, started_at, recipient)"
+                " VALUES (%s, %s, %s, %s, %s, %s, 'arrow', now(), %s)",
+                [key, grant, BIRTH, HOUSING, HEALTH, application, recipient],
+            )
+    words = {
+        "zh-hans": ("端到端加密", "平台见过这些行"),
+        "en": ("Sealed to its recipient", "has seen the rows"),
+    }
+    page = client.get(f"/exchange/feeds/{sealed}/").content.decode()
+    assert all(said in page for said in (*words[language], KEY_ID))
+    assert words[language][0] not in client.get(f"/exchange/feeds/{plain}/").content.decode()
+    assert client.get("/exchange/feeds/").content.decode().count(words[language][0]) == 1
 
 
 @pytest.mark.parametrize("language", ["zh-hans", "en"])

@@ -29,6 +29,7 @@ from shuqiao.security.recipients import SALT_FILE, open_key, recipient_id, salt_
 from shuqiao.security.sealing import SealRefusedError
 from shuqiao.wire.bulk import (
     BulkState,
+    FeedAsked,
     FeedState,
     Manifest,
     ManifestUnreadable,
@@ -37,6 +38,9 @@ from shuqiao.wire.bulk import (
     verify_manifest,
 )
 from shuqiao.wire.recalls import DeletionKept, Recall, RecallsAnswer
+
+SEALED_OTHERWISE = ("recipient_key_needed", "recipient_key_other", "not_sealed", "feed_sealed_otherwise")
+"""Codes of `CopyRefused` for what the client refuses by itself: it can't be opened, or should be sealed."""
 
 POLL_S = 0.05
 MAX_POLL_S = 2.0
@@ -179,9 +183,25 @@ class BulkClient:
         return self._fetcher.open(path, wanted)
 
     def subscribe(self, resource: str, form: str = "arrow", *, case: str = "", context: CallContext) -> str:
-        """Subscribe to the changes of a resource; said again, it gives the subscription there is."""
-        body = {"resource": resource, "format": form, "case": case}
-        return str(_answered(self._plane.post("/v1/feeds", body, context)).body["feed"])
+        """Subscribe to the changes of a resource; said again, it gives the subscription there is.
+
+        Raises `CopyRefused` where that is sealed otherwise than wanted.
+        """
+        found = self.subscription(resource, form, case=case, context=context)
+        if found.recipient != self._sealed().get("recipient", ""):
+            raise CopyRefused(
+                "feed_sealed_otherwise",
+                f"the feed {found.feed} is sealed to another key or to none: end it, then subscribe anew",
+            )
+        return str(found.feed)
+
+    def subscription(
+        self, resource: str, form: str = "arrow", *, case: str = "", context: CallContext
+    ) -> FeedAsked:
+        """Give the subscription there is, sealed or not; begin one where there is none."""
+        body = {"resource": resource, "format": form, "case": case, **self._sealed()}
+        answer = _answered(self._plane.post("/v1/feeds", body, context))
+        return msgspec.convert(answer.body, FeedAsked)
 
     def feed(self, feed: str, context: CallContext, *, wait_s: float = 0, after: int = 0) -> FeedState:
         """Tell where a feed stands; waits so long for a part after `after`, 30 s at most."""

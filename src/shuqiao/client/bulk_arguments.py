@@ -32,14 +32,14 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     deleted.add_argument("--note", default="", help="how and where the rest was deleted")
     deleted.add_argument("--yes", action="store_true", help="say that nothing is left anywhere")
-    copy.add_argument(
-        "--recipient-key",
-        type=Path,
-        default=None,
-        metavar="FILE",
-        help="seal the copy to the key in this file, made where there is none: nobody else can open it",
-    )
     for step in (copy, feed):
+        step.add_argument(
+            "--recipient-key",
+            type=Path,
+            default=None,
+            metavar="FILE",
+            help="seal it to the key in this file, made where there is none: nobody else can open it",
+        )
         step.add_argument("--resource", required=True, help="resource id")
         step.add_argument("--out", required=True, type=Path, metavar="FOLDER", help="where files are kept")
     for step in (copy, feed, recalls, deleted):

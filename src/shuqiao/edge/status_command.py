@@ -92,6 +92,11 @@ RECEIVE_ADVICE: Mapping[str, Words] = {
         "平台与数据库对已取走的内容记录不一：请运行`shuqiao node receive restart`",
         "platform and database don't agree on what was taken: `shuqiao node receive restart` it",
     ),
+    "sealed_otherwise": Words(
+        "订阅的加密方式或密钥与文件所说不同：放回原密钥，或运行`shuqiao node receive restart`",
+        "the feed is sealed to another key than your file's, or only one of them is sealed: put the key back,"
+        " or `shuqiao node receive restart` it",
+    ),
     "recalled": Words(
         "授权已终止：请在所列日期前运行`shuqiao node receive delete`",
         "the grant has ended: `shuqiao node receive delete` what came, until the day named",

@@ -87,19 +87,27 @@ class BulkState(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
 
 class FeedRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Subscribes to the changes of a resource under a grant; the first part holds everything there is."""
+    """Subscribes to the changes of a resource under a grant; the first part holds everything there is.
+
+    With `recipient` all parts are sealed to that key.
+    """
 
     resource: ResourceName
     format: FeedFormat = "arrow"
     case: CaseNumber = ""
+    recipient: Recipient = ""
 
 
-class FeedAsked(msgspec.Struct, frozen=True):
-    """The subscription, new or the one there was."""
+class FeedAsked(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The subscription, new or the one there was, and the key to which its parts are sealed.
+
+    That of one there was may be another than was asked for: it stays until the feed is ended.
+    """
 
     feed: UUID
     entry: UUID
     at: datetime
+    recipient: Recipient = ""
 
 
 class FeedPart(msgspec.Struct, frozen=True):

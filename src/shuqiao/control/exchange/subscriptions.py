@@ -37,7 +37,8 @@ REASONS: Mapping[str, Text] = {
 _FEEDS = """
 SELECT s.id, s.department, s.provider, s.resource_id, s.grant_id, s.application, s.format, s.started_at,
        s.last_number, s.taken_number, s.taken_at, s.ended_at, s.rests,
-       coalesce(newest.sequence, 0), coalesce(taken.to_sequence, 0), waiting.since
+       coalesce(newest.sequence, 0), coalesce(taken.to_sequence, 0), waiting.since,
+       left(encode(sha256(s.recipient), 'hex'), 16)
 FROM exchange.subscription s
 LEFT JOIN LATERAL (SELECT b.sequence FROM exchange.batch b WHERE b.department = s.provider
     AND b.resource_id = s.resource_id ORDER BY b.sequence DESC LIMIT 1) newest ON true
@@ -62,7 +63,10 @@ _LOGGED = "SELECT id::text, split_part(body, E'\\n', 1) FROM audit.entry WHERE i
 
 @dataclass(frozen=True)
 class FeedRow:
-    """One feed: how many batches it lacks, and since when a part waits to be fetched."""
+    """One feed: how many batches it lacks, and since when a part waits to be fetched.
+
+    `recipient` is the id of the key to which its parts are sealed; None where the platform keeps their keys.
+    """
 
     id: UUID
     consumer: DepartmentRef
@@ -80,6 +84,7 @@ class FeedRow:
     rests: bool
     behind: int
     waits_since: datetime | None
+    recipient: str | None = None
 
     @property
     def state(self) -> str:
@@ -219,7 +224,7 @@ def _feeds(scope: str | None, feed: UUID | None, after: int) -> tuple[FeedRow, .
             names[row[3]],
             row[4],
             systems.get(row[5], Text(row[5], row[5])),
-            *(*row[6:13], max(0, row[13] - row[14]), row[15]),
+            *(*row[6:13], max(0, row[13] - row[14]), *row[15:]),
         )
         for row in found
     )

@@ -18,14 +18,23 @@ import httpx
 import pyarrow as pa
 from pyarrow import ipc
 
-from shuqiao.client.bulk import BulkClient
+from shuqiao.client.bulk import SEALED_OTHERWISE, BulkClient
 from shuqiao.client.fetching import CopyBroken, CopyRefused
 from shuqiao.client.plane import PlaneClient, load_promise_keys
 from shuqiao.edge.receive.reading import Subscription
 from shuqiao.security import keys
-from shuqiao.security.at_rest import DIGESTS
+from shuqiao.security.at_rest import DIGESTS, FileKey, FileRefused, encrypted_size, open_pieces
 from shuqiao.security.http_signatures import CallContext, key_signer
-from shuqiao.wire.bulk import BulkState, FeedState, Manifest, ManifestPart, Receipt, Unfit
+from shuqiao.security.recipients import salt_of
+from shuqiao.wire.bulk import (
+    BulkState,
+    FeedState,
+    Manifest,
+    ManifestPart,
+    Receipt,
+    Unfit,
+    sealed_context,
+)
 from shuqiao.wire.recalls import DeletionKept, Recall
 
 if TYPE_CHECKING:
@@ -51,6 +60,10 @@ class OutOfStep(Exception):
         """Keep the code."""
         super().__init__(code)
         self.code = code
+
+
+class SealedOtherwise(Exception):
+    """The feed is sealed to another key than the subscription's file names, or only one of them is sealed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +109,9 @@ class Feed:
         self._plane = PlaneClient(
             url, signer, promise_keys=trusted, language="en", ca_file=subscription.authority
         )
-        self._bulk = BulkClient(self._plane, url, trusted)
+        own = subscription.recipient_key
+        recipient = None if own is None else keys.load_or_create_sealing_key(own)
+        self._bulk = BulkClient(self._plane, url, trusted, recipient)
         self._subscription = subscription
         self._context = CallContext(subscription.purpose, "", subscription.grant)
 
@@ -106,9 +121,18 @@ class Feed:
         self._plane.close()
 
     def subscribe(self) -> str:
-        """Subscribe; said again, it gives the feed there is."""
+        """Subscribe; said again, it gives the feed there is; `SealedOtherwise` for another key."""
         wanted = self._subscription
-        return self._bulk.subscribe(wanted.resource, "arrow", case=wanted.case, context=self._context)
+        try:
+            return self._bulk.subscribe(wanted.resource, "arrow", case=wanted.case, context=self._context)
+        except CopyRefused as refused:
+            raise _unopened(refused) from None
+
+    def there(self) -> str:
+        """The feed there is, sealed or not, so that it can be ended."""
+        wanted = self._subscription
+        found = self._bulk.subscription(wanted.resource, "arrow", case=wanted.case, context=self._context)
+        return str(found.feed)
 
     def look(self, feed: str, after: int, wait_s: float) -> FeedState:
         """Tell where the feed stands; waits so long for the part after this one.
@@ -128,8 +152,14 @@ class Feed:
         return state
 
     def checked(self, state: BulkState, feed: str, after: int, up_to: int) -> Part:
-        """Check that this is the part after this one, which ends with batch `up_to`; raises `CopyBroken`."""
-        manifest = self._bulk.manifest(state)
+        """Check that this is the part after this one, which ends with batch `up_to`.
+
+        Raises `CopyBroken`, and `SealedOtherwise` than to the key of the subscription's file.
+        """
+        try:
+            manifest = self._bulk.manifest(state)
+        except CopyRefused as refused:
+            raise _unopened(refused) from None
         wanted = (feed, after + 1, self._subscription.resource, "arrow")
         given = (str(manifest.feed), manifest.number, manifest.resource, manifest.format)
         if given != wanted or (after and manifest.after != up_to):
@@ -167,6 +197,7 @@ class Feed:
         """Give the rows of a part as they come. Raises `CopyBroken` at the end where they are not what was
         signed, so nothing may be kept before the end."""
         state = part.state
+        key = self._bulk.content_key(state)
         for one in part.manifest.parts:
             if any(link.expires_at - now() < _SPARE for link in state.links):
                 # Earlier files took long; what was signed stays as it was checked.
@@ -174,11 +205,19 @@ class Feed:
             link = next((link for link in state.links if link.number == one.number), None)
             if link is None:
                 raise CopyBroken("a file of the part has no link")
-            yield from self._file(part, one, link.path)
+            yield from self._file(part, one, link.path, key)
 
-    def _file(self, part: Part, one: ManifestPart, path: str) -> Iterator[pa.RecordBatch]:
-        rows = 0
-        with _Checked(self._bulk, path, one, DIGESTS[part.manifest.digest_algorithm]) as file:
+    def _file(
+        self, part: Part, one: ManifestPart, path: str, key: FileKey | None
+    ) -> Iterator[pa.RecordBatch]:
+        rows, algorithm = 0, DIGESTS[part.manifest.digest_algorithm]
+        with _Arriving(self._bulk, path, one, is_sealed=key is not None) as arriving:
+            if key is None:
+                file = _Checked(iter(arriving), one, hashlib.new(algorithm))
+            else:
+                context = sealed_context(part.manifest.job)
+                plain = open_pieces(arriving, key, one.number, context, one.size_bytes)
+                file = _Checked(plain, one, hashlib.new(algorithm, salt_of(key)))
             try:
                 # Arrow takes a short read for the end, and the network gives what has come.
                 whole = io.BufferedReader(file, _READ_BYTES)
@@ -193,20 +232,79 @@ class Feed:
             raise CopyBroken(f"{one.name} has not the rows of the manifest")
 
 
-class _Checked(io.RawIOBase):
-    """The bytes of a file as they come, digested; goes on where a connection broke off."""
+class _Arriving:
+    """The bytes of a file as they come; goes on where a connection broke off."""
 
-    def __init__(self, bulk: BulkClient, path: str, one: ManifestPart, digest: str) -> None:
+    def __init__(self, bulk: BulkClient, path: str, one: ManifestPart, *, is_sealed: bool) -> None:
         """Remember what to fetch; the first read connects."""
         self._bulk = bulk
         self._path = path
-        self._one = one
-        self._digest = hashlib.new(digest)
+        self._name = one.name
+        self._size_bytes = encrypted_size(one.size_bytes) if is_sealed else one.size_bytes
         self._response: httpx.Response | None = None
         self._pieces: Iterator[bytes] = iter(())
-        self._waiting = memoryview(b"")
         self._got = 0
         self._tries = 0
+
+    def __enter__(self) -> _Arriving:
+        """Use it in a `with` block."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Let the connection go."""
+        if self._response is not None:
+            self._response.close()
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Give the bytes once."""
+        return iter(self._piece, None)
+
+    def _piece(self) -> bytes | None:
+        """The next bytes of the file, whatever happens to connections; None at its end."""
+        while self._got < self._size_bytes:
+            try:
+                if self._response is None:
+                    self._open()
+                piece = next(self._pieces, b"")
+            except httpx.HTTPError:
+                self._again()
+                if self._tries >= MAX_TRIES:
+                    raise
+                continue
+            if not piece:
+                self._again()
+                if self._tries >= MAX_TRIES:
+                    raise CopyBroken(f"{self._name} ends too early")
+                continue
+            self._got += len(piece)
+            if self._got > self._size_bytes:
+                raise CopyBroken(f"{self._name} is longer than the manifest says")
+            return piece
+        return None
+
+    def _open(self) -> None:
+        wanted = f"bytes={self._got}-" if self._got else None
+        self._response = self._bulk.open_part(self._path, wanted)
+        if self._got and self._response.status_code != httpx.codes.PARTIAL_CONTENT:
+            raise CopyBroken(f"{self._name} is not given from its middle")
+        self._pieces = self._response.iter_raw(_READ_BYTES)
+
+    def _again(self) -> None:
+        self._tries += 1
+        if self._response is not None:
+            self._response.close()
+        self._response = None
+
+
+class _Checked(io.RawIOBase):
+    """The content of a file as it comes, opened where it was sealed, digested."""
+
+    def __init__(self, pieces: Iterator[bytes], one: ManifestPart, digest: hashlib._Hash) -> None:
+        """Keep what gives the content."""
+        self._pieces = pieces
+        self._one = one
+        self._digest = digest
+        self._waiting = memoryview(b"")
 
     def readable(self) -> bool:
         """It is."""
@@ -232,48 +330,19 @@ class _Checked(io.RawIOBase):
         if self._digest.hexdigest() != self._one.digest:
             raise CopyBroken(f"{self._one.name} is not what the manifest says")
 
-    def close(self) -> None:
-        """Let the connection go."""
-        if self._response is not None:
-            self._response.close()
-        super().close()
-
     def _piece(self) -> bytes | None:
-        """The next bytes of the file, whatever happens to connections; None at its end."""
-        while self._got < self._one.size_bytes:
-            try:
-                if self._response is None:
-                    self._open()
-                piece = next(self._pieces, b"")
-            except httpx.HTTPError:
-                self._again()
-                if self._tries >= MAX_TRIES:
-                    raise
-                continue
-            if not piece:
-                self._again()
-                if self._tries >= MAX_TRIES:
-                    raise CopyBroken(f"{self._one.name} ends too early")
-                continue
-            self._got += len(piece)
-            if self._got > self._one.size_bytes:
-                raise CopyBroken(f"{self._one.name} is longer than the manifest says")
+        try:
+            piece = next(self._pieces, None)
+        except FileRefused:
+            raise CopyBroken(f"{self._one.name} does not open") from None
+        if piece is not None:
             self._digest.update(piece)
-            return piece
-        return None
+        return piece
 
-    def _open(self) -> None:
-        wanted = f"bytes={self._got}-" if self._got else None
-        self._response = self._bulk.open_part(self._path, wanted)
-        if self._got and self._response.status_code != httpx.codes.PARTIAL_CONTENT:
-            raise CopyBroken(f"{self._one.name} is not given from its middle")
-        self._pieces = self._response.iter_raw(_READ_BYTES)
 
-    def _again(self) -> None:
-        self._tries += 1
-        if self._response is not None:
-            self._response.close()
-        self._response = None
+def _unopened(refused: CopyRefused) -> Exception:
+    """What a refusal is at this node: where only another key would open the feed, a person has to look."""
+    return SealedOtherwise(str(refused)) if refused.code in SEALED_OTHERWISE else refused
 
 
 def now() -> datetime:

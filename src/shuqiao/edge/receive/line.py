@@ -21,7 +21,7 @@ from shuqiao.client.fetching import CopyBroken, CopyRefused
 from shuqiao.client.plane import PlaneUnreachable, PromiseBroken
 from shuqiao.edge.disk import is_full
 from shuqiao.edge.receive.deleting import sign_off
-from shuqiao.edge.receive.feed import Feed, FeedEnded, OutOfStep
+from shuqiao.edge.receive.feed import Feed, FeedEnded, OutOfStep, SealedOtherwise
 from shuqiao.edge.receive.own import Position
 from shuqiao.edge.receive.reading import Subscription
 from shuqiao.edge.receive.sessions import TargetError, TargetFull, TargetWrong
@@ -131,6 +131,8 @@ class ReceiveLine:
                 return self._rest("hub_away", error.code)
             state = ENDED if error.code == _RESTS else "refused"
             return self._rest(state, error.code, LONGEST_PAUSE_S)
+        except SealedOtherwise as error:
+            return self._rest("sealed_otherwise", str(error), LONGEST_PAUSE_S)
         except OutOfStep as error:
             return self._rest("out_of_step", error.code, LONGEST_PAUSE_S)
         except PositionMoved:
@@ -223,7 +225,7 @@ class ReceiveLine:
         Each step may be done again: whoever is killed between two of them goes on with the first.
         """
         if position.state == RESTART:
-            feed.end(position.feed or feed.subscribe())
+            feed.end(position.feed or feed.there())
             target.begin_feed(feed.subscribe(), position)
         elif position.state == ENDING:
             if position.feed:

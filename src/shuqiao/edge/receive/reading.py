@@ -30,7 +30,7 @@ _ITEM = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _SCHEMES = ("postgresql", "postgres", "mysql", "mariadb", "sqlite")
 _MODES: tuple[Mode, ...] = ("append", "upsert", "replace")
 _TOP = ("resource", "application", "plane", "target", "mode", "columns")
-_MORE = ("key", "gone", "position", "faults", "grant", "purpose", "case", "recalled")
+_MORE = ("key", "gone", "position", "faults", "grant", "purpose", "case", "recalled", "recipient_key")
 _MOST_DEAD = 1_000_000
 
 
@@ -49,7 +49,8 @@ class Subscription:
     `key` is what finds a row again. `most_dead` is how many rows of one part may fail to fit before the
     subscription stops. `is_position_here` says that the target takes no table of ours: position and effect
     are then not one, and a part may be applied twice. `deletes_recalled`: what is called back because its
-    grant has ended, the node deletes by itself.
+    grant has ended, the node deletes by itself. `recipient_key` is the file of the key to which all parts are
+    sealed, made where there is none.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Subscription:
     purpose: str = "auto"
     case: str = ""
     deletes_recalled: bool = False
+    recipient_key: Path | None = None
 
     def __repr__(self) -> str:
         """Leave addresses and keys out."""
@@ -172,6 +174,7 @@ class _Reader(Walker):
                 most_dead=most_dead,
                 is_position_here=position == "node",
                 deletes_recalled=recalled == "delete",
+                recipient_key=self._new_file(top["recipient_key"]) if "recipient_key" in top else None,
                 **{name: self._text(top[name]) for name in ("grant", "purpose", "case") if name in top},
             )
             self._check(top, made)
@@ -268,6 +271,13 @@ class _Reader(Walker):
         if urlsplit(text).scheme not in _SCHEMES:
             self._fault(node, f"the target's address begins with one of {', '.join(_SCHEMES)}")
         return text
+
+    def _new_file(self, node: yaml.Node) -> Path:
+        text = self._text(node)
+        path = self.path.parent / text
+        if not text or not path.parent.is_dir():
+            self._fault(node, "there is no such folder")
+        return path
 
     def _file(self, node: yaml.Node) -> Path:
         path = self.path.parent / self._text(node)

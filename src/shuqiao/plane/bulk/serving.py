@@ -234,10 +234,12 @@ class Copies:
 
     async def _subscribe(self, call: Call, request: FeedRequest) -> Reply:
         call.resource_id = request.resource
-        there: list[UUID | None] = [None]
+        recipient = read_recipient_key(request.recipient, self._spool.suite, is_on_pages=False)
+        there: tuple[UUID | None, bytes | None] = (None, None)
 
         async def record(allowed: Allowed) -> Done:
-            done, there[0] = await self._statements.subscribe(
+            nonlocal there
+            done, feed, sealed_to = await self._statements.subscribe(
                 allowed.snapshot.epoch,
                 call.entry,
                 call.at,
@@ -247,13 +249,18 @@ class Copies:
                 allowed.held.document.id,
                 call.resource_id,
                 request.format,
-                asking.entry_of(call, "feed_subscribed", "subscribed", allowed, request.case),
+                recipient,
+                asking.entry_of(
+                    call, "feed_subscribed", "subscribed", allowed, request.case, recipient=recipient
+                ),
             )
+            there = feed, sealed_to
             return done
 
         decided = _decided(call, "interface", request.case)
         _, done = await asking.recorded(self._keeper, decided, record)
-        answer = FeedAsked(there[0] or call.entry, call.entry, call.at)
+        feed, key = there[0] or call.entry, base64.b64encode(there[1] or b"").decode("ascii")
+        answer = FeedAsked(feed, call.entry, call.at, key)
         return self._promising.reply(call.entry, done.digest, answer, call.language)
 
     async def _taken(self, call: Call, feed: UUID, request: TakenRequest) -> Reply:

@@ -229,10 +229,10 @@ class Statements:
         row = await self._call("keep_deletion", "outcome, digest, entry, at", values)
         return row[0], row[1], row[2], row[3]
 
-    async def subscribe(self, *values: object) -> tuple[Done, UUID | None]:
-        """Subscribe, in the order of `exchange.subscribe`."""
-        row = await self._call("subscribe", "outcome, epoch, digest, subscription", values)
-        return Done(*row[:3]), row[3]
+    async def subscribe(self, *values: object) -> tuple[Done, UUID | None, bytes | None]:
+        """Subscribe, in the order of `exchange.subscribe`: the feed, and the key to which it is sealed."""
+        row = await self._call("subscribe", "outcome, epoch, digest, subscription, recipient", values)
+        return Done(*row[:3]), row[3], row[4]
 
     async def use_signature(self, epoch: int, entry: UUID, keep_s: int) -> Done:
         """Use up a signature whose request leaves no entry; its decision was made on this epoch."""

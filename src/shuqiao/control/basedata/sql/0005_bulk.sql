@@ -17,7 +17,9 @@ CREATE TABLE exchange.subscription (
     last_number  int NOT NULL DEFAULT 0 CHECK (last_number >= 0),
     taken_number int NOT NULL DEFAULT 0 CHECK (taken_number BETWEEN 0 AND last_number),
     taken_at     timestamptz,
-    ended_at     timestamptz
+    ended_at     timestamptz,
+    -- The public key to which its parts are sealed; a feed keeps it from beginning to end.
+    recipient    bytea CHECK (octet_length(recipient) BETWEEN 32 AND 256)
 );
 CREATE UNIQUE INDEX one_subscription ON exchange.subscription (grant_id, application) WHERE ended_at IS NULL;
 COMMENT ON COLUMN exchange.subscription.position IS 'The batch up to which the parts of the feed reach, last_number being the newest.';
@@ -230,32 +232,32 @@ END $$;
 
 CREATE FUNCTION exchange.subscribe(
     p_epoch bigint, p_id uuid, p_at timestamptz, p_department text, p_actor text, p_application text, p_grant text,
-    p_resource text, p_format text, p_body text
-) RETURNS TABLE (outcome text, epoch bigint, digest bytea, subscription uuid)
+    p_resource text, p_format text, p_recipient bytea, p_body text
+) RETURNS TABLE (outcome text, epoch bigint, digest bytea, subscription uuid, recipient bytea)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog SET lock_timeout = '2s' AS $$
 #variable_conflict use_column
 DECLARE
-    v_epoch bigint; v_document jsonb; v_digest bytea; v_there uuid;
+    v_epoch bigint; v_document jsonb; v_digest bytea; v_there exchange.subscription;
 BEGIN
     SELECT e.value INTO v_epoch FROM exchange.epoch e;
     v_document := exchange.bulk_grant(p_grant, p_resource);
     IF v_epoch <> p_epoch OR v_document IS NULL OR v_document ->> 'department' <> p_department THEN
-        RETURN QUERY SELECT 'stale', v_epoch, NULL::bytea, NULL::uuid; RETURN;
+        RETURN QUERY SELECT 'stale', v_epoch, NULL::bytea, NULL::uuid, NULL::bytea; RETURN;
     END IF;
     IF EXISTS (SELECT FROM exchange.subscription s WHERE s.grant_id = p_grant AND s.application = p_application AND s.rests) THEN
-        RETURN QUERY SELECT 'rests', v_epoch, NULL::bytea, NULL::uuid; RETURN;
+        RETURN QUERY SELECT 'rests', v_epoch, NULL::bytea, NULL::uuid, NULL::bytea; RETURN;
     END IF;
     v_digest := exchange.record_once(p_id, p_at, 'feed_subscribed', p_department, v_document ->> 'provider', p_actor, p_resource,
                                      p_grant, NULL, 'subscribed', p_body);
     IF v_digest IS NULL THEN
-        RETURN QUERY SELECT 'replayed', v_epoch, NULL::bytea, NULL::uuid; RETURN;
+        RETURN QUERY SELECT 'replayed', v_epoch, NULL::bytea, NULL::uuid, NULL::bytea; RETURN;
     END IF;
-    INSERT INTO exchange.subscription (id, grant_id, resource_id, department, provider, application, format, started_at)
-    VALUES (p_id, p_grant, p_resource, p_department, v_document ->> 'provider', p_application, p_format, p_at)
+    INSERT INTO exchange.subscription (id, grant_id, resource_id, department, provider, application, format, started_at, recipient)
+    VALUES (p_id, p_grant, p_resource, p_department, v_document ->> 'provider', p_application, p_format, p_at, p_recipient)
     ON CONFLICT DO NOTHING;
-    SELECT s.id INTO v_there FROM exchange.subscription s
+    SELECT s.* INTO v_there FROM exchange.subscription s
     WHERE s.grant_id = p_grant AND s.application = p_application AND s.ended_at IS NULL;
-    RETURN QUERY SELECT 'done', v_epoch, v_digest, v_there;
+    RETURN QUERY SELECT 'done', v_epoch, v_digest, v_there.id, v_there.recipient;
 END $$;
 
 -- The consumer says up to which part it has taken the feed; said twice, it changes nothing.
@@ -620,9 +622,9 @@ BEGIN
       AND EXISTS (SELECT FROM exchange.application a WHERE a.id = j.application AND a.active)
       AND EXISTS (SELECT FROM exchange.subscription s WHERE s.id = j.subscription AND s.ended_at IS NULL AND s.last_number = j.number - 1);
     INSERT INTO exchange.bulk_job (id, grant_id, resource_id, department, provider, application, actor, channel, format,
-                                   subscription, number, from_sequence, asked_at)
+                                   subscription, number, from_sequence, asked_at, recipient)
     SELECT gen_random_uuid(), s.grant_id, s.resource_id, s.department, s.provider, s.application, s.application, 'interface', s.format,
-           s.id, s.last_number + 1, s.position, clock_timestamp()
+           s.id, s.last_number + 1, s.position, clock_timestamp(), s.recipient
     FROM exchange.subscription s
     -- While two parts wait to be taken, what comes goes into one: a consumer is not behind by many small ones.
     WHERE s.ended_at IS NULL AND s.last_number - s.taken_number < 2
@@ -686,4 +688,4 @@ GRANT SELECT (id, grant_id, resource_id, department, provider, application, acto
 GRANT SELECT ON exchange.bulk_progress TO shuqiao_control;
 GRANT SELECT (job, part, at) ON exchange.bulk_delivery TO shuqiao_control;
 GRANT SELECT (id, grant_id, resource_id, department, provider, application, format, started_at, position, last_number,
-    taken_number, taken_at, ended_at) ON exchange.subscription TO shuqiao_control;
+    taken_number, taken_at, ended_at, recipient) ON exchange.subscription TO shuqiao_control;
