@@ -40,6 +40,13 @@ def registered(technician: Visitor, name: str) -> str:
     return page.url.removeprefix(technician.url)
 
 
+def test_the_summary_of_what_is_wrong_names_the_fields(visits: Visits) -> None:
+    technician = visits.visitor("tan")
+    technician.see("/business-systems/")
+    technician.page.get_by_role("button", name="登记", exact=True).click()
+    expect(technician.page.locator(".sq-faults a")).to_have_text(["系统名称：必填", "系统用途：必填"])
+
+
 @pytest.mark.requirement("SUP-11", source="GZ16:43")
 def test_a_system_gets_its_certificate_and_anybody_checks_it(
     visits: Visits, city: City, tmp_path: Path

@@ -73,6 +73,15 @@
     show();
   }
 
+  /* The summary says of which field it speaks: “必填” alone, twice, helps nobody. */
+  document.querySelectorAll('.sq-faults a[href^="#"]').forEach((link) => {
+    const label = document.querySelector(`label[for="${CSS.escape(decodeURIComponent(link.hash.slice(1)))}"]`);
+    const name = label?.firstChild?.textContent.trim();
+    const isAlone = link.parentElement.textContent === link.textContent;
+    if (name && isAlone && !link.textContent.includes(name)) {
+      link.prepend(name + (root.lang.startsWith('zh') ? '：' : ': '));
+    }
+  });
   /* What went wrong is told first: the summary takes the focus. */
   document.querySelector('[data-sq-focus]')?.focus();
   document.querySelectorAll('[data-sq-large]').forEach((b) => b.setAttribute('aria-pressed', String(root.classList.contains('is-large'))));
