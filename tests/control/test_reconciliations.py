@@ -20,6 +20,7 @@ from shuqiao.control.exchange.reconciliations import (
 )
 from shuqiao.control.exchange.reconciling import ask_scheduled, watch_held_removals, watch_reconciliations
 from shuqiao.control.web.range_picture import MAX_CELLS, draw
+from shuqiao.wire.node_state import Word, decode_orders
 
 from .conftest import BIRTH, audit_entries, beyond_control, rows
 from .test_exchange import HEALTH, POLICE, hear, merged, state
@@ -245,11 +246,25 @@ def test_removals_that_are_held_back_are_told_and_let_through_by_a_person(city):
     assert HEALTH in set(told.values_list("department_id", flat=True)) and told.count() >= 2
     shown = signed("wu").get(f"/exchange/{HEALTH}/").content.decode()
     assert "来源少了 900 行" in shown and "确认移出 900 行" in shown
-    assert signed("wu").post(f"/exchange/{HEALTH}/{BIRTH}/let-through").status_code == 302
+    assert 'name="rows" value="900"' in shown and "上次确认" not in shown
+    place = f"/exchange/{HEALTH}/{BIRTH}/let-through"
+    # A word is about the number that was shown: about another one it is none.
+    for other in ("899", "901", "", "x"):
+        assert "请看过后重新确认" in signed("wu").post(place, {"rows": other}, follow=True).content.decode()
+    assert audit_entries("node_ordered") == []
+    assert signed("wu").post(place, {"rows": "900"}).status_code == 302
     assert [entry[-1] for entry in audit_entries("node_ordered")] == ["let_through"]
+    more = msgspec.structs.replace(line, held_back=950)
+    told_more = msgspec.structs.replace(state(), lines=(more,))
+    with beyond_control():
+        (row,) = rows(
+            "SELECT exchange.hear_node(%s, %s)::text", HEALTH, msgspec.json.encode(told_more).decode()
+        )
+    assert decode_orders(row[0].encode()).let_through == {BIRTH: Word(1, 900)}
+    assert "上次确认针对 900 行；数目已变" in signed("wu").get(f"/exchange/{HEALTH}/").content.decode()
     hear(state())
     with pytest.raises(NotFound):
-        order_node(city.viewer("wu"), HEALTH, BIRTH, "let-through")
+        order_node(city.viewer("wu"), HEALTH, BIRTH, "let-through", 900)
 
 
 def test_the_picture_shows_the_gravest_of_many_ranges():

@@ -37,10 +37,34 @@ def test_a_load_that_met_nothing_is_held_even_where_nobody_knows_how_many_there_
 
 
 def test_a_word_counts_for_an_hour_whatever_the_clock_does() -> None:
-    let = Count(1000, let_until=NOW + 60)
+    let = Count(1000, let_until=NOW + 60, let_rows=1000)
     assert judge(1000, let, 0.2, NOW) is None
     assert judge(1000, let, 0.2, NOW + 61) == Held(1000, 1000)
     assert judge(1000, let, 0.2, NOW - 2 * WINDOW_S) == Held(1000, 1000), "a clock that was set back"
+
+
+def test_a_word_is_about_the_number_that_was_shown_and_none_greater() -> None:
+    let = Count(2000, let_until=NOW + 60, let_rows=900)
+    assert judge(900, let, 0.2, NOW) is None
+    assert judge(899, let, 0.2, NOW) is None, "some came back"
+    assert judge(901, let, 0.2, NOW) == Held(901, 2000)
+    assert judge_log(1, Count(2000, gone=900, since=NOW, let_until=NOW + 60, let_rows=900), 0.2, NOW) == Held(
+        901, 2000
+    )
+    assert judge_end(Count(None, 0, let_until=NOW + 60), 0.2, NOW) is None, "how many there are nobody knows"
+
+
+def test_removals_of_a_log_that_a_word_was_about_spend_it() -> None:
+    with sqlite3.connect(":memory:") as db:
+        db.executescript(guard.SCHEMA)
+        guard.begin(db, "r", is_first=True)
+        guard.receipted(db, "r", 1000, ends_load=False)
+        guard.told(db, "r", 150, NOW)
+        guard.let(db, "r", NOW + WINDOW_S, 450)
+        guard.told(db, "r", 300, NOW + 1)
+        count = guard.read(db, "r")
+        assert (count.gone, count.let_until, count.let_rows) == (0, 0, 0), "counting begins anew"
+        assert judge_log(201, count, 0.2, NOW + 2) == Held(201, 1000)
 
 
 def test_removals_of_a_log_count_together_within_the_hour() -> None:

@@ -142,8 +142,16 @@ async def test_deletions_that_are_too_many_stay_in_the_log_until_a_word(
         "UPDATE csyxzm SET jkzk = '3' WHERE zsbh = (SELECT max(zsbh) FROM csyxzm WHERE jkzk <> '3')"
     )
     wait_for(lambda: told(line)["state"] == "held_back", what="the hold")
-    assert line.count() == rows - 12 and rows - told(line)["held_of"] in (0, 12)
+    # A page of the log may hold the first rows of a deletion; no more than the share has left.
+    assert rows - line.count() <= rows // 5 and rows - told(line)["held_of"] <= rows // 5
     line.children["node"].kill()
     line.start("node")
-    order(line, "let-through")
+
+    def let() -> bool:
+        """A word about the number that is shown, given again where it has changed meanwhile."""
+        if told(line)["state"] == "held_back":
+            order(line, "let-through", told(line)["held_back"])
+        return line.base_checksum() == line.source_checksum()
+
+    wait_for(let, what="the removals")
     wait_for(lambda: line.base_checksum() == line.source_checksum(), what="the removals")

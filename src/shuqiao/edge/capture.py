@@ -180,6 +180,8 @@ class Capture:
         count = await asyncio.to_thread(self._spool.within, self._count)
         self.state.held = judge_end(count, self.mapping.way.remove_share, time.time())
         if self.state.held is not None:
+            if count.let_until:
+                await self._let(0.0, 0)
             return False
         end = build_end(self.mapping, self._spec, self._sender, state.next, state.load_since)
         resource, now = self.mapping.resource, time.time()
@@ -223,13 +225,15 @@ class Capture:
     def _count(self, db: sqlite3.Connection) -> Count:
         return guard.read(db, self.mapping.resource)
 
-    async def let_through(self) -> None:
-        """Let removals through that were too many; a person has said so."""
-        until = time.time() + WINDOW_S
-        resource = self.mapping.resource
-        await asyncio.to_thread(self._spool.within, lambda db: guard.let(db, resource, until))
+    async def let_through(self, rows: int) -> None:
+        """Let so many removals through that were too many: a person was shown this number and has said so."""
+        await self._let(time.time() + WINDOW_S, rows)
         if self._comparing is not None:
             await self._comparing.let_through()
+
+    async def _let(self, until: float, rows: int) -> None:
+        resource = self.mapping.resource
+        await asyncio.to_thread(self._spool.within, lambda db: guard.let(db, resource, until, rows))
 
     async def close(self) -> None:
         """Give back what this table alone uses."""

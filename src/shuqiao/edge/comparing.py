@@ -190,7 +190,7 @@ class Comparing:
         if not gone:
 
             def rest(db: sqlite3.Connection) -> None:
-                guard.let(db, self._resource, 0.0)
+                guard.let(db, self._resource, 0.0, 0)
                 ranges.write_pass(db, self._resource, Pass(now.turn, "rest", 0, time.time()))
 
             await self._within(rest)
@@ -203,9 +203,11 @@ class Comparing:
 
     def _too_many(self, db: sqlite3.Connection, turn: int) -> Held | None:
         waiting = ranges.count_judged(db, self._resource, turn)
-        return guard.judge(
-            waiting, guard.read(db, self._resource), self._mapping.way.remove_share, time.time()
-        )
+        count = guard.read(db, self._resource)
+        held = guard.judge(waiting, count, self._mapping.way.remove_share, time.time())
+        if held is not None and count.let_until:
+            guard.let(db, self._resource, 0.0, 0)
+        return held
 
     async def let_through(self) -> None:
         """Begin a pass at once: a person has let removals through."""

@@ -242,9 +242,12 @@ class Following(Capture):
         now, resource = time.time(), self.mapping.resource
 
         def look(db: sqlite3.Connection) -> Held | None:
-            held = judge_log(removed, guard.read(db, resource), self.mapping.way.remove_share, now)
-            if held is None and removed:
+            count = guard.read(db, resource)
+            held = judge_log(removed, count, self.mapping.way.remove_share, now)
+            if held is None:
                 guard.told(db, resource, removed, now)
+            elif count.let_until:
+                guard.let(db, resource, 0.0, 0)
             return held
 
         self.state.held = await asyncio.to_thread(self._spool.within, look) if removed else None

@@ -2,8 +2,9 @@
 
 A table that was emptied by mistake, or a database restored half, must not empty the list. The node counts by
 the hub's receipts how many rows the hub holds. Where more than a share of them would leave at once, it tells
-none of them: the state says so, and everything else goes on. A word lets removals through for an hour.
-Source: our choice, decision 41.
+none of them: the state says so, and everything else goes on. A person's word lets as many rows leave as were
+shown to them, within an hour; where more would leave by then, it doesn't count. Source: our choice, decisions
+41 and 49.
 
 Functions that take a connection take the spool's, within a transaction.
 """
@@ -27,7 +28,8 @@ CREATE TABLE IF NOT EXISTS guard (
     loaded    INTEGER NOT NULL DEFAULT 0,
     gone      INTEGER NOT NULL DEFAULT 0,
     since     REAL NOT NULL DEFAULT 0,
-    let_until REAL NOT NULL DEFAULT 0
+    let_until REAL NOT NULL DEFAULT 0,
+    let_rows  INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 """
 
@@ -44,7 +46,7 @@ class Held:
 class Count:
     """What is known of a resource: rows at the hub, None where that isn't known, and rows met in the load.
 
-    `gone` are removals of the log since `since`; until `let_until` a person has let removals through.
+    `gone` are removals of the log since `since`; until `let_until` a person has let `let_rows` rows leave.
     """
 
     held: int | None = None
@@ -52,12 +54,16 @@ class Count:
     gone: int = 0
     since: float = 0.0
     let_until: float = 0.0
+    let_rows: int = 0
+
+    def is_let(self, rows: int, now: float) -> bool:
+        """Say whether a person's word is about so many rows."""
+        return now < self.let_until <= now + WINDOW_S and rows <= self.let_rows
 
 
 def judge(rows: int, count: Count, share: float, now: float) -> Held | None:
     """Say what is held back where so many rows would leave; None where they may go."""
-    is_let = now < count.let_until <= now + WINDOW_S
-    if is_let or share >= 1 or rows <= ALWAYS or count.held is None:
+    if count.is_let(rows, now) or share >= 1 or rows <= ALWAYS or count.held is None:
         return None
     return Held(rows, count.held) if rows > share * count.held else None
 
@@ -66,8 +72,7 @@ def judge_end(count: Count, share: float, now: float) -> Held | None:
     """Say what is held back where all that a full load didn't meet would leave."""
     if count.held is None:
         # Nobody knows how many there are; a load that met none of them may not say that all are gone.
-        is_let = now < count.let_until <= now + WINDOW_S
-        return None if count.loaded or is_let or share >= 1 else Held(0, 0)
+        return None if count.loaded or count.is_let(0, now) or share >= 1 else Held(0, 0)
     return judge(count.held - count.loaded, count, share, now)
 
 
@@ -84,7 +89,7 @@ def is_same_window(count: Count, now: float) -> bool:
 def read(db: sqlite3.Connection, resource: str) -> Count:
     """Return what is known of a resource."""
     row = db.execute(
-        "SELECT held, loaded, gone, since, let_until FROM guard WHERE resource = ?", (resource,)
+        "SELECT held, loaded, gone, since, let_until, let_rows FROM guard WHERE resource = ?", (resource,)
     ).fetchone()
     return Count() if row is None else Count(*row)
 
@@ -106,10 +111,14 @@ def loaded(db: sqlite3.Connection, resource: str, rows: int) -> None:
 
 
 def told(db: sqlite3.Connection, resource: str, rows: int, now: float) -> None:
-    """Count removals that the log told."""
+    """Count removals that the log told; a word that was about them is spent, and counting begins anew."""
     count = read(db, resource)
     before, since = (count.gone, count.since) if is_same_window(count, now) else (0, now)
-    db.execute("UPDATE guard SET gone = ?, since = ? WHERE resource = ?", (before + rows, since, resource))
+    total = before + rows
+    if count.is_let(total, now):
+        total = 0
+        let(db, resource, 0.0, 0)
+    db.execute("UPDATE guard SET gone = ?, since = ? WHERE resource = ?", (total, since, resource))
 
 
 def receipted(db: sqlite3.Connection, resource: str, gained: int, *, ends_load: bool) -> None:
@@ -121,6 +130,6 @@ def receipted(db: sqlite3.Connection, resource: str, gained: int, *, ends_load: 
     )
 
 
-def let(db: sqlite3.Connection, resource: str, until: float) -> None:
-    """Note a person's word; 0 when it is spent."""
-    db.execute("UPDATE guard SET let_until = ? WHERE resource = ?", (until, resource))
+def let(db: sqlite3.Connection, resource: str, until: float, rows: int) -> None:
+    """Note a person's word about so many rows; 0 when it is spent, or when more would leave by now."""
+    db.execute("UPDATE guard SET let_until = ?, let_rows = ? WHERE resource = ?", (until, rows, resource))

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -113,21 +114,23 @@ class Heartbeat:
             capture.state.paused = resource in orders.paused
         followed = await asyncio.to_thread(self._read_followed)
         for resource, number in orders.reloads.items():
-            await self._once(followed, resource, resource, number, "reload")
-        for resource, number in orders.let_through.items():
-            await self._once(followed, f"{resource}/let_through", resource, number, "let_through")
+            if (wanted := self._captures.get(resource)) is not None:
+                await self._once(followed, resource, number, wanted.reload)
+        for resource, word in orders.let_through.items():
+            if (wanted := self._captures.get(resource)) is not None:
+                let = partial(wanted.let_through, word.rows)
+                await self._once(followed, f"{resource}/let_through", word.number, let)
 
     async def _once(
-        self, followed: dict[str, int], place: str, resource: str, number: int, wish: str
+        self, followed: dict[str, int], place: str, number: int, follow: Callable[[], Awaitable[None]]
     ) -> None:
         """Follow a wish that counts, once for each number."""
-        wanted = self._captures.get(resource)
-        if wanted is None or number <= followed.get(place, 0):
+        if number <= followed.get(place, 0):
             return
-        await (wanted.reload() if wish == "reload" else wanted.let_through())
+        await follow()
         followed[place] = number
         await asyncio.to_thread(replace_file, self._followed, msgspec.json.encode(followed), mode=0o600)
-        _log.info("%s_ordered %s", wish, resource)
+        _log.info("followed %s", place)
 
     async def _screen_by(self, rules: Rules) -> None:
         try:

@@ -140,9 +140,8 @@ class Spool:
             self._db.execute("PRAGMA auto_vacuum = INCREMENTAL")
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = FULL")
-        self._db.executescript(SCHEMA)
-        self._db.executescript(ranges.SCHEMA)
-        self._db.executescript(guard.SCHEMA)
+        for schema in (SCHEMA, ranges.SCHEMA, guard.SCHEMA):
+            self._db.executescript(schema)
         self._add_columns()
         path.chmod(0o600)
 
@@ -156,6 +155,7 @@ class Spool:
             ("resource", "ending", "INTEGER NOT NULL DEFAULT 0"),
             ("batch", "is_end", "INTEGER NOT NULL DEFAULT 0"),
             ("batch", "is_compared", "INTEGER NOT NULL DEFAULT 0"),
+            ("guard", "let_rows", "INTEGER NOT NULL DEFAULT 0"),
         ):
             if name not in {row[1] for row in self._db.execute(f"PRAGMA table_info ({table})")}:
                 self._db.execute(f"ALTER TABLE {table} ADD COLUMN {name} {column}")

@@ -140,19 +140,27 @@ class Mending(msgspec.Struct, frozen=True):
     ]
 
 
+class Word(msgspec.Struct, frozen=True):
+    """A person's word that so many removals may leave; `number` counts the words about a resource."""
+
+    number: _Count
+    rows: _Count
+
+
 class Orders(msgspec.Struct, frozen=True):
     """What the hub asks: resources whose reading rests, and the number of the newest wish for a full load.
 
     A node loads in full once for each number higher than the last it followed; so it lets removals through
-    that it holds back. `reconcile` and `mend` are asked for until they are done. `screening` are the rules in
-    force where the node has others; of the resources in `describe` it tells what their mappings read.
+    that it holds back, as many as the word is about. `reconcile` and `mend` are asked for until done.
+    `screening` are the rules in force where the node has others; of the resources in `describe` it tells what
+    their mappings read.
     """
 
     paused: Annotated[tuple[_Name, ...], msgspec.Meta(max_length=MAX_LINES)] = ()
     reloads: dict[_Name, _Count] = {}
     screening: Rules | None = None
     describe: Annotated[tuple[_Name, ...], msgspec.Meta(max_length=MAX_DESCRIBED)] = ()
-    let_through: dict[_Name, _Count] = {}
+    let_through: dict[_Name, Word] = {}
     reconcile: dict[_Name, Task] = {}
     mend: dict[_Name, Mending] = {}
 

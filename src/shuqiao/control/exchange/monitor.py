@@ -15,13 +15,14 @@ from shuqiao.control.exchange.readings import (
     Hour,
     LineReading,
     NodeReading,
+    OrderReading,
     RefusalReading,
     read_batches,
     read_feeds,
     read_hours,
     read_lines,
     read_nodes,
-    read_paused,
+    read_orders,
     read_refusals,
 )
 from shuqiao.control.exchange.words import (
@@ -119,7 +120,10 @@ class Monitor:
 
 @dataclass(frozen=True)
 class LineRow:
-    """One table of a node with its newest batches and what may be asked."""
+    """One table of a node with its newest batches and what may be asked.
+
+    `let_rows` is what the last word to let rows leave was about, where another number is held back now.
+    """
 
     resource: str
     name: Text
@@ -134,6 +138,7 @@ class LineRow:
     is_held: bool
     held_back: int
     held_of: int
+    let_rows: int | None
     unacknowledged: Unacknowledged | None
     reviews: tuple[ReviewRow, ...]
     batches: tuple[BatchReading, ...]
@@ -188,7 +193,7 @@ def node_page(viewer: Viewer, department: str) -> NodePage:
     brought = node.state.lines if node.state else ()
     refused = read_refusals(department, SHOWN_BATCHES)
     named = _names([*(one.resource for one in brought), *(one.resource for one in refused if one.resource)])
-    paused = read_paused(department)
+    orders = read_orders(department)
     reviews = review_rows({one.resource: one.mapping for one in brought})
     batches = read_batches(department, [one.resource for one in brought], SHOWN_BATCHES)
     unnamed = Text("（未知条目）", "(unknown entry)")
@@ -201,7 +206,7 @@ def node_page(viewer: Viewer, department: str) -> NodePage:
                 named[one.resource],
                 reviews[one.resource],
                 batches[one.resource],
-                is_paused=one.resource in paused,
+                orders.get(one.resource, OrderReading()),
             )
             for one in brought
         ),
@@ -314,8 +319,7 @@ def _line(
     name: Text,
     reviews: tuple[ReviewRow, ...],
     batches: list[BatchReading],
-    *,
-    is_paused: bool,
+    order: OrderReading,
 ) -> LineRow:
     condition, words = line_condition(node, line)
     return LineRow(
@@ -328,10 +332,11 @@ def _line(
         mapping=line.mapping,
         waiting=line.waiting_rows,
         lag_s=line.lag_s,
-        is_paused=is_paused,
+        is_paused=order.is_paused,
         is_held=line.state == "held_back",
         held_back=line.held_back,
         held_of=line.held_of,
+        let_rows=order.let_rows if order.let_rows != line.held_back else None,
         unacknowledged=line.unacknowledged,
         reviews=reviews,
         batches=tuple(batches),

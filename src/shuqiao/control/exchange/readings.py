@@ -24,7 +24,10 @@ SELECT n.department, n.active, s.heard_at, s.silent_since, s.state::text, clock_
 FROM exchange.node n LEFT JOIN exchange.node_state s USING (department)
 WHERE %(department)s::text IS NULL OR n.department = %(department)s ORDER BY n.department
 """
-_ORDERS = "SELECT resource_id FROM exchange.node_order WHERE department = %s AND paused"
+_ORDERS = """
+SELECT resource_id, paused, CASE WHEN let_through > 0 THEN let_rows END
+FROM exchange.node_order WHERE department = %s
+"""
 _LINES = """
 SELECT b.department, b.resource_id, sum(b.accepted) FILTER (WHERE b.merged_at >= day.start),
        coalesce(sum(jsonb_array_length(b.rejected)) FILTER (WHERE b.merged_at >= day.start), 0),
@@ -160,6 +163,14 @@ class BatchReading:
 
 
 @dataclass(frozen=True)
+class OrderReading:
+    """What is asked of a node about one table; `let_rows` is how many rows the last word let leave."""
+
+    is_paused: bool = False
+    let_rows: int | None = None
+
+
+@dataclass(frozen=True)
 class RefusalReading:
     """A batch that was refused whole."""
 
@@ -206,9 +217,9 @@ def read_hours(department: str | None) -> list[Hour]:
     return [Hour(hour, int(came), int(went)) for hour, came, went in _rows(_HOURLY, given)]
 
 
-def read_paused(department: str) -> set[str]:
-    """Return the resources whose reading is asked to rest."""
-    return {row[0] for row in _rows(_ORDERS, [department])}
+def read_orders(department: str) -> dict[str, OrderReading]:
+    """Return what is asked of a department's node, by resource."""
+    return {resource: OrderReading(*said) for resource, *said in _rows(_ORDERS, [department])}
 
 
 def read_batches(department: str, resources: list[str], most: int) -> dict[str, list[BatchReading]]:

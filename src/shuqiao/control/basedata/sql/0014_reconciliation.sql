@@ -61,8 +61,9 @@ CREATE TABLE exchange.reconciliation_difference (
 );
 COMMENT ON COLUMN exchange.reconciliation_difference.shown IS 'The record key, masked.';
 
-ALTER TABLE exchange.node_order ADD COLUMN let_through bigint NOT NULL DEFAULT 0;
-COMMENT ON COLUMN exchange.node_order.let_through IS 'Counts the words by which a person let removals through that the node held back.';
+ALTER TABLE exchange.node_order ADD COLUMN let_through bigint NOT NULL DEFAULT 0,
+    ADD COLUMN let_rows bigint NOT NULL DEFAULT 0 CHECK (let_rows >= 0);
+COMMENT ON COLUMN exchange.node_order.let_through IS 'Counts the words by which a person let removals through that the node held back; let_rows is the number the last was about.';
 
 -- The entry of a reconciliation as it now stands: asked for, ended, or its ranges sent again.
 CREATE FUNCTION exchange.note_reconciliation(p_id uuid, p_outcome text, p_actor text, p_at timestamptz)
@@ -319,7 +320,8 @@ BEGIN
     RETURN (SELECT jsonb_build_object(
                 'paused', coalesce(jsonb_agg(o.resource_id ORDER BY o.resource_id) FILTER (WHERE o.paused), '[]'),
                 'reloads', coalesce(jsonb_object_agg(o.resource_id, o.reload) FILTER (WHERE o.reload > 0), '{}'),
-                'let_through', coalesce(jsonb_object_agg(o.resource_id, o.let_through) FILTER (WHERE o.let_through > 0), '{}'))
+                'let_through', coalesce(jsonb_object_agg(o.resource_id, jsonb_build_object(
+                    'number', o.let_through, 'rows', o.let_rows)) FILTER (WHERE o.let_through > 0), '{}'))
             FROM exchange.node_order o WHERE o.department = p_department)
         || (SELECT jsonb_build_object('reconcile', coalesce(jsonb_object_agg(r.resource_id, jsonb_build_object(
                 'id', replace(r.id::text, '-', ''), 'salt', replace(encode(r.salt, 'base64'), E'\n', ''))), '{}'))
@@ -332,30 +334,33 @@ BEGIN
 END $$;
 
 -- Asks a node to rest, to go on, to load in full, or to let the removals through that it holds. False where it changes nothing.
-CREATE FUNCTION exchange.order_node(p_department text, p_resource text, p_order text, p_actor text, p_at timestamptz)
+-- That word is about a number of rows.
+CREATE FUNCTION exchange.order_node(p_department text, p_resource text, p_order text, p_actor text, p_at timestamptz, p_rows bigint DEFAULT NULL)
 RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
 DECLARE
     v_id uuid := audit.new_id();
     v_outcome text := CASE p_order WHEN 'pause' THEN 'paused' WHEN 'resume' THEN 'resumed' WHEN 'reload' THEN 'reloaded'
                                    WHEN 'let-through' THEN 'let_through' END;
 BEGIN
-    IF v_outcome IS NULL OR NOT EXISTS (SELECT FROM exchange.node n WHERE n.department = p_department)
+    IF v_outcome IS NULL OR (p_order = 'let-through') <> (p_rows IS NOT NULL)
+       OR NOT EXISTS (SELECT FROM exchange.node n WHERE n.department = p_department)
        OR NOT EXISTS (SELECT FROM exchange.resource r WHERE r.id = p_resource AND r.department = p_department) THEN
         RAISE EXCEPTION 'no such node, resource or order' USING ERRCODE = 'invalid_parameter_value';
     END IF;
-    INSERT INTO exchange.node_order AS o (department, resource_id, paused, reload, let_through)
-    VALUES (p_department, p_resource, p_order = 'pause', (p_order = 'reload')::int, (p_order = 'let-through')::int)
+    INSERT INTO exchange.node_order AS o (department, resource_id, paused, reload, let_through, let_rows)
+    VALUES (p_department, p_resource, p_order = 'pause', (p_order = 'reload')::int, (p_order = 'let-through')::int, coalesce(p_rows, 0))
     ON CONFLICT (department, resource_id) DO UPDATE
         SET paused = CASE p_order WHEN 'pause' THEN true WHEN 'resume' THEN false ELSE o.paused END,
             reload = o.reload + (p_order = 'reload')::int,
-            let_through = o.let_through + (p_order = 'let-through')::int
+            let_through = o.let_through + (p_order = 'let-through')::int,
+            let_rows = coalesce(p_rows, o.let_rows)
         WHERE p_order IN ('reload', 'let-through') OR o.paused <> (p_order = 'pause');
     IF NOT FOUND THEN
         RETURN false;
     END IF;
     PERFORM audit.append(v_id, p_at, 'node_ordered', p_department, p_department, p_actor, p_resource, NULL, NULL, NULL,
-        v_outcome, jsonb_build_object('event', 'node_ordered', 'id', v_id, 'at', p_at, 'department', p_department,
-            'provider', p_department, 'actor', p_actor, 'resource', p_resource, 'outcome', v_outcome)::text);
+        v_outcome, jsonb_strip_nulls(jsonb_build_object('event', 'node_ordered', 'id', v_id, 'at', p_at, 'department', p_department,
+            'provider', p_department, 'actor', p_actor, 'resource', p_resource, 'outcome', v_outcome, 'rows', p_rows))::text);
     RETURN true;
 END $$;
 

@@ -61,7 +61,15 @@ def node_order(
     request: HttpRequest, viewer: Viewer, department: str, resource: str, order: str
 ) -> HttpResponse:
     """Ask a node to rest, to go on or to load in full."""
-    if order_node(viewer, department, resource, order):
+    shown = request.POST.get("rows", "")[:20]
+    try:
+        done = order_node(
+            viewer, department, resource, order, int(shown) if shown.isdecimal() and shown.isascii() else None
+        )
+    except FormRefused as refused:
+        messages.error(request, str(refused.faults[0].message))
+        return redirect("node", department=department)
+    if done:
         messages.success(request, str(_DONE[order]))
     else:
         messages.info(request, str(Text("已经是这样。", "It is so already.")))
@@ -86,10 +94,7 @@ def clearances(request: HttpRequest, viewer: Viewer, department: str, resource: 
         except FormRefused as refused:
             faults = dict(faults_of(refused))
         else:
-            words = Text(
-                "已签署，等待的批次将自动送达（前置机定时重试，最长15分钟）。",
-                "Signed; batches that wait come by themselves: the node tries again within 15 minutes.",
-            )
+            words = Text("已签署，等待的批次将自动送达。", "Signed; batches that wait come by themselves.")
             messages.success(request, str(words))
             return redirect("clearances", department=department, resource=resource)
     context = {
