@@ -8,8 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from shuqiao.cli import main
+from shuqiao.edge.cover import Cover
+from shuqiao.edge.quarantine import Quarantine
 from shuqiao.edge.status import _ORDER, BatchOutcome, NodeStatus, ResourceStatus, write_status
 from shuqiao.edge.status_command import ADVICE, status_command
+from shuqiao.wire.node_home import NodeFiles
 
 RESOURCE = "r440100aaaaaaaaaa"
 
@@ -75,6 +79,20 @@ def test_a_technician_reads_chinese_where_the_machine_does(
     )
     assert "平台上次应答：3小时前" in text and "3行待发，最久的已等1分钟" in text
     assert "请本部门责任人在“交换监控”签署" in text
+
+
+def test_the_commands_on_held_rows_speak_both_languages(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = NodeFiles(tmp_path)
+    assert main(["node", "held", "list", "--home", str(tmp_path)]) == 2
+    assert "no node has held a row here" in capsys.readouterr().err
+    Quarantine(files.quarantine, Cover(files.cover_key), 10).close()
+    monkeypatch.setenv("SHUQIAO_LANGUAGE", "zh")
+    assert main(["node", "held", "list", "--home", str(tmp_path)]) == 0
+    assert "没有扣留的行" in capsys.readouterr().out
+    assert main(["node", "held", "show", "abcdef", "--home", str(tmp_path)]) == 1
+    assert "不能确定唯一的一行" in capsys.readouterr().err
 
 
 def test_every_state_has_advice() -> None:
