@@ -94,7 +94,10 @@ def clearances(request: HttpRequest, viewer: Viewer, department: str, resource: 
         except FormRefused as refused:
             faults = dict(faults_of(refused))
         else:
-            words = Text("已签署，等待的批次将自动送达。", "Signed; batches that wait come by themselves.")
+            words = Text(
+                "已签署，等待的批次将自动送达（前置机定时重试，最长15分钟）。",
+                "Signed; batches that wait come by themselves: the node tries again within 15 minutes.",
+            )
             messages.success(request, str(words))
             return redirect("clearances", department=department, resource=resource)
     context = {
