@@ -35,7 +35,8 @@ Check before installing, with the public key that the platform agency gave you b
 Install without a network:
     python{python} -m venv /opt/shuqiao
     /opt/shuqiao/bin/pip install --no-index --find-links wheels --require-hashes -r requirements.txt
-    /opt/shuqiao/bin/shuqiao node enrol TOKEN --home /var/lib/shuqiao-node
+    useradd --system --home-dir /var/lib/shuqiao-node --create-home shuqiao-node
+    sudo -u shuqiao-node /opt/shuqiao/bin/shuqiao node enrol TOKEN --home /var/lib/shuqiao-node
 
 sbom.cdx.json lists everything in it (CycloneDX).
 """

