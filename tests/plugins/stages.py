@@ -100,11 +100,20 @@ class Stage:
             drop(self._server.superuser(), name)
 
 
+def _hash_cheaply() -> None:
+    """Take a password's hash in this process at a hundredth of its cost: a city has many accounts."""
+    from django.contrib.auth.hashers import Argon2PasswordHasher
+
+    Argon2PasswordHasher.memory_cost = 1024
+    Argon2PasswordHasher.time_cost = Argon2PasswordHasher.parallelism = 1
+
+
 @pytest.fixture(scope="session")
 def stage(
     pg_server: TestServer, hub_template: str, django_db_blocker: pytest_django.DjangoDbBlocker
 ) -> Iterator[Stage]:
     """Where Django stands."""
+    _hash_cheaply()
     made = Stage(pg_server, hub_template, django_db_blocker)
     yield made
     made.close()
