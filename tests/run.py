@@ -196,9 +196,9 @@ def whole(on_debian: list[dict[str, str]]) -> list[Part]:
     parts = [
         Part("with a browser", ("-m", BROWSER, "tests/browser")),
         those_of("supply's", SUPPLY, supply),
-        those_of("the pages'", PAGES, pages),
         those_of("the nodes'", NODES, {}),
         those_of("with a whole city", CITIES, {}, CITY),
+        those_of("the pages'", PAGES, pages),
         those_of("the data plane's", PLANE, {}),
         all_but("all others'", (*ON_DEBIAN, *PLANE, *NODES), {}),
         those_of("the office's", OFFICE, office),
