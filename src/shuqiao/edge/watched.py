@@ -24,6 +24,7 @@ from shuqiao.edge.connectors import RangeSum, Source, SourceError, SourceRow
 from shuqiao.edge.convert import fits
 from shuqiao.edge.mapping import ColumnSource, TableMapping
 from shuqiao.edge.spool import Spool
+from shuqiao.edge.words import Words
 from shuqiao.wire.schemas import ItemSpec, ResourceSpec
 
 T = TypeVar("T")
@@ -166,10 +167,13 @@ class Watched:
         stopping = self._stopping()
         if stopping:
             said = "; ".join(map(str, stopping[:_SHOWN]))
-            contract = self._mapping.on_change or "not said"
+            place, contract = self._mapping.path, self._mapping.on_change or Words("未写", "not said")
             raise SourceChanged(
-                f"{self._mapping.path}: the source's columns changed ({said}) and `on_change` is {contract}:"
-                " adapt the mapping file, or the table, and start the node anew"
+                Words(
+                    f"{place}：来源的列有变化（{said}），`on_change`为{contract}：请调整映射文件或来源表，再重启前置机",
+                    f"{place}: the source's columns changed ({said}) and `on_change` is {contract}: adapt the"
+                    " mapping file, or the table, and start the node anew",
+                )
             )
         self._is_known = True
         return self.changes
