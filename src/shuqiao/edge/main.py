@@ -8,6 +8,7 @@ import os
 import signal
 import sqlite3
 import sys
+import time
 from collections.abc import Awaitable
 from contextlib import suppress
 from functools import partial
@@ -24,7 +25,7 @@ from shuqiao.edge.connectors import SourceError
 from shuqiao.edge.connectors.kept import Keeping
 from shuqiao.edge.connectors.opening import UnknownSource, open_log, open_source
 from shuqiao.edge.cover import Cover
-from shuqiao.edge.disk import is_full
+from shuqiao.edge.disk import DiskFull, is_full
 from shuqiao.edge.following import Following
 from shuqiao.edge.heartbeat import Heartbeat
 from shuqiao.edge.held.checking import Trusted, held_table
@@ -54,6 +55,7 @@ from shuqiao.wire.tasks import end_tasks
 
 _log = logging.getLogger("shuqiao.edge")
 _STATUS_S = 1.0
+_CLEAR_S = 3600.0
 HELD_CONNECTIONS = 4
 
 
@@ -148,7 +150,7 @@ class Node:
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set; a fault nobody foresaw ends the process, which may then start anew."""
         work: list[Awaitable[None]] = [self._watch(), self._heartbeat.run(), self._interfaces.run()]
-        work.append(self._reconciling.run())
+        work += [self._reconciling.run(), self._clear()]
         work += [part.run() for line in self._lines for part in line]
         work += [part.run() for part in self._held]
         work += [line.run() for line in self._receiving]
@@ -185,6 +187,24 @@ class Node:
     def _describe(self) -> status.NodeStatus:
         now = status.describe(self._settings.department, self._hub, self._spool, self._lines)
         return msgspec.structs.replace(now, subscriptions=describe(self._receiving))
+
+    async def _clear(self) -> None:
+        """Remove what is held for resources that have had no mapping for long."""
+        mapped = {capture.mapping.resource for capture, _ in self._lines}
+        while True:
+            try:
+                for resource in await asyncio.to_thread(self._quarantine.unmapped, mapped, time.time()):
+                    # Should it be mapped again, its rows are read anew.
+                    state = await asyncio.to_thread(self._spool.state, resource)
+                    if state is not None:
+                        version = state.position.mapping
+                        await asyncio.to_thread(self._spool.restart_load, resource, version)
+                    gone = await asyncio.to_thread(self._quarantine.remove, resource, time.time())
+                    _log.warning("held_rows_removed %s rows=%d", resource, gone.rows)
+            except (DiskFull, sqlite3.OperationalError) as error:
+                # The person's commands may hold the file, and a full disk is told of elsewhere.
+                _log.info("held_rows_stay %s", type(error).__name__)
+            await asyncio.sleep(_CLEAR_S)
 
     async def _watch(self) -> None:
         while True:

@@ -46,9 +46,26 @@ CREATE TABLE IF NOT EXISTS decision (
     at       REAL NOT NULL,
     PRIMARY KEY (resource, digest)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS unmapped (resource TEXT PRIMARY KEY, since REAL NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS removal (
+    resource TEXT NOT NULL,
+    rows     INTEGER NOT NULL,
+    at       REAL NOT NULL
+) STRICT;
 """
+UNMAPPED_S = 30 * 86_400.0
+"""What is held for a resource that no mapping names is removed after so long; its source has the rows."""
 MAX_DECISIONS = 100_000
 """Of older ones the row is held again."""
+
+
+@dataclass(frozen=True)
+class Removal:
+    """Rows that were removed as their resource had no mapping any more: how many, and when (Unix time)."""
+
+    resource: str
+    rows: int
+    at: float
 
 
 class QuarantineFull(SourceError):
@@ -240,6 +257,33 @@ class Quarantine:
                 db.execute("DELETE FROM held WHERE resource = ? AND mark = ?", (resource, one)).rowcount
                 for one in marks
             )
+
+    def unmapped(self, mapped: Collection[str], now: float) -> list[str]:
+        """Return the resources of which rows are held and that have had no mapping for `UNMAPPED_S`."""
+        with self._transaction() as db:
+            held = {row[0] for row in db.execute("SELECT DISTINCT resource FROM held")}
+            known = dict(db.execute("SELECT resource, since FROM unmapped").fetchall())
+            # A clock that was set back begins the time anew: nothing goes too early for it.
+            since = {one: min(known.get(one, now), now) for one in held - set(mapped)}
+            db.execute("DELETE FROM unmapped")
+            db.executemany("INSERT INTO unmapped VALUES (?, ?)", since.items())
+        return sorted(one for one, begun in since.items() if now - begun >= UNMAPPED_S)
+
+    def remove(self, resource: str, now: float) -> Removal:
+        """Remove what is held for a resource and what was decided about it; a record of it stays."""
+        with self._transaction() as db:
+            rows = db.execute("DELETE FROM held WHERE resource = ?", (resource,)).rowcount
+            db.execute("DELETE FROM decision WHERE resource = ?", (resource,))
+            db.execute("INSERT INTO removal VALUES (?, ?, ?)", (resource, rows, now))
+        return Removal(resource, rows, now)
+
+    def removals(self) -> list[Removal]:
+        """Return what was removed for want of a mapping, the oldest first."""
+        with self._lock:
+            found = self._db.execute(
+                "SELECT resource, rows, at FROM removal ORDER BY at, resource"
+            ).fetchall()
+        return [Removal(*row) for row in found]
 
     def release(self, held: Held, by: str, reason: str) -> None:
         """Note a person's word that a row may go although it is caught.

@@ -60,6 +60,14 @@ def _list(place: Quarantine, _: argparse.Namespace) -> int:
         print(f"{one.mark}  {one.resource}  {since}  {state}: {where}")
     if not rows:
         print(Words("没有扣留的行", "nothing is held"))
+    for gone in place.removals():
+        day = datetime.fromtimestamp(gone.at, UTC).date().isoformat()
+        print(
+            Words(
+                f"{gone.resource}：{day}清除{gone.rows}行，该条目已无映射",
+                f"{gone.resource}: {gone.rows} rows were removed on {day}, as it had no mapping any more",
+            )
+        )
     return 0
 
 
