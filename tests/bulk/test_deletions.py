@@ -188,6 +188,18 @@ def test_a_feed_finds_its_recall_behind_however_many_others(city: CopyCity) -> N
         assert bulk.recalls(NO_CONTEXT, str(uuid.uuid4())) == ()
 
 
+def test_whoever_asks_is_told_at_once_where_a_recall_cannot_be_read(city: CopyCity) -> None:
+    grant = city.bulk_grant()
+    called_back(city, grant, Held("copy", str(uuid.uuid4())), number="L-2026-0008")
+    # A recall never changes: only whoever is above the triggers can spoil one.
+    city.admin.execute("ALTER TABLE exchange.recall DISABLE TRIGGER keep_recall")
+    city.admin.execute("UPDATE exchange.recall SET held = '[{}]'")
+    city.admin.execute("ALTER TABLE exchange.recall ENABLE TRIGGER keep_recall")
+    with city.bulk() as bulk, pytest.raises(CopyRefused) as refused:
+        bulk.recalls(NO_CONTEXT)
+    assert refused.value.code == "unavailable"
+
+
 def test_a_list_of_recalls_fits_into_one_answer() -> None:
     day = date(2026, 12, 7)
     row = RecallRow("L", "files", "g", "r", "p", "revoke", datetime.now(UTC), day, "x" * 900_000, 0, False)

@@ -112,7 +112,7 @@ class SignedBody:
         if not is_digest_of(self._content_digest, body):
             self.broken(DigestMismatch())
             return
-        self._under_way.begin(self._do(body))
+        self._under_way.begin(self._do(body), lambda: self._call.answer(self._problem(Unavailable())))
 
     async def _do(self, body: bytes) -> None:
         try:

@@ -103,7 +103,9 @@ class Downloads(Generic[L]):
         if link.expires <= time.time():
             self.refuse_unused(call, LinkExpired())
         else:
-            self.under_way.begin(self._work(call, request, link, problem))
+            self.under_way.begin(
+                self._work(call, request, link, problem), lambda: request.answer(problem(Unavailable()))
+            )
 
     async def _work(self, call: Call, request: Request, link: L, problem: Problem) -> None:
         try:

@@ -165,7 +165,9 @@ class Copies:
 
     def begin(self, named: str, call: Call, request: msgspec.Struct, problem: Problem) -> None:
         """Work on a request whose body has come."""
-        self._under_way.begin(self._work(named, call, request, problem))
+        self._under_way.begin(
+            self._work(named, call, request, problem), lambda: call.answer(problem(Unavailable()))
+        )
 
     def fetch(self, request: Request, language: str, problem: Problem, admit: Callable[[str], None]) -> None:
         """Answer the request for a part; raises a `CallError` where its form is wrong, or `admit` does."""

@@ -144,7 +144,7 @@ class Files:
         """Work on a request for the list; raises `RequestMalformed` for an unprintable case."""
         if not request.case.isprintable():
             raise RequestMalformed(part="case")
-        self._under_way.begin(self._list(call, request, problem))
+        self._under_way.begin(self._list(call, request, problem), lambda: call.answer(problem(Unavailable())))
 
     def fetch(self, request: Request, language: str, problem: Problem, admit: Callable[[str], None]) -> None:
         """Answer the request for a file; raises a `CallError` where its form is wrong, or `admit` does."""

@@ -163,7 +163,9 @@ class HeldCalls:
 
     def begin(self, call: Call, signed: HeldSigned) -> None:
         """Work on a call whose body has come; it is answered in the end, whatever happens."""
-        self._under_way.begin(self._work(call, signed))
+        self._under_way.begin(
+            self._work(call, signed), lambda: call.answer(self._problem(call, Unavailable()))
+        )
 
     async def _work(self, call: Call, signed: HeldSigned) -> None:
         try:

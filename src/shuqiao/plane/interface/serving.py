@@ -161,7 +161,9 @@ class Interfaces:
         """Work on a call whose body has come; raises `RequestMalformed` for an unprintable case."""
         if not request.case.isprintable():
             raise RequestMalformed(part="case")
-        self._under_way.begin(self._work(call, operation, request, problem))
+        self._under_way.begin(
+            self._work(call, operation, request, problem), lambda: call.answer(problem(Unavailable()))
+        )
 
     async def _work(self, call: Call, operation: str, request: InterfaceRequest, problem: Problem) -> None:
         try:
