@@ -454,7 +454,8 @@ class Capture:
         """While the row at fault is looked for, one page at a time is on its way."""
         if self._narrowing is None and not self._emptied:
             return True
-        return await asyncio.to_thread(self._spool.first, self.mapping.resource) is None
+        _, _, since = await asyncio.to_thread(self._spool.waiting, self.mapping.resource)
+        return since is None
 
     def signs_as(self, message: bytes) -> bool:
         """Say whether a message bears the signature of the key this node has now."""

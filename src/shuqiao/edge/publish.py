@@ -161,13 +161,16 @@ class Delivery:
         self.state.receipt_fault = None
         if reply.last != self._progress[0]:
             self._progress, self._tries, self._rebuilds = (reply.last, time.monotonic()), 0, 0
-        first = await asyncio.to_thread(self._spool.first, self._resource)
+        _, _, since = await asyncio.to_thread(self._spool.waiting, self._resource)
+        first = None
+        if since is not None and reply.refusal is not None:
+            first = await asyncio.to_thread(self._spool.first, self._resource)
         refusal = self._refusal_of(first, reply)
         self.state.refused = refusal.code if refusal else None
         self.state.rule = refusal.rule if refusal else ""
-        if first is None:
+        if since is None:
             self._progress = (reply.last, time.monotonic())
-        elif refusal is not None:
+        elif first is not None and refusal is not None:
             await self._after_refusal(first, refusal, reply)
         else:
             await self._watch_progress()
