@@ -22,7 +22,9 @@ ARGUMENTS = [
     "--disable-sync",
     "--lang=zh-CN",
 ]
-INSTALL = "apt-get install -y chromium fonts-noto-cjk"
+# The first has no window to draw and takes a third less processor time for the same pages.
+BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser")
+INSTALL = f"apt-get install -y {BROWSERS[0]} fonts-noto-cjk"
 # What a page reports about its own policy; collected before anything of the page runs.
 WATCH_POLICY = """
 window.policyFaults = [];
@@ -34,7 +36,7 @@ addEventListener('securitypolicyviolation', (event) => {
 
 def chromium() -> str:
     """Path of the browser; where there is none the test says how to get it."""
-    found = os.environ.get("SHUQIAO_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+    found = os.environ.get("SHUQIAO_CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
     if not found:
         pytest.skip(f"no Chromium on this machine; as root run: {INSTALL}")
     return found
