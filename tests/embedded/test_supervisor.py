@@ -60,6 +60,31 @@ def test_children_end_in_reverse_order(tmp_path: Path) -> None:
     assert note.read_text() == "cba"
 
 
+def test_what_a_program_leaves_behind_ends_with_it(tmp_path: Path) -> None:
+    note = tmp_path / "note"
+    leaves = (
+        "import subprocess, sys, time\n"
+        "left = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
+        "open(sys.argv[1], 'w').write(f'{left.pid}\\n')\n"
+        "time.sleep(600)"
+    )
+    supervisor = Supervisor(tmp_path / "log", lambda _line: None)
+    supervisor.start(Program("leaves", python("-c", leaves, str(note))))
+    _wait(lambda: note.exists() and note.read_text().endswith("\n"))
+    left = int(note.read_text())
+    assert _runs(left)
+    supervisor.stop()
+    _wait(lambda: not _runs(left))
+
+
+def _runs(pid: int) -> bool:
+    """Whether a process is there and no mere entry for who waits for it."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 def test_a_process_that_cannot_start_yet_is_tried_again(tmp_path: Path) -> None:
     said: list[str] = []
     supervisor = Supervisor(tmp_path / "log", said.append)

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
@@ -95,3 +96,9 @@ def end(pid: int, *, alive: Callable[[], bool], first: int, then: int, patience_
         deadline = time.monotonic() + patience_s
         while alive() and time.monotonic() < deadline:
             time.sleep(0.05)
+
+
+def end_left(pid: int) -> None:
+    """Kill what the leader of a session, which is gone, has left behind in its group; often nothing."""
+    with suppress(ProcessLookupError):
+        os.killpg(pid, signal.SIGKILL)

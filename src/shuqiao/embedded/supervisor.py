@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from shuqiao.embedded.processes import end, spawn
+from shuqiao.embedded.processes import end, end_left, spawn
 from shuqiao.security.suites import SETTING as SUITE_SETTING
 from shuqiao.security.volumes import DECLARED as VOLUMES_DECLARED
 
@@ -60,6 +60,7 @@ class Supervisor:
                 return process.poll() is None
 
             end(process.pid, alive=alive, first=program.stop_signal, then=signal.SIGKILL)
+            end_left(process.pid)
 
         self.adopt(program.name, lambda: self._spawn(program), finish)
 
