@@ -9,7 +9,7 @@ from tests.browser.test_pages import VIEWS, faults
 pytestmark = pytest.mark.browser
 
 BIRTH = resource_id("440100", "birth")
-LISTS = tuple(f"/updates/{tab}" for tab in ("", "told/", "schedule/", "exceptions/", "report/"))
+LISTS = tuple(f"/updates/{tab}" for tab in ("", "told/", "schedule/", "quality/", "exceptions/", "report/"))
 ENTRY = f"/updates/entries/{BIRTH}/"
 
 

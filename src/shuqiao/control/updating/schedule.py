@@ -6,7 +6,7 @@ Source: guangzhou-2016 art. 30(1); guangzhou-2019 art. 11(3); shenyang-2016 art.
 xiamen-2015 art. 7; UPD-07.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
@@ -205,6 +205,14 @@ def _up_to_date(node: NodeReading) -> list[str]:
 
 def _periods(entry: Resource, duty: Duty | None, day: date) -> Periods | None:
     return periods(entry.update_cycle, duty.window if duty else None, day, calendar())
+
+
+def ended_periods(entry: Resource, duty: Duty | None, since: date, day: date) -> Iterator[Period]:
+    """The periods of an entry's cycle that began on a day or later and are over, the newest first."""
+    found = _periods(entry, duty, day)
+    while found is not None and found.ended.first >= since:
+        yield found.ended
+        found = _periods(entry, duty, found.ended.first)
 
 
 def schedule_rows(

@@ -242,6 +242,7 @@ urlpatterns = [
     path("updates/told/<int:key>/confirm", updating.told_confirm, name="updates_confirm"),
     path("updates/schedule/", updating.schedule, name="updates_schedule"),
     path("updates/exceptions/", updating.exceptions, name="updates_exceptions"),
+    path("updates/quality/", updating.quality, name="updates_quality"),
     path("updates/report/", updating.report, name="updates_report"),
     path("updates/changes/<str:number>/", updating.change, name="data_change"),
     path("updates/changes/<str:number>/state", updating.change_state, name="data_change_state"),

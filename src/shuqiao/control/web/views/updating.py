@@ -15,6 +15,7 @@ from shuqiao.control.updating import pages
 from shuqiao.control.updating.changes import ChangeGiven, register_change, state_update
 from shuqiao.control.updating.exceptions import ask_slower, decide_slower, end_slower
 from shuqiao.control.updating.hindrances import HindranceGiven, end_hindrance, record_hindrance
+from shuqiao.control.updating.quality import DAYS, MEANINGS, WORDS, quality_rows
 from shuqiao.control.updating.report import report_table, updates_report
 from shuqiao.control.updating.told import confirm_update
 from shuqiao.control.web.reading import faults_of, page_number, read_day
@@ -92,6 +93,20 @@ def report(request: HttpRequest, viewer: Viewer) -> HttpResponse:
         return answer
     context = {"rows": rows, "tab": "report"}
     return show(request, viewer, "pages/updates_report.html", context, section=SECTION)
+
+
+@require_safe
+@signed_in
+def quality(request: HttpRequest, viewer: Viewer) -> HttpResponse:
+    """Show the quality of each data set that is delivered."""
+    context = {
+        "rows": quality_rows(viewer),
+        "words": WORDS,
+        "meanings": MEANINGS,
+        "days": DAYS,
+        "tab": "quality",
+    }
+    return show(request, viewer, "pages/updates_quality.html", context, section=SECTION)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -1,0 +1,25 @@
+-- How many of a list's records hold a value of each plain item: {"rows": 10, "items": {"sex_code": 9}}. No value leaves. Of a
+-- large list whole pages are drawn at random until there are about p_most rows. NULL where there is no such list.
+CREATE FUNCTION exchange.filled_items(p_resource text, p_most int) RETURNS jsonb
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog AS $$
+DECLARE
+    v_table regclass := to_regclass(format('base.%I', p_resource));
+    v_counts text;
+    v_share real;
+    v_found jsonb;
+BEGIN
+    IF v_table IS NULL OR p_most NOT BETWEEN 1 AND 1000000 THEN
+        RETURN NULL;
+    END IF;
+    SELECT string_agg(format('%L, count(%I)', i ->> 'field', i ->> 'field'), ', ') INTO v_counts
+    FROM exchange.resource r, jsonb_array_elements(r.spec -> 'items') i
+    WHERE r.id = p_resource AND EXISTS (SELECT FROM pg_attribute a
+        WHERE a.attrelid = v_table AND a.attname = i ->> 'field' AND a.attnum > 0 AND NOT a.attisdropped);
+    SELECT least(100, 100 * p_most / greatest(c.reltuples, 1)) INTO v_share FROM pg_class c WHERE c.oid = v_table;
+    EXECUTE format('SELECT jsonb_build_object(''rows'', count(*), ''items'', jsonb_build_object(%s)) FROM %s TABLESAMPLE SYSTEM (%s)',
+        coalesce(v_counts, ''), v_table, v_share) INTO v_found;
+    RETURN v_found;
+END $$;
+
+REVOKE ALL ON FUNCTION exchange.filled_items FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION exchange.filled_items TO shuqiao_control;
