@@ -97,6 +97,21 @@ def test_values_that_records_lack_are_counted_without_being_read(under) -> None:
     assert rows("SELECT exchange.filled_items('pg_class', 10)") == [(None,)]
 
 
+def test_of_a_large_list_a_sample_is_counted_before_it_has_statistics(under) -> None:
+    under("guangzhou-2016")
+    with beyond_control(), connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO base.{BIRTH} (record_id, subject_id, identity_version, version, source_department,"
+            " source_system, batch_sequence, first_received_at, received_at, sex_code)"
+            " SELECT gen_random_uuid(), gen_random_uuid(), 1, 1, %s, 'sample', 1, now(), now(), '1'"
+            " FROM generate_series(1, 20000)",
+            [HEALTH],
+        )
+    [(counted,)] = rows("SELECT exchange.filled_items(%s, 500)", BIRTH)
+    found = json.loads(counted)
+    assert 0 < found["rows"] < 10_000 and found["items"]["sex_code"] == found["rows"]
+
+
 @pytest.mark.requirement("UPD-06")
 def test_the_last_reconciliation_says_how_far_the_list_agrees_with_its_source(under) -> None:
     office = under("guangzhou-2016")

@@ -15,7 +15,9 @@ BEGIN
     FROM exchange.resource r, jsonb_array_elements(r.spec -> 'items') i
     WHERE r.id = p_resource AND EXISTS (SELECT FROM pg_attribute a
         WHERE a.attrelid = v_table AND a.attname = i ->> 'field' AND a.attnum > 0 AND NOT a.attisdropped);
-    SELECT least(100, 100 * p_most / greatest(c.reltuples, 1)) INTO v_share FROM pg_class c WHERE c.oid = v_table;
+    -- A list that was filled a moment ago has no statistics yet: then its size says how large it is.
+    SELECT least(100, 100 * p_most / greatest(CASE WHEN c.reltuples < 0 THEN pg_relation_size(c.oid) / 200 ELSE c.reltuples END, 1))
+    INTO v_share FROM pg_class c WHERE c.oid = v_table;
     EXECUTE format('SELECT jsonb_build_object(''rows'', count(*), ''items'', jsonb_build_object(%s)) FROM %s TABLESAMPLE SYSTEM (%s)',
         coalesce(v_counts, ''), v_table, v_share) INTO v_found;
     RETURN v_found;
