@@ -18,7 +18,7 @@ from shuqiao.security.certificates import (
 )
 from shuqiao.security.nats_secrets import HOSTS
 from shuqiao.security.replacing import replace_file
-from shuqiao.wire.nats_client import diagnosis
+from shuqiao.wire.nats_client import Link, diagnosis
 from tests.loader.line import BIRTHS, Line, wait_for
 from tests.loader.test_kills import receipted
 
@@ -76,9 +76,18 @@ async def test_a_certificate_that_ran_out_is_said_and_renewed(line: Line) -> Non
 def test_a_certificate_that_is_refused_says_why(code: int, words: str) -> None:
     error = ssl.SSLCertVerificationError(1, "certificate verify failed")
     error.verify_code = code
-    assert words in diagnosis(error)
+    assert words in (diagnosis(error) or "")
 
 
 def test_credentials_that_are_refused_are_told_from_a_hub_that_is_away() -> None:
-    assert "refuses these credentials" in diagnosis(NatsError("nats: 'Authorization Violation'"))
-    assert "does not answer (ConnectionRefusedError)" in diagnosis(ConnectionRefusedError())
+    link = Link()
+    link.hear(ConnectionRefusedError())
+    assert "does not answer (ConnectionRefusedError)" in link.fault
+    link.hear(NatsError("nats: 'Authorization Violation'"))
+    assert "refuses these credentials" in link.fault
+    # The server closes after it has refused: that link breaks as well, and is no reason of its own.
+    link.hear(BrokenPipeError())
+    assert "refuses these credentials" in link.fault
+    link.stands()
+    link.hear(ConnectionResetError())
+    assert "does not answer (ConnectionResetError)" in link.fault

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from nats.errors import Error as NatsError
 _log = logging.getLogger("shuqiao.nats")
 _CONNECT_TIMEOUT_S = 5
 _LEAVE_S = 1.0
+_HOLDS_S = 10.0
 _REFUSALS = ("authorization violation", "authentication expired", "authentication revoked")
 _UNKNOWN = (
     "the hub's certificate is of an authority that this machine was not told of: this may not be the hub"
@@ -49,6 +51,22 @@ class Link:
     """Why there is no link at the moment, in words for whoever has to do something; empty where there is."""
 
     fault: str = ""
+    _said_at: float = float("-inf")
+
+    def hear(self, error: Exception) -> None:
+        """Take an error as the reason; one that only says that a link broke takes no reason's place at once.
+
+        A server that refuses says why and closes, and both are heard of in one moment.
+        """
+        said = diagnosis(error)
+        if said is not None:
+            self.fault, self._said_at = said, time.monotonic()
+        elif time.monotonic() - self._said_at > _HOLDS_S:
+            self.fault = f"the hub does not answer ({type(error).__name__})"
+
+    def stands(self) -> None:
+        """Forget the reason: the link is there."""
+        self.fault, self._said_at = "", float("-inf")
 
 
 class Client(_Client):
@@ -63,7 +81,7 @@ class Client(_Client):
 
     async def note(self, error: Exception) -> None:
         """Tell of an error by its class alone."""
-        self._link.fault = diagnosis(error)
+        self._link.hear(error)
         _log.warning("nats_error %s %s", self.name, type(error).__name__)
 
     async def lost(self) -> None:
@@ -72,7 +90,7 @@ class Client(_Client):
 
     async def found(self) -> None:
         """Tell that the link is there."""
-        self._link.fault = ""
+        self._link.stands()
         _log.info("nats_connected %s", self.name)
 
     async def closed(self) -> None:
@@ -80,15 +98,15 @@ class Client(_Client):
         self.ended.set()
 
 
-def diagnosis(error: Exception) -> str:
-    """Say what keeps this machine from the hub, as far as the error tells."""
+def diagnosis(error: Exception) -> str | None:
+    """Say what keeps this machine from the hub; None where the error doesn't tell."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return _CERTIFICATE.get(
             error.verify_code, f"the hub's certificate is not accepted ({error.verify_code})"
         )
     if any(word in str(error).lower() for word in _REFUSALS):
         return "the hub refuses these credentials: they were revoked or are of another hub; be admitted again"
-    return f"the hub does not answer ({type(error).__name__})"
+    return None
 
 
 async def connect(
