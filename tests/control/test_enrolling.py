@@ -101,11 +101,11 @@ class Hub:
         assert answer.headers["cache-control"].count("no-store") == 1
         return found[1]
 
-    def admit(self) -> None:
+    def admit(self, **more: str) -> None:
         """Run the process that admits, once."""
         done = subprocess.run(
             [sys.executable, "-m", "shuqiao.loader.admitting"],
-            env=self.settings(),
+            env=self.settings() | more,
             capture_output=True,
             text=True,
             timeout=100,
@@ -231,7 +231,9 @@ def test_a_token_admits_a_node_once(hub: Hub, tmp_path: Path) -> None:
     request = create_request(home, HEALTH)
     shown = fingerprint(request.signing_key, request.nats_user)
     assert shown in done.stdout and BIRTH in done.stdout, "what it may send is named, for the mapping files"
-    assert f"NODE_CREDS={NodeFiles(home).credentials}" in done.stdout and "NATS_URL=" in done.stdout
+    assert f"NODE_CREDS={NodeFiles(home).credentials}" in done.stdout
+    assert load_admission(home).nats_url == f"tls://127.0.0.1:{hub.nats_port}"
+    assert "NATS_URL=" not in done.stdout, "the message server's address came with the admission"
     page = tokens_page(Office().viewer("ma"))
     (row,) = [one for one in page.tokens if one.department.code == HEALTH]
     assert (row.state, row.fingerprint, row.was_tried) == ("admitted", shown, True)
@@ -252,11 +254,12 @@ def renewed_and_revoked(hub: Hub, home: Path, text: str, tmp_path: Path) -> None
         )
     assert node_page(Office().viewer("ma"), HEALTH).row.is_outdated
     assert hub.enrol(home, "--renew").returncode == 1
-    hub.admit()
+    hub.admit(ADMITTING_NODES_NATS_URL="wss://nats.example:443")
     # The command that was ended is run again with the token: it asks what it asked before.
     assert hub.enrol(home, text).returncode == 0
     specs = load_admission(home).resources.values()
     assert specs and {one.modes for one in specs} == {("verify",)}
+    assert load_admission(home).nats_url == "wss://nats.example:443", "nodes may reach it at another address"
     assert not node_page(Office().viewer("ma"), HEALTH).row.is_outdated
     page, path = f"/exchange/{HEALTH}/", f"/exchange/{HEALTH}/revoke"
     assert hub.post("ma", page, path, reason="").status_code == 302

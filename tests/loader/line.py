@@ -291,7 +291,6 @@ class Line:
         return {
             "NODE_HOME": str(self.node_home),
             "NODE_DEPARTMENT": HEALTH,
-            "NATS_URL": self.nats_url,
             "NODE_CREDS": str(self.node_home / "node.creds"),
             "NODE_CA": str(self.node_home / "ca.pem"),
             "NODE_MAPPING": str(self.node_home / "mappings"),

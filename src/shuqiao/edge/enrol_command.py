@@ -126,9 +126,16 @@ def _next_steps(home: Path, admission: Admission) -> Iterator[str | Words]:
     yield f"NODE_DEPARTMENT={admission.department}"
     yield f"NODE_CREDS={files.credentials}"
     yield f"NODE_CA={files.authority}"
-    yield Words("NATS_URL=（平台机构告知）", "NATS_URL=(the platform agency tells you)")
+    if not admission.nats_url:
+        yield Words("NATS_URL=（平台机构告知）", "NATS_URL=(the platform agency tells you)")
     yield Words("NODE_MAPPING=（映射文件的文件夹）", "NODE_MAPPING=(the folder of your mapping files)")
     yield Words("NODE_SOURCE_URL=（数据库或清单的地址）", "NODE_SOURCE_URL=(your database, or your lists)")
+    if admission.nats_url:
+        yield Words(
+            f"消息服务在{admission.nats_url}，接入信息已载明；经别的地址访问时才设NATS_URL",
+            f"the message server is {admission.nats_url}, as the admission says: set NATS_URL only where you"
+            " reach it at another address",
+        )
 
 
 def _prepare(home: Path, given: str, *, renew: bool) -> _Asking:

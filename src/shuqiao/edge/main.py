@@ -76,6 +76,7 @@ class Node:
         mappings = load_mappings(settings.mapping_folder, admission.resources, is_needed=is_needed)
         sender = _sender(settings, admission)
         self._settings = settings
+        self._nats_url = _message_server(settings, admission)
         self._files = files
         cover = Cover(self._files.cover_key, settings.suite)
         self._spool = Spool(self._files.spool, cover)
@@ -176,7 +177,7 @@ class Node:
     async def _connect(self, link: nats_client.Link | None = None) -> nats_client.Client:
         settings = self._settings
         return await nats_client.connect(
-            settings.nats_url,
+            self._nats_url,
             settings.credentials_file,
             settings.authority_file,
             name=f"node-{settings.department}",
@@ -230,6 +231,18 @@ def _admission(settings: NodeSettings) -> Admission:
     if admission.department != settings.department:
         raise SettingsError(f"the admission in {settings.home} is for {admission.department}")
     return admission
+
+
+def _message_server(settings: NodeSettings, admission: Admission) -> str:
+    """The setting, or the address that came with the admission."""
+    url = settings.nats_url or admission.nats_url
+    if not url:
+        raise SettingsError("NATS_URL is not set, and the admission names no message server")
+    try:
+        nats_client.addresses(url)
+    except ValueError as error:
+        raise SettingsError(f"the admission's address of the message server {error}") from None
+    return url
 
 
 def _sender(settings: NodeSettings, admission: Admission) -> Sender:

@@ -24,7 +24,8 @@ class NodeSettings:
     calls on what stays here is brought to the hub every `report_s`, calls older than `report_margin_s`; the
     node's own state every `state_s`. A source that is followed by its log keeps at most `log_max_bytes` of it
     for a table that can't be read. Of each table at most `held_rows` rows are held by the rules of screening.
-    Nothing is read while less than `disk_reserve_bytes` are free on the node's disk.
+    Nothing is read while less than `disk_reserve_bytes` are free on the node's disk. With an empty `nats_url`
+    the address in the admission counts.
     """
 
     home: Path
@@ -53,7 +54,6 @@ class NodeSettings:
 _REQUIRED = (
     "NODE_HOME",
     "NODE_DEPARTMENT",
-    "NATS_URL",
     "NODE_CREDS",
     "NODE_CA",
     "NODE_MAPPING",

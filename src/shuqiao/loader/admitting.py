@@ -30,6 +30,7 @@ from shuqiao.loader.enrol import (
 )
 from shuqiao.security.nats_secrets import load_department_account
 from shuqiao.wire.enrolment_token import EnrolmentRequest, is_proved, mark
+from shuqiao.wire.nats_client import addresses
 from shuqiao.wire.outages import DATABASE_TROUBLES
 
 log = logging.getLogger("shuqiao.admitting")
@@ -38,6 +39,7 @@ CHANNEL = "exchange_enrolment"
 LOOK_EVERY_S = 5.0
 _TIMEOUT_S = 10.0
 _REQUIRED = ("ADMITTING_DATABASE_URL", "ADMITTING_SECRETS", "NATS_URL")
+_NODES_URL = "ADMITTING_NODES_NATS_URL"
 _NEXT = """
 SELECT id, department, verifier, answer_key, made_by, request, round FROM exchange.enrolment_token
 WHERE round > admitted_round AND withdrawn_at IS NULL AND fault IS NULL
@@ -65,7 +67,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if missing:
         sys.stderr.write(f"not set: {', '.join(missing)}\n")
         return 2
-    hub = read_hub(os.environ)
+    try:
+        hub = read_hub(os.environ)
+    except ValueError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
     if given.watch:
         with suppress(KeyboardInterrupt):
             asyncio.run(watch(hub))
@@ -79,9 +85,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def read_hub(environment: Mapping[str, str]) -> HubAccess:
-    """Read the settings."""
+    """Read the settings; raises ValueError for an address that no node could use."""
     secrets = Path(environment["ADMITTING_SECRETS"])
-    return HubAccess(secrets, environment["ADMITTING_DATABASE_URL"], environment["NATS_URL"])
+    nodes_url = environment.get(_NODES_URL, "")
+    if nodes_url:
+        try:
+            addresses(nodes_url)
+        except ValueError as error:
+            raise ValueError(f"{_NODES_URL} {error}") from None
+    return HubAccess(secrets, environment["ADMITTING_DATABASE_URL"], environment["NATS_URL"], nodes_url)
 
 
 async def watch(hub: HubAccess) -> None:

@@ -41,11 +41,15 @@ class KeysRefusedError(EnrolmentError):
 
 @dataclass(frozen=True)
 class HubAccess:
-    """Where the hub's secrets, its database (as owner) and its NATS server are."""
+    """Where the hub's secrets, its database (as owner) and its NATS server are.
+
+    `nodes_url` is the server's address as nodes reach it, where that is another one than ours.
+    """
 
     secrets: Path
     database_url: str
     nats_url: str
+    nodes_url: str = ""
 
 
 async def enrol_department(
@@ -100,7 +104,7 @@ async def admit_within(
         )
     except asyncpg.InvalidParameterValueError as error:
         raise KeysRefusedError("keys that were revoked are not admitted again") from error
-    admission = await _admission(connection, request, hub.secrets, account)
+    admission = await _admission(connection, request, hub, account)
     await push_account(hub, account, request.department, await revoked_users(connection, request.department))
     return admission
 
@@ -143,7 +147,7 @@ def _check_keys(request: NodeRequest) -> None:
 
 
 async def _admission(
-    connection: asyncpg.Connection, request: NodeRequest, secrets: Path, account: bytes
+    connection: asyncpg.Connection, request: NodeRequest, hub: HubAccess, account: bytes
 ) -> Admission:
     keys = await connection.fetch(
         "SELECT id, purpose, public_key FROM exchange.signing_key"
@@ -165,9 +169,10 @@ async def _admission(
     return Admission(
         department=request.department,
         user_jwt=nats_accounts.department_user_jwt(account, request.nats_user, request.department),
-        authority_pem=load_certificates(secrets).read_text(encoding="ascii"),
+        authority_pem=load_certificates(hub.secrets).read_text(encoding="ascii"),
         receipt_keys=tuple(receipt_keys),
         vault_key=vault_keys[-1],
         resources={row["id"]: msgspec.json.decode(row["spec"], type=ResourceSpec) for row in resources},
         grant_keys=tuple(by_purpose["grants"]),
+        nats_url=hub.nodes_url or hub.nats_url,
     )

@@ -25,7 +25,9 @@ class HubKey(msgspec.Struct, frozen=True):
 class Admission(msgspec.Struct, frozen=True):
     """The hub's answer: the user's claims, the keys to trust, and what each resource consists of.
 
-    `grant_keys` are those of the platform's grants, which a node checks by itself.
+    `grant_keys` are those of the platform's grants, which a node checks by itself. `nats_url` is where the
+    node finds the message server: one address, or several of a cluster with commas between; empty in an
+    admission of a hub that didn't say.
     """
 
     department: str
@@ -35,3 +37,4 @@ class Admission(msgspec.Struct, frozen=True):
     vault_key: HubKey
     resources: dict[str, ResourceSpec]
     grant_keys: tuple[HubKey, ...] = ()
+    nats_url: str = ""
