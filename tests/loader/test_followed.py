@@ -82,7 +82,7 @@ async def test_a_node_that_is_killed_while_all_is_written_loses_nothing(
     await line.set_up(people=3000)
     follow(line)
     stop = threading.Event()
-    writer = threading.Thread(target=_write, args=(department.url, stop))
+    writer = threading.Thread(target=write, args=(department.url, stop, SEED))
     writer.start()
     line.start("loader", "node")
     for _ in range(6):
@@ -102,9 +102,9 @@ async def test_a_node_that_is_killed_while_all_is_written_loses_nothing(
     assert line.ask("SELECT count(*) AS n FROM exchange.batch_refusal") == [{"n": 0}]
 
 
-def _write(url: str, stop: threading.Event) -> None:
+def write(url: str, stop: threading.Event, seed: int) -> None:
     """Change, remove and add rows, and move some to other keys, until told to stop."""
-    chance = random.Random(SEED)
+    chance = random.Random(seed)
     with psycopg.connect(url) as link:
         keys = [row[0] for row in link.execute("SELECT zsbh FROM csyxzm").fetchall()]
         while not stop.is_set():

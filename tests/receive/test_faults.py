@@ -3,6 +3,7 @@
 import random
 import resource
 import signal
+import sqlite3
 import time
 import uuid
 from pathlib import Path
@@ -11,6 +12,7 @@ import psycopg
 import pytest
 
 from tests.bulk.conftest import CopyCity
+from tests.plugins.power import power_of
 from tests.plugins.server import TestServer
 from tests.receive.conftest import TABLES, Database, Receiver, make_home, merged
 
@@ -75,6 +77,46 @@ def test_a_node_killed_again_and_again_loses_and_doubles_nothing(receiver: Recei
     assert set(newest.items()) == source.wanted()
     given = city.admin.execute("SELECT sum(rows) FROM exchange.bulk_job WHERE state IN ('ready', 'expired')")
     assert (len(lines),) == given.fetchone()
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_what_the_hub_has_a_receipt_for_outlives_a_power_cut(
+    receiver: Receiver, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    city, chance = receiver.city, random.Random(SEED)
+    file = Path(receiver.database.url.removeprefix("sqlite://"))
+    elsewhere = tmp_path_factory.mktemp("power")
+    power = power_of(file.parent, elsewhere / "kept", elsewhere)
+
+    def held(sql: str) -> list[tuple[int | str, ...]]:
+        # A connection that was open before a cut would trust what it had read.
+        with sqlite3.connect(file, timeout=10) as link:
+            found = link.execute(sql).fetchall()
+        link.close()
+        return found
+
+    receipts = "SELECT coalesce(max(number), 0) FROM exchange.subscription_receipt"
+    receiver.child.environment |= power.environment
+    power.on()
+    city.bulk_grant()
+    receiver.start()
+    source = Story(city, chance)
+    said = 0
+    for _ in range(8):
+        source.go_on()
+
+        def newer(than: int = said) -> int:
+            [(number,)] = city.admin.execute(receipts).fetchall()
+            return number if number > than else 0
+
+        said = receiver.wait(newer, "a receipt")
+        receiver.child.kill()
+        power.cut(chance)
+        [(part,)] = held("SELECT part FROM shuqiao_receive")
+        assert part >= said
+        receiver.start()
+    receiver.wait(lambda: held("SELECT up_to FROM shuqiao_receive") == [(source.sequence,)], "the last batch")
+    assert set(held("SELECT number, kind FROM permits")) == source.wanted()
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)

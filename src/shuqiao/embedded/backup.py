@@ -33,12 +33,12 @@ from shuqiao.security.at_rest import (
     PIECE_BYTES,
     EncryptedFile,
     FileRefused,
-    flush_folder,
     new_key,
     read_pieces,
     unwrap_key,
     wrap_key,
 )
+from shuqiao.security.replacing import flush_folder
 from shuqiao.security.suites import INTERNATIONAL, TAG_BYTES, Suite
 
 _MAGIC = b"shuqiao backup 1\n"

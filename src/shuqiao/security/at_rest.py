@@ -237,12 +237,3 @@ def open_pieces(
 def _place(number: int, piece: int, context: bytes, *, is_last: bool) -> tuple[bytes, bytes]:
     nonce = number.to_bytes(4, "big") + piece.to_bytes(8, "big")
     return nonce, _LABEL + (b"\x01" if is_last else b"\x00") + context
-
-
-def flush_folder(folder: Path) -> None:
-    """Make the names in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, x25519
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
 from shuqiao.security import sm2
+from shuqiao.security.replacing import flush_folder
 from shuqiao.security.sm2 import Sm2PrivateKey, Sm2PublicKey
 
 Algorithm = Literal["ed25519", "ecdsa-p256-sha256", "sm2-sm3"]
@@ -227,7 +228,7 @@ def write_secret_file(path: Path, content: bytes) -> bool:
             return False
     finally:
         temporary.unlink()
-    _flush_folder(path.parent)
+    flush_folder(path.parent)
     return True
 
 
@@ -250,10 +251,3 @@ def _require_guarded_folder(path: Path) -> None:
     mode = stat.S_IMODE(path.parent.stat().st_mode)
     if mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise KeyRefusedError(f"others may write to {path.parent} (mode {mode:04o}): run chmod 0700 on it")
-
-
-def _flush_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    with contextlib.ExitStack() as stack:
-        stack.callback(os.close, descriptor)
-        os.fsync(descriptor)

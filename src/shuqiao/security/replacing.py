@@ -1,11 +1,14 @@
-"""Files that are replaced whole."""
+"""Files that are replaced whole, and names that last."""
 
 import os
 from pathlib import Path
 
 
 def replace_file(path: Path, content: bytes, mode: int) -> None:
-    """Replace a file in one step, so that a crash leaves the old or the new one, never half of it."""
+    """Replace a file in one step; a crash or a power cut leaves the old or the new one, never half of it.
+
+    Once this has returned, the new one lasts.
+    """
     draft = path.with_name(path.name + ".new")
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft.unlink(missing_ok=True)
@@ -15,3 +18,13 @@ def replace_file(path: Path, content: bytes, mode: int) -> None:
         file.flush()
         os.fsync(file.fileno())
     draft.replace(path)
+    flush_folder(path.parent)
+
+
+def flush_folder(folder: Path) -> None:
+    """Make the names in a folder outlive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

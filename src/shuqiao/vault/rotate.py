@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
-from shuqiao.security.at_rest import flush_folder
 from shuqiao.security.keys import KeyRefusedError, load_secret_file, random_secret_file
+from shuqiao.security.replacing import flush_folder
 from shuqiao.vault.keys import MASTER_KEY_BYTES, VaultKeys
 from shuqiao.vault.roots import ROOT_LOCK, add_wrapped, master_id, open_root, read_wrapped
 from shuqiao.vault.store import WrongMasterKey, check_keys

@@ -67,6 +67,8 @@ class SqliteSession:
             )
         self._link = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
         self._link.execute("PRAGMA foreign_keys = ON")
+        # What has a receipt must outlive a power cut; else the removal of the journal might not.
+        self._link.execute("PRAGMA synchronous = EXTRA")
         self._link.create_function("shuqiao_integer", 1, _integer, deterministic=True)
         self._link.create_function("shuqiao_number", 1, _number, deterministic=True)
 

@@ -14,7 +14,8 @@ from pyarrow import csv, ipc, parquet
 
 from shuqiao.plane.bulk.content_keys import ContentKey
 from shuqiao.rules import bulk
-from shuqiao.security.at_rest import EncryptedFile, flush_folder
+from shuqiao.security.at_rest import EncryptedFile
+from shuqiao.security.replacing import flush_folder
 from shuqiao.wire.bulk import Digest, ManifestPart
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"

@@ -31,7 +31,7 @@ from shuqiao.rules import bulk
 from shuqiao.rules.errors import CallError
 from shuqiao.rules.exchange import Mode
 from shuqiao.security import keys
-from shuqiao.security.at_rest import flush_folder
+from shuqiao.security.replacing import flush_folder
 from shuqiao.wire.bulk import MANIFEST_LABEL, Digest, Manifest, ManifestItem, encode_manifest
 from shuqiao.wire.vault import VaultClient
 
