@@ -288,8 +288,10 @@ def test_both_sides_are_told_once_that_a_source_changed(city):
     assert (watch_structures(), watch_structures()) == (1, 1)
     own = Notification.objects.filter(code="source_changed", reference=BIRTH)
     assert HEALTH in set(own.values_list("department_id", flat=True)) and own.count() >= 2
-    assert set(own.values_list("params__changes", flat=True)) == {"gone: qfjg"}
+    assert set(own.values_list("params__changes_zh", flat=True)) == {"缺少列qfjg"}
+    (shown,) = node_page(city.viewer("ma"), HEALTH).lines
+    assert shown.changes.en == "column qfjg is gone"
     using = Notification.objects.filter(code="source_changed_use", reference=BIRTH)
     assert set(using.values_list("department_id", flat=True)) == {"440100-housing"}
     # The names of columns are the provider's own.
-    assert all("changes" not in params for params in using.values_list("params", flat=True))
+    assert all("changes_zh" not in params for params in using.values_list("params", flat=True))

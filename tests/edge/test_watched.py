@@ -165,3 +165,23 @@ async def test_a_new_column_is_told_and_stops_what_is_frozen(
     else:
         assert len(await read(watched, contract)) == 2
     assert watched.told() == ("new: xz",)
+
+
+@pytest.mark.parametrize("contract", ["evolve", "discard_row", "discard_value"])
+async def test_a_column_that_is_back_has_the_table_read_anew(
+    department: Department, source: Source, spool: Spool, contract: OnChange
+) -> None:
+    watched = await begun(source, spool, contract)
+    department.rename("births", "bz", "beizhu", "varchar(50)")
+    await read(watched, contract)
+    assert not watched.returned
+    department.rename("births", "beizhu", "bz", "varchar(50)")
+    # A node that was started anew meanwhile knows it, too.
+    again = Watched(source, mapping(contract), SPEC, spool)
+    for one in (watched, again):
+        rows = await read(one, contract)
+        assert [row.values[2] for row in rows] == ["n1", "n2"] and one.returned == {"bz"}
+    await again.settle()
+    assert not again.returned
+    await read(again, contract)
+    assert not again.returned and not Watched(source, mapping(contract), SPEC, spool).returned

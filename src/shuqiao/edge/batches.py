@@ -15,7 +15,7 @@ from shuqiao.edge.convert import Columns, convert
 from shuqiao.edge.mapping import ColumnSource, TableMapping
 from shuqiao.edge.screening import Looked
 from shuqiao.edge.spool import Number, SpooledBatch
-from shuqiao.rules.errors import ItemTooLong, RowRefused
+from shuqiao.rules.errors import BatchMalformed, BatchSignatureInvalid, ItemTooLong, RowRefused
 from shuqiao.security.keys import SigningKey
 from shuqiao.security.sealing import seal
 from shuqiao.wire.package import (
@@ -23,6 +23,7 @@ from shuqiao.wire.package import (
     MAX_PART_BYTES,
     Manifest,
     RowFault,
+    check_signature,
     decode_package,
     encode_package,
     encode_part,
@@ -38,6 +39,14 @@ class Sender:
     department: str
     key: SigningKey
     vault_key: X25519PublicKey
+
+    def has_signed(self, message: bytes) -> bool:
+        """Say whether a message bears the signature of the key that signs now."""
+        try:
+            check_signature(decode_package(message), self.key.public_key())
+        except (BatchMalformed, BatchSignatureInvalid):
+            return False
+        return True
 
 
 Look = Callable[[Sequence[SourceRow], Columns], Looked]

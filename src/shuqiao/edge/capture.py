@@ -30,9 +30,7 @@ from shuqiao.edge.ranges import RangesUnreadable
 from shuqiao.edge.screening import RELEASED_AT_ONCE, Screening
 from shuqiao.edge.spool import Also, Number, Position, ResourceState, Seen, Spool, SpooledBatch
 from shuqiao.edge.watched import Watched
-from shuqiao.rules.errors import BatchMalformed, BatchSignatureInvalid
 from shuqiao.wire.batch_receipt import ReceiptsReply
-from shuqiao.wire.package import check_signature, decode_package
 from shuqiao.wire.schemas import ResourceSpec
 
 _log = logging.getLogger("shuqiao.edge")
@@ -82,6 +80,7 @@ class Capture:
         """Read until cancelled, starting again after any failure of source or hub."""
         while True:
             try:
+                await self._meet_returned()
                 pause_s = await self.step()
                 self.state.fault = None
                 self.state.disk_full = self.state.disk_full and not await self._is_roomy()
@@ -95,6 +94,13 @@ class Capture:
                 pause_s = _RETRY_S
             self._tell_changes()
             await asyncio.sleep(pause_s)
+
+    async def _meet_returned(self) -> None:
+        """Read the table in full where columns are back without which rows were read."""
+        if self._source.returned:
+            _log.info("columns_returned %s", self.mapping.resource)
+            await self.reload()
+            await self._source.settle()
 
     def _tell_full(self) -> None:
         if not self.state.disk_full:
@@ -459,11 +465,7 @@ class Capture:
 
     def signs_as(self, message: bytes) -> bool:
         """Say whether a message bears the signature of the key this node has now."""
-        try:
-            check_signature(decode_package(message), self._sender.key.public_key())
-        except (BatchMalformed, BatchSignatureInvalid):
-            return False
-        return True
+        return self._sender.has_signed(message)
 
     @property
     def has_emptied(self) -> bool:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -156,6 +156,7 @@ class Spool:
             ("batch", "is_end", "INTEGER NOT NULL DEFAULT 0"),
             ("batch", "is_compared", "INTEGER NOT NULL DEFAULT 0"),
             ("guard", "let_rows", "INTEGER NOT NULL DEFAULT 0"),
+            ("structure", "lacked", "TEXT NOT NULL DEFAULT '[]'"),
         ):
             if name not in {row[1] for row in self._db.execute(f"PRAGMA table_info ({table})")}:
                 self._db.execute(f"ALTER TABLE {table} ADD COLUMN {name} {column}")
@@ -336,20 +337,6 @@ class Spool:
         """Run `work` in a transaction of its own."""
         with self._transaction() as db:
             return work(db)
-
-    def structure(self, resource: str, mapping: str, now: Mapping[str, str]) -> dict[str, str]:
-        """Return the columns a version of the mapping was first used with; if it is new, those of now."""
-        with self._transaction() as db:
-            row = db.execute(
-                "SELECT columns FROM structure WHERE resource = ? AND mapping = ?", (resource, mapping)
-            ).fetchone()
-            if row is not None:
-                return dict(json.loads(row[0]))
-            db.execute(
-                "INSERT OR REPLACE INTO structure (resource, mapping, columns) VALUES (?, ?, ?)",
-                (resource, mapping, json.dumps(dict(now))),
-            )
-        return dict(now)
 
     def finish_run(self, resource: str, watermark: str, oldest: str) -> None:
         """Note that changes up to `watermark` have been read, and forget what was seen before `oldest`.

@@ -2,7 +2,8 @@
 
 What the columns were when the mapping was first used is kept in the spool; another version of the mapping
 file takes the columns as they are then. After each read the columns are looked at, so that no row is stored
-that was read from a structure nobody has agreed to.
+that was read from a structure nobody has agreed to. When a column is back without which rows were read,
+they lack its values, and `returned` says that the table is to be read in full.
 
 | contract | a mapped column is gone | a mapped column has another type | a new column |
 |---|---|---|---|
@@ -16,10 +17,12 @@ that was read from a structure nobody has agreed to.
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeVar
 
+from shuqiao.edge import structure
 from shuqiao.edge.connectors import RangeSum, Source, SourceError, SourceRow
 from shuqiao.edge.convert import fits
 from shuqiao.edge.mapping import ColumnSource, TableMapping
@@ -80,12 +83,13 @@ class Watched:
         }
         self._needed = {item.field for item in spec.items if item.required} | {spec.record_key}
         self.changes: tuple[Change, ...] = ()
+        self.returned: frozenset[str] = frozenset()
         self._is_known = False
 
     @property
     def stops(self) -> bool:
         """Say whether the contract stops the reading as the columns are now."""
-        return bool(self._stopping())
+        return bool(self._stopping(self.changes))
 
     def told(self) -> tuple[str, ...]:
         """Return what changed, in a few words each."""
@@ -152,7 +156,13 @@ class Watched:
             await self.look()
             raise
         if await self.look() != before:
-            raise SourceError(f"{self._mapping.path}: the source's columns changed while they were read")
+            place = self._mapping.path
+            raise SourceError(
+                Words(
+                    f"{place}：读取时来源的列有变化，随即重读",
+                    f"{place}: the source's columns changed while they were read; they are read again",
+                )
+            )
         return found
 
     async def look(self) -> tuple[Change, ...]:
@@ -160,29 +170,48 @@ class Watched:
         self._is_known = False
         now = dict(await self._source.columns(self._mapping))
         if now:
-            before = await asyncio.to_thread(
-                self._spool.structure, self._mapping.resource, self._mapping.version, now
-            )
-            self.changes = changes_of(before, now, self._read)
-        stopping = self._stopping()
+            await self._compare(now)
+        stopping = self._stopping(self.changes)
         if stopping:
             said = "; ".join(map(str, stopping[:_SHOWN]))
             place, contract = self._mapping.path, self._mapping.on_change or Words("未写", "not said")
             raise SourceChanged(
                 Words(
-                    f"{place}：来源的列有变化（{said}），`on_change`为{contract}：请调整映射文件或来源表，再重启前置机",
-                    f"{place}: the source's columns changed ({said}) and `on_change` is {contract}: adapt the"
-                    " mapping file, or the table, and start the node anew",
+                    f"{place}：来源的列有变化（{said}），`on_change`为{contract}："
+                    "恢复来源表即自动继续；或调整映射文件，再重启前置机",
+                    f"{place}: the source's columns changed ({said}) and `on_change` is {contract}: put"
+                    " the table right and it goes on by itself, or adapt the mapping file and start the node"
+                    " anew",
                 )
             )
         self._is_known = True
         return self.changes
 
-    def _stopping(self) -> list[Change]:
+    async def _compare(self, now: Mapping[str, str]) -> None:
+        """Note what changed, before a row is read under it."""
+        resource, version = self._mapping.resource, self._mapping.version
+
+        def work(db: sqlite3.Connection) -> tuple[tuple[Change, ...], frozenset[str]]:
+            before = structure.known(db, resource, version, now)
+            changes = changes_of(before.columns, now, self._read)
+            lacking = _lacking(changes)
+            if lacking - before.lacked and not self._stopping(changes):
+                structure.note_lacking(db, resource, before.lacked | lacking)
+            return changes, before.lacked - lacking
+
+        self.changes, self.returned = await asyncio.to_thread(self._spool.within, work)
+
+    async def settle(self) -> None:
+        """Note that the table is read anew with the columns that are back."""
+        resource, lacking = self._mapping.resource, _lacking(self.changes)
+        await asyncio.to_thread(self._spool.within, lambda db: structure.note_lacking(db, resource, lacking))
+        self.returned = frozenset()
+
+    def _stopping(self, changes: Sequence[Change]) -> list[Change]:
         contract = self._mapping.on_change
         if contract == "freeze":
-            return list(self.changes)
-        gone = [change for change in self.changes if change.kind == "gone"]
+            return list(changes)
+        gone = [change for change in changes if change.kind == "gone"]
         if contract == "":
             return gone
         bare = (self._mapping.key, self._mapping.changed)
@@ -232,6 +261,10 @@ class Watched:
             and not all(fits(found[name], item) for item in self._items[name])
         }
         return tuple(None if name in left_out else found.get(name) for name in self._columns)
+
+
+def _lacking(changes: Iterable[Change]) -> frozenset[str]:
+    return frozenset(change.column for change in changes if change.kind != "new")
 
 
 def _column(mapping: TableMapping, field: str) -> str | None:

@@ -29,6 +29,7 @@ from shuqiao.control.exchange.words import (
     STATES,
     Condition,
     advice_on,
+    changes_of,
     feed_condition,
     is_silent,
     line_condition,
@@ -66,7 +67,7 @@ class NodeRow:
 
 @dataclass(frozen=True)
 class JobRow:
-    """One table on its way to the platform, or one subscription on its way from it."""
+    """One table on its way to the platform, or one subscription, by its id `feed`, on its way from it."""
 
     provider: DepartmentRef
     consumer: DepartmentRef | None
@@ -78,6 +79,7 @@ class JobRow:
     rejected: int | None
     rows_lately: int
     lag_s: float | None
+    feed: str = ""
 
     @property
     def per_s(self) -> float:
@@ -130,6 +132,7 @@ class LineRow:
     condition: Condition
     words: Text
     fault: str
+    changes: Text | None
     refused: str
     mapping: str
     waiting: int
@@ -310,6 +313,7 @@ def _going(feed: FeedReading, refs: dict[str, DepartmentRef], named: dict[str, T
         rejected=None,
         rows_lately=feed.rows_lately,
         lag_s=feed.waiting_s,
+        feed=feed.id,
     )
 
 
@@ -328,6 +332,7 @@ def _line(
         condition=condition,
         words=words,
         fault=line.fault,
+        changes=changes_of(line.changes) if line.changes else None,
         refused=line.refused,
         mapping=line.mapping,
         waiting=line.waiting_rows,

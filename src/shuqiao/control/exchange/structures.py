@@ -11,6 +11,7 @@ from shuqiao.control import clock
 from shuqiao.control.accounts.capabilities import Capability
 from shuqiao.control.accounts.notices import ToTell, notify_all
 from shuqiao.control.catalogue.models import Resource
+from shuqiao.control.exchange.words import changes_of
 from shuqiao.control.grants.models import Grant
 from shuqiao.control.organisations.bodies import PLATFORM_AGENCY, bodies_with
 
@@ -37,7 +38,8 @@ def watch_structures() -> int:
         params = {"name_zh": entry.name_zh, "name_en": entry.name_en}
         occasion = hashlib.sha256(f"{mapping}\n{changes}".encode()).hexdigest()[:16]
         # The names of its columns are the provider's own.
-        named = params | {"changes": changes}
+        words = changes_of(changes)
+        named = params | {"changes_zh": words.zh, "changes_en": words.en}
         told += [
             ToTell(body, "source_changed", resource, Capability.NODES_WATCH, occasion, named)
             for body in {department, *bodies_with(PLATFORM_AGENCY)}

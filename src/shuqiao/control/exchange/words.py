@@ -43,6 +43,7 @@ STATES = {
     "silent": Text("失联", "Silent"),
     "unheard": Text("尚未连接", "Never heard"),
     "retired": Text("已停用", "Not in use"),
+    "suspended": Text("授权已暂停", "Grant suspended"),
     "waiting": Text("待对方收取", "Waiting to be taken"),
     "preparing": Text("准备中", "Being prepared"),
     "failed": Text("准备失败", "Preparation failed"),
@@ -70,9 +71,9 @@ ADVICE = {
         "Run shuqiao node check on the node: it says why database or lists can't be read, and what to do.",
     ),
     "source_changed": Text(
-        "来源表的列与登记时不同，读取已停。调整映射文件或来源表，再重启前置机；映射改变后须重新签署审查。",
-        "The source's columns are others than before and reading rests. Adapt the mapping file or the table"
-        " and start the node anew; another mapping needs its reviews signed again.",
+        "来源表的列与登记时不同，读取已停。恢复来源表即自动继续；或调整映射文件并重启前置机，再重新签署审查。",
+        "The source's columns are others than before and reading rests. Put the table right and it goes on by"
+        " itself; or adapt the mapping file, start the node anew and have the reviews signed again.",
     ),
     "receipt_untrusted": Text(
         "回执不是平台密钥所签：平台机构查明原因，前置机重新接入（shuqiao node enrol --renew）。",
@@ -111,6 +112,25 @@ _STOPPED = (
 )
 
 
+_CHANGED = {
+    "gone": Text("缺少列{column}", "column {column} is gone"),
+    "new": Text("新增列{column}", "new column {column}"),
+    "retyped": Text("列{column}的类型已变", "column {column} has another type"),
+}
+"""What a node says of a source's columns, `kind: column` with semicolons between."""
+
+
+def changes_of(said: str) -> Text:
+    """Say in words what a node says of its source's columns; what isn't known is said as it came."""
+    parts = []
+    for one in filter(None, said.split("; ")):
+        kind, _, column = one.partition(": ")
+        words = _CHANGED.get(kind, Text("{column}", "{column}"))
+        shown = column if kind in _CHANGED else one
+        parts.append(Text(words.zh.format(column=shown), words.en.format(column=shown)))
+    return Text("；".join(one.zh for one in parts), "; ".join(one.en for one in parts))
+
+
 def is_silent(node: NodeReading) -> bool:
     """Tell whether an active node that was heard before has been quiet for too long."""
     return node.is_active and node.quiet_s is not None and node.quiet_s > SILENT_AFTER_S
@@ -144,7 +164,12 @@ def line_condition(node: NodeReading, line: LineState) -> tuple[Condition, Text]
 
 
 def feed_condition(feed: FeedReading) -> tuple[Condition, Text]:
-    """Judge a subscription: parts that nobody takes are slow, a part that can't be made is a stop."""
+    """Judge a subscription: parts that nobody takes are slow, a part that can't be made is a stop.
+
+    While its grant is suspended nothing is made or given, and nothing is wrong.
+    """
+    if feed.is_suspended:
+        return Condition.OFF, STATES["suspended"]
     if feed.failure and feed.is_behind:
         return Condition.STOP, STATES["failed"]
     if feed.waiting_s is not None and feed.waiting_s > SLOW_AFTER_S:

@@ -32,7 +32,7 @@ NOTICES = {
     ),
     "source_changed": (
         Text("来源表结构已变", "A source has other columns"),
-        Text("{name_zh}：{changes}", "{name_en}: {changes}"),
+        Text("{name_zh}：{changes_zh}", "{name_en}: {changes_en}"),
     ),
     "source_changed_use": (
         Text("所用信息的来源结构已变", "A source you use has changed"),
