@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from django.db import connection
 
+from shuqiao.control import clock
 from shuqiao.control.clock import LEGAL_ZONE
 from shuqiao.wire.enrolment_token import fingerprint
 from shuqiao.wire.node_state import NodeState
@@ -41,7 +42,14 @@ WHERE b.merged_at >= least(day.start, clock_timestamp() - %(rate)s::interval)
   AND (%(department)s::text IS NULL OR b.department = %(department)s)
 GROUP BY b.department, b.resource_id ORDER BY b.department, b.resource_id
 """
-_FEEDS = """
+GRANT_STATE = """
+(SELECT CASE WHEN g.revoked_at IS NOT NULL THEN 'over'
+             WHEN (g.document::jsonb ->> 'valid_until')::date < %(today)s THEN 'over'
+             WHEN g.suspended_at IS NOT NULL THEN 'suspended' END
+ FROM exchange."grant" g WHERE g.id = s.grant_id)
+"""
+"""Whether the grant of subscription `s` is over or suspended on the day `today`; null while it is in use."""
+_FEEDS = f"""
 SELECT s.id::text, s.department, s.provider, s.resource_id, s.last_number, s.taken_number, s.taken_at,
        coalesce((SELECT max(b.sequence) FROM exchange.batch b
                  WHERE b.department = s.provider AND b.resource_id = s.resource_id), 0) > s.position,
@@ -52,7 +60,8 @@ SELECT s.id::text, s.department, s.provider, s.resource_id, s.last_number, s.tak
        (SELECT coalesce(sum(j.rows), 0) FROM exchange.bulk_job j WHERE j.subscription = s.id AND j.ready_at >=
             date_trunc('day', clock_timestamp() AT TIME ZONE %(zone)s) AT TIME ZONE %(zone)s),
        (SELECT j.failure FROM exchange.bulk_job j WHERE j.subscription = s.id AND j.state = 'failed'
-        ORDER BY j.number DESC LIMIT 1)
+        ORDER BY j.number DESC LIMIT 1),
+       {GRANT_STATE}
 FROM exchange.subscription s
 WHERE s.ended_at IS NULL
   AND (%(department)s::text IS NULL OR s.department = %(department)s OR s.provider = %(department)s)
@@ -136,6 +145,7 @@ class FeedReading:
     rows_lately: int
     rows_today: int
     failure: str | None
+    grant_state: str | None
 
 
 @dataclass(frozen=True)
@@ -200,12 +210,18 @@ def read_lines(department: str | None) -> list[LineReading]:
 
 def read_feeds(department: str | None) -> list[FeedReading]:
     """Return the subscriptions that run, those the department takes and those about what it provides."""
-    given = {"department": department, "zone": LEGAL_ZONE.key, "rate": timedelta(minutes=RATE_MINUTES)}
+    given = {
+        "department": department,
+        "zone": LEGAL_ZONE.key,
+        "rate": timedelta(minutes=RATE_MINUTES),
+        "today": clock.today(),
+    }
     return [
         FeedReading(
-            key, to, by, entry, made, taken, at, behind, _seconds(waiting), int(lately), int(today), failure
+            *(key, to, by, entry, made, taken, at, behind),
+            *(_seconds(waiting), int(lately), int(today), failure, grant),
         )
-        for key, to, by, entry, made, taken, at, behind, waiting, lately, today, failure in _rows(
+        for key, to, by, entry, made, taken, at, behind, waiting, lately, today, failure, grant in _rows(
             _FEEDS, given
         )
     ]

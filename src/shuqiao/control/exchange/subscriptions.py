@@ -16,7 +16,9 @@ from shuqiao.control.accounts.capabilities import Capability
 from shuqiao.control.audit.actions import append_entry
 from shuqiao.control.catalogue.models import Resource
 from shuqiao.control.exchange.access import sees_all
+from shuqiao.control.exchange.readings import GRANT_STATE
 from shuqiao.control.exchange.receipts import ReceiptReading, read_receipts
+from shuqiao.control.grants.access import grants_visible
 from shuqiao.control.organisations.models import Application
 from shuqiao.control.organisations.queries import DepartmentRef, department_refs
 from shuqiao.control.texts import Text
@@ -34,11 +36,12 @@ REASONS: Mapping[str, Text] = {
 }
 """Why a row didn't fit, by the codes of the node."""
 
-_FEEDS = """
+_FEEDS = f"""
 SELECT s.id, s.department, s.provider, s.resource_id, s.grant_id, s.application, s.format, s.started_at,
        s.last_number, s.taken_number, s.taken_at, s.ended_at, s.rests,
        coalesce(newest.sequence, 0), coalesce(taken.to_sequence, 0), waiting.since,
-       left(encode(sha256(s.recipient), 'hex'), 16)
+       left(encode(sha256(s.recipient), 'hex'), 16),
+       {GRANT_STATE}
 FROM exchange.subscription s
 LEFT JOIN LATERAL (SELECT b.sequence FROM exchange.batch b WHERE b.department = s.provider
     AND b.resource_id = s.resource_id ORDER BY b.sequence DESC LIMIT 1) newest ON true
@@ -85,12 +88,15 @@ class FeedRow:
     behind: int
     waits_since: datetime | None
     recipient: str | None = None
+    grant_state: str | None = None
 
     @property
     def state(self) -> str:
-        """Going on, waiting for its consumer, resting as its consumer wants, or ended."""
+        """Going on, waiting for its consumer or its grant, resting as its consumer wants, or over."""
         if self.ended_at is not None:
             return "rests" if self.rests else "ended"
+        if self.grant_state is not None:
+            return self.grant_state
         return "waits" if self.waits_since is not None else "up"
 
 
@@ -125,12 +131,13 @@ class FeedList:
 
 @dataclass(frozen=True)
 class FeedPage:
-    """One feed with its newest parts, and whether the viewer may end it."""
+    """One feed with its newest parts, and whether the viewer may end it and open its grant."""
 
     row: FeedRow
     parts: tuple[PartRow, ...]
     may_end: bool
     may_restart: bool
+    sees_grant: bool
 
 
 def sees_feeds(viewer: Viewer) -> bool:
@@ -162,7 +169,13 @@ def feed_page(viewer: Viewer, feed: UUID) -> FeedPage:
         for one in _rows(_PARTS, {"feed": str(feed), "most": MOST_PARTS})
     )
     own = may_end(viewer, row.consumer.code)
-    return FeedPage(row, parts, own and row.ended_at is None, own and (row.ended_at is None or row.rests))
+    return FeedPage(
+        row,
+        parts,
+        may_end=own and row.ended_at is None,
+        may_restart=own and (row.ended_at is None or row.rests),
+        sees_grant=grants_visible(viewer).filter(number=row.grant).exists(),
+    )
 
 
 def may_end(viewer: Viewer, consumer: str) -> bool:
@@ -207,7 +220,13 @@ def _scope(viewer: Viewer) -> str | None:
 
 
 def _feeds(scope: str | None, feed: UUID | None, after: int) -> tuple[FeedRow, ...]:
-    given = {"scope": scope, "feed": str(feed) if feed else None, "most": PAGE_SIZE, "after": after}
+    given = {
+        "scope": scope,
+        "feed": str(feed) if feed else None,
+        "most": PAGE_SIZE,
+        "after": after,
+        "today": clock.today(),
+    }
     found = _rows(_FEEDS, given)
     refs = department_refs()
     names = {one.pk: one.name for one in Resource.objects.filter(pk__in={row[3] for row in found})}

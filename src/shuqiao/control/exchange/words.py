@@ -43,11 +43,14 @@ STATES = {
     "silent": Text("失联", "Silent"),
     "unheard": Text("尚未连接", "Never heard"),
     "retired": Text("已停用", "Not in use"),
-    "suspended": Text("授权已暂停", "Grant suspended"),
     "waiting": Text("待对方收取", "Waiting to be taken"),
     "preparing": Text("准备中", "Being prepared"),
     "failed": Text("准备失败", "Preparation failed"),
     "slow": Text("变慢", "Slow"),
+}
+GRANT_STATES = {
+    "suspended": Text("授权已暂停", "Grant suspended"),
+    "over": Text("授权已结束", "Grant is over"),
 }
 UNACKNOWLEDGED_AFTER_S = 60.0
 """Batches that are not acknowledged for so long are told of; a server that starts anew takes less."""
@@ -166,10 +169,10 @@ def line_condition(node: NodeReading, line: LineState) -> tuple[Condition, Text]
 def feed_condition(feed: FeedReading) -> tuple[Condition, Text]:
     """Judge a subscription: parts that nobody takes are slow, a part that can't be made is a stop.
 
-    While its grant is suspended nothing is made or given, and nothing is wrong.
+    While its grant is suspended or over nothing is made or given, and nothing is wrong.
     """
-    if feed.is_suspended:
-        return Condition.OFF, STATES["suspended"]
+    if feed.grant_state is not None:
+        return Condition.OFF, GRANT_STATES[feed.grant_state]
     if feed.failure and feed.is_behind:
         return Condition.STOP, STATES["failed"]
     if feed.waiting_s is not None and feed.waiting_s > SLOW_AFTER_S:

@@ -107,6 +107,7 @@ class RecallPage:
     working_days: int
     may_state: bool
     needs_note: bool
+    awaits_node: bool
 
 
 def recall_list(viewer: Viewer, page: int) -> RecallList:
@@ -146,7 +147,14 @@ def recall_page(viewer: Viewer, number: str) -> RecallPage:
         working_days=rules.recall.working_days,
         may_state=row.receipt is None and may_state(viewer, found[0].holder),
         needs_note=not is_for_person(found[0]),
+        awaits_node=_awaits_node(viewer, row),
     )
+
+
+def _awaits_node(viewer: Viewer, row: RecallShown) -> bool:
+    """Tell whether the holder's node has still to delete what it put in."""
+    is_holder = viewer.department.code == row.holder.code
+    return is_holder and row.receipt is None and any(one.way == "feed" for one in row.held)
 
 
 def recalls_to_sign(viewer: Viewer, most: int) -> tuple[RecallShown, ...]:
