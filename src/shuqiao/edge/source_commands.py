@@ -24,6 +24,7 @@ from shuqiao.edge.convert import convert
 from shuqiao.edge.cover import Cover
 from shuqiao.edge.mapping import MappingError, TableMapping, load_mappings
 from shuqiao.edge.printing import printable
+from shuqiao.edge.source_checks import look_closer
 from shuqiao.edge.words import Words
 from shuqiao.rules.errors import BY_CODE
 from shuqiao.wire.node_home import load_admission
@@ -52,9 +53,11 @@ Work = Callable[[Source, Sequence[_Mapped]], Awaitable[int]]
 def check_command(arguments: argparse.Namespace) -> int:
     """Say for each mapping file whether its table can be read as it says; 0 where all can.
 
-    A row is read, too: that a table has its columns doesn't show that it can be read.
+    A row is read, too: that a table has its columns doesn't show that it can be read. So are the first keys,
+    and the rights that following a log takes; nothing is made at the source.
     """
-    return _with_source(arguments.home, _check)
+    url = os.environ.get("NODE_SOURCE_URL", "")
+    return _with_source(arguments.home, lambda source, mapped: _check(url, source, mapped))
 
 
 def preview_command(arguments: argparse.Namespace) -> int:
@@ -118,7 +121,7 @@ def _mapped(home: str) -> list[_Mapped]:
     return [_Mapped(one, resources[one.resource]) for one in load_mappings(Path(folder), resources)]
 
 
-async def _check(source: Source, mapped: Sequence[_Mapped]) -> int:
+async def _check(url: str, source: Source, mapped: Sequence[_Mapped]) -> int:
     faulty = 0
     for one in mapped:
         mapping = one.mapping
@@ -126,11 +129,14 @@ async def _check(source: Source, mapped: Sequence[_Mapped]) -> int:
             await source.check(mapping)
             columns = await source.columns(mapping)
             first = await _first(source, mapping, 1)
-        except SourceError as error:
+            note = await look_closer(url, source, mapping, one.spec.record_key)
+        except (SourceError, MappingError) as error:
             faulty += 1
             print(f"{Words('有误', 'FAULT')}  {mapping.path.name}  {error}")
             continue
         print(_well(mapping, len(columns), has_rows=bool(first)))
+        if note is not None:
+            print(f"        {note}")
     return 1 if faulty else 0
 
 

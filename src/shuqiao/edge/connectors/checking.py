@@ -35,6 +35,11 @@ def no_table(name: str) -> Words:
     )
 
 
+def no_column(name: str) -> Words:
+    """Say that the table lacks a column."""
+    return Words(f"表中没有列{name!r}", f"the table has no column {name!r}")
+
+
 def earlier(clock: str, seconds: float) -> str:
     """Return the text of a time that lies `seconds` before `clock`."""
     return (datetime.strptime(clock, CLOCK_FORMAT) - timedelta(seconds=seconds)).strftime(CLOCK_FORMAT)
@@ -83,8 +88,4 @@ def _faults(mapping: TableMapping, columns: Collection[str]) -> list[Words]:
             )
         ]
     named = dict.fromkeys((mapping.key, mapping.changed, *mapping.source_columns()))
-    return [
-        Words(f"表中没有列{name!r}", f"the table has no column {name!r}")
-        for name in named
-        if name and name not in columns
-    ]
+    return [no_column(name) for name in named if name and name not in columns]

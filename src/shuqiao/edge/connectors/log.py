@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from shuqiao.edge.connectors import SourceError, SourceRow
 
@@ -63,6 +63,14 @@ class LogState:
     """What the log costs the source: bytes of it kept for this node alone, None where it keeps none."""
 
     retained_bytes: int | None
+
+
+@runtime_checkable
+class MakesSlots(Protocol):
+    """A log for which something is made at the source: it can be looked at without that."""
+
+    async def check(self) -> None:
+        """Raise SourceError naming what keeps the log from being followed."""
 
 
 class ChangeLog(Protocol):

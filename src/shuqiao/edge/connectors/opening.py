@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from shuqiao.edge.connectors import Source, SourceError, Tables
 from shuqiao.edge.connectors.kept import Keeping
 from shuqiao.edge.connectors.list_tables import ListTables
-from shuqiao.edge.connectors.log import ChangeLog
+from shuqiao.edge.connectors.log import ChangeLog, MakesSlots
 from shuqiao.edge.mapping import MappingError, TableMapping
 from shuqiao.edge.words import Words
 
@@ -37,6 +37,7 @@ _CLASSES: Mapping[str, str] = {
 _LISTS: Mapping[str, str] = {"folder": "folder", "sftp": "sftp", "http_api": "api"}
 _DESCRIBED = ("folder", "sftp")
 _EXTRAS: Mapping[str, str] = {"asyncssh": "sftp"}
+_REFUSED_WITHIN_S = 3.0
 _LOGGED = ("postgresql", "mysql")
 
 
@@ -75,6 +76,26 @@ def open_log(url: str, mapping: TableMapping) -> ChangeLog:
     return cast(ChangeLog, made(url, mapping))
 
 
+async def check_log(url: str, mapping: TableMapping) -> None:
+    """Raise SourceError where the log of a mapped table can't be followed; makes nothing at the source."""
+    log = open_log(url, mapping)
+    try:
+        if isinstance(log, MakesSlots):
+            await log.check()
+        else:
+            # Where nothing is made at the source, to begin is to look; a refusal comes with the first event.
+            await log.resume(await log.begin())
+            if await log.ready(_REFUSED_WITHIN_S):
+                await log.read(1)
+    finally:
+        await log.close()
+
+
+def reads_lists(url: str) -> bool:
+    """Say whether the source is lists, whose rows are kept by their keys, and no database."""
+    return _module_of(url) in _LISTS
+
+
 def open_tables(url: str) -> Tables:
     """Return what describes tables of the database, or lists."""
     module = _module_of(url)
@@ -82,7 +103,12 @@ def open_tables(url: str) -> Tables:
         made = partial(getattr(_imported(module), f"{_LISTS[module]}_shelf"), url)
         return ListTables(made)
     if module not in _CLASSES:
-        raise SourceError("lists of an interface are not described: it has a description of its own")
+        raise SourceError(
+            Words(
+                "接口的清单不作描述：接口自有说明",
+                "lists of an interface are not described: it has a description of its own",
+            )
+        )
     tables = getattr(_imported(f"{module}_tables"), f"{_CLASSES[module]}Tables")
     return cast(Tables, tables(url))
 

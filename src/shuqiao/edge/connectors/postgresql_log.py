@@ -128,6 +128,11 @@ class PostgresqlLog:
         self._has_more = False
         self._next: bytes | None = None
 
+    async def check(self) -> None:
+        """Look whether the log can be followed; makes nothing at the source."""
+        async with self._session() as link:
+            await self._setup.check(link, await self._looked_at(link))
+
     async def begin(self) -> str:
         """Make publication and slot, and wait until every commit before the slot's place can be seen."""
         await self._end_stream()

@@ -15,9 +15,10 @@ import psycopg
 from psycopg import errors, sql
 
 from shuqiao.edge.connectors import SourceError
-from shuqiao.edge.connectors.checking import no_table
+from shuqiao.edge.connectors.checking import no_column, no_table
 from shuqiao.edge.connectors.log import LogLost
 from shuqiao.edge.mapping import TableMapping
+from shuqiao.edge.words import Words
 
 _TRIES = 50
 _PAUSE_S = 0.1
@@ -45,6 +46,14 @@ _SLOT = """
 SELECT s.active, s.confirmed_flush_lsn - '0/0'::pg_lsn, pg_current_wal_lsn() - '0/0'::pg_lsn,
   pg_current_wal_lsn() - s.restart_lsn, to_jsonb(s)->>'wal_status'
 FROM pg_replication_slots s WHERE s.slot_name = %s AND s.database = current_database()"""
+
+_MAY_PUBLISH = """
+SELECT pg_has_role(c.relowner, 'USAGE') AND has_database_privilege(current_database(), 'CREATE')
+FROM pg_class c WHERE c.oid = %s"""
+_MAY_REPLICATE = "SELECT rolreplication OR rolsuper FROM pg_roles WHERE rolname = current_user"
+_HAS_SLOT = """
+SELECT count(*) < current_setting('max_replication_slots')::int OR bool_or(slot_name = %s)
+FROM pg_replication_slots"""
 
 
 @dataclass(frozen=True)
@@ -92,30 +101,40 @@ class Setup:
         columns = await (await link.execute(_COLUMNS, (number,))).fetchall()
         types = {row[0]: row[1] for row in columns}
         named = tuple(dict.fromkeys((mapping.key, *mapping.source_columns())))
-        faults = [f"the table has no column {one!r}" for one in named if one not in types]
+        faults = [no_column(one) for one in named if one not in types]
         faults += [
-            f"the column {row[0]!r} is generated, so the log doesn't have it"
+            Words(
+                f"列{row[0]!r}是生成列，日志里没有它",
+                f"the column {row[0]!r} is generated, so the log doesn't have it",
+            )
             for row in columns
             if row[3] and row[0] in named
         ]
         faults += self._log_faults(kind, persistence, identity, key, f'"{schema}"."{name}"')
         if faults:
-            raise SourceError(f"{mapping.path}: " + "; ".join(faults))
+            raise SourceError(f"{mapping.path}: " + "; ".join(map(str, faults)))
         return LoggedTable(number, schema, name, types, {row[0]: row[2] for row in columns})
 
     def _log_faults(
         self, kind: str, persistence: str, identity: str, key: Sequence[str], shown: str
-    ) -> list[str]:
+    ) -> list[Words]:
         if kind not in "rp":
-            return [f"{shown} is no table: only tables have a log"]
+            return [Words(f"{shown}不是表，只有表才有日志", f"{shown} is no table: only tables have a log")]
         if persistence != "p":
-            return [f"{shown} is not logged (unlogged or temporary)"]
+            return [
+                Words(
+                    f"{shown}不写日志（UNLOGGED表或临时表）", f"{shown} is not logged (unlogged or temporary)"
+                )
+            ]
         if identity == "f" or self._mapping.key in key:
             return []
+        key, command = self._mapping.key, f"ALTER TABLE {shown} REPLICA IDENTITY FULL"
         return [
-            f"the key {self._mapping.key!r} is not part of the table's replica identity, so the log doesn't"
-            f" say which row was deleted: make it the primary key, or have its owner run"
-            f" ALTER TABLE {shown} REPLICA IDENTITY FULL"
+            Words(
+                f"键{key!r}不在表的复制标识中，日志说不清删除了哪一行：请设为主键，或由表的所有者执行{command}",
+                f"the key {key!r} is not part of the table's replica identity, so the log doesn't say which"
+                f" row was deleted: make it the primary key, or have its owner run {command}",
+            )
         ]
 
     async def slot_name(self, link: psycopg.AsyncConnection[Any]) -> str:
@@ -125,23 +144,34 @@ class Setup:
 
     async def prepare(self, link: psycopg.AsyncConnection[Any], table: LoggedTable) -> None:
         """Check that the server keeps a logical log, and make the publication where it is missing."""
-        row = await _row(link, "SELECT current_setting('wal_level'), pg_is_in_recovery()")
-        level, is_standby = row or ("", False)
-        if is_standby:
-            raise SourceError("the source is a standby: name the primary server in NODE_SOURCE_URL")
-        if level != "logical":
-            raise SourceError(
-                f"the source's log says too little (wal_level is {level}): have its administrator set"
-                " wal_level = logical and restart it"
-            )
-        found = await _row(link, _PUBLICATION, self.publication)
-        if found is None:
+        await _check_server(link)
+        if not await self._is_published(link, table):
             await self._publish(link, table)
-        elif not found[0] or found[1] or found[2] != [table.number]:
-            raise SourceError(
-                f"{self._wrong()}: have it made anew, for this table alone, by {self._command(table)}"
-            )
         await self._check_unfiltered(link)
+
+    async def check(self, link: psycopg.AsyncConnection[Any], table: LoggedTable) -> None:
+        """Raise SourceError where `prepare`, or making the slot, would; makes nothing."""
+        await _check_server(link)
+        if await self._is_published(link, table):
+            await self._check_unfiltered(link)
+        elif not await _holds(link, _MAY_PUBLISH, table.number):
+            raise self._may_not_publish(table)
+        if not await _holds(link, _MAY_REPLICATE):
+            raise _no_right_to_the_log()
+        if not await _holds(link, _HAS_SLOT, await self.slot_name(link)):
+            raise _no_slot_left()
+
+    async def _is_published(self, link: psycopg.AsyncConnection[Any], table: LoggedTable) -> bool:
+        found = await _row(link, _PUBLICATION, self.publication)
+        if found is not None and (not found[0] or found[1] or found[2] != [table.number]):
+            wrong, command = self._wrong(), self._command(table)
+            raise SourceError(
+                Words(
+                    f"{wrong.zh}：请重新建立，只含这张表：{command}",
+                    f"{wrong.en}: have it made anew, for this table alone, by {command}",
+                )
+            )
+        return found is not None
 
     async def _publish(self, link: psycopg.AsyncConnection[Any], table: LoggedTable) -> None:
         options = "" if link.info.server_version < 130000 else " WITH (publish_via_partition_root = true)"
@@ -152,10 +182,7 @@ class Setup:
                 )
             )
         except errors.InsufficientPrivilege:
-            raise SourceError(
-                f"the node's role may not make the publication: have the table's owner run"
-                f" {self._command(table)}"
-            ) from None
+            raise self._may_not_publish(table) from None
         except errors.DuplicateObject:
             return
 
@@ -169,10 +196,25 @@ class Setup:
             self.publication,
         )
         if row is not None and row[0]:
-            raise SourceError(f"{self._wrong()}: it leaves out rows or columns")
+            wrong = self._wrong()
+            raise SourceError(
+                Words(f"{wrong.zh}：它略去了行或列", f"{wrong.en}: it leaves out rows or columns")
+            )
 
-    def _wrong(self) -> str:
-        return f"the publication {self.publication} of the source is not as the node needs it"
+    def _may_not_publish(self, table: LoggedTable) -> SourceError:
+        command = self._command(table)
+        return SourceError(
+            Words(
+                f"前置机的用户无权建立发布，请表的所有者执行：{command}",
+                f"the node's role may not make the publication: have the table's owner run {command}",
+            )
+        )
+
+    def _wrong(self) -> Words:
+        return Words(
+            f"来源的发布{self.publication}不合前置机所需",
+            f"the publication {self.publication} of the source is not as the node needs it",
+        )
 
     def _command(self, table: LoggedTable) -> str:
         return f'CREATE PUBLICATION {self.publication} FOR TABLE "{table.schema}"."{table.name}"'
@@ -191,15 +233,11 @@ async def make_slot(link: psycopg.AsyncConnection[Any], name: str) -> int:
             name,
         )
     except errors.InsufficientPrivilege:
-        raise SourceError(
-            "the node's role may not read the log: have the administrator run ALTER ROLE … REPLICATION"
-        ) from None
+        raise _no_right_to_the_log() from None
     except errors.ConfigurationLimitExceeded:
-        raise SourceError(
-            "the source has no replication slot left: have its administrator raise max_replication_slots"
-        ) from None
+        raise _no_slot_left() from None
     if row is None:
-        raise SourceError("the source made no replication slot")
+        raise SourceError(Words("来源没有建立复制槽", "the source made no replication slot"))
     return int(row[0])
 
 
@@ -219,7 +257,9 @@ async def drop_slot(link: psycopg.AsyncConnection[Any], name: str) -> None:
             )
         except errors.ObjectInUse:
             if not left:
-                raise SourceError("the source's replication slot is still in use") from None
+                raise SourceError(
+                    Words("来源的复制槽仍在使用", "the source's replication slot is still in use")
+                ) from None
             await asyncio.sleep(_PAUSE_S)
         else:
             return
@@ -229,9 +269,55 @@ async def find_slot(link: psycopg.AsyncConnection[Any], name: str) -> Slot:
     """Return the slot; raises LogLost where there is none."""
     row = await _row(link, _SLOT, name)
     if row is None:
-        raise LogLost("the source has no replication slot of this node any more")
+        raise LogLost(
+            Words("来源已没有本前置机的复制槽", "the source has no replication slot of this node any more")
+        )
     _, confirmed, end, retained, status = row
     return Slot(int(confirmed or 0), int(end), int(retained or 0), status in ("lost", "unreserved_lost"))
+
+
+async def _check_server(link: psycopg.AsyncConnection[Any]) -> None:
+    """Raise SourceError where the server keeps no log that can be followed."""
+    row = await _row(link, "SELECT current_setting('wal_level'), pg_is_in_recovery()")
+    level, is_standby = row or ("", False)
+    if is_standby:
+        raise SourceError(
+            Words(
+                "来源是备库，请在NODE_SOURCE_URL写主库",
+                "the source is a standby: name the primary server in NODE_SOURCE_URL",
+            )
+        )
+    if level != "logical":
+        raise SourceError(
+            Words(
+                f"来源的日志内容不足（wal_level为{level}）：请其管理员设wal_level = logical并重启",
+                f"the source's log says too little (wal_level is {level}): have its administrator set"
+                " wal_level = logical and restart it",
+            )
+        )
+
+
+def _no_right_to_the_log() -> SourceError:
+    return SourceError(
+        Words(
+            "前置机的用户无权读日志：请管理员执行ALTER ROLE … REPLICATION",
+            "the node's role may not read the log: have the administrator run ALTER ROLE … REPLICATION",
+        )
+    )
+
+
+def _no_slot_left() -> SourceError:
+    return SourceError(
+        Words(
+            "来源没有空余的复制槽：请其管理员调大max_replication_slots",
+            "the source has no replication slot left: have its administrator raise max_replication_slots",
+        )
+    )
+
+
+async def _holds(link: psycopg.AsyncConnection[Any], query: str, *values: Any) -> bool:
+    row = await _row(link, query, *values)
+    return row is not None and bool(row[0])
 
 
 async def _row(link: psycopg.AsyncConnection[Any], query: Any, *values: Any) -> tuple[Any, ...] | None:
