@@ -23,10 +23,17 @@ SHUQIAO = [sys.executable, "-m", "shuqiao.cli"]
 OFF = {"http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"}
 
 
-def run(command: list[str], **more: str) -> subprocess.CompletedProcess[str]:
+def run(command: list[str], folder: Path | None = None, **more: str) -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
-    environment = os.environ | more
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=500, check=False)
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env=os.environ | more,
+        capture_output=True,
+        text=True,
+        timeout=500,
+        check=False,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +46,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path]
     write_secret_file(private, secret)
     pem = subprocess.run(["openssl", "pkey", "-pubout"], input=secret, check=True, capture_output=True)
     public.write_bytes(pem.stdout)
-    done = run([*SHUQIAO, "bundle", str(folder / "node"), "--key", str(private)])
+    # From anywhere, with names that are relative to it.
+    source = ["--source", str(Path(__file__).parents[2])]
+    done = run([*SHUQIAO, "bundle", "node", "--key", private.name, *source], folder)
     assert done.returncode == 0, done.stdout + done.stderr
     yield folder / "node", public
     shutil.rmtree(folder, ignore_errors=True)

@@ -62,6 +62,8 @@ def make_bundle(out: Path, making: Making, say: Say) -> None:
     """Make the folder `out`, which must not be there; what was cut short is begun anew."""
     if out.exists():
         raise BundleFailed(f"{out} is there already")
+    # Our wheel is built from within the checkout.
+    out = out.absolute()
     draft = out.with_name(out.name + ".new")
     shutil.rmtree(draft, ignore_errors=True)
     wheels = draft / "wheels"
