@@ -13,6 +13,7 @@ _COMMANDS = {
     "demo": "demo.command:demo",
     "stop": "demo.command:stop",
     "simulate": "demo.command:simulate",
+    "move": "demo.command:move",
     "backup": "demo.backup:backup_command",
     "restore": "demo.backup:restore_command",
     "call": "client.call:call_command",
@@ -62,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_demo(commands)
     commands.add_parser("stop", help="end a city that runs in the background")
     _add_simulate(commands)
+    _add_move(commands)
     _add_call(commands)
     _add_bulk(commands)
     _add_files(commands)
@@ -91,6 +93,11 @@ def _add_simulate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     far.add_argument("--days", type=int, metavar="N", help="so many calendar days")
     far.add_argument("--until", metavar="DAY", help="until this day, such as 2027-03-01")
     far.add_argument("--reset", action="store_true", help="back to the real time")
+
+
+def _add_move(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    move = commands.add_parser("move", help="let a sample person of the city that runs here move house")
+    move.add_argument("--to", metavar="TOWN", type=_town, help="such as 晨光街道")
 
 
 def _add_call(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -286,6 +293,12 @@ def _add_audit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     public_keys.add_argument("--out", required=True, metavar="FILE", help="write them to this file")
     promise = steps.add_parser("check-promise", help="hold a promise against the log")
     promise.add_argument("file", help="file with the promise that came with an answer")
+
+
+def _town(text: str) -> str:
+    if not 1 <= len(text) <= 20:
+        raise argparse.ArgumentTypeError("1 to 20 characters")
+    return text
 
 
 def _count(text: str) -> int:

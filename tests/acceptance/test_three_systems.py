@@ -27,7 +27,8 @@ pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(900)]
 
 RUNNING = ("plane", "bulk")
 CATALOGUE = ("control", "worker")
-EXCHANGE = ("nats", "loader", "admitting", "node-440100-health", "node-440100-police")
+NODES = ("node-440100-health", "node-440100-police", "node-440100-housing")
+EXCHANGE = ("nats", "loader", "admitting", *NODES)
 BIRTH = resource_id("440100", "birth")
 NUMBER = "G-2026-0913"
 PATIENCE_S = 120.0

@@ -82,7 +82,7 @@ def test_accounts_keys_catalogue_and_older_cases_are_there(seeded_twice):
         "approved",
         "partly_approved",
     }
-    assert Grant.objects.filter(state="active").count() == 4
+    assert Grant.objects.filter(state="active").count() == 5
     usable = usable_grants(city.viewer("lin"))
     assert {grant.provider.code for grant in usable} == {"440100-police"}
     held = next(grant.resource for grant in usable if is_held(grant.resource))

@@ -18,7 +18,7 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from shuqiao.demo import sources
+from shuqiao.demo import own_copy, sources
 from shuqiao.demo.home import Home
 from shuqiao.embedded import hub, nats, postgres
 from shuqiao.embedded.processes import is_root, system_user
@@ -177,7 +177,7 @@ def control_environment(home: Home, options: Options) -> dict[str, str]:
         "SHUQIAO_SECRET_KEY_FILE": str(home.secrets / "django-secret"),
         "SHUQIAO_ALLOWED_HOSTS": "localhost,127.0.0.1,[::1]",
         "SHUQIAO_PUBLIC_URL": f"http://127.0.0.1:{options.port}",
-        "SHUQIAO_PLANE_URL": f"http://127.0.0.1:{options.plane_port}",
+        "SHUQIAO_PLANE_URL": plane_url(options),
         "SHUQIAO_PORTAL_KEYS": str(home.secrets / "portal"),
         "SHUQIAO_GRANT_KEY_FILE": str(home.secrets / "grants.key"),
         "SHUQIAO_REGULATION": "guangzhou-2016",
@@ -246,20 +246,26 @@ def certify(home: Home) -> None:
 
 
 def enrol_nodes(home: Home, options: Options) -> None:
-    """Give each sample department's node its account, credentials, key and mappings."""
-    for source in SOURCES:
-        folder = home.root / "nodes" / source.department
+    """Give each sample department's node its account, credentials, key, mappings and subscriptions."""
+    for department in (*(source.department for source in SOURCES), own_copy.COPYING):
+        folder = home.root / "nodes" / department
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         asyncio.run(
             enrol_department(
-                department=source.department,
+                department=department,
                 node_home=folder,
                 secrets=home.secrets,
                 database_url=home.hub_url("shuqiao_owner"),
                 nats_url=nats_url(options),
             )
         )
-        sources.write_mappings(source.department, folder / "mappings")
+        sources.write_mappings(department, folder / "mappings")
+    own_copy.prepare_copy(home, plane_url(options))
+
+
+def plane_url(options: Options) -> str:
+    """Where the plane answers."""
+    return f"http://127.0.0.1:{options.plane_port}"
 
 
 def nats_url(options: Options) -> str:
@@ -352,25 +358,37 @@ def hub_programs(home: Home, options: Options) -> list[Program]:
     ]
 
 
-def node_programs(home: Home, options: Options) -> list[Program]:
-    """The departments' nodes."""
-    programs = []
-    for source in SOURCES:
-        folder = home.root / "nodes" / source.department
-        environment = {
-            "NODE_HOME": str(folder),
-            "NODE_DEPARTMENT": source.department,
-            "NATS_URL": nats_url(options),
-            "NODE_CREDS": str(folder / "node.creds"),
-            "NODE_CA": str(home.secrets / "ca.pem"),
-            "NODE_MAPPING": str(folder / "mappings"),
-            "NODE_INTERFACES": str(folder / "interfaces"),
-            "NODE_SOURCE_URL": home.departments_server.url(
-                source.database, source.node_role, home.password(source.node_role)
-            ),
-        }
-        programs.append(Program(f"node-{source.department}", python("-m", "shuqiao.edge.main"), environment))
-    return programs
+def source_programs(home: Home, options: Options) -> list[Program]:
+    """The nodes of the departments that publish."""
+    return [
+        _node_program(
+            home,
+            options,
+            source.department,
+            home.departments_server.url(source.database, source.node_role, home.password(source.node_role)),
+        )
+        for source in SOURCES
+    ]
+
+
+def copying_program(home: Home, options: Options) -> Program:
+    """The node of the department that keeps a copy; it publishes nothing."""
+    return _node_program(home, options, own_copy.COPYING, own_copy.source_url(home))
+
+
+def _node_program(home: Home, options: Options, department: str, source_url: str) -> Program:
+    folder = home.root / "nodes" / department
+    environment = {
+        "NODE_HOME": str(folder),
+        "NODE_DEPARTMENT": department,
+        "NATS_URL": nats_url(options),
+        "NODE_CREDS": str(folder / "node.creds"),
+        "NODE_CA": str(home.secrets / "ca.pem"),
+        "NODE_MAPPING": str(folder / "mappings"),
+        "NODE_INTERFACES": str(folder / "interfaces"),
+        "NODE_SOURCE_URL": source_url,
+    }
+    return Program(f"node-{department}", python("-m", "shuqiao.edge.main"), environment)
 
 
 def remove(home: Home) -> None:

@@ -1,4 +1,4 @@
-"""The commands `shuqiao demo` and `shuqiao stop`."""
+"""The commands `shuqiao demo`, `stop`, `simulate` and `move`."""
 
 import argparse
 import contextlib
@@ -15,7 +15,7 @@ from types import FrameType
 
 import psycopg
 
-from shuqiao.demo import city, registry, sources
+from shuqiao.demo import city, moving, registry, sources
 from shuqiao.demo.home import Home
 from shuqiao.demo.own_data import NotConfirmed, confirm_sample_grants
 from shuqiao.demo.own_interface import prepare_interface
@@ -90,6 +90,16 @@ def simulate(arguments: argparse.Namespace) -> int:
     if arguments.until:
         return city.show_control(home, "simulate", "--until", arguments.until)
     return city.show_control(home, "simulate", "--days", str(arguments.days))
+
+
+def move(arguments: argparse.Namespace) -> int:
+    """Let a sample person of the running city move house, and show another department's table follow."""
+    home = Home.from_environment()
+    if _running(home) is None:
+        print("no city is running here; ./dev demo starts one", file=sys.stderr)
+        return 1
+    police = next(source for source in city.SOURCES if source.department == city.HOLDING)
+    return moving.move(home, home.departments_server.url(police.database), arguments.to or "")
 
 
 def _print(line: str) -> None:
@@ -216,7 +226,7 @@ class _City:
         city.enrol_nodes(home, options)
         self._supervisor.start(prepare_interface(home, city.SOURCES[0].department))
         city.certify(home)
-        for program in city.node_programs(home, options):
+        for program in city.source_programs(home, options):
             self._supervisor.start(program)
         self._note_state()
         self._wait_ready()
@@ -247,6 +257,9 @@ class _City:
             self._supervisor.look_after()
             loaded = self._loaded()
             if loaded >= expected and _answers(pages) and _answers(plane):
+                # Not before: the first part of its feed then holds the whole list.
+                self._supervisor.start(city.copying_program(self._home, options))
+                self._note_state()
                 self._confirm_grants()
                 self._report(loaded)
                 return

@@ -65,7 +65,22 @@ APPLICATIONS = (
     SampleApplication("app-housing-rental", "housing", "公租房审核系统", "Public rental assessment"),
     SampleApplication("app-civil-affairs-relief", "civil-affairs", "社会救助系统", "Social relief"),
     SampleApplication("app-education-enrolment", "education", "学籍系统", "School enrolment"),
+    SampleApplication("app-housing-estates", "housing", "公租房片区管理系统", "Public rental estates"),
 )
+
+FEED_APPLICATION = "app-housing-estates"
+"""The system whose department's node follows a list into a table of its own."""
+FEED_KEY = "household_registration"
+FEED_TOWNS = ("榕城街道", "新圃街道")
+"""The towns whose residents the feed holds; the story's family lives in the first."""
+FEED_ITEMS = {
+    "name": "入户走访时核对居民",
+    "household_town_or_subdistrict": "知悉户籍迁移",
+    "household_police_station": "知悉户籍迁移",
+    "household_status": "知悉户籍注销",
+    "cancellation_date": "确定片区人口变动时间",
+    "cancellation_reason": "区分迁出与死亡",
+}
 
 HELD_KEY = "motor_vehicles"
 """From it comes the id of the entry whose data stay with their department: a mapping file names it."""

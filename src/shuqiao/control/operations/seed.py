@@ -21,7 +21,14 @@ from shuqiao.control.disputes.models import Dispute
 from shuqiao.control.disputes.steps import free_kinds
 from shuqiao.control.grants.keys import portal_key_file
 from shuqiao.control.onesource.register import take_in_missing
-from shuqiao.control.operations import sample, sample_cases, sample_catalogue, sample_files, sample_held
+from shuqiao.control.operations import (
+    sample,
+    sample_cases,
+    sample_catalogue,
+    sample_feed,
+    sample_files,
+    sample_held,
+)
 from shuqiao.control.organisations.actions import (
     ApplicationInput,
     DepartmentInput,
@@ -76,6 +83,7 @@ def seed_city(regulation: Regulation, seeding: Seeding) -> None:
     sample_catalogue.seed_catalogue(regulation, people, _working_moment(6))
     sample_files.register_sample_files(_viewer("huang"))
     sample_held.seed_held(regulation, _viewer("lin"), _viewer("zhao"), _working_moment(1))
+    sample_feed.seed_feed(regulation, _viewer("lin"), _viewer("zhao"), _working_moment(1))
     sample_cases.seed_demand(regulation, _viewer("xu"), _viewer("huang"), _working_moment(4))
     sample_cases.seed_project(regulation, _viewer("huang"))
     sample_cases.seed_application(regulation, _viewer("huang"))
