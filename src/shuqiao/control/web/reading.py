@@ -1,6 +1,5 @@
 """Reading what a browser sends: bounded, and never trusted."""
 
-from collections.abc import Mapping
 from datetime import date, datetime
 
 from django.http import HttpRequest
@@ -42,7 +41,7 @@ def read_count(text: str) -> int | None:
     return int(written) if written.isascii() and written.isdigit() and len(written) <= 10 else None
 
 
-def faults_of(refused: FormRefused) -> Mapping[str, Text]:
+def faults_of(refused: FormRefused) -> dict[str, Text]:
     """Name what is wrong field by field, the first fault of each."""
     faults: dict[str, Text] = {}
     for fault in refused.faults:

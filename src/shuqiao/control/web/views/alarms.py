@@ -1,14 +1,13 @@
 """Alarms of unusual use: the list, one alarm, and its judgement."""
 
-from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
 from django.views.decorators.http import require_POST, require_safe
 
-from shuqiao.control.accounts.access import FormRefused, NotFound, Viewer
+from shuqiao.control.accounts.access import NotFound, Viewer
 from shuqiao.control.alarms import actions, pages
 from shuqiao.control.texts import Text
-from shuqiao.control.web.reading import faults_of, page_number
+from shuqiao.control.web.forms import Faults, form_of, say_done, show_form
+from shuqiao.control.web.reading import page_number
 from shuqiao.control.web.shell import show, signed_in
 
 
@@ -24,25 +23,26 @@ def alarms(request: HttpRequest, viewer: Viewer) -> HttpResponse:
 @signed_in
 def alarm(request: HttpRequest, viewer: Viewer, number: str) -> HttpResponse:
     """Show one alarm."""
-    context = {"page": pages.alarm_page(viewer, number), "values": {}, "faults": {}}
-    return show(request, viewer, "pages/alarm.html", context, section="alarms")
+    return _alarm_page(request, viewer, {}, number, "")
+
+
+def _alarm_page(
+    request: HttpRequest,
+    viewer: Viewer,
+    faults: Faults,
+    number: str,
+    step: str,  # noqa: ARG001 - the view takes it
+) -> HttpResponse:
+    context = {"page": pages.alarm_page(viewer, number), "values": request.POST}
+    return show_form(request, viewer, "pages/alarm.html", context, faults, section="alarms")
 
 
 @require_POST
 @signed_in
+@form_of(_alarm_page)
 def alarm_step(request: HttpRequest, viewer: Viewer, number: str, step: str) -> HttpResponse:
     """Ask about an alarm, explain it, or judge it."""
-    try:
-        done = _take(request, viewer, number, step)
-    except FormRefused as refused:
-        context = {
-            "page": pages.alarm_page(viewer, number),
-            "values": request.POST,
-            "faults": dict(faults_of(refused)),
-        }
-        return show(request, viewer, "pages/alarm.html", context, section="alarms", status=422)
-    messages.success(request, str(done))
-    return redirect("alarm", number=number)
+    return say_done(request, _take(request, viewer, number, step), "alarm", number=number)
 
 
 def _take(request: HttpRequest, viewer: Viewer, number: str, step: str) -> Text:

@@ -1,9 +1,8 @@
 """Business systems of departments: the register, the steps to the certificate, and looking one up."""
 
 from django.conf import settings
-from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, QueryDict
-from django.shortcuts import redirect, render
+from django.shortcuts import render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from shuqiao.control.accounts.access import FormRefused, NotFound, Viewer
@@ -12,57 +11,53 @@ from shuqiao.control.interconnection import actions, certificates, pages
 from shuqiao.control.interconnection.access import access_certificate
 from shuqiao.control.interconnection.inputs import AcceptanceInput, ReportInput, SystemInput
 from shuqiao.control.texts import Text
+from shuqiao.control.web.forms import Faults, form_of, say_done, say_refused, show_form
 from shuqiao.control.web.outside_reading import TOO_MANY, address_of
-from shuqiao.control.web.reading import faults_of, page_number, read_day
-from shuqiao.control.web.shell import sees_proof, show, signed_in
+from shuqiao.control.web.reading import page_number, read_day
+from shuqiao.control.web.shell import sees_proof, signed_in
 from shuqiao.control.web.views.open_pages import refuse_plainly
 
 MAX_CHARS = 1000
 
 
+def _register_page(request: HttpRequest, viewer: Viewer, faults: Faults) -> HttpResponse:
+    context = {"page": pages.register(viewer, page_number(request)), "values": request.POST}
+    return show_form(request, viewer, "pages/business_systems.html", context, faults)
+
+
 @require_http_methods(["GET", "HEAD", "POST"])
 @signed_in
+@form_of(_register_page)
 def register(request: HttpRequest, viewer: Viewer) -> HttpResponse:
     """Show the register and the report of state, and register a system."""
-    page, faults = pages.register(viewer, page_number(request)), {}
-    if request.method == "POST":
-        try:
-            number = actions.register_system(viewer, _system(request.POST, page.own))
-        except FormRefused as refused:
-            faults = dict(faults_of(refused))
-        else:
-            messages.success(request, str(Text(f"系统 {number} 已登记。", f"System {number} is registered.")))
-            return redirect("business_system", number=number)
-    context = {"page": page, "faults": faults, "values": request.POST}
-    return show(request, viewer, "pages/business_systems.html", context, status=422 if faults else 200)
+    number = actions.register_system(viewer, _system(request.POST, viewer.department.code))
+    words = Text(f"系统 {number} 已登记。", f"System {number} is registered.")
+    return say_done(request, words, "business_system", number=number)
+
+
+def _system_page(request: HttpRequest, viewer: Viewer, faults: Faults, number: str) -> HttpResponse:
+    page = pages.system_page(viewer, number)
+    proof = sees_proof(viewer, page.row.department.code)
+    context = {"page": page, "values": request.POST, "proof": proof}
+    template = "pages/business_system.html"
+    return show_form(request, viewer, template, context, faults, section="business_systems")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @signed_in
+@form_of(_system_page)
 def system(request: HttpRequest, viewer: Viewer, number: str) -> HttpResponse:
     """Show one system, and take the step that its form names."""
-    page, faults = pages.system_page(viewer, number), {}
-    if request.method == "POST":
-        try:
-            said = _act(viewer, page, request.POST)
-        except FormRefused as refused:
-            faults = dict(faults_of(refused))
-        else:
-            messages.success(request, str(said))
-            return redirect("business_system", number=number)
-    proof = sees_proof(viewer, page.row.department.code)
-    context = {"page": page, "faults": faults, "values": request.POST, "proof": proof}
-    status = 422 if faults else 200
-    template = "pages/business_system.html"
-    return show(request, viewer, template, context, status=status, section="business_systems")
+    return say_done(request, _act(viewer, number, request.POST), "business_system", number=number)
 
 
-def _act(viewer: Viewer, page: pages.SystemPage, post: QueryDict) -> Text:
+def _act(viewer: Viewer, number: str, post: QueryDict) -> Text:
     """Take one step; a step that there isn't is answered as a system that isn't there."""
-    number, note = page.row.number, post.get("note", "")[:MAX_CHARS]
+    note = post.get("note", "")[:MAX_CHARS]
     match post.get("step", ""):
         case "change":
-            actions.change_system(viewer, number, _system(post, page.row.department.code))
+            department = pages.system_page(viewer, number).row.department.code
+            actions.change_system(viewer, number, _system(post, department))
             return Text("登记内容已变更。", "The registration is changed.")
         case "report":
             day = read_day(post.get("planned_until", ""))
@@ -87,14 +82,13 @@ def _act(viewer: Viewer, page: pages.SystemPage, post: QueryDict) -> Text:
 @signed_in
 def certificate_revoke(request: HttpRequest, viewer: Viewer, number: str) -> HttpResponse:
     """Revoke a certificate, with a reason."""
-    found = access_certificate(viewer, number)
+    system = access_certificate(viewer, number).system_id
     try:
         certificates.revoke_certificate(viewer, number, request.POST.get("reason", "")[:MAX_CHARS])
     except FormRefused as refused:
-        messages.error(request, str(refused.faults[0].message))
-    else:
-        messages.success(request, str(Text("证明已撤销。", "The certificate is revoked.")))
-    return redirect("business_system", number=found.system_id)
+        return say_refused(request, refused, "business_system", number=system)
+    words = Text("证明已撤销。", "The certificate is revoked.")
+    return say_done(request, words, "business_system", number=system)
 
 
 @require_safe

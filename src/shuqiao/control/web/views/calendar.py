@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_POST, require_safe
@@ -13,8 +12,9 @@ from shuqiao.control.clocks.calendar import DayInput, Recount, announce_year, op
 from shuqiao.control.clocks.calendar_page import calendar_page
 from shuqiao.control.operations.audit import may_read_audit
 from shuqiao.control.texts import Text
+from shuqiao.control.web.forms import Faults, say_done, show_form
 from shuqiao.control.web.reading import faults_of, read_day
-from shuqiao.control.web.shell import show, signed_in
+from shuqiao.control.web.shell import signed_in
 
 SETTINGS = (
     ("off", Text("非工作日", "A day off")),
@@ -81,9 +81,8 @@ def _changed(request: HttpRequest, viewer: Viewer, year: int, act: Callable[[], 
     try:
         done = act()
     except FormRefused as refused:
-        return _page(request, viewer, year, dict(faults_of(refused)), status=422, **_given(request))
-    messages.success(request, str(_told(done.moved)))
-    return redirect("calendar_year", year=year)
+        return _page(request, viewer, year, faults_of(refused), **_given(request))
+    return say_done(request, _told(done.moved), "calendar_year", year=year)
 
 
 def _told(moved: int) -> Text:
@@ -108,16 +107,14 @@ def _page(
     request: HttpRequest,
     viewer: Viewer,
     year: int,
-    faults: dict[str, Text],
+    faults: Faults,
     *,
-    status: int = 200,
     day: str = "",
     setting: str = "off",
     reason: str = "",
 ) -> HttpResponse:
     context = {
         "page": calendar_page(viewer, year),
-        "faults": faults,
         "settings": SETTINGS,
         "weekdays": WEEKDAYS,
         "can_read_audit": may_read_audit(viewer),
@@ -125,4 +122,4 @@ def _page(
         "setting": setting,
         "reason": reason,
     }
-    return show(request, viewer, "pages/calendar.html", context, status=status, section="calendar")
+    return show_form(request, viewer, "pages/calendar.html", context, faults, section="calendar")

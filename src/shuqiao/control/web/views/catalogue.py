@@ -1,11 +1,10 @@
 """Searching the catalogue, and one entry of it."""
 
-from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, QueryDict
-from django.shortcuts import redirect, render
+from django.shortcuts import render
 from django.views.decorators.http import require_POST, require_safe
 
-from shuqiao.control.accounts.access import FormRefused, Viewer
+from shuqiao.control.accounts.access import Viewer
 from shuqiao.control.accounts.capabilities import Capability
 from shuqiao.control.catalogue.entry import entry_page
 from shuqiao.control.catalogue.period import prolong_entry
@@ -17,7 +16,8 @@ from shuqiao.control.finding.queries import follows
 from shuqiao.control.finding.related import related
 from shuqiao.control.texts import Text
 from shuqiao.control.updating.pages import entry_note
-from shuqiao.control.web.reading import faults_of, page_number, read_day
+from shuqiao.control.web.forms import Faults, form_of, say_done, show_form
+from shuqiao.control.web.reading import page_number, read_day
 from shuqiao.control.web.shell import is_partial, show, signed_in
 
 MAX_VALUES = 20
@@ -92,13 +92,13 @@ def suggestions(request: HttpRequest, viewer: Viewer) -> HttpResponse:
 @signed_in
 def entry(request: HttpRequest, viewer: Viewer, resource: str) -> HttpResponse:
     """Show one entry: its items, responsible department, modes and the article behind it."""
-    return show(request, viewer, "pages/entry.html", _entry_context(viewer, resource))
+    return _entry_page(request, viewer, {}, resource)
 
 
-def _entry_context(viewer: Viewer, resource: str) -> dict[str, object]:
+def _entry_page(request: HttpRequest, viewer: Viewer, faults: Faults, resource: str) -> HttpResponse:
     page = entry_page(viewer, resource)
     hindrance, sees_updates = entry_note(viewer, resource)
-    return {
+    context = {
         "page": page,
         "hindrance": hindrance,
         "sees_updates": sees_updates,
@@ -106,25 +106,18 @@ def _entry_context(viewer: Viewer, resource: str) -> dict[str, object]:
         "change": change_offer(viewer, resource),
         "related": related(viewer, resource),
         "follows": follows(viewer, resource),
+        "shared_until": request.POST.get("shared_until", "")[:10],
     }
+    return show_form(request, viewer, "pages/entry.html", context, faults, section="catalogue")
 
 
 @require_POST
 @signed_in
+@form_of(_entry_page)
 def entry_prolong(request: HttpRequest, viewer: Viewer, resource: str) -> HttpResponse:
     """Prolong the sharing period of an entry of one's own department."""
-    given = request.POST.get("shared_until", "")[:10]
-    try:
-        prolong_entry(viewer, resource, read_day(given))
-    except FormRefused as refused:
-        context = {
-            **_entry_context(viewer, resource),
-            "faults": dict(faults_of(refused)),
-            "shared_until": given,
-        }
-        return show(request, viewer, "pages/entry.html", context, status=422, section="catalogue")
-    messages.success(request, str(Text("共享期限已延长。", "The entry is prolonged.")))
-    return redirect("entry", resource=resource)
+    prolong_entry(viewer, resource, read_day(request.POST.get("shared_until", "")[:10]))
+    return say_done(request, Text("共享期限已延长。", "The entry is prolonged."), "entry", resource=resource)
 
 
 def _chosen(request: HttpRequest, found: SearchPage) -> list[tuple[str, str]]:

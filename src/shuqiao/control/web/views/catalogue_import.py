@@ -1,6 +1,5 @@
 """The offline workbook: downloads, the upload with its progress and result, taking it over into drafts."""
 
-from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST, require_safe
@@ -14,6 +13,7 @@ from shuqiao.control.compiling.workbook.pages import import_page, upload_page
 from shuqiao.control.documents.actions import FileInput
 from shuqiao.control.documents.models import MediaType
 from shuqiao.control.texts import Text
+from shuqiao.control.web.forms import Faults, say_done, show_form
 from shuqiao.control.web.reading import faults_of, page_number
 from shuqiao.control.web.shell import is_partial, show, signed_in
 from shuqiao.control.web.uploads import read_file
@@ -26,18 +26,15 @@ _NONE = FileInput("", b"")
 def workbooks(request: HttpRequest, viewer: Viewer) -> HttpResponse:
     """Offer the workbooks to download, take one in, and list the latest."""
     require(viewer, Capability.CATALOGUE_EDIT, actions.IMPORT)
-    faults: dict[str, Text] = {}
+    faults: Faults = {}
     if request.method == "POST":
         try:
             key = actions.upload(viewer, read_file(request, "workbook") or _NONE)
             return redirect("workbook", key=key)
         except FormRefused as refused:
-            faults = dict(faults_of(refused))
-    context = {"page": upload_page(viewer), "faults": faults}
-    status = 422 if faults else 200
-    return show(
-        request, viewer, "pages/catalogue_imports.html", context, status=status, section="compilations"
-    )
+            faults = faults_of(refused)
+    context = {"page": upload_page(viewer)}
+    return show_form(request, viewer, "pages/catalogue_imports.html", context, faults, section="compilations")
 
 
 @require_safe
@@ -63,8 +60,7 @@ def workbook_take(request: HttpRequest, viewer: Viewer, key: int) -> HttpRespons
 def workbook_discard(request: HttpRequest, viewer: Viewer, key: int) -> HttpResponse:
     """Throw a workbook away."""
     actions.discard(viewer, key)
-    messages.success(request, str(Text("已放弃，未作任何更改。", "Discarded; nothing was changed.")))
-    return redirect("workbooks")
+    return say_done(request, Text("已放弃，未作任何更改。", "Discarded; nothing was changed."), "workbooks")
 
 
 @require_GET

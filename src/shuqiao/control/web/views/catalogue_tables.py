@@ -9,7 +9,7 @@ from shuqiao.control.accounts.capabilities import Capability
 from shuqiao.control.compiling.drafts import COMPILE
 from shuqiao.control.compiling.tables.actions import FIELD, take_in
 from shuqiao.control.compiling.tables.pages import latest_readings, read_table
-from shuqiao.control.texts import Text
+from shuqiao.control.web.forms import Faults, show_form
 from shuqiao.control.web.reading import faults_of
 from shuqiao.control.web.shell import show, signed_in
 from shuqiao.control.web.uploads import read_file
@@ -20,19 +20,16 @@ from shuqiao.control.web.uploads import read_file
 def tables(request: HttpRequest, viewer: Viewer) -> HttpResponse:
     """Say how a table is described, take its description in, and list the latest."""
     require(viewer, Capability.CATALOGUE_EDIT, COMPILE)
-    faults: dict[str, Text] = {}
+    faults: Faults = {}
     if request.method == "POST":
         given = read_file(request, FIELD)
         try:
             taken = take_in(viewer, given.content if given else None)
             return redirect("compiling_table", number=taken.number)
         except FormRefused as refused:
-            faults = dict(faults_of(refused))
-    context = {"readings": latest_readings(viewer), "faults": faults}
-    status = 422 if faults else 200
-    return show(
-        request, viewer, "pages/compiling_tables.html", context, status=status, section="compilations"
-    )
+            faults = faults_of(refused)
+    context = {"readings": latest_readings(viewer)}
+    return show_form(request, viewer, "pages/compiling_tables.html", context, faults, section="compilations")
 
 
 @require_safe

@@ -26,10 +26,12 @@ from shuqiao.control.compiling.past_page import past_page
 from shuqiao.control.compiling.pasting import read_rows
 from shuqiao.control.compiling.versions_page import change_page, versions_page
 from shuqiao.control.compiling.wizard_page import Asked, draft_of, wizard_page
+from shuqiao.control.regulations.wording import worded
 from shuqiao.control.standards.queries import element_index
 from shuqiao.control.texts import Text
+from shuqiao.control.web.forms import Faults, say_done, show_form
 from shuqiao.control.web.reading import faults_of, page_number, read_day
-from shuqiao.control.web.shell import explain, is_partial, sees_proof, show, signed_in
+from shuqiao.control.web.shell import is_partial, sees_proof, show, signed_in
 from shuqiao.rules.entries import Entry
 from shuqiao.rules.entry_faults import demanded_fields, plain_fault
 from shuqiao.rules.errors import ShuqiaoError
@@ -61,7 +63,7 @@ def compilation_steps(request: HttpRequest, viewer: Viewer) -> HttpResponse:
     try:
         outcomes = actions.take_steps(viewer, numbers, action, words)
     except FormRefused as refused:
-        return _list_page(request, viewer, faults=dict(faults_of(refused)), chosen=numbers, status=422)
+        return _list_page(request, viewer, faults=faults_of(refused), chosen=numbers, status=422)
     done = sum(one.done for one in outcomes)
     if done:
         messages.success(request, str(Text(f"已办理 {done} 条。", f"{done} done.")))
@@ -87,9 +89,8 @@ def compilation_new(request: HttpRequest, viewer: Viewer) -> HttpResponse:
         else:
             draft = drafts.save_draft(viewer, drafts.DraftInput(content=_begun(viewer, name)))
             return redirect("compilation_edit", number=draft.number)
-    context = {"faults": faults, "name_zh": name, "ways": _other_ways()}
-    status = 422 if faults else 200
-    return show(request, viewer, "pages/compiling_new.html", context, status=status, section="compilations")
+    context = {"name_zh": name, "ways": _other_ways()}
+    return show_form(request, viewer, "pages/compiling_new.html", context, faults, section="compilations")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -136,7 +137,7 @@ def compilation_step(request: HttpRequest, viewer: Viewer, number: str, action: 
         actions.take_step(viewer, number, action, words)
     except FormRefused as refused:
         faults = {f"{action}-{name}": said for name, said in faults_of(refused).items()}
-        return _case_page(request, viewer, number, faults=faults, tried=action, status=422)
+        return _case_page(request, viewer, number, faults=faults, tried=action)
     messages.success(request, str(Text(f"{number} 已办理。", f"{number}: done.")))
     if action == WITHDRAW:
         return redirect("compilations")
@@ -154,7 +155,7 @@ def compilation_marks(request: HttpRequest, viewer: Viewer, number: str) -> Http
         if request.POST.get("rest") == "yes":
             actions.accept_rest(viewer, number)
     except FormRefused as refused:
-        faults = dict(faults_of(refused))
+        faults = faults_of(refused)
     if is_partial(request):
         context = {
             "progress": review_progress(viewer, number),
@@ -166,9 +167,9 @@ def compilation_marks(request: HttpRequest, viewer: Viewer, number: str) -> Http
     if faults or waiting:
         missing = {f"remark-{path}": Text("退回须写明理由", "A return needs its reason") for path in waiting}
         said = {f"remark-{path}": words for path, words in faults.items()}
-        return _case_page(request, viewer, number, faults={**said, **missing}, status=422)
-    messages.success(request, str(Text("审核意见已保存。", "The marks are kept.")))
-    return redirect(_with_query(request, "compilation", number))
+        return _case_page(request, viewer, number, faults={**said, **missing})
+    words = Text("审核意见已保存。", "The marks are kept.")
+    return say_done(request, words, _with_query(request, "compilation", number))
 
 
 @require_POST
@@ -176,8 +177,8 @@ def compilation_marks(request: HttpRequest, viewer: Viewer, number: str) -> Http
 def compilation_rebase(request: HttpRequest, viewer: Viewer, number: str) -> HttpResponse:
     """Let a draft start from the version now in force."""
     drafts.rebase_draft(viewer, number)
-    messages.success(request, str(Text("已改以现行版本为底稿。", "It starts from the version in force.")))
-    return redirect("compilation", number=number)
+    words = Text("已改以现行版本为底稿。", "It starts from the version in force.")
+    return say_done(request, words, "compilation", number=number)
 
 
 @require_safe
@@ -223,8 +224,9 @@ def entry_change(request: HttpRequest, viewer: Viewer, resource: str) -> HttpRes
         return show(request, viewer, "pages/compiling_change.html", {"page": page}, section="catalogue")
     kind = request.POST.get("kind", "")
     if kind not in {one.key for one in page.kinds}:
-        context = {"page": page, "faults": {"kind": Text("请选择要做什么", "Choose what to do")}}
-        return show(request, viewer, "pages/compiling_change.html", context, status=422, section="catalogue")
+        faults = {"kind": Text("请选择要做什么", "Choose what to do")}
+        template = "pages/compiling_change.html"
+        return show_form(request, viewer, template, {"page": page}, faults, section="catalogue")
     draft = drafts.begin(viewer, kind, resource)
     return redirect("compilation" if kind == "withdrawal" else "compilation_edit", number=draft.number)
 
@@ -280,26 +282,20 @@ def _list_page(
 
 
 def _case_page(
-    request: HttpRequest,
-    viewer: Viewer,
-    number: str,
-    *,
-    faults: dict[str, Text] | None = None,
-    tried: str = "",
-    status: int = 200,
+    request: HttpRequest, viewer: Viewer, number: str, *, faults: Faults | None = None, tried: str = ""
 ) -> HttpResponse:
     only_changed = request.GET.get("only") == "changed"
     case = compilation_page(viewer, number, page_number(request), only_changed=only_changed)
     context = {
         "case": case,
-        "faults": faults or {},
         "tried": tried,
         "reason": request.POST.get("reason", "")[:1000],
         "typed": {key: str(value) for key, value in request.POST.items()} if faults else {},
         "only_changed": only_changed,
         "sees_proof": sees_proof(viewer, case.department.code),
     }
-    return show(request, viewer, "pages/compiling_case.html", context, status=status, section="compilations")
+    template = "pages/compiling_case.html"
+    return show_form(request, viewer, template, context, faults or {}, section="compilations")
 
 
 def _asked(request: HttpRequest) -> Asked:
@@ -362,10 +358,7 @@ def _unsaved(
     request: HttpRequest, viewer: Viewer, number: str, asked: Asked, error: ShuqiaoError | FormRefused
 ) -> HttpResponse:
     """Say why nothing was saved; what was written stays on the page."""
-    if isinstance(error, ShuqiaoError):
-        faults = {"wizard": Text(explain(error), explain(error))}
-    else:
-        faults = dict(faults_of(error))
+    faults = {"wizard": worded(error)} if isinstance(error, ShuqiaoError) else faults_of(error)
     if is_partial(request) and "do" not in request.POST:
         words = "；".join(str(said) for said in faults.values())
         return render(request, "pages/compiling_saved.html", {"failed": words})
@@ -396,8 +389,8 @@ def _submitted(request: HttpRequest, viewer: Viewer, number: str, action: str) -
     except FormRefused:
         # Every fault stands on the page of the last step.
         return _wizard(request, viewer, number, Asked(step=CHECK_STEP), status=422)
-    messages.success(request, str(Text(f"{number} 已提交。", f"{number} has been submitted.")))
-    return redirect("compilation", number=number)
+    words = Text(f"{number} 已提交。", f"{number} has been submitted.")
+    return say_done(request, words, "compilation", number=number)
 
 
 def _place_after(number: str, do: str, entry: Entry, page: int) -> str:

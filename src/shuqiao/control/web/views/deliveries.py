@@ -9,6 +9,7 @@ from shuqiao.control.accounts.access import FormRefused, NotFound, Viewer
 from shuqiao.control.deliveries import browsing, copies
 from shuqiao.control.deliveries.access import access_bulk_grant
 from shuqiao.control.deliveries.portal import PlaneRefused
+from shuqiao.control.web.forms import Faults, show_form
 from shuqiao.control.web.reading import faults_of
 from shuqiao.control.web.shell import is_partial, show, signed_in
 from shuqiao.control.web.streams import streamed
@@ -30,7 +31,7 @@ def delivery_ask(request: HttpRequest, viewer: Viewer, number: str) -> HttpRespo
             viewer, number, request.POST.get("format", ""), request.POST.get("case", "").strip()
         )
     except FormRefused as refused:
-        return _list(request, viewer, number, {name: str(said) for name, said in faults_of(refused).items()})
+        return _list(request, viewer, number, faults_of(refused))
     except PlaneRefused as refused:
         messages.error(request, str(refused.message))
         return redirect("deliveries", number=number)
@@ -99,7 +100,6 @@ def browse(request: HttpRequest, viewer: Viewer, number: str) -> HttpResponse:
     return show(request, viewer, "pages/browse.html", context, section="grants")
 
 
-def _list(request: HttpRequest, viewer: Viewer, number: str, faults: dict[str, str]) -> HttpResponse:
-    context = {"page": copies.copies_page(viewer, number), "faults": faults, "posted": request.POST}
-    status = 422 if faults else 200
-    return show(request, viewer, "pages/deliveries.html", context, status=status, section="grants")
+def _list(request: HttpRequest, viewer: Viewer, number: str, faults: Faults) -> HttpResponse:
+    context = {"page": copies.copies_page(viewer, number), "posted": request.POST}
+    return show_form(request, viewer, "pages/deliveries.html", context, faults, section="grants")

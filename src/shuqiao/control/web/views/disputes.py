@@ -2,9 +2,7 @@
 
 from dataclasses import replace
 
-from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
 from django.urls import NoReverseMatch, reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -24,8 +22,9 @@ from shuqiao.control.organisations.queries import department_refs
 from shuqiao.control.regulations.current import regulation
 from shuqiao.control.regulations.queries import article_ref
 from shuqiao.control.texts import Text
+from shuqiao.control.web.forms import Faults, form_of, say_done, show_form
 from shuqiao.control.web.reading import faults_of, page_number, read_day
-from shuqiao.control.web.shell import show, signed_in
+from shuqiao.control.web.shell import sees_proof, show, signed_in
 from shuqiao.control.web.uploads import read_file
 from shuqiao.rules.regulation import PROVIDER
 
@@ -53,24 +52,22 @@ def dispute_new(request: HttpRequest, viewer: Viewer) -> HttpResponse:
     try:
         number = bring_dispute(viewer, _brought(request, viewer))
     except FormRefused as refused:
-        return _new(request, viewer, dict(faults_of(refused)), status=422)
+        return _new(request, viewer, faults_of(refused))
     words = Text(f"争议 {number} 已提交主管部门协调。", f"Dispute {number} has been brought.")
-    messages.success(request, str(words))
-    return redirect("dispute", number=number)
+    return say_done(request, words, "dispute", number=number)
 
 
-def _new(request: HttpRequest, viewer: Viewer, faults: dict[str, Text], *, status: int = 200) -> HttpResponse:
+def _new(request: HttpRequest, viewer: Viewer, faults: Faults) -> HttpResponse:
     rules = regulation()
     values = request.POST or request.GET
     kinds = free_kinds(rules)
     others = [one for one in department_refs().values() if one.code != viewer.department.code]
     context = {
-        "faults": faults,
         "values": values,
         "kinds": [(kind.key, Text(kind.zh, kind.en), article_ref(kind.article, rules.id)) for kind in kinds],
         "departments": [("", Text("请选择", "Choose")), *((one.code, one.name) for one in others)],
     }
-    return show(request, viewer, "pages/dispute_new.html", context, status=status, section="disputes")
+    return show_form(request, viewer, "pages/dispute_new.html", context, faults, section="disputes")
 
 
 def _brought(request: HttpRequest, viewer: Viewer) -> DisputeInput:
@@ -110,38 +107,54 @@ def _with_entry(viewer: Viewer, given: DisputeInput) -> DisputeInput:
 @signed_in
 def dispute(request: HttpRequest, viewer: Viewer, number: str) -> HttpResponse:
     """Show one dispute with what the viewer may do in it."""
-    return _case(request, viewer, number, "", {})
+    return _case(request, viewer, {}, number, "")
+
+
+def _case(request: HttpRequest, viewer: Viewer, faults: Faults, number: str, action: str) -> HttpResponse:
+    """Show a dispute; `action` is the step that was tried, whose fields begin with its name."""
+    case = dispute_case(viewer, number)
+    found = access_dispute(viewer, number)
+    context = {
+        "case": case,
+        "values": {
+            name: request.POST.get(f"{action}-{name}", "") for name in (*FIELDS, "shared", "provided")
+        },
+        "tried": action,
+        "sees_reviews": queries.sees_reviews(viewer),
+        "sees_proof": sees_proof(viewer, case.row.applicant.code, case.row.respondent.code),
+        "case_href": _case_href(viewer, case),
+        "may_apply": may_apply(viewer, found),
+        "may_apply_both": rules_of(found).disputes.ruling_applied_by == "both",
+    }
+    at_fields = {f"{action}-{name}": words for name, words in faults.items()}
+    return show_form(request, viewer, "pages/dispute.html", context, at_fields, section="disputes")
 
 
 @require_POST
 @signed_in
+@form_of(_case)
 def dispute_step(request: HttpRequest, viewer: Viewer, number: str, action: str) -> HttpResponse:
     """Take a step; what is wrong is said at its field, and nothing is lost."""
-    try:
-        take_step(viewer, number, action, _step_input(request, action))
-    except FormRefused as refused:
-        faults = {f"{action}-{name}": words for name, words in faults_of(refused).items()}
-        return _case(request, viewer, number, action, faults, status=422)
+    take_step(viewer, number, action, _step_input(request, action))
     words = Text("已记录并通知各方，文书已存入案卷。", "Recorded, filed, and all sides have been told.")
-    messages.success(request, str(words))
-    return redirect("dispute", number=number)
+    return say_done(request, words, "dispute", number=number)
+
+
+def _stated_case(request: HttpRequest, viewer: Viewer, faults: Faults, number: str) -> HttpResponse:
+    return _case(request, viewer, faults, number, "statement")
 
 
 @require_POST
 @signed_in
+@form_of(_stated_case)
 def dispute_statement(request: HttpRequest, viewer: Viewer, number: str) -> HttpResponse:
     """Put a party's statement into the case."""
-    words = request.POST.get("statement-reason", "")[:MAX_TEXT]
-    try:
-        state_position(viewer, number, words, read_file(request, "statement-document"))
-    except FormRefused as refused:
-        faults = {f"statement-{name}": words for name, words in faults_of(refused).items()}
-        return _case(request, viewer, number, "statement", faults, status=422)
-    done = Text(
+    said = request.POST.get("statement-reason", "")[:MAX_TEXT]
+    state_position(viewer, number, said, read_file(request, "statement-document"))
+    words = Text(
         "陈述已存入案卷，对方和主管部门已收到通知。", "Your statement is filed; the others have been told."
     )
-    messages.success(request, str(done))
-    return redirect("dispute", number=number)
+    return say_done(request, words, "dispute", number=number)
 
 
 def _step_input(request: HttpRequest, action: str) -> StepInput:
@@ -162,40 +175,6 @@ def _step_input(request: HttpRequest, action: str) -> StepInput:
     )
 
 
-def _case(
-    request: HttpRequest,
-    viewer: Viewer,
-    number: str,
-    action: str,
-    faults: dict[str, Text],
-    *,
-    status: int = 200,
-) -> HttpResponse:
-    case = dispute_case(viewer, number)
-    found = access_dispute(viewer, number)
-    context = {
-        "case": case,
-        "faults": faults,
-        "values": {
-            name: request.POST.get(f"{action}-{name}", "") for name in (*FIELDS, "shared", "provided")
-        },
-        "tried": action,
-        "sees_reviews": queries.sees_reviews(viewer),
-        "sees_proof": _sees_proof(viewer, case),
-        "case_href": _case_href(viewer, case),
-        "may_apply": may_apply(viewer, found),
-        "may_apply_both": rules_of(found).disputes.ruling_applied_by == "both",
-    }
-    return show(request, viewer, "pages/dispute.html", context, status=status, section="disputes")
-
-
-def _sees_proof(viewer: Viewer, case: DisputeCase) -> bool:
-    """Entries of a case are read by its two sides, and by whoever may read the whole log."""
-    sides = {case.row.applicant.code, case.row.respondent.code}
-    own = viewer.can(Capability.AUDIT_VIEW) and viewer.department.code in sides
-    return own or viewer.can(Capability.AUDIT_VIEW_ALL)
-
-
 def _case_href(viewer: Viewer, case: DisputeCase) -> str:
     """The address of the case itself, for whoever may see it: its sides, the co-ordinator, supervision."""
     sides = {case.row.applicant.code, case.row.respondent.code}
@@ -208,45 +187,36 @@ def _case_href(viewer: Viewer, case: DisputeCase) -> str:
         return ""
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
-@signed_in
-def ruling(request: HttpRequest, viewer: Viewer, number: str) -> HttpResponse:
-    """Apply for a ruling in writing, and see what has been applied for and ruled."""
-    if request.method != "POST":
-        return _ruling(request, viewer, number, {})
-    try:
-        sent = apply_for_ruling(
-            viewer, number, request.POST.get("reason", "")[:MAX_TEXT], read_file(request, "document")
-        )
-    except FormRefused as refused:
-        return _ruling(request, viewer, number, dict(faults_of(refused)), status=422)
-    words = (
-        Text("已书面提请裁定，申请书已生成并存入案卷。", "The ruling has been applied for in writing.")
-        if sent
-        else Text(
-            "本单位的申请已记录，待另一方提请后一并送出。", "Recorded; it goes out with the other side's."
-        )
-    )
-    messages.success(request, str(words))
-    return redirect("ruling", number=number)
-
-
-def _ruling(
-    request: HttpRequest, viewer: Viewer, number: str, faults: dict[str, Text], *, status: int = 200
-) -> HttpResponse:
+def _ruling_page(request: HttpRequest, viewer: Viewer, faults: Faults, number: str) -> HttpResponse:
     case = dispute_case(viewer, number)
     found = access_dispute(viewer, number)
     application = next((row for row in case.applications if row.action == "apply_ruling"), None)
     context = {
         "case": case,
-        "faults": faults,
         "values": request.POST,
         "pdf": application.documents[-1] if application else None,
         "may_apply": may_apply(viewer, found),
         "both": rules_of(found).disputes.ruling_applied_by == "both",
         "who": article_ref(rules_of(found).disputes.ruling_applied_by_article, found.regulation),
     }
-    return show(request, viewer, "pages/ruling.html", context, status=status, section="disputes")
+    return show_form(request, viewer, "pages/ruling.html", context, faults, section="disputes")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@signed_in
+@form_of(_ruling_page)
+def ruling(request: HttpRequest, viewer: Viewer, number: str) -> HttpResponse:
+    """Apply for a ruling in writing, and see what has been applied for and ruled."""
+    reason = request.POST.get("reason", "")[:MAX_TEXT]
+    if apply_for_ruling(viewer, number, reason, read_file(request, "document")):
+        words = Text(
+            "已书面提请裁定，申请书已生成并存入案卷。", "The ruling has been applied for in writing."
+        )
+    else:
+        words = Text(
+            "本单位的申请已记录，待另一方提请后一并送出。", "Recorded; it goes out with the other side's."
+        )
+    return say_done(request, words, "ruling", number=number)
 
 
 @require_safe

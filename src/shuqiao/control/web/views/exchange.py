@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -15,7 +15,8 @@ from shuqiao.control.exchange.screening import RuleInput, screening_page, set_ru
 from shuqiao.control.texts import Text
 from shuqiao.control.updating.pages import cycles_of
 from shuqiao.control.web.flow_picture import draw
-from shuqiao.control.web.reading import faults_of, read_day
+from shuqiao.control.web.forms import Faults, form_of, say_done, say_refused, show_form
+from shuqiao.control.web.reading import read_day
 from shuqiao.control.web.shell import is_partial, sees_proof, show, signed_in
 
 _MOST_TEXT = 20_000
@@ -62,90 +63,74 @@ def node_order(
 ) -> HttpResponse:
     """Ask a node to rest, to go on or to load in full."""
     shown = request.POST.get("rows", "")[:20]
+    rows = int(shown) if shown.isdecimal() and shown.isascii() else None
     try:
-        done = order_node(
-            viewer, department, resource, order, int(shown) if shown.isdecimal() and shown.isascii() else None
-        )
+        is_new = order_node(viewer, department, resource, order, rows)
     except FormRefused as refused:
-        messages.error(request, str(refused.faults[0].message))
-        return redirect("node", department=department)
-    if done:
-        messages.success(request, str(_DONE[order]))
-    else:
-        messages.info(request, str(Text("已经是这样。", "It is so already.")))
+        return say_refused(request, refused, "node", department=department)
+    if is_new:
+        return say_done(request, _DONE[order], "node", department=department)
+    messages.info(request, str(Text("已经是这样。", "It is so already.")))
     return redirect("node", department=department)
 
 
+def _clearances_page(
+    request: HttpRequest, viewer: Viewer, faults: Faults, department: str, resource: str
+) -> HttpResponse:
+    page = clearance_page(viewer, department, resource)
+    context = {"page": page, "values": request.POST, "chosen": request.POST.getlist("kinds")}
+    return show_form(request, viewer, "pages/clearances.html", context, faults, section="exchange")
+
+
 @require_http_methods(["GET", "HEAD", "POST"])
 @signed_in
+@form_of(_clearances_page)
 def clearances(request: HttpRequest, viewer: Viewer, department: str, resource: str) -> HttpResponse:
     """Show the reviews that must stand before an entry's data are provided, and sign them."""
-    page, faults = clearance_page(viewer, department, resource), {}
-    if request.method == "POST":
-        try:
-            sign_reviews(
-                viewer,
-                department,
-                resource,
-                tuple(request.POST.getlist("kinds")[:20]),
-                request.POST.get("mapping", ""),
-                read_day(request.POST.get("until", "")),
-            )
-        except FormRefused as refused:
-            faults = dict(faults_of(refused))
-        else:
-            words = Text(
-                "已签署，等待的批次将自动送达（前置机定时重试，最长15分钟）。",
-                "Signed; batches that wait come by themselves: the node tries again within 15 minutes.",
-            )
-            messages.success(request, str(words))
-            return redirect("clearances", department=department, resource=resource)
-    context = {
-        "page": page,
-        "faults": faults,
-        "values": request.POST,
-        "chosen": request.POST.getlist("kinds"),
-    }
-    status = 422 if faults else 200
-    return show(request, viewer, "pages/clearances.html", context, section="exchange", status=status)
+    sign_reviews(
+        viewer,
+        department,
+        resource,
+        tuple(request.POST.getlist("kinds")[:20]),
+        request.POST.get("mapping", ""),
+        read_day(request.POST.get("until", "")),
+    )
+    words = Text(
+        "已签署，等待的批次将自动送达（前置机定时重试，最长15分钟）。",
+        "Signed; batches that wait come by themselves: the node tries again within 15 minutes.",
+    )
+    return say_done(request, words, "clearances", department=department, resource=resource)
+
+
+def _screening_page(request: HttpRequest, viewer: Viewer, faults: Faults) -> HttpResponse:
+    is_new = bool(faults) and not request.POST.get("key")
+    context = {"page": screening_page(viewer), "values": request.POST, "is_new": is_new}
+    return show_form(request, viewer, "pages/screening.html", context, faults, section="exchange")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @signed_in
+@form_of(_screening_page)
 def screening(request: HttpRequest, viewer: Viewer) -> HttpResponse:
     """Show the rules of screening, and put a changed one into force."""
-    faults, given = {}, request.POST
-    if request.method == "POST":
-        after = given.get("after", "")
-        try:
-            version = set_rule(
-                viewer,
-                RuleInput(
-                    key=given.get("key", ""),
-                    action=given.get("action", ""),
-                    patterns=given.get("patterns", "")[:_MOST_TEXT],
-                    only=given.get("only", "")[:_MOST_TEXT],
-                    besides=given.get("besides", "")[:_MOST_TEXT],
-                    reason=given.get("reason", ""),
-                    after=int(after) if after.isascii() and after.isdigit() and len(after) < 10 else -1,
-                    zh=given.get("zh", ""),
-                    en=given.get("en", ""),
-                ),
-            )
-        except FormRefused as refused:
-            faults = dict(faults_of(refused))
-        else:
-            words = Text(f"第 {version} 版规则已生效。", f"Version {version} of the rules is in force.")
-            messages.success(request, str(words))
-            return redirect("screening")
-    context = {
-        "page": screening_page(viewer),
-        "faults": faults,
-        "values": given,
-        "is_new": bool(faults) and not given.get("key"),
-    }
-    status = 422 if faults else 200
-    return show(request, viewer, "pages/screening.html", context, section="exchange", status=status)
+    version = set_rule(viewer, _rule(request.POST))
+    words = Text(f"第 {version} 版规则已生效。", f"Version {version} of the rules is in force.")
+    return say_done(request, words, "screening")
+
+
+def _rule(post: QueryDict) -> RuleInput:
+    after = post.get("after", "")
+    return RuleInput(
+        key=post.get("key", ""),
+        action=post.get("action", ""),
+        patterns=post.get("patterns", "")[:_MOST_TEXT],
+        only=post.get("only", "")[:_MOST_TEXT],
+        besides=post.get("besides", "")[:_MOST_TEXT],
+        reason=post.get("reason", ""),
+        after=int(after) if after.isascii() and after.isdigit() and len(after) < 10 else -1,
+        zh=post.get("zh", ""),
+        en=post.get("en", ""),
+    )
 
 
 @require_POST

@@ -14,6 +14,7 @@ from shuqiao.control.deliveries import files as delivered
 from shuqiao.control.deliveries.portal import PlaneRefused
 from shuqiao.control.files import actions, pages
 from shuqiao.control.texts import Text
+from shuqiao.control.web.forms import say_done, show_form
 from shuqiao.control.web.reading import faults_of
 from shuqiao.control.web.shell import show, signed_in
 from shuqiao.control.web.streams import streamed
@@ -50,14 +51,11 @@ def _changed(request: HttpRequest, viewer: Viewer, resource: str) -> HttpRespons
     try:
         said = _act(request, viewer, resource)
     except FormRefused as refused:
-        context = {
-            "page": pages.files_page(viewer, resource),
-            "faults": dict(faults_of(refused)),
-            "posted": request.POST,
-        }
-        return show(request, viewer, "pages/files.html", context, status=422, section="catalogue")
-    messages.success(request, str(said))
-    return redirect("files", resource=resource)
+        context = {"page": pages.files_page(viewer, resource), "posted": request.POST}
+        return show_form(
+            request, viewer, "pages/files.html", context, faults_of(refused), section="catalogue"
+        )
+    return say_done(request, said, "files", resource=resource)
 
 
 def _act(request: HttpRequest, viewer: Viewer, resource: str) -> Text:
@@ -100,11 +98,10 @@ def grant_file(request: HttpRequest, viewer: Viewer, number: str, file: uuid.UUI
     try:
         stream = delivered.fetch_file(viewer, number, file, case, request.headers.get("Range"))
     except FormRefused as refused:
-        context = {
-            "page": delivered.grant_files_page(viewer, number),
-            "faults": dict(faults_of(refused)),
-        }
-        return show(request, viewer, "pages/grant_files.html", context, status=422, section="grants")
+        context = {"page": delivered.grant_files_page(viewer, number)}
+        return show_form(
+            request, viewer, "pages/grant_files.html", context, faults_of(refused), section="grants"
+        )
     except PlaneRefused as refused:
         messages.error(request, str(refused.message))
         return redirect("grant_files", number=number)

@@ -1,11 +1,12 @@
 """What readers keep of the catalogue: searches and entries they are told of."""
 
-from django.contrib import messages
+from typing import Any
+
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.views.decorators.http import require_POST, require_safe
 
-from shuqiao.control.accounts.access import FormRefused, Viewer
+from shuqiao.control.accounts.access import Viewer
 from shuqiao.control.finding.actions import (
     follow_entry,
     forget_search,
@@ -15,8 +16,8 @@ from shuqiao.control.finding.actions import (
 )
 from shuqiao.control.finding.queries import following
 from shuqiao.control.texts import Text
-from shuqiao.control.web.reading import faults_of
-from shuqiao.control.web.shell import show, signed_in
+from shuqiao.control.web.forms import Faults, form_of, say_done, show_form
+from shuqiao.control.web.shell import signed_in
 from shuqiao.control.web.views.catalogue import asked_in
 
 MAX_ADDRESS_CHARS = 2_000
@@ -26,21 +27,23 @@ MAX_ADDRESS_CHARS = 2_000
 @signed_in
 def followed(request: HttpRequest, viewer: Viewer) -> HttpResponse:
     """Show saved searches and followed entries."""
-    return show(request, viewer, "pages/following.html", {"page": following(viewer)})
+    return _following_page(request, viewer, {})
+
+
+def _following_page(
+    request: HttpRequest, viewer: Viewer, faults: Faults, *_args: Any, **_names: Any
+) -> HttpResponse:
+    return show_form(request, viewer, "pages/following.html", {"page": following(viewer)}, faults)
 
 
 @require_POST
 @signed_in
+@form_of(_following_page)
 def search_save(request: HttpRequest, viewer: Viewer) -> HttpResponse:
     """Keep the search whose address the form gives, under a name."""
     asked = asked_in(QueryDict(request.POST.get("search", "")[:MAX_ADDRESS_CHARS]))
-    try:
-        save_search(viewer, request.POST.get("name", "")[:200], asked, watched="watched" in request.POST)
-    except FormRefused as refused:
-        context = {"page": following(viewer), "faults": dict(faults_of(refused))}
-        return show(request, viewer, "pages/following.html", context, status=422)
-    messages.success(request, str(Text("检索已保存。", "The search is kept.")))
-    return redirect("following")
+    save_search(viewer, request.POST.get("name", "")[:200], asked, watched="watched" in request.POST)
+    return say_done(request, Text("检索已保存。", "The search is kept."), "following")
 
 
 @require_POST
@@ -56,21 +59,17 @@ def search_watch(request: HttpRequest, viewer: Viewer, key: int) -> HttpResponse
 def search_forget(request: HttpRequest, viewer: Viewer, key: int) -> HttpResponse:
     """Drop a search."""
     forget_search(viewer, key)
-    messages.success(request, str(Text("检索已删除。", "The search is dropped.")))
-    return redirect("following")
+    return say_done(request, Text("检索已删除。", "The search is dropped."), "following")
 
 
 @require_POST
 @signed_in
+@form_of(_following_page)
 def entry_follow(request: HttpRequest, viewer: Viewer, resource: str) -> HttpResponse:
     """Be told of changes of an entry."""
-    try:
-        follow_entry(viewer, resource)
-    except FormRefused as refused:
-        context = {"page": following(viewer), "faults": dict(faults_of(refused))}
-        return show(request, viewer, "pages/following.html", context, status=422)
-    messages.success(request, str(Text("已订阅，有变更时通知你。", "You will be told of changes.")))
-    return redirect("entry", resource=resource)
+    follow_entry(viewer, resource)
+    words = Text("已订阅，有变更时通知你。", "You will be told of changes.")
+    return say_done(request, words, "entry", resource=resource)
 
 
 @require_POST
@@ -78,5 +77,4 @@ def entry_follow(request: HttpRequest, viewer: Viewer, resource: str) -> HttpRes
 def entry_leave(request: HttpRequest, viewer: Viewer, resource: str) -> HttpResponse:
     """No longer be told of an entry."""
     leave_entry(viewer, resource)
-    messages.success(request, str(Text("已取消订阅。", "You no longer follow it.")))
-    return redirect("following")
+    return say_done(request, Text("已取消订阅。", "You no longer follow it."), "following")

@@ -4,7 +4,6 @@ import csv
 import re
 from io import StringIO
 
-from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -29,6 +28,7 @@ from shuqiao.control.requests.actions import save_draft
 from shuqiao.control.requests.inputs import RequestInput
 from shuqiao.control.requests.pages import request_form
 from shuqiao.control.texts import Text
+from shuqiao.control.web.forms import Faults, say_done, show_form
 from shuqiao.control.web.reading import faults_of, page_number
 from shuqiao.control.web.shell import sees_proof, show, signed_in
 from shuqiao.control.web.uploads import read_file
@@ -47,7 +47,7 @@ def form_checks(request: HttpRequest, viewer: Viewer) -> HttpResponse:
     try:
         number = check_form(viewer, _form_given(request))
     except FormRefused as refused:
-        return _checks_page(request, viewer, dict(faults_of(refused)))
+        return _checks_page(request, viewer, faults_of(refused))
     return redirect("form_check", number=number)
 
 
@@ -154,9 +154,9 @@ def collection_new(request: HttpRequest, viewer: Viewer) -> HttpResponse:
             return _plan_page(request, viewer, given)
         number = register_plan(viewer, given)
     except FormRefused as refused:
-        return _plan_page(request, viewer, _plan_tried(request.POST), dict(faults_of(refused)))
-    messages.success(request, str(Text(f"{number} 已登记。", f"{number} is registered.")))
-    return redirect("collection", number=number)
+        return _plan_page(request, viewer, _plan_tried(request.POST), faults_of(refused))
+    words = Text(f"{number} 已登记。", f"{number} is registered.")
+    return say_done(request, words, "collection", number=number)
 
 
 @require_safe
@@ -173,8 +173,8 @@ def collection(request: HttpRequest, viewer: Viewer, number: str) -> HttpRespons
 def collection_withdraw(request: HttpRequest, viewer: Viewer, number: str) -> HttpResponse:
     """Take a planned collection back."""
     withdraw_plan(viewer, number)
-    messages.success(request, str(Text("已撤回，记录保留。", "Taken back; it stays on record.")))
-    return redirect("collection", number=number)
+    words = Text("已撤回，记录保留。", "Taken back; it stays on record.")
+    return say_done(request, words, "collection", number=number)
 
 
 def _form_given(request: HttpRequest) -> FormInput:
@@ -189,17 +189,15 @@ def _form_given(request: HttpRequest) -> FormInput:
     )
 
 
-def _checks_page(request: HttpRequest, viewer: Viewer, faults: dict[str, Text] | None = None) -> HttpResponse:
+def _checks_page(request: HttpRequest, viewer: Viewer, faults: Faults | None = None) -> HttpResponse:
     asking = request.GET.get("show") == "asking"
     context = {
         "page": check_page.check_list(viewer, asking=asking, page=page_number(request)),
         "values": request.POST or {"audience": "public"},
-        "faults": faults or {},
         "audiences": list(AUDIENCES.items()),
         "branches": _branches(),
     }
-    status = 422 if faults else 200
-    return show(request, viewer, "pages/form_checks.html", context, status=status)
+    return show_form(request, viewer, "pages/form_checks.html", context, faults or {})
 
 
 def _branches() -> list[tuple[str, Text]]:
@@ -211,24 +209,18 @@ def _cell(text: str) -> str:
 
 
 def _plan_page(
-    request: HttpRequest,
-    viewer: Viewer,
-    given: PlanInput | None = None,
-    faults: dict[str, Text] | None = None,
+    request: HttpRequest, viewer: Viewer, given: PlanInput | None = None, faults: Faults | None = None
 ) -> HttpResponse:
     rows = plan_page.looked_up(look_up(viewer, given.items, given.branch)) if given else ()
     context = {
         "form": plan_page.plan_form(viewer),
         "rows": rows,
         "values": request.POST,
-        "faults": faults or {},
         "branches": _branches(),
         "held": sum(row.held is not None for row in rows),
     }
-    status = 422 if faults else 200
-    return show(
-        request, viewer, "pages/onesource_plan_new.html", context, status=status, section="collections"
-    )
+    template = "pages/onesource_plan_new.html"
+    return show_form(request, viewer, template, context, faults or {}, section="collections")
 
 
 def _plan_given(post: QueryDict) -> PlanInput:

@@ -1,22 +1,23 @@
 """Grants given and received, and ending one."""
 
-from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from shuqiao.control import clock
-from shuqiao.control.accounts.access import FormRefused, Viewer
+from shuqiao.control.accounts.access import Viewer
 from shuqiao.control.accounts.capabilities import Capability
 from shuqiao.control.grants import pages
 from shuqiao.control.grants.actions import resume_grant, revoke_grant, suspend_grant
 from shuqiao.control.grants.handing_over import HandoverInput, record_handover
 from shuqiao.control.regulations.current import regulation
+from shuqiao.control.regulations.wording import worded
 from shuqiao.control.requests.drafts import start_renewal
 from shuqiao.control.texts import Text
-from shuqiao.control.web.reading import faults_of, page_number, read_count, read_moment
-from shuqiao.control.web.shell import explain, show, signed_in
+from shuqiao.control.web.forms import Faults, form_of, say_done, show_form
+from shuqiao.control.web.reading import page_number, read_count, read_moment
+from shuqiao.control.web.shell import show, signed_in
 from shuqiao.rules.errors import ReasonRequired
 
 UNREADABLE = -1
@@ -36,7 +37,23 @@ def grants(request: HttpRequest, viewer: Viewer) -> HttpResponse:
 @signed_in
 def grant(request: HttpRequest, viewer: Viewer, number: str) -> HttpResponse:
     """Show one grant with what it allows."""
-    return _page(request, viewer, number, {})
+    return _grant_page(request, viewer, {}, number)
+
+
+def _grant_page(request: HttpRequest, viewer: Viewer, faults: Faults, number: str) -> HttpResponse:
+    found = pages.grant_page(viewer, number)
+    mine = found.consumer.code == viewer.department.code
+    # Only some regulations know a provider's consent to passing on what was obtained.
+    asks = mine and viewer.can(Capability.REQUEST_SUBMIT) and "publication" in regulation().procedures
+    context = {
+        "grant": found,
+        "mine": mine,
+        "may_publish": asks,
+        "delivery": pages.delivery(viewer, number),
+        "posted": request.POST,
+        "now": clock.now().astimezone(clock.LEGAL_ZONE).strftime("%Y-%m-%dT%H:%M"),
+    }
+    return show_form(request, viewer, "pages/grant.html", context, faults)
 
 
 @require_POST
@@ -46,13 +63,12 @@ def grant_revoke(request: HttpRequest, viewer: Viewer, number: str) -> HttpRespo
     try:
         revoke_grant(viewer, number, request.POST.get("reason", ""))
     except ReasonRequired as error:
-        return _page(request, viewer, number, {"reason": explain(error)}, status=422)
+        return _grant_page(request, viewer, {"reason": worded(error)}, number)
     words = Text(
         f"授权 {number} 已停用，自提交时起生效：此后的每次调用都会被拒绝并说明理由。",
         f"Grant {number} has been revoked, effective when this was committed: every later call is refused.",
     )
-    messages.success(request, str(words))
-    return redirect("grant", number=number)
+    return say_done(request, words, "grant", number=number)
 
 
 @require_POST
@@ -62,13 +78,12 @@ def grant_suspend(request: HttpRequest, viewer: Viewer, number: str) -> HttpResp
     try:
         suspend_grant(viewer, number, request.POST.get("pause_reason", ""))
     except ReasonRequired as error:
-        return _page(request, viewer, number, {"pause_reason": explain(error)}, status=422)
+        return _grant_page(request, viewer, {"pause_reason": worded(error)}, number)
     words = Text(
         f"授权 {number} 已暂停：恢复之前每次调用都会被拒绝并说明理由。",
         f"Grant {number} is suspended: until it is resumed every call is refused with the reason.",
     )
-    messages.success(request, str(words))
-    return redirect("grant", number=number)
+    return say_done(request, words, "grant", number=number)
 
 
 @require_POST
@@ -77,8 +92,7 @@ def grant_resume(request: HttpRequest, viewer: Viewer, number: str) -> HttpRespo
     """Let a suspended grant be used again."""
     resume_grant(viewer, number)
     words = Text(f"授权 {number} 已恢复，可继续使用。", f"Grant {number} can be used again.")
-    messages.success(request, str(words))
-    return redirect("grant", number=number)
+    return say_done(request, words, "grant", number=number)
 
 
 @require_POST
@@ -91,6 +105,7 @@ def grant_renew(request: HttpRequest, viewer: Viewer, number: str) -> HttpRespon
 
 @require_POST
 @signed_in
+@form_of(_grant_page)
 def grant_hand_over(request: HttpRequest, viewer: Viewer, number: str) -> HttpResponse:
     """Record that information was handed over offline under a grant."""
     post = request.POST
@@ -105,29 +120,6 @@ def grant_hand_over(request: HttpRequest, viewer: Viewer, number: str) -> HttpRe
         records=UNREADABLE if records and read_count(records) is None else read_count(records),
         digest=post.get("digest", "").strip(),
     )
-    try:
-        record_handover(viewer, number, given)
-    except FormRefused as refused:
-        faults = {name: str(words) for name, words in faults_of(refused).items()}
-        return _page(request, viewer, number, faults, status=422)
-    messages.success(request, str(Text("离线交付已登记。", "The handover has been recorded.")))
-    return redirect("grant", number=number)
-
-
-def _page(
-    request: HttpRequest, viewer: Viewer, number: str, faults: dict[str, str], *, status: int = 200
-) -> HttpResponse:
-    found = pages.grant_page(viewer, number)
-    mine = found.consumer.code == viewer.department.code
-    # Only some regulations know a provider's consent to passing on what was obtained.
-    asks = mine and viewer.can(Capability.REQUEST_SUBMIT) and "publication" in regulation().procedures
-    context = {
-        "grant": found,
-        "mine": mine,
-        "faults": faults,
-        "may_publish": asks,
-        "delivery": pages.delivery(viewer, number),
-        "posted": request.POST,
-        "now": clock.now().astimezone(clock.LEGAL_ZONE).strftime("%Y-%m-%dT%H:%M"),
-    }
-    return show(request, viewer, "pages/grant.html", context, status=status)
+    record_handover(viewer, number, given)
+    words = Text("离线交付已登记。", "The handover has been recorded.")
+    return say_done(request, words, "grant", number=number)

@@ -1,8 +1,6 @@
 """The interface of an entry: its description, the console, and taking in a description."""
 
-from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods, require_safe
 
 from shuqiao.control.accounts.access import FormRefused, Viewer
@@ -11,6 +9,7 @@ from shuqiao.control.interfaces.actions import offer_interface
 from shuqiao.control.interfaces.document import CODES
 from shuqiao.control.operations.refusal_words import REFUSALS
 from shuqiao.control.texts import Text
+from shuqiao.control.web.forms import say_done
 from shuqiao.control.web.reading import faults_of
 from shuqiao.control.web.shell import show, signed_in
 from shuqiao.control.web.uploads import read_file
@@ -42,10 +41,10 @@ def interface(request: HttpRequest, viewer: Viewer, resource: str) -> HttpRespon
                 int(timeout) if timeout.isascii() and timeout.isdigit() and len(timeout) < 4 else 0,
             )
         except FormRefused as refused:
-            faults = dict(faults_of(refused))
+            faults = faults_of(refused)
         else:
-            messages.success(request, str(Text("接口描述已登记。", "The description is registered.")))
-            return redirect("interface", resource=resource)
+            words = Text("接口描述已登记。", "The description is registered.")
+            return say_done(request, words, "interface", resource=resource)
     codes = [(BY_CODE[code].status, code, REFUSALS[code]) for code in CODES] if page.operations else []
     context = {
         "codes": codes,

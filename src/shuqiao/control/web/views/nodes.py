@@ -11,9 +11,10 @@ from django.views.decorators.http import require_http_methods, require_POST
 from shuqiao.control.accounts.access import FormRefused, Viewer
 from shuqiao.control.exchange import enrolling
 from shuqiao.control.texts import Text
+from shuqiao.control.web.forms import say_done, say_refused, show_form
 from shuqiao.control.web.outside_reading import places
 from shuqiao.control.web.reading import faults_of
-from shuqiao.control.web.shell import show, signed_in
+from shuqiao.control.web.shell import signed_in
 
 
 @never_cache
@@ -26,12 +27,11 @@ def tokens(request: HttpRequest, viewer: Viewer) -> HttpResponse:
         try:
             made = enrolling.make_token(viewer, request.POST.get("department", "")[:60], places(request).base)
         except FormRefused as refused:
-            faults = dict(faults_of(refused))
+            faults = faults_of(refused)
     page = enrolling.tokens_page(viewer)
     choices = [("", Text("请选择", "Choose")), *((one.code, one.short) for one in page.departments)]
-    context = {"page": page, "made": made, "faults": faults, "values": request.POST, "choices": choices}
-    status = 422 if faults else 200
-    return show(request, viewer, "pages/node_tokens.html", context, section="exchange", status=status)
+    context = {"page": page, "made": made, "values": request.POST, "choices": choices}
+    return show_form(request, viewer, "pages/node_tokens.html", context, faults, section="exchange")
 
 
 @require_POST
@@ -50,11 +50,10 @@ def node_revoke(request: HttpRequest, viewer: Viewer, department: str) -> HttpRe
     try:
         is_new = enrolling.revoke_node(viewer, department, request.POST.get("reason", ""))
     except FormRefused as refused:
-        messages.error(request, str(refused.faults[0].message))
-    else:
-        words = Text(
-            "前置机已撤销：其批次即被拒收，连接即被切断。",
-            "The node is revoked: its batches are refused and its connection is cut.",
-        )
-        messages.success(request, str(words if is_new else Text("已经是这样。", "It is so already.")))
-    return redirect("node", department=department)
+        return say_refused(request, refused, "node", department=department)
+    words = Text(
+        "前置机已撤销：其批次即被拒收，连接即被切断。",
+        "The node is revoked: its batches are refused and its connection is cut.",
+    )
+    said = words if is_new else Text("已经是这样。", "It is so already.")
+    return say_done(request, said, "node", department=department)

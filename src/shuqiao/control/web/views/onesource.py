@@ -2,9 +2,7 @@
 
 from dataclasses import replace
 
-from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from shuqiao.control.accounts.access import FormRefused, NotFound, Viewer
@@ -17,6 +15,7 @@ from shuqiao.control.onesource.claims import Conflict, conflicts
 from shuqiao.control.onesource.models import ClaimKind
 from shuqiao.control.regulations.queries import article_ref
 from shuqiao.control.texts import Text
+from shuqiao.control.web.forms import Faults, form_of, say_done, show_form
 from shuqiao.control.web.reading import faults_of, page_number, read_day
 from shuqiao.control.web.shell import sees_proof, show, signed_in
 from shuqiao.control.web.uploads import read_file
@@ -51,18 +50,30 @@ def claims(request: HttpRequest, viewer: Viewer) -> HttpResponse:
 @signed_in
 def claim(request: HttpRequest, viewer: Viewer, number: str) -> HttpResponse:
     """Show a second claim: why both are the same datum, how it was answered, what was decided."""
-    return _claim_page(request, viewer, number)
+    return _claim_page(request, viewer, {}, number)
+
+
+def _claim_page(request: HttpRequest, viewer: Viewer, faults: Faults, number: str) -> HttpResponse:
+    shown = source_page.claim_view(viewer, number)
+    context = {
+        "claim": shown,
+        "values": request.POST,
+        "leads": [
+            (shown.department.code, shown.department.name),
+            (shown.holder.code, shown.holder.name),
+        ],
+        "sees_proof": sees_proof(viewer, shown.department.code, shown.holder.code),
+    }
+    return show_form(request, viewer, "pages/onesource_claim.html", context, faults, section="sources")
 
 
 @require_POST
 @signed_in
+@form_of(_claim_page)
 def claim_reply(request: HttpRequest, viewer: Viewer, number: str) -> HttpResponse:
     """Agree to collect a datum jointly, or decline."""
     agree = request.POST.get("go") == "agree"
-    try:
-        answers.answer_joint(viewer, number, agree, request.POST.get("reply", ""))
-    except FormRefused as refused:
-        return _claim_page(request, viewer, number, dict(faults_of(refused)))
+    answers.answer_joint(viewer, number, agree, request.POST.get("reply", ""))
     return _done(request, number)
 
 
@@ -76,6 +87,7 @@ def claim_withdraw(request: HttpRequest, viewer: Viewer, number: str) -> HttpRes
 
 @require_POST
 @signed_in
+@form_of(_claim_page)
 def claim_decide(request: HttpRequest, viewer: Viewer, number: str) -> HttpResponse:
     """Record the decision on the source of a datum."""
     given = answers.LeadInput(
@@ -86,10 +98,7 @@ def claim_decide(request: HttpRequest, viewer: Viewer, number: str) -> HttpRespo
         opinion=request.POST.get("opinion", ""),
         document=read_file(request, "document"),
     )
-    try:
-        answers.record_lead_source(viewer, number, given)
-    except FormRefused as refused:
-        return _claim_page(request, viewer, number, dict(faults_of(refused)))
+    answers.record_lead_source(viewer, number, given)
     return _done(request, number)
 
 
@@ -110,9 +119,9 @@ def entry_conflicts(request: HttpRequest, viewer: Viewer, number: str) -> HttpRe
         made = answers.answer_conflict(viewer, case.resource, _entry(case), given)
     except FormRefused as refused:
         tried = f"{item}:{resource}:{field}"
-        return _conflicts_page(request, viewer, case, tried, dict(faults_of(refused)))
-    messages.success(request, str(Text(f"已记录 {made}，对方已收到通知。", f"{made} is recorded.")))
-    return redirect("entry_conflicts", number=number)
+        return _conflicts_page(request, viewer, case, tried, faults_of(refused))
+    words = Text(f"已记录 {made}，对方已收到通知。", f"{made} is recorded.")
+    return say_done(request, words, "entry_conflicts", number=number)
 
 
 def _entry(case: Compilation) -> Entry:
@@ -128,11 +137,7 @@ def _may_answer(viewer: Viewer, case: Compilation) -> bool:
 
 
 def _conflicts_page(
-    request: HttpRequest,
-    viewer: Viewer,
-    case: Compilation,
-    tried: str = "",
-    faults: dict[str, Text] | None = None,
+    request: HttpRequest, viewer: Viewer, case: Compilation, tried: str = "", faults: Faults | None = None
 ) -> HttpResponse:
     found = conflicts(_entry(case), case.resource)
     may_answer = _may_answer(viewer, case)
@@ -158,10 +163,9 @@ def _conflicts_page(
         "rows": rows,
         "blocking": sum(one.blocks for one in found),
         "may_answer": may_answer,
-        "faults": faults or {},
     }
-    status = 422 if faults else 200
-    return show(request, viewer, "pages/onesource_conflicts.html", context, status=status, section="sources")
+    template = "pages/onesource_conflicts.html"
+    return show_form(request, viewer, template, context, faults or {}, section="sources")
 
 
 def _kinds(one: Conflict) -> tuple[tuple[str, Text, bool], ...]:
@@ -181,26 +185,6 @@ def _state(one: Conflict) -> Text | None:
     return states[one.answered.state]
 
 
-def _claim_page(
-    request: HttpRequest, viewer: Viewer, number: str, faults: dict[str, Text] | None = None
-) -> HttpResponse:
-    shown = source_page.claim_view(viewer, number)
-    context = {
-        "claim": shown,
-        "faults": faults or {},
-        "values": request.POST,
-        "leads": [
-            (shown.department.code, shown.department.name),
-            (shown.holder.code, shown.holder.name),
-        ],
-        "sees_proof": sees_proof(viewer, shown.department.code, shown.holder.code),
-    }
-    status = 422 if faults else 200
-    return show(request, viewer, "pages/onesource_claim.html", context, status=status, section="sources")
-
-
 def _done(request: HttpRequest, number: str) -> HttpResponse:
-    messages.success(
-        request, str(Text("已记录，对方已收到通知。", "Recorded; the other side has been told."))
-    )
-    return redirect("claim", number=number)
+    words = Text("已记录，对方已收到通知。", "Recorded; the other side has been told.")
+    return say_done(request, words, "claim", number=number)

@@ -3,57 +3,50 @@
 import csv
 from io import StringIO
 
-from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, QueryDict
-from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods, require_safe
 
-from shuqiao.control.accounts.access import FormRefused, NotFound, Viewer
+from shuqiao.control.accounts.access import NotFound, Viewer
 from shuqiao.control.othersystems import pages
 from shuqiao.control.othersystems.actions import map_entry, register_system, report_state, unmap_entry
 from shuqiao.control.othersystems.inputs import MappingInput, ReportInput, SystemInput
 from shuqiao.control.texts import Text
-from shuqiao.control.web.reading import faults_of, read_count, read_day
-from shuqiao.control.web.shell import sees_proof, show, signed_in
+from shuqiao.control.web.forms import Faults, form_of, say_done, show_form
+from shuqiao.control.web.reading import read_count, read_day
+from shuqiao.control.web.shell import sees_proof, signed_in
 
 MAX_CHARS = 1000
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
+def _register_page(request: HttpRequest, viewer: Viewer, faults: Faults) -> HttpResponse:
+    context = {"page": pages.register(viewer), "values": request.POST}
+    return show_form(request, viewer, "pages/other_systems.html", context, faults)
+
+
 @require_http_methods(["GET", "HEAD", "POST"])
 @signed_in
+@form_of(_register_page)
 def register(request: HttpRequest, viewer: Viewer) -> HttpResponse:
     """Show the register and the report of state, and register a system."""
-    page, faults = pages.register(viewer), {}
-    if request.method == "POST":
-        try:
-            number = register_system(viewer, _given(request.POST, page))
-        except FormRefused as refused:
-            faults = dict(faults_of(refused))
-        else:
-            messages.success(request, str(Text(f"系统 {number} 已登记。", f"System {number} is registered.")))
-            return redirect("other_system", number=number)
-    context = {"page": page, "faults": faults, "values": request.POST}
-    return show(request, viewer, "pages/other_systems.html", context, status=422 if faults else 200)
+    number = register_system(viewer, _given(request.POST, viewer.department.code))
+    words = Text(f"系统 {number} 已登记。", f"System {number} is registered.")
+    return say_done(request, words, "other_system", number=number)
+
+
+def _system_page(request: HttpRequest, viewer: Viewer, faults: Faults, number: str) -> HttpResponse:
+    page = pages.system_page(viewer, number)
+    proof = sees_proof(viewer, page.row.department.code)
+    context = {"page": page, "values": request.POST, "proof": proof}
+    return show_form(request, viewer, "pages/other_system.html", context, faults, section="other_systems")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @signed_in
+@form_of(_system_page)
 def system(request: HttpRequest, viewer: Viewer, number: str) -> HttpResponse:
     """Show one system with its reports, take the next one, or a mapping to an entry."""
-    page, faults = pages.system_page(viewer, number), {}
-    if request.method == "POST":
-        try:
-            said = _act(viewer, number, request.POST)
-        except FormRefused as refused:
-            faults = dict(faults_of(refused))
-        else:
-            messages.success(request, str(said))
-            return redirect("other_system", number=number)
-    proof = sees_proof(viewer, page.row.department.code)
-    context = {"page": page, "faults": faults, "values": request.POST, "proof": proof}
-    status = 422 if faults else 200
-    return show(request, viewer, "pages/other_system.html", context, status=status, section="other_systems")
+    return say_done(request, _act(viewer, number, request.POST), "other_system", number=number)
 
 
 def _act(viewer: Viewer, number: str, post: QueryDict) -> Text:
@@ -109,9 +102,9 @@ def report(request: HttpRequest, viewer: Viewer) -> HttpResponse:  # noqa: ARG00
     return response
 
 
-def _given(post: QueryDict, page: pages.Register) -> SystemInput:
+def _given(post: QueryDict, own: str) -> SystemInput:
     return SystemInput(
-        department=post.get("department", page.own)[:60],
+        department=post.get("department", own)[:60],
         kind=post.get("kind", ""),
         name=post.get("name", "")[:MAX_CHARS],
         purpose=post.get("purpose", "")[:MAX_CHARS],

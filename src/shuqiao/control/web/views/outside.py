@@ -1,8 +1,6 @@
 """Requests for information outside the catalogue, and requests to pass on or publish what was obtained."""
 
-from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, QueryDict
-from django.shortcuts import redirect
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -11,6 +9,7 @@ from shuqiao.control.accounts.capabilities import Capability
 from shuqiao.control.outside import actions, pages
 from shuqiao.control.outside.inputs import OutsideInput, PublicationInput
 from shuqiao.control.texts import Text
+from shuqiao.control.web.forms import Faults, say_done, show_form
 from shuqiao.control.web.reading import faults_of, page_number
 from shuqiao.control.web.shell import sees_proof, show, signed_in
 
@@ -51,9 +50,9 @@ def outside_new(request: HttpRequest, viewer: Viewer) -> HttpResponse:
             return _sent(request, "outside", actions.submit_outside(viewer, given))
         key = actions.save_outside(viewer, given)
     except FormRefused as refused:
-        return _outside_page(request, viewer, form, dict(faults_of(refused)))
-    messages.success(request, str(Text("草稿已保存。", "The draft is saved.")))
-    return redirect(f"{reverse('outside_new')}?draft={key}")
+        return _outside_page(request, viewer, form, faults_of(refused))
+    words = Text("草稿已保存。", "The draft is saved.")
+    return say_done(request, words, f"{reverse('outside_new')}?draft={key}")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -70,9 +69,9 @@ def publication_new(request: HttpRequest, viewer: Viewer) -> HttpResponse:
             return _sent(request, "publication", actions.submit_publication(viewer, given))
         key = actions.save_publication(viewer, given)
     except FormRefused as refused:
-        return _publication_page(request, viewer, form, dict(faults_of(refused)))
-    messages.success(request, str(Text("草稿已保存。", "The draft is saved.")))
-    return redirect(f"{reverse('publication_new')}?grant={form.grant}&draft={key}")
+        return _publication_page(request, viewer, form, faults_of(refused))
+    words = Text("草稿已保存。", "The draft is saved.")
+    return say_done(request, words, f"{reverse('publication_new')}?grant={form.grant}&draft={key}")
 
 
 @require_POST
@@ -82,8 +81,7 @@ def draft_discard(request: HttpRequest, viewer: Viewer, kind: str, key: int) -> 
     if kind not in _LISTS:
         raise NotFound
     actions.discard_draft(viewer, kind, key)
-    messages.success(request, str(Text("草稿已删除。", "The draft is gone.")))
-    return redirect(_LISTS[kind])
+    return say_done(request, Text("草稿已删除。", "The draft is gone."), _LISTS[kind])
 
 
 @require_safe
@@ -106,15 +104,15 @@ def case_step(request: HttpRequest, viewer: Viewer, kind: str, number: str, acti
     """Take a step of a case; what is missing is said at its field, and nothing is lost."""
     if kind not in _CASES:
         raise NotFound
-    words = {key: request.POST.get(key, "") for key in pages.WORDS}
+    given = {key: request.POST.get(key, "") for key in pages.WORDS}
     try:
-        actions.take_step(viewer, kind, number, action, words)
+        actions.take_step(viewer, kind, number, action, given)
     except FormRefused as refused:
         case = _VIEWS[kind](viewer, number)
         faults = {f"{action}-{name}": said for name, said in faults_of(refused).items()}
         return _case_page(request, viewer, case, action, faults)
-    messages.success(request, str(Text("已办理，对方已收到通知。", "Done; the other side has been told.")))
-    return redirect(_CASES[kind], number=number)
+    words = Text("已办理，对方已收到通知。", "Done; the other side has been told.")
+    return say_done(request, words, _CASES[kind], number=number)
 
 
 @require_POST
@@ -125,11 +123,9 @@ def outside_talk(request: HttpRequest, viewer: Viewer, number: str) -> HttpRespo
         actions.record_talk(viewer, number, request.POST.get("minutes", ""))
     except FormRefused as refused:
         case = pages.outside_case(viewer, number)
-        return _case_page(request, viewer, case, actions.MINUTES, dict(faults_of(refused)))
-    messages.success(
-        request, str(Text("协商记录已保存，双方可见。", "The record is kept; both sides see it."))
-    )
-    return redirect("outside_case", number=number)
+        return _case_page(request, viewer, case, actions.MINUTES, faults_of(refused))
+    words = Text("协商记录已保存，双方可见。", "The record is kept; both sides see it.")
+    return say_done(request, words, "outside_case", number=number)
 
 
 @require_POST
@@ -140,9 +136,9 @@ def outside_amend(request: HttpRequest, viewer: Viewer, number: str) -> HttpResp
         actions.amend_demand(viewer, number, request.POST.get("wanted", ""), request.POST.get("purpose", ""))
     except FormRefused as refused:
         case = pages.outside_case(viewer, number)
-        return _case_page(request, viewer, case, actions.AMENDED, dict(faults_of(refused)))
-    messages.success(request, str(Text("需求已更新，对方已收到通知。", "The demand is up to date.")))
-    return redirect("outside_case", number=number)
+        return _case_page(request, viewer, case, actions.AMENDED, faults_of(refused))
+    words = Text("需求已更新，对方已收到通知。", "The demand is up to date.")
+    return say_done(request, words, "outside_case", number=number)
 
 
 def _received(request: HttpRequest, viewer: Viewer) -> bool:
@@ -164,7 +160,7 @@ def _list_context(viewer: Viewer, found: pages.CaseList, kind: str) -> dict[str,
 
 
 def _outside_page(
-    request: HttpRequest, viewer: Viewer, form: pages.DraftForm, faults: dict[str, Text] | None = None
+    request: HttpRequest, viewer: Viewer, form: pages.DraftForm, faults: Faults | None = None
 ) -> HttpResponse:
     draft = form.draft
     values = request.POST or {
@@ -176,19 +172,14 @@ def _outside_page(
     context = {
         "form": form,
         "values": values,
-        "faults": faults or {},
         "holders": [("", Text("请选择", "Choose")), *((one.code, one.name) for one in form.holders)],
         "duties": [(str(one.pk), Text(one.text_zh, one.text_en), one.ground) for one in form.duties],
     }
-    status = 422 if faults else 200
-    return show(request, viewer, "pages/outside_new.html", context, status=status, section="outside")
+    return show_form(request, viewer, "pages/outside_new.html", context, faults or {}, section="outside")
 
 
 def _publication_page(
-    request: HttpRequest,
-    viewer: Viewer,
-    form: pages.PublicationForm,
-    faults: dict[str, Text] | None = None,
+    request: HttpRequest, viewer: Viewer, form: pages.PublicationForm, faults: Faults | None = None
 ) -> HttpResponse:
     draft = form.draft
     posted = request.POST
@@ -197,10 +188,9 @@ def _publication_page(
         "form": form,
         "values": posted or kept,
         "chosen": posted.getlist("fields") if posted else (draft.fields if draft else []),
-        "faults": faults or {},
     }
-    status = 422 if faults else 200
-    return show(request, viewer, "pages/publication_new.html", context, status=status, section="publications")
+    template = "pages/publication_new.html"
+    return show_form(request, viewer, template, context, faults or {}, section="publications")
 
 
 def _case_page(
@@ -208,24 +198,22 @@ def _case_page(
     viewer: Viewer,
     case: pages.CaseView,
     tried: str = "",
-    faults: dict[str, Text] | None = None,
+    faults: Faults | None = None,
 ) -> HttpResponse:
     context = {
         "case": case,
-        "faults": faults or {},
         "tried": tried,
         "values": request.POST if tried else {},
         "cases": _LISTS[case.kind],
         "sees_proof": sees_proof(viewer, case.requester.code, case.provider.code),
     }
-    status, section = (422 if faults else 200), _LISTS[case.kind]
-    return show(request, viewer, "pages/outside_case.html", context, status=status, section=section)
+    section = _LISTS[case.kind]
+    return show_form(request, viewer, "pages/outside_case.html", context, faults or {}, section=section)
 
 
 def _sent(request: HttpRequest, kind: str, number: str) -> HttpResponse:
     words = Text(f"{number} 已送达对方。", f"{number} has been sent.")
-    messages.success(request, str(words))
-    return redirect(_CASES[kind], number=number)
+    return say_done(request, words, _CASES[kind], number=number)
 
 
 def _outside_given(form: pages.DraftForm, post: QueryDict) -> OutsideInput:

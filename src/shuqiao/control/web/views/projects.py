@@ -1,8 +1,6 @@
 """Special projects, and the register of cross-department applications."""
 
-from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, QueryDict
-from django.shortcuts import redirect
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -13,11 +11,11 @@ from shuqiao.control.projects.inputs import ApplicationInput, JoinInput, LineInp
 from shuqiao.control.projects.register import end_application, register_application
 from shuqiao.control.projects.register_page import register_page
 from shuqiao.control.texts import Text
+from shuqiao.control.web.forms import Faults, form_of, say_done, say_refused, show_form
 from shuqiao.control.web.reading import faults_of, page_number, read_day
 from shuqiao.control.web.shell import sees_proof, show, signed_in
 
 MAX_CHOSEN = 200
-Faults = dict[str, Text]
 
 
 @require_safe
@@ -34,20 +32,37 @@ def project_edit(request: HttpRequest, viewer: Viewer, number: str = "") -> Http
     """Write a project that has not started: title, duty, purpose, period, participants."""
     form = pages.project_form(viewer, number)
     if request.method != "POST":
-        return _form_page(request, viewer, form)
+        return _form_page(request, viewer, form, {})
     try:
         kept = actions.save_project(viewer, _project_given(number, request.POST))
     except FormRefused as refused:
-        return _form_page(request, viewer, form, dict(faults_of(refused)))
-    messages.success(request, str(Text("专项已保存，尚未启动。", "The project is saved, not started yet.")))
-    return redirect("project", number=kept)
+        return _form_page(request, viewer, form, faults_of(refused))
+    words = Text("专项已保存，尚未启动。", "The project is saved, not started yet.")
+    return say_done(request, words, "project", number=kept)
 
 
 @require_safe
 @signed_in
 def project(request: HttpRequest, viewer: Viewer, number: str) -> HttpResponse:
     """Show a project with its lines, how far providers have confirmed them, and what the viewer can do."""
-    return _page(request, viewer, number)
+    return _project_page(request, viewer, {}, number)
+
+
+def _project_page(request: HttpRequest, viewer: Viewer, faults: Faults, number: str) -> HttpResponse:
+    page = pages.project_page(viewer, number)
+    posted = request.POST
+    there = {page.lead.code, *(one.code for one in page.participants)}
+    others = pages.project_form(viewer).departments if page.can_widen else ()
+    context = {
+        "page": page,
+        "values": posted,
+        "duty": posted.get("duty") or str(page.duty_key or ""),
+        "applications": posted.getlist("applications"),
+        "conditions": posted.getlist("conditions"),
+        "sees_proof": sees_proof(viewer, page.lead.code),
+        "others": [one for one in others if one.code not in there],
+    }
+    return show_form(request, viewer, "pages/project.html", context, faults, section="projects")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -61,10 +76,9 @@ def project_line(request: HttpRequest, viewer: Viewer, number: str) -> HttpRespo
         try:
             actions.add_line(viewer, number, _line_given(resource, request.POST))
         except FormRefused as refused:
-            faults = dict(faults_of(refused))
+            faults = faults_of(refused)
         else:
-            messages.success(request, str(Text("已加入专项。", "Added to the project.")))
-            return redirect("project", number=number)
+            return say_done(request, Text("已加入专项。", "Added to the project."), "project", number=number)
     posted = request.POST
     context = {
         "form": form,
@@ -73,10 +87,8 @@ def project_line(request: HttpRequest, viewer: Viewer, number: str) -> HttpRespo
         "values": posted,
         "chosen": posted.getlist("fields"),
         "mode": posted.get("mode") or (form.modes[0][0] if form.modes else ""),
-        "faults": faults,
     }
-    status = 422 if faults else 200
-    return show(request, viewer, "pages/project_line.html", context, status=status, section="projects")
+    return show_form(request, viewer, "pages/project_line.html", context, faults, section="projects")
 
 
 @require_POST
@@ -84,48 +96,52 @@ def project_line(request: HttpRequest, viewer: Viewer, number: str) -> HttpRespo
 def project_line_remove(request: HttpRequest, viewer: Viewer, number: str, key: int) -> HttpResponse:
     """Take a line out of a project that has not started."""
     actions.remove_line(viewer, number, key)
-    messages.success(request, str(Text("已移出专项。", "Taken out of the project.")))
-    return redirect("project", number=number)
+    return say_done(request, Text("已移出专项。", "Taken out of the project."), "project", number=number)
 
 
 @require_POST
 @signed_in
+@form_of(_project_page)
 def project_start(request: HttpRequest, viewer: Viewer, number: str) -> HttpResponse:
     """Start a project and make the lead's own requests."""
-    return _asked(request, viewer, number, start=True)
+    made = actions.start_project(viewer, number, _join_given(request.POST))
+    return say_done(request, _requests_made(len(made)), "project", number=number)
 
 
 @require_POST
 @signed_in
+@form_of(_project_page)
 def project_join(request: HttpRequest, viewer: Viewer, number: str) -> HttpResponse:
     """Make the requests of the viewer's department for a running project."""
-    return _asked(request, viewer, number, start=False)
+    made = actions.join_project(viewer, number, _join_given(request.POST))
+    return say_done(request, _requests_made(len(made)), "project", number=number)
+
+
+def _requests_made(count: int) -> Text:
+    return Text(
+        f"已提出 {count} 件申请，由各提供部门分别确认。",
+        f"{count} requests have been made; each provider confirms its own.",
+    )
 
 
 @require_POST
 @signed_in
+@form_of(_project_page)
 def project_widen(request: HttpRequest, viewer: Viewer, number: str) -> HttpResponse:
     """Add participants to a running project."""
-    try:
-        chosen = tuple(request.POST.getlist("participants")[:MAX_CHOSEN])
-        actions.add_participants(viewer, number, chosen)
-    except FormRefused as refused:
-        return _page(request, viewer, number, dict(faults_of(refused)))
-    messages.success(request, str(Text("参与部门已增加。", "Participants have been added.")))
-    return redirect("project", number=number)
+    actions.add_participants(viewer, number, tuple(request.POST.getlist("participants")[:MAX_CHOSEN]))
+    words = Text("参与部门已增加。", "Participants have been added.")
+    return say_done(request, words, "project", number=number)
 
 
 @require_POST
 @signed_in
+@form_of(_project_page)
 def project_end(request: HttpRequest, viewer: Viewer, number: str) -> HttpResponse:
     """End a project with all that was given in its name."""
-    try:
-        end_project(viewer, number, request.POST.get("reason", ""))
-    except FormRefused as refused:
-        return _page(request, viewer, number, dict(faults_of(refused)))
+    end_project(viewer, number, request.POST.get("reason", ""))
     words = Text("专项已结束，其授权同时失效。", "The project has ended, and its grants with it.")
-    messages.success(request, str(words))
-    return redirect("project", number=number)
+    return say_done(request, words, "project", number=number)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -137,19 +153,18 @@ def applications(request: HttpRequest, viewer: Viewer) -> HttpResponse:
         try:
             register_application(viewer, _application_given(request.POST))
         except FormRefused as refused:
-            faults = dict(faults_of(refused))
+            faults = faults_of(refused)
         else:
-            messages.success(request, str(Text("应用已登记。", "The application is registered.")))
-            return redirect("cross_applications")
+            words = Text("应用已登记。", "The application is registered.")
+            return say_done(request, words, "cross_applications")
     posted = request.POST
     context = {
         "page": page,
-        "faults": faults,
         "values": posted,
         "departments": posted.getlist("departments"),
         "systems": posted.getlist("systems"),
     }
-    return show(request, viewer, "pages/cross_applications.html", context, status=422 if faults else 200)
+    return show_form(request, viewer, "pages/cross_applications.html", context, faults)
 
 
 @require_POST
@@ -159,48 +174,11 @@ def application_end(request: HttpRequest, viewer: Viewer, key: int) -> HttpRespo
     try:
         end_application(viewer, key, request.POST.get("reason", ""))
     except FormRefused as refused:
-        messages.error(request, str(refused.faults[0].message))
-        return redirect(f"{reverse('cross_applications')}#application-{key}")
-    messages.success(request, str(Text("应用已停用。", "The application is out of use.")))
-    return redirect("cross_applications")
+        return say_refused(request, refused, f"{reverse('cross_applications')}#application-{key}")
+    return say_done(request, Text("应用已停用。", "The application is out of use."), "cross_applications")
 
 
-def _asked(request: HttpRequest, viewer: Viewer, number: str, *, start: bool) -> HttpResponse:
-    ask = actions.start_project if start else actions.join_project
-    try:
-        made = ask(viewer, number, _join_given(request.POST))
-    except FormRefused as refused:
-        return _page(request, viewer, number, dict(faults_of(refused)))
-    words = Text(
-        f"已提出 {len(made)} 件申请，由各提供部门分别确认。",
-        f"{len(made)} requests have been made; each provider confirms its own.",
-    )
-    messages.success(request, str(words))
-    return redirect("project", number=number)
-
-
-def _page(request: HttpRequest, viewer: Viewer, number: str, faults: Faults | None = None) -> HttpResponse:
-    page = pages.project_page(viewer, number)
-    posted = request.POST
-    there = {page.lead.code, *(one.code for one in page.participants)}
-    others = pages.project_form(viewer).departments if page.can_widen else ()
-    context = {
-        "page": page,
-        "faults": faults or {},
-        "values": posted,
-        "duty": posted.get("duty") or str(page.duty_key or ""),
-        "applications": posted.getlist("applications"),
-        "conditions": posted.getlist("conditions"),
-        "sees_proof": sees_proof(viewer, page.lead.code),
-        "others": [one for one in others if one.code not in there],
-    }
-    status = 422 if faults else 200
-    return show(request, viewer, "pages/project.html", context, status=status, section="projects")
-
-
-def _form_page(
-    request: HttpRequest, viewer: Viewer, form: pages.ProjectForm, faults: Faults | None = None
-) -> HttpResponse:
+def _form_page(request: HttpRequest, viewer: Viewer, form: pages.ProjectForm, faults: Faults) -> HttpResponse:
     kept, posted = form.project, request.POST
     values = posted or {
         "title": kept.title if kept else "",
@@ -219,10 +197,8 @@ def _form_page(
         "values": values,
         "chosen": chosen,
         "duties": [(str(key), words, ground) for key, words, ground in form.duties],
-        "faults": faults or {},
     }
-    status = 422 if faults else 200
-    return show(request, viewer, "pages/project_edit.html", context, status=status, section="projects")
+    return show_form(request, viewer, "pages/project_edit.html", context, faults, section="projects")
 
 
 def _project_given(number: str, post: QueryDict) -> ProjectInput:

@@ -7,12 +7,13 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from shuqiao.control.accounts.access import FormRefused, NotFound, Viewer
+from shuqiao.control.accounts.access import NotFound, Viewer
 from shuqiao.control.exchange import subscriptions
 from shuqiao.control.recalls import pages
 from shuqiao.control.recalls.receipts import Stated, state_deletion
 from shuqiao.control.texts import Text
-from shuqiao.control.web.reading import faults_of, page_number
+from shuqiao.control.web.forms import Faults, form_of, say_done, show_form
+from shuqiao.control.web.reading import page_number
 from shuqiao.control.web.shell import sees_proof, show, signed_in
 
 SECTION = "feeds"
@@ -64,26 +65,19 @@ def recalls(request: HttpRequest, viewer: Viewer) -> HttpResponse:
     return show(request, viewer, "pages/recalls.html", context, section=SECTION)
 
 
+def _recall_page(request: HttpRequest, viewer: Viewer, faults: Faults, number: str) -> HttpResponse:
+    page = pages.recall_page(viewer, number)
+    proof = sees_proof(viewer, page.row.holder.code, page.row.provider.code)
+    context = {"page": page, "values": request.POST, "proof": proof}
+    return show_form(request, viewer, "pages/recall.html", context, faults, section=SECTION)
+
+
 @require_http_methods(["GET", "HEAD", "POST"])
 @signed_in
+@form_of(_recall_page)
 def recall(request: HttpRequest, viewer: Viewer, number: str) -> HttpResponse:
     """Show one recall; a named person of the holder states that everything is deleted."""
-    faults: dict[str, Text] = {}
-    if request.method == "POST":
-        given = Stated(request.POST.get("confirmed") == "yes", request.POST.get("note", ""))
-        try:
-            state_deletion(viewer, number, given)
-        except FormRefused as refused:
-            faults = dict(faults_of(refused))
-        else:
-            messages.success(request, str(Text("回执已签署并留痕。", "The receipt is kept and recorded.")))
-            return redirect("recall", number=number)
-    page = pages.recall_page(viewer, number)
-    context = {
-        "page": page,
-        "faults": faults,
-        "values": request.POST,
-        "proof": sees_proof(viewer, page.row.holder.code, page.row.provider.code),
-    }
-    status = 422 if faults else 200
-    return show(request, viewer, "pages/recall.html", context, status=status, section=SECTION)
+    given = Stated(request.POST.get("confirmed") == "yes", request.POST.get("note", ""))
+    state_deletion(viewer, number, given)
+    words = Text("回执已签署并留痕。", "The receipt is kept and recorded.")
+    return say_done(request, words, "recall", number=number)

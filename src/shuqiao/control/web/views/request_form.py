@@ -3,7 +3,6 @@
 from collections.abc import Collection
 from dataclasses import replace
 
-from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -18,9 +17,10 @@ from shuqiao.control.requests.pages import request_form
 from shuqiao.control.requests.platforms import submit_on_platforms
 from shuqiao.control.requests.queries import RequestForm
 from shuqiao.control.texts import Text
+from shuqiao.control.web.forms import Faults, say_done, show_form
 from shuqiao.control.web.reading import faults_of, read_day
 from shuqiao.control.web.row_form import read_rows
-from shuqiao.control.web.shell import is_partial, show, signed_in
+from shuqiao.control.web.shell import is_partial, signed_in
 
 STEPS = (
     Text("选信息", "Choose items"),
@@ -58,11 +58,10 @@ def _submit(request: HttpRequest, viewer: Viewer, given: RequestInput, also: lis
         numbers = submit_on_platforms(viewer, given, also)
     except FormRefused as refused:
         form = request_form(viewer, given.resource)
-        return _page(request, viewer, form, CHECK, dict(faults_of(refused)), also, status=422)
+        return _page(request, viewer, form, CHECK, faults_of(refused), also)
     zh, en = "、".join(numbers), ", ".join(numbers)
     words = Text(f"申请 {zh} 已提交。", f"Request {en} has been submitted.")
-    messages.success(request, str(words))
-    return redirect("request_case", number=numbers[0])
+    return say_done(request, words, "request_case", number=numbers[0])
 
 
 def _page(
@@ -70,10 +69,8 @@ def _page(
     viewer: Viewer,
     form: RequestForm,
     step: int,
-    faults: dict[str, Text],
+    faults: Faults,
     also: Collection[str] = (),
-    *,
-    status: int = 200,
 ) -> HttpResponse:
     links = [(f"{_address(form.resource, _step_of(name))}#{name}", words) for name, words in faults.items()]
     context = {
@@ -83,14 +80,13 @@ def _page(
         "before": step - 1,
         "after": step + 1,
         "last": CHECK,
-        "faults": faults,
         "fault_links": links,
         "chosen": [item for item in form.items if item.chosen],
         "chosen_channels": [one.key for one in form.channels if one.chosen],
         "today": clock.today(),
         "also": also,
     }
-    return show(request, viewer, "pages/request_new.html", context, status=status, section="my_requests")
+    return show_form(request, viewer, "pages/request_new.html", context, faults, section="my_requests")
 
 
 def _step(text: str) -> int:

@@ -19,9 +19,10 @@ from shuqiao.control.requests.queries import ActionOffer, RequestCase, RequestLi
 from shuqiao.control.requests.replies import reply_statistics
 from shuqiao.control.requests.row_editor import BLANK_LINES, RowLine
 from shuqiao.control.texts import Text
+from shuqiao.control.web.forms import Faults, say_done, show_form
 from shuqiao.control.web.reading import faults_of, page_number, read_day
 from shuqiao.control.web.row_form import read_rows, typed_lines
-from shuqiao.control.web.shell import explain, show, signed_in
+from shuqiao.control.web.shell import show, signed_in
 from shuqiao.rules.channels import channels_for
 from shuqiao.rules.errors import FieldRequired, ReasonRequired
 from shuqiao.rules.files import MAX_FILES
@@ -69,10 +70,9 @@ def request_answer(request: HttpRequest, viewer: Viewer, number: str) -> HttpRes
     try:
         grant = answer_request(viewer, number, _answer(case, request.POST))
     except FormRefused as refused:
-        faults = _at_items(dict(faults_of(refused)), case, request.POST)
-        return _case(request, viewer, case, request.POST, faults, status=422)
-    messages.success(request, str(_answered(case, grant)))
-    return redirect("request_case", number=number)
+        faults = _at_items(faults_of(refused), case, request.POST)
+        return _case(request, viewer, case, request.POST, faults)
+    return say_done(request, _answered(case, grant), "request_case", number=number)
 
 
 def _answered(case: RequestCase, grant: str | None) -> Text:
@@ -104,14 +104,13 @@ def request_step(request: HttpRequest, viewer: Viewer, number: str, action: str)
         take_step(viewer, number, action, given)
     except FormRefused as refused:
         faults = {f"{action}:{name}": words for name, words in faults_of(refused).items()}
-        return _case(request, viewer, case, _proposed(case), faults, status=422)
+        return _case(request, viewer, case, _proposed(case), faults)
     except (ReasonRequired, FieldRequired) as error:
         name = "reason" if isinstance(error, ReasonRequired) else _first_field(offer)
         faults = {f"{action}:{name}": worded(error)}
-        return _case(request, viewer, case, _proposed(case), faults, status=422)
+        return _case(request, viewer, case, _proposed(case), faults)
     done = offer.label if offer else Text(action, action)
-    messages.success(request, str(Text(f"已办理：{done.zh}。", f"Done: {done.en}.")))
-    return redirect("request_case", number=number)
+    return say_done(request, Text(f"已办理：{done.zh}。", f"Done: {done.en}."), "request_case", number=number)
 
 
 def _first_field(offer: ActionOffer | None) -> str:
@@ -142,8 +141,8 @@ def replies(request: HttpRequest, viewer: Viewer) -> HttpResponse:
 def request_withdraw(request: HttpRequest, viewer: Viewer, number: str) -> HttpResponse:
     """Take a request back."""
     withdraw_request(viewer, number)
-    messages.success(request, str(Text("申请已撤回。", "The request has been withdrawn.")))
-    return redirect("request_case", number=number)
+    words = Text("申请已撤回。", "The request has been withdrawn.")
+    return say_done(request, words, "request_case", number=number)
 
 
 @require_POST
@@ -153,10 +152,10 @@ def request_dispute(request: HttpRequest, viewer: Viewer, number: str) -> HttpRe
     try:
         dispute_request(viewer, number, request.POST.get("reason", ""))
     except ReasonRequired as error:
-        messages.error(request, explain(error))
+        messages.error(request, str(worded(error)))
         return redirect(f"{reverse('request_case', args=[number])}#reason")
-    messages.success(request, str(Text("已提请协商。", "Negotiation has been asked for.")))
-    return redirect("request_case", number=number)
+    words = Text("已提请协商。", "Negotiation has been asked for.")
+    return say_done(request, words, "request_case", number=number)
 
 
 def _case(
@@ -164,15 +163,12 @@ def _case(
     viewer: Viewer,
     case: RequestCase,
     values: QueryDict,
-    faults: dict[str, Text],
-    *,
-    status: int = 200,
+    faults: Faults,
 ) -> HttpResponse:
     open_items = [item for item in case.items if item.granted is not True]
     chosen = set(values.getlist("granted"))
     context = {
         "case": case,
-        "faults": faults,
         "values": values,
         "rows": [
             (item, item.field in chosen, values.get(f"why:{item.field}", ""), faults.get(f"why:{item.field}"))
@@ -188,7 +184,7 @@ def _case(
         "posted": request.POST,
     }
     section = "inbox" if case.provider.code == viewer.department.code else "my_requests"
-    return show(request, viewer, "pages/request_case.html", context, status=status, section=section)
+    return show_form(request, viewer, "pages/request_case.html", context, faults, section=section)
 
 
 def _editor(case: RequestCase, values: QueryDict) -> RowEditor:

@@ -1,8 +1,6 @@
 """Saying how an entry, or one of its items, is shared, and recording the leading group's ruling."""
 
-from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, QueryDict
-from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods, require_POST
 
 from shuqiao.control.accounts.access import FormRefused, Viewer
@@ -15,8 +13,9 @@ from shuqiao.control.catalogue.classifying import (
 )
 from shuqiao.control.catalogue.sharing_page import SharingPage, sharing_page
 from shuqiao.control.texts import Text
+from shuqiao.control.web.forms import Faults, say_done, show_form
 from shuqiao.control.web.reading import faults_of, read_day
-from shuqiao.control.web.shell import sees_proof, show, signed_in
+from shuqiao.control.web.shell import sees_proof, signed_in
 from shuqiao.rules.sharing import Choice
 
 MAX_CHOSEN = 200
@@ -33,9 +32,9 @@ def share_type(request: HttpRequest, viewer: Viewer, resource: str, item: str = 
     try:
         choose_share_type(viewer, ChoiceInput(resource, item, _version(request.POST), choice))
     except FormRefused as refused:
-        return _page(request, viewer, page, choice, dict(faults_of(refused)))
-    messages.success(request, str(Text("共享类型已更新，目录已升版。", "The share type is in force.")))
-    return redirect("share_type", resource=resource)
+        return _page(request, viewer, page, choice, faults_of(refused))
+    words = Text("共享类型已更新，目录已升版。", "The share type is in force.")
+    return say_done(request, words, "share_type", resource=resource)
 
 
 @require_POST
@@ -43,8 +42,8 @@ def share_type(request: HttpRequest, viewer: Viewer, resource: str, item: str = 
 def share_as_entry(request: HttpRequest, viewer: Viewer, resource: str, item: str) -> HttpResponse:
     """Let an item be shared as its entry is."""
     follow_entry(viewer, resource, item, _version(request.POST))
-    messages.success(request, str(Text("该信息项改随条目共享。", "The item is shared as its entry again.")))
-    return redirect("share_type", resource=resource)
+    words = Text("该信息项改随条目共享。", "The item is shared as its entry again.")
+    return say_done(request, words, "share_type", resource=resource)
 
 
 @require_POST
@@ -61,9 +60,9 @@ def share_ruling(request: HttpRequest, viewer: Viewer, resource: str) -> HttpRes
         rule_open(viewer, given)
     except FormRefused as refused:
         page = sharing_page(viewer, resource)
-        return _page(request, viewer, page, page.choice, dict(faults_of(refused)), request.POST)
-    messages.success(request, str(Text("核定已记录并生效。", "The ruling is recorded and in force.")))
-    return redirect("share_type", resource=resource)
+        return _page(request, viewer, page, page.choice, faults_of(refused), request.POST)
+    words = Text("核定已记录并生效。", "The ruling is recorded and in force.")
+    return say_done(request, words, "share_type", resource=resource)
 
 
 def _page(
@@ -71,19 +70,17 @@ def _page(
     viewer: Viewer,
     page: SharingPage,
     choice: Choice,
-    faults: dict[str, Text] | None = None,
+    faults: Faults | None = None,
     values: QueryDict | None = None,
 ) -> HttpResponse:
     context = {
         "page": page,
         "choice": choice,
-        "faults": faults or {},
         "values": values or {},
         "sees_proof": sees_proof(viewer, page.provider),
         "ranks": [("", Text("请选择", "Choose")), *page.ranks],
     }
-    status = 422 if faults else 200
-    return show(request, viewer, "pages/share_type.html", context, status=status, section="catalogue")
+    return show_form(request, viewer, "pages/share_type.html", context, faults or {}, section="catalogue")
 
 
 def _choice(post: QueryDict) -> Choice:

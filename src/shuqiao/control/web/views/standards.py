@@ -2,9 +2,7 @@
 
 from collections.abc import Callable
 
-from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, QueryDict
-from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods, require_safe
 
 from shuqiao.control.accounts.access import FormRefused, NotFound, Viewer, require
@@ -18,6 +16,7 @@ from shuqiao.control.standards.conformity import conformity_page, month_of
 from shuqiao.control.standards.contents import Code, Content, Kind
 from shuqiao.control.standards.publishing import PUBLISH, StandardInput, existing, publish_standard
 from shuqiao.control.texts import Text
+from shuqiao.control.web.forms import Faults, say_done, show_form
 from shuqiao.control.web.reading import faults_of, page_number
 from shuqiao.control.web.shell import show, signed_in
 
@@ -65,12 +64,11 @@ def standard_edit(request: HttpRequest, viewer: Viewer, kind: str, key: str = ""
         given = _given(form, posted)
         version = publish_standard(viewer, given)
     except FormRefused as refused:
-        return _form_page(request, viewer, form, posted, dict(faults_of(refused)))
+        return _form_page(request, viewer, form, posted, faults_of(refused))
     words = Text(
         f"第 {version} 版已发布，各部门已收到通知。", f"Version {version} is published to all departments."
     )
-    messages.success(request, str(words))
-    return redirect("standard", kind=kind, key=given.key)
+    return say_done(request, words, "standard", kind=kind, key=given.key)
 
 
 @require_safe
@@ -128,16 +126,14 @@ def _form_page(
     viewer: Viewer,
     form: pages.StandardForm,
     values: QueryDict | dict[str, str],
-    faults: dict[str, Text],
+    faults: Faults,
 ) -> HttpResponse:
     context = {
         "form": form,
         "values": values,
-        "faults": faults,
         "others": [words for name, words in faults.items() if name in ("base_version", "content")],
     }
-    status = 422 if faults else 200
-    return show(request, viewer, "pages/standard_edit.html", context, status=status, section="standards")
+    return show_form(request, viewer, "pages/standard_edit.html", context, faults, section="standards")
 
 
 def _values(content: Content | None, key: str) -> dict[str, str]:

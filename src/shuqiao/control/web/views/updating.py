@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -18,6 +17,7 @@ from shuqiao.control.updating.hindrances import HindranceGiven, end_hindrance, r
 from shuqiao.control.updating.quality import DAYS, MEANINGS, WORDS, quality_rows
 from shuqiao.control.updating.report import report_table, updates_report
 from shuqiao.control.updating.told import confirm_update
+from shuqiao.control.web.forms import Faults, say_done, show_form
 from shuqiao.control.web.reading import faults_of, page_number, read_day
 from shuqiao.control.web.shell import show, signed_in
 
@@ -54,8 +54,7 @@ def told(request: HttpRequest, viewer: Viewer) -> HttpResponse:
 def told_confirm(request: HttpRequest, viewer: Viewer, key: int) -> HttpResponse:
     """Confirm that one's copy was compared and brought up to date."""
     confirm_update(viewer, key)
-    messages.success(request, str(Text("已确认比对和更新。", "Confirmed.")))
-    return redirect("updates_told")
+    return say_done(request, Text("已确认比对和更新。", "Confirmed."), "updates_told")
 
 
 @require_safe
@@ -198,16 +197,10 @@ def _answer(
     try:
         act()
     except FormRefused as refused:
-        return _entry_page(request, viewer, resource, dict(faults_of(refused)))
-    messages.success(request, str(done))
-    return redirect("entry_updates", resource=resource)
+        return _entry_page(request, viewer, resource, faults_of(refused))
+    return say_done(request, done, "entry_updates", resource=resource)
 
 
-def _entry_page(request: HttpRequest, viewer: Viewer, resource: str, faults: dict[str, Text]) -> HttpResponse:
-    context = {
-        "page": pages.entry_updates(viewer, resource),
-        "faults": faults,
-        "values": request.POST,
-    }
-    status = 422 if faults else 200
-    return show(request, viewer, "pages/updates_entry.html", context, status=status, section=SECTION)
+def _entry_page(request: HttpRequest, viewer: Viewer, resource: str, faults: Faults) -> HttpResponse:
+    context = {"page": pages.entry_updates(viewer, resource), "values": request.POST}
+    return show_form(request, viewer, "pages/updates_entry.html", context, faults, section=SECTION)

@@ -2,9 +2,7 @@
 
 from collections.abc import Callable
 
-from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from shuqiao.control.accounts.access import FormRefused, NotFound, Viewer
@@ -16,6 +14,7 @@ from shuqiao.control.upkeep import pages, report
 from shuqiao.control.upkeep.changes import MAX_TOUCHED, ChangeInput, close_change, register_change
 from shuqiao.control.upkeep.checks import KINDS
 from shuqiao.control.upkeep.maintenance import check_catalogue, sign_maintenance
+from shuqiao.control.web.forms import Faults, form_of, say_done, show_form
 from shuqiao.control.web.reading import faults_of, page_number, read_day
 from shuqiao.control.web.shell import show, signed_in
 
@@ -69,46 +68,39 @@ def change_new(request: HttpRequest, viewer: Viewer) -> HttpResponse:
     try:
         number = register_change(viewer, given)
     except FormRefused as refused:
-        return _form_page(request, viewer, form, dict(faults_of(refused)))
-    messages.success(request, str(Text(f"{number} 已登记。", f"{number} is registered.")))
-    return redirect("upkeep_change", number=number)
+        return _form_page(request, viewer, form, faults_of(refused))
+    words = Text(f"{number} 已登记。", f"{number} is registered.")
+    return say_done(request, words, "upkeep_change", number=number)
 
 
 @require_safe
 @signed_in
 def change(request: HttpRequest, viewer: Viewer, number: str) -> HttpResponse:
     """Show one change with its term and what has become of each entry."""
-    return _change_page(request, viewer, number, {})
+    return _change_page(request, viewer, {}, number)
+
+
+def _change_page(request: HttpRequest, viewer: Viewer, faults: Faults, number: str) -> HttpResponse:
+    context = {
+        "page": pages.change_page(viewer, number),
+        "reason": request.POST.get("reason", ""),
+        "sees_audit": may_read_audit(viewer),
+    }
+    return show_form(request, viewer, "pages/upkeep_change.html", context, faults, section="upkeep")
 
 
 @require_POST
 @signed_in
+@form_of(_change_page)
 def change_close(request: HttpRequest, viewer: Viewer, number: str) -> HttpResponse:
     """Close a change whose other entries need no update, saying why."""
-    try:
-        close_change(viewer, number, request.POST.get("reason", ""))
-    except FormRefused as refused:
-        return _change_page(request, viewer, number, dict(faults_of(refused)))
-    messages.success(request, str(Text("已办结，理由已存档。", "It is closed; the reason is kept.")))
-    return redirect("upkeep_change", number=number)
+    close_change(viewer, number, request.POST.get("reason", ""))
+    words = Text("已办结，理由已存档。", "It is closed; the reason is kept.")
+    return say_done(request, words, "upkeep_change", number=number)
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
-@signed_in
-def maintenance(request: HttpRequest, viewer: Viewer) -> HttpResponse:
-    """Check a department's whole catalogue, and sign the maintenance of a period."""
-    department, faults = request.GET.get("department", "")[:40], {}
-    if request.method == "POST":
-        key = request.POST.get("period", "")
-        if not (key.isascii() and key.isdigit() and len(key) < 16):
-            raise NotFound
-        try:
-            sign_maintenance(viewer, int(key), request.POST.get("statement", ""))
-        except FormRefused as refused:
-            faults = dict(faults_of(refused))
-        else:
-            messages.success(request, str(Text("本期全面维护已签署。", "The maintenance is signed.")))
-            return redirect("upkeep_record", key=int(key))
+def _maintenance_page(request: HttpRequest, viewer: Viewer, faults: Faults) -> HttpResponse:
+    department = request.GET.get("department", "")[:40]
     page = pages.maintenance_page(viewer, department)
     if faults or request.GET.get("check") == "1":
         page = pages.maintenance_page(viewer, department, check_catalogue(page.department.code))
@@ -116,12 +108,23 @@ def maintenance(request: HttpRequest, viewer: Viewer) -> HttpResponse:
         "page": page,
         "kinds": KINDS,
         "tab": "maintenance",
-        "faults": faults,
         "statement": request.POST.get("statement", ""),
         "everyone": report.sees_everyone(viewer),
     }
-    status = 422 if faults else 200
-    return show(request, viewer, "pages/upkeep_maintenance.html", context, status=status, section="upkeep")
+    return show_form(request, viewer, "pages/upkeep_maintenance.html", context, faults, section="upkeep")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@signed_in
+@form_of(_maintenance_page)
+def maintenance(request: HttpRequest, viewer: Viewer) -> HttpResponse:
+    """Check a department's whole catalogue, and sign the maintenance of a period."""
+    key = request.POST.get("period", "")
+    if not (key.isascii() and key.isdigit() and len(key) < 16):
+        raise NotFound
+    sign_maintenance(viewer, int(key), request.POST.get("statement", ""))
+    words = Text("本期全面维护已签署。", "The maintenance is signed.")
+    return say_done(request, words, "upkeep_record", key=int(key))
 
 
 @require_safe
@@ -181,26 +184,11 @@ def _file(form: str, table: download.Table) -> HttpResponse:
     return answer
 
 
-def _form_page(
-    request: HttpRequest, viewer: Viewer, form: pages.ChangeForm, faults: dict[str, Text]
-) -> HttpResponse:
+def _form_page(request: HttpRequest, viewer: Viewer, form: pages.ChangeForm, faults: Faults) -> HttpResponse:
     context = {
         "form": form,
         "values": request.POST,
         "chosen": (request.POST or request.GET).getlist("entries"),
         "kinds": [("", Text("请选择", "Choose")), *((one.kind, one.label) for one in form.terms)],
-        "faults": faults,
     }
-    status = 422 if faults else 200
-    return show(request, viewer, "pages/upkeep_change_new.html", context, status=status, section="upkeep")
-
-
-def _change_page(request: HttpRequest, viewer: Viewer, number: str, faults: dict[str, Text]) -> HttpResponse:
-    context = {
-        "page": pages.change_page(viewer, number),
-        "faults": faults,
-        "reason": request.POST.get("reason", ""),
-        "sees_audit": may_read_audit(viewer),
-    }
-    status = 422 if faults else 200
-    return show(request, viewer, "pages/upkeep_change.html", context, status=status, section="upkeep")
+    return show_form(request, viewer, "pages/upkeep_change_new.html", context, faults, section="upkeep")
