@@ -1,7 +1,7 @@
 """What surrounds every page: who is looking, where they can go, which regulation is in force."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, cast
 
@@ -149,7 +149,17 @@ def _navigation(viewer: Viewer, path: str) -> tuple[Group, ...]:
         Group(Text("交换与接入", "Exchange"), _exchange(viewer, path)),
         Group(Text("凭据", "Evidence"), _evidence(viewer, path)),
     )
-    return tuple(group for group in groups if group.links)
+    return _nearest_only(tuple(group for group in groups if group.links))
+
+
+def _nearest_only(groups: tuple[Group, ...]) -> tuple[Group, ...]:
+    """Of entries that lie above each other in the address, let the nearest one be the current one."""
+    current = [link.href for group in groups for link in group.links if link.current]
+    nearest = max(current, key=len, default="")
+    return tuple(
+        replace(group, links=tuple(replace(one, current=one.href == nearest) for one in group.links))
+        for group in groups
+    )
 
 
 def _link(path: str, label: Text, name: str, icon: str, count: int = 0, *, hot: bool = False) -> Link:
