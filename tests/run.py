@@ -17,6 +17,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, contextmanager
@@ -51,9 +52,23 @@ class Part:
     environment: dict[str, str] = field(default_factory=dict)
 
 
-def run(part: Part, kept: Path, *more: str) -> tuple[int, str]:
-    """Run one part, its cache in the folder `kept`; return pytest's exit code and what it printed."""
-    done = subprocess.run(
+@dataclass(frozen=True)
+class Outcome:
+    """What a part came to: pytest's exit code, what it printed, and the seconds it took.
+
+    Processes that outlive whoever started them, as a city's do, are not in the processor's seconds.
+    """
+
+    code: int
+    printed: str
+    took_s: float
+    processor_s: float
+
+
+def run(part: Part, kept: Path, *more: str) -> Outcome:
+    """Run one part, its cache in the folder `kept`."""
+    began = time.monotonic()
+    process = subprocess.Popen(
         [*PYTEST, "-o", f"cache_dir={kept}", *part.arguments, *more],
         env=os.environ | part.environment,
         stdout=subprocess.PIPE,
@@ -61,24 +76,32 @@ def run(part: Part, kept: Path, *more: str) -> tuple[int, str]:
         text=True,
         errors="replace",
     )
-    return done.returncode, done.stdout
+    with process:
+        printed = process.stdout.read() if process.stdout else ""
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    return Outcome(process.returncode, printed, time.monotonic() - began, used.ru_utime + used.ru_stime)
 
 
 def run_all(parts: list[Part], lanes: int = LANES) -> int:
     """Run parts side by side, then what failed once more alone; return the first exit code that says so."""
     codes: dict[str, int] = {}
+    times: list[str] = []
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(lanes) as pool:
         kept = {part.name: Path(folder) / str(at) for at, part in enumerate(parts)}
         running = {pool.submit(run, part, kept[part.name]): part for part in parts}
         for finished in as_completed(running):
-            part = running[finished]
-            codes[part.name], printed = finished.result()
-            say(f"== {part.name}", printed)
+            part, done = running[finished], finished.result()
+            codes[part.name] = done.code
+            times.append(f"{done.took_s:6.0f} s, {done.processor_s:5.0f} s of the processor: {part.name}")
+            say(f"== {part.name}", done.printed)
+        say("== how long the parts took", *times)
         for part in parts:
             if codes[part.name] == 1 and 0 < failures(kept[part.name]) <= FEW:
                 alone = Part(part.name, part.arguments, part.environment | {"SHUQIAO_REQUIREMENTS": ""})
-                codes[part.name], printed = run(alone, kept[part.name], "--last-failed")
-                say(f"== {part.name}: what failed, once more and alone", printed)
+                again = run(alone, kept[part.name], "--last-failed")
+                codes[part.name] = again.code
+                say(f"== {part.name}: what failed, once more and alone", again.printed)
     if all(code == NO_TESTS for code in codes.values()):
         return NO_TESTS
     return next((code for code in codes.values() if code not in (0, NO_TESTS)), 0)
@@ -194,12 +217,12 @@ def whole(on_debian: list[dict[str, str]]) -> list[Part]:
     """Everything, the longest first; without environments of Debian's all of it on the embedded server."""
     supply, pages, office, bulk, again = on_debian or [{}] * DEBIANS
     parts = [
-        Part("with a browser", ("-m", BROWSER, "tests/browser")),
         those_of("supply's", SUPPLY, supply),
-        those_of("the nodes'", NODES, {}),
-        those_of("with a whole city", CITIES, {}, CITY),
         those_of("the pages'", PAGES, pages),
+        those_of("the nodes'", NODES, {}),
+        Part("with a browser", ("-m", BROWSER, "tests/browser")),
         those_of("the data plane's", PLANE, {}),
+        those_of("with a whole city", CITIES, {}, CITY),
         all_but("all others'", (*ON_DEBIAN, *PLANE, *NODES), {}),
         those_of("the office's", OFFICE, office),
         those_of("the bulk service's", BULK, bulk),

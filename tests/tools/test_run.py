@@ -51,6 +51,7 @@ def test_what_fails_once_and_passes_alone_is_told_and_passes(
     printed = capsys.readouterr().out
     assert "1 failed" in printed
     assert "== flaky: what failed, once more and alone" in printed
+    assert all(f"s of the processor: {name}\n" in printed for name in ("flaky", "good"))
 
 
 def test_a_fault_fails_twice_and_the_run_with_it(tmp_path: Path) -> None:
