@@ -13,6 +13,7 @@ import msgspec
 from shuqiao.client.catalogue import CatalogueClient, CatalogueUnreachable
 from shuqiao.edge.connectors import SourceError
 from shuqiao.edge.connectors.opening import UnknownSource, open_tables
+from shuqiao.edge.words import Words
 from shuqiao.security import keys
 from shuqiao.security.http_signatures import key_signer
 from shuqiao.security.tls import TlsRefused
@@ -40,12 +41,13 @@ def describe_command(arguments: argparse.Namespace) -> int:
 def _submit(found: TableDescription, arguments: argparse.Namespace) -> int:
     """Send the description, signed by an application of the department; its person completes the draft."""
     if not (arguments.key_file and arguments.person):
-        print("--submit needs --key-file and --person", file=sys.stderr)
+        needed = Words("--submit须同时给出--key-file和--person", "--submit needs --key-file and --person")
+        print(needed, file=sys.stderr)
         return 2
     try:
         signer = key_signer(keys.load_signing_key(Path(arguments.key_file)))
         with CatalogueClient(
-            arguments.submit, signer, arguments.person, language="en", ca_file=arguments.ca
+            arguments.submit, signer, arguments.person, language=str(Words("zh", "en")), ca_file=arguments.ca
         ) as client:
             answer = client.put_table(arguments.entry_key or table_key(found), msgspec.json.encode(found))
     except (keys.KeyRefusedError, TlsRefused, CatalogueUnreachable) as error:
@@ -54,11 +56,16 @@ def _submit(found: TableDescription, arguments: argparse.Namespace) -> int:
     if answer.code:
         print(f"{answer.code}: {answer.content.get('detail', '')}", file=sys.stderr)
         for fault in answer.content.get("faults", ()):
-            print(f"  {fault['path']}: {fault['en']}", file=sys.stderr)
+            print(f"  {fault['path']}: {Words(fault['zh'], fault['en'])}", file=sys.stderr)
         return 1
     said = answer.content
-    left = len(said["faults"])
-    print(f"{said['result']}: draft {said['number']} of entry {said['resource']}; {left} places to complete")
+    result, number, entry, left = said["result"], said["number"], said["resource"], len(said["faults"])
+    print(
+        Words(
+            f"{result}：条目{entry}的草稿{number}，尚有{left}处待补充",
+            f"{result}: draft {number} of entry {entry}; {left} places to complete",
+        )
+    )
     return 0
 
 
@@ -69,4 +76,10 @@ def _write(found: TableDescription, out: str | None) -> None:
         return
     Path(out).write_bytes(text + b"\n")
     columns = len(found.columns)
-    print(f"{found.schema}.{found.table}: {columns} columns written to {out}; no value of the table is in it")
+    place = ".".join(filter(None, (found.schema, found.table)))
+    print(
+        Words(
+            f"{place}：{columns}列已写入{out}，其中没有表中的任何值",
+            f"{place}: {columns} columns written to {out}; no value of the table is in it",
+        )
+    )

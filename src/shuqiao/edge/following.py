@@ -24,6 +24,7 @@ from shuqiao.edge.connectors.log import ChangeLog, LogChange, LogLost, TablePage
 from shuqiao.edge.guard import Held, judge_log
 from shuqiao.edge.mapping import TableMapping
 from shuqiao.edge.spool import Position
+from shuqiao.edge.words import Words
 
 _log = logging.getLogger("shuqiao.edge")
 _REST_S = 0.2
@@ -299,7 +300,12 @@ class Following(Capture):
         self.state.log_bytes = (await self._changes.state()).retained_bytes
         if (self.state.log_bytes or 0) > self._log_max_bytes:
             await self._changes.give_up()
-            raise LogLost("the source kept more of its log than NODE_LOG_BYTES allows: it was given up")
+            raise LogLost(
+                Words(
+                    "来源为本表保留的日志超过NODE_LOG_BYTES，已放弃",
+                    "the source kept more of its log than NODE_LOG_BYTES allows: it was given up",
+                )
+            )
 
 
 def _latest(changes: Sequence[LogChange]) -> list[SourceRow]:

@@ -8,6 +8,8 @@ import shlex
 import sys
 from pathlib import Path
 
+from shuqiao.edge.words import Words
+
 _UNIT = """\
 [Unit]
 Description=Shuqiao front-end node
@@ -59,7 +61,10 @@ def unit_command(arguments: argparse.Namespace) -> int:
     for name, path in (("--home", home), ("--environment", environment), ("Python", python)):
         # systemd reads spaces, quotes, percent and dollar signs of a path in ways of its own.
         if not path.is_absolute() or shlex.quote(str(path)) != str(path) or "%" in str(path):
-            print(f"{name}: a whole path of plain letters is needed", file=sys.stderr)
+            said = Words(
+                f"{name}：须是只含普通字母的完整路径", f"{name}: a whole path of plain letters is needed"
+            )
+            print(said, file=sys.stderr)
             return 2
     print(_UNIT.format(user=arguments.user, environment=environment, python=python, home=home), end="")
     return 0

@@ -19,6 +19,7 @@ import yaml
 from shuqiao.edge.connectors import SourceError
 from shuqiao.edge.interface_files import bounded_header
 from shuqiao.edge.mapping import MAX_FILE_BYTES
+from shuqiao.edge.words import Words
 
 By = Literal["one", "number", "offset", "cursor", "link", "url"]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
@@ -43,11 +44,18 @@ class Pages(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         """Refuse what can't work."""
         if self.by in ("number", "offset", "cursor") and not self.parameter:
-            raise ValueError(f"pages by {self.by} need `parameter`")
+            raise ValueError(Words(f"按{self.by}分页须有`parameter`", f"pages by {self.by} need `parameter`"))
         if self.by in ("cursor", "url") and not self.next:
-            raise ValueError(f"pages by {self.by} need `next`, where it stands in an answer")
+            raise ValueError(
+                Words(
+                    f"按{self.by}分页须有`next`，即它在应答中的位置",
+                    f"pages by {self.by} need `next`, where it stands in an answer",
+                )
+            )
         if (self.size is None) != (not self.size_parameter):
-            raise ValueError("`size` and `size_parameter` stand together")
+            raise ValueError(
+                Words("`size`与`size_parameter`须同时写", "`size` and `size_parameter` stand together")
+            )
 
 
 class ApiTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -91,26 +99,35 @@ def read_api(url: str) -> Api:
     try:
         return _read(path)
     except yaml.YAMLError:
-        raise SourceError(f"{path.name}: not readable as YAML") from None
+        said = Words(f"{path.name}：不是可读的YAML", f"{path.name}: not readable as YAML")
+        raise SourceError(said) from None
+    except msgspec.ValidationError as error:
+        said = Words(f"{path.name}：写法不符：{error}", f"{path.name}: {error}")
+        raise SourceError(said) from None
     except (OSError, ValueError) as error:
-        said = type(error).__name__ if isinstance(error, OSError | UnicodeError) else error
-        raise SourceError(f"{path.name}: {said}") from None
+        why = type(error).__name__ if isinstance(error, OSError | UnicodeError) else error
+        raise SourceError(Words(f"{path.name}：{why}", f"{path.name}: {why}")) from None
 
 
 def _read(path: Path) -> Api:
     with path.open("rb") as file:
         content = file.read(MAX_FILE_BYTES + 1)
     if len(content) > MAX_FILE_BYTES:
-        raise ValueError(f"larger than {MAX_FILE_BYTES} bytes")
+        raise ValueError(Words(f"大于{MAX_FILE_BYTES}字节", f"larger than {MAX_FILE_BYTES} bytes"))
     given = msgspec.convert(yaml.safe_load(content), _File)
     address = urlsplit(given.base_url)
     if address.scheme not in ("http", "https") or not address.hostname or address.query or address.username:
-        raise ValueError("base_url must be http(s)://host/path, without a user or a query")
+        raise ValueError(
+            Words(
+                "base_url须是http(s)://host/path，不带用户和查询",
+                "base_url must be http(s)://host/path, without a user or a query",
+            )
+        )
     every = _DURATION.fullmatch(given.every)
     if every is None:
-        raise ValueError("every is a time such as 90s, 15min or 24h")
+        raise ValueError(Words("every是时长，如90s、15min或24h", "every is a time such as 90s, 15min or 24h"))
     if any(not table.path.startswith("/") for table in given.tables.values()):
-        raise ValueError("the path of a table begins with /")
+        raise ValueError(Words("清单的path以/开头", "the path of a table begins with /"))
     return Api(
         given.base_url.rstrip("/"),
         {name: bounded_header(path.parent, name, file) for name, file in given.headers.items()},

@@ -73,7 +73,8 @@ class FolderShelf:
         before = _state(path)
         yield read_list(path, self._encoding)
         if _state(path) != before:
-            raise SourceError(f"{name}: the file changed while it was read; it is read again")
+            said = Words("读取时文件有变化，随即重读", "the file changed while it was read; it is read again")
+            raise SourceError(f"{name}: {said}")
 
     def stays(self, mapping: TableMapping, states: Mapping[str, str | None]) -> bool:
         """Say whether the files are still these."""
@@ -86,7 +87,10 @@ class FolderShelf:
 def check_pattern(mapping: TableMapping) -> None:
     """Raise SourceError where the table could lead out of the folder."""
     if PurePath(mapping.table).name != mapping.table:
-        raise SourceError(f"{mapping.path}: the table must be the name of a file, with * and ? at most")
+        said = Words(
+            "table须是文件名，至多带*和?", "the table must be the name of a file, with * and ? at most"
+        )
+        raise SourceError(f"{mapping.path}: {said}")
 
 
 def encoding_of(query: str) -> str:
@@ -95,7 +99,8 @@ def encoding_of(query: str) -> str:
     try:
         return name and codecs.lookup(name).name
     except LookupError:
-        raise SourceError(f"nobody knows the encoding {name[:20]!r}") from None
+        shown = repr(name[:20])
+        raise SourceError(Words(f"没有编码{shown}", f"nobody knows the encoding {shown}")) from None
 
 
 def _state(path: Path) -> str | None:

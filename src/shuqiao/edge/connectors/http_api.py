@@ -66,7 +66,7 @@ class ApiShelf:
         try:
             self._trusted = client_context(api.authority)
         except TlsRefused as error:
-            raise SourceError(f"the interface: {error}") from None
+            raise _wrong(str(error), str(error)) from None
 
     def standing(self, mapping: TableMapping) -> Mapping[str, str | None]:
         """Return the list with a word for its turn: a new one at the start, and when its time is over."""
@@ -113,7 +113,11 @@ class ApiShelf:
         table = self._api.tables.get(mapping.table)
         if table is None:
             known = ", ".join(sorted(self._api.tables))[:500]
-            raise SourceError(f"{mapping.path}: the interface has no table {mapping.table!r}, but {known}")
+            said = Words(
+                f"接口中没有清单{mapping.table!r}，现有：{known}",
+                f"the interface has no table {mapping.table!r}, but {known}",
+            )
+            raise SourceError(f"{mapping.path}: {said}")
         return table
 
 
@@ -136,15 +140,21 @@ class _Asked:
             for row in page:
                 count += 1
                 if not isinstance(row, dict):
-                    raise SourceError(f"the interface: row {count}, on page {number}, is no object")
+                    raise _wrong(
+                        f"第{number}页的第{count}行不是对象", f"row {count}, on page {number}, is no object"
+                    )
                 found = [_at(row, name) for name in columns]
                 met.update(name for name, (there, _) in zip(columns, found, strict=True) if there)
                 yield [_cell(value) for _, value in found]
         missing = [name for name in columns if name not in met]
         if count and missing:
-            raise SourceError(f"the interface: no row has a field {', '.join(map(repr, missing))}")
+            named = ", ".join(map(repr, missing))
+            raise _wrong(f"没有一行有字段{named}", f"no row has a field {named}")
         if total is not None and total != count:
-            raise SourceError(f"the interface: {count} rows came where it names {total}: it is asked again")
+            raise _wrong(
+                f"所报总数为{total}，取得{count}行，稍后重取",
+                f"{count} rows came where it names {total}: it is asked again",
+            )
 
     def _pages(self) -> Iterator[tuple[list[Any], Any]]:
         """Give the rows of each page, with the number of all rows where the answer names it."""
@@ -165,33 +175,38 @@ class _Asked:
                 # A server may give fewer rows than are asked for; only a page without any is the last one.
                 if not rows:
                     return
-                self._is_new(seen, json.dumps(rows, default=str), "the page")
+                self._is_new(seen, json.dumps(rows, default=str), Words("同一页", "the page"))
                 step += 1 if pages.by == "number" else len(rows)
                 continue
             after = link if pages.by == "link" else _at(document, pages.next)[1] if pages.next else None
             if after is None or after == "":
                 return
-            self._is_new(seen, str(after), "the next page's place")
+            self._is_new(seen, str(after), Words("下一页的位置", "the next page's place"))
             if pages.by == "cursor":
                 query[pages.parameter] = str(after)
             else:
                 url, query = self._next(url, after), {}
-        raise SourceError(f"the interface: the list has more than {MAX_PAGES} pages")
+        raise _wrong(f"清单超过{MAX_PAGES}页", f"the list has more than {MAX_PAGES} pages")
 
     def _rows_of(self, document: Any, number: int) -> list[Any]:
         rows = _at(document, self._table.rows)[1] if self._table.rows else document
         if not isinstance(rows, list):
-            where = f"at {self._table.rows!r}" if self._table.rows else "as the whole answer"
-            raise SourceError(f"the interface: page {number} has no list of rows {where}")
+            where = Words("整个应答不是", "as the whole answer")
+            if place := self._table.rows:
+                where = Words(f"{place!r}处没有", f"at {place!r}")
+            raise _wrong(f"第{number}页{where.zh}行的清单", f"page {number} has no list of rows {where.en}")
         return rows
 
     def _total(self, document: Any) -> Any:
         return _at(document, self._table.total)[1] if self._table.total else None
 
-    def _is_new(self, seen: set[bytes], text: str, what: str) -> None:
+    def _is_new(self, seen: set[bytes], text: str, what: Words) -> None:
         mark = hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=16).digest()
         if mark in seen:
-            raise SourceError(f"the interface: {what} came twice: are parameter and `next` right?")
+            raise _wrong(
+                f"{what.zh}出现两次：请核对parameter和`next`",
+                f"{what.en} came twice: are parameter and `next` right?",
+            )
         seen.add(mark)
 
     def _next(self, url: httpx.URL, after: Any) -> httpx.URL:
@@ -199,9 +214,11 @@ class _Asked:
             made = url.join(str(after))
             is_ours = _origin(made) == self._origin and not made.userinfo
         except (httpx.InvalidURL, ValueError):
-            raise SourceError("the interface: the next page's address is none") from None
+            raise _wrong("下一页的地址不成其为地址", "the next page's address is none") from None
         if not is_ours:
-            raise SourceError("the interface: the next page lies on another server, which isn't asked")
+            raise _wrong(
+                "下一页在另一台服务器上，不去请求", "the next page lies on another server, which isn't asked"
+            )
         return made
 
     def _get(self, url: httpx.URL, number: int) -> tuple[Any, str | None]:
@@ -254,17 +271,28 @@ class _Asked:
             )
         kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
         if not kind.endswith(("/json", "+json")):
-            raise SourceError(f"the interface: page {number} is no JSON by its content-type")
+            raise _wrong(
+                f"第{number}页的content-type不是JSON", f"page {number} is no JSON by its content-type"
+            )
         if response.headers.get("content-encoding", "identity") != "identity":
-            raise SourceError(f"the interface: page {number} is packed, which wasn't asked for")
+            raise _wrong(
+                f"第{number}页经过压缩，并未要求", f"page {number} is packed, which wasn't asked for"
+            )
         content, until = bytearray(), time.monotonic() + 10 * self._api.timeout_s
         for piece in response.iter_raw():
             content += piece
             if len(content) > MAX_PAGE_BYTES:
-                raise SourceError(f"the interface: page {number} is larger than {MAX_PAGE_BYTES} bytes")
+                raise _wrong(
+                    f"第{number}页大于{MAX_PAGE_BYTES}字节",
+                    f"page {number} is larger than {MAX_PAGE_BYTES} bytes",
+                )
             if time.monotonic() > until:
                 raise httpx.ReadTimeout("the whole page took too long")
         return bytes(content)
+
+
+def _wrong(zh: str, en: str) -> SourceError:
+    return SourceError(Words(f"接口：{zh}", f"the interface: {en}"))
 
 
 def _document(content: bytes, number: int) -> Any:
@@ -277,7 +305,7 @@ def _document(content: bytes, number: int) -> Any:
             parse_constant=lambda _: Unreadable(ItemType.code),
         )
     except (ValueError, RecursionError):
-        raise SourceError(f"the interface: page {number} is no JSON") from None
+        raise _wrong(f"第{number}页不是JSON", f"page {number} is no JSON") from None
 
 
 def _whole(digits: str) -> int | Decimal:

@@ -14,6 +14,7 @@ from shuqiao.edge.connectors import SourceError, Unreadable
 from shuqiao.edge.connectors.figures import SAMPLE_ROWS, figures_of, rough
 from shuqiao.edge.connectors.kept import Shelf
 from shuqiao.edge.mapping import TableMapping
+from shuqiao.edge.words import Words
 from shuqiao.wire.tables import VERSION, ColumnDescription, TableDescription
 
 _SIZES = re.compile(r"\((\d+)(?:,\s*(\d+))?\)")
@@ -53,7 +54,9 @@ class ListTables:
             try:
                 names = [*shelf.standing(mapping)]
                 if not names:
-                    raise SourceError(f"the folder holds no file {table!r}")
+                    raise SourceError(
+                        Words(f"文件夹中没有文件{table!r}", f"the folder holds no file {table!r}")
+                    )
                 with shelf.opened(mapping, names[-1]) as (columns, rows):
                     looked_at = list(islice(rows, SAMPLE_ROWS))
                     count = len(looked_at) + sum(1 for _ in rows)

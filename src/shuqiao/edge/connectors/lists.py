@@ -23,6 +23,7 @@ import pyarrow.compute as pc
 
 from shuqiao.edge.connectors import SourceError, Unreadable
 from shuqiao.edge.connectors.dbf import read_dbf
+from shuqiao.edge.words import Words
 from shuqiao.rules.errors import DateImpossible, ItemTooLong, ItemType, TextUnreadable
 
 MAX_COLUMNS = 500
@@ -66,19 +67,24 @@ def read_list(path: Path, encoding: str = "", name: str = "") -> Listed:
     suffix = Path(name).suffix.lower()
     reader = READERS.get(suffix)
     if reader is None:
-        raise SourceError(f"{name}: a list is one of {', '.join(READERS)}")
+        known = ", ".join(READERS)
+        raise _wrong(name, f"清单须是{known}之一", f"a list is one of {known}")
     lines = told(name, reader(path, encoding))
     header = next(lines, None)
     types = next(lines, None) if suffix in _TYPED else None
     if header is None:
-        raise SourceError(f"{name}: the file is empty")
+        raise _wrong(name, "文件是空的", "the file is empty")
     names = [str(one if one is not None else "").strip() for one in header]
     while names and not names[-1]:
         names.pop()
     if not 1 <= len(names) <= MAX_COLUMNS or not all(names):
-        raise SourceError(f"{name}: the first row must name 1 to {MAX_COLUMNS} columns, each one")
+        raise _wrong(
+            name,
+            f"第一行须写出全部列名，1至{MAX_COLUMNS}列",
+            f"the first row must name 1 to {MAX_COLUMNS} columns, each one",
+        )
     if len(set(names)) < len(names):
-        raise SourceError(f"{name}: two columns have one name")
+        raise _wrong(name, "有两列同名", "two columns have one name")
     columns = dict(zip(names, types or [""] * len(names), strict=True))
     return Listed(columns, _rows(name, lines, len(names)))
 
@@ -88,11 +94,19 @@ def _rows(name: str, lines: Iterator[Sequence[Any]], width: int) -> Rows:
         try:
             cells = [cell_of(value) for value in line]
         except ValueError:
-            raise SourceError(f"{name}: row {number} has a cell that is no text, number or time") from None
+            raise _wrong(
+                name,
+                f"第{number}行有单元格不是文本、数字或时间",
+                f"row {number} has a cell that is no text, number or time",
+            ) from None
         if all(cell is None or cell == "" for cell in cells):
             continue
         if any(cell not in (None, "") for cell in cells[width:]):
-            raise SourceError(f"{name}: row {number} has more cells than the first one names")
+            raise _wrong(
+                name,
+                f"第{number}行的单元格多于第一行的列名",
+                f"row {number} has more cells than the first one names",
+            )
         yield [*cells[:width], *[None] * (width - len(cells))]
 
 
@@ -109,8 +123,15 @@ def told(name: str, lines: Iterator[T]) -> Iterator[T]:
     except SourceError:
         raise
     except Exception as error:
-        behind = f" behind row {last}" if last else ""
-        raise SourceError(f"{name}: it can't be read{behind} ({type(error).__name__})") from None
+        behind = Words(f"第{last}行之后", f" behind row {last}") if last else Words("", "")
+        kind = type(error).__name__
+        raise _wrong(
+            name, f"{behind.zh}读不出来（{kind}）", f"it can't be read{behind.en} ({kind})"
+        ) from None
+
+
+def _wrong(name: str, zh: str, en: str) -> SourceError:
+    return SourceError(Words(f"{name}：{zh}", f"{name}: {en}"))
 
 
 def cell_of(value: Any) -> Cell:

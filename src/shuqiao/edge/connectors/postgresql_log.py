@@ -40,13 +40,14 @@ from shuqiao.edge.connectors.pgoutput import (
 from shuqiao.edge.connectors.postgresql_slot import LoggedTable, Setup, drop_slot, find_slot, make_slot
 from shuqiao.edge.connectors.postgresql_stream import StreamRefused, WalStream, open_stream, session_url
 from shuqiao.edge.mapping import TableMapping
+from shuqiao.edge.words import Words
 
 _TIMEOUT_S = 60.0
 _BEGIN_S = 24 * 3600.0
 """A slot waits for every transaction that is open; a day is longer than any should be."""
 
 _POLL_S = 0.05
-_EMPTIED = "the table was emptied at the source"
+_EMPTIED = Words("来源清空了这张表", "the table was emptied at the source")
 _LOST_STATES = ("55000", "58P01")
 _FAULTS = (OSError, psycopg.Error, asyncio.TimeoutError)
 
@@ -72,7 +73,7 @@ def read_place(text: str) -> Place:
     try:
         return Place(int(end, 16), int(count))
     except ValueError:
-        raise LogLost("the position is of another kind of source") from None
+        raise LogLost(Words("所记位置属于另一种来源", "the position is of another kind of source")) from None
 
 
 @dataclass(frozen=True)
@@ -154,9 +155,19 @@ class PostgresqlLog:
             name = await self._setup.slot_name(link)
             slot = await find_slot(link, name)
         if slot.is_lost or slot.confirmed > start.end:
-            raise LogLost("the source has dropped a part of its log that was not read yet")
+            raise LogLost(
+                Words(
+                    "来源已丢弃一段尚未读取的日志",
+                    "the source has dropped a part of its log that was not read yet",
+                )
+            )
         if slot.end < start.end:
-            raise LogLost("the source's log ends before what was read of it: it was restored from a backup")
+            raise LogLost(
+                Words(
+                    "来源的日志止于已读位置之前：它是从备份恢复的",
+                    "the source's log ends before what was read of it: it was restored from a backup",
+                )
+            )
         try:
             self._stream = await open_stream(self._url, name, self._setup.publication, slot.confirmed)
         except StreamRefused as refused:
@@ -198,17 +209,20 @@ class PostgresqlLog:
                 message = parse_message(data)
                 if self._is_altered(message):
                     if not changes:
-                        raise SourceError(f"{self._mapping.path}: the table was altered")
+                        said = Words("表的结构有变化", "the table was altered")
+                        raise SourceError(f"{self._mapping.path}: {said}")
                     self._next = data
                     break
                 emptied = message is not None and self._take(message, changes, again)
                 self._has_more = emptied or len(changes) + len(again) >= limit
         except MalformedMessage as error:
-            raise SourceError(f"the source's log can't be read: {error}") from None
+            raise SourceError(
+                Words(f"来源的日志读不出来：{error}", f"the source's log can't be read: {error}")
+            ) from None
         if self._transaction is None and not self._has_more and self._next is None:
             self._place = max(self._place, Place(stream.sent, 0))
         await self._complete(changes)
-        return LogPage(changes, again, max(self._place, self._start).text(), _EMPTIED if emptied else "")
+        return LogPage(changes, again, max(self._place, self._start).text(), str(_EMPTIED) if emptied else "")
 
     async def read_table(self, after: str | None, limit: int) -> TablePage:
         """Read one page in a snapshot and put the mark behind it."""
@@ -324,7 +338,12 @@ class PostgresqlLog:
         wanted = self._mapping.source_columns()
         missing = [name for name in (self._mapping.key, *wanted) if name not in places]
         if missing or table is None:
-            raise LogLost("the log has rows from a time when the table had other columns")
+            raise LogLost(
+                Words(
+                    "日志中有表还是别的列时的行",
+                    "the log has rows from a time when the table had other columns",
+                )
+            )
         self._columns[relation.number] = relation.columns
         types = {column.name: column.type for column in relation.columns} | table.types
         return _Plan(

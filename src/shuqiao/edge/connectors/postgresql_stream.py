@@ -19,6 +19,7 @@ from psycopg import conninfo, pq
 from shuqiao.edge.connectors import SourceError
 from shuqiao.edge.connectors.log import LogLost
 from shuqiao.edge.connectors.pgoutput import MalformedMessage
+from shuqiao.edge.words import Words
 
 _SETTINGS = "-c DateStyle=ISO -c TimeZone=UTC -c IntervalStyle=postgres -c extra_float_digits=1"
 _CONNECT_S = 10
@@ -28,6 +29,9 @@ _EPOCH_S = 946_684_800
 
 _OWN_FAULT = "XX"
 """Internal errors: the server would fail at this place of its log again and again."""
+
+_CLOSED = Words("来源数据库关闭了日志流", "the source database closed the stream of its log")
+_AWAY = Words("连不上来源数据库的日志", "the source database can't be reached for its log")
 
 _DATA = struct.Struct(">QQq")
 _ALIVE = struct.Struct(">QqB")
@@ -51,7 +55,12 @@ class StreamRefused(SourceError):
 
     def __init__(self, state: str) -> None:
         """Keep the code."""
-        super().__init__(f"the source database refuses the stream of its log: {state}")
+        super().__init__(
+            Words(
+                f"来源数据库不开放日志流：{state}",
+                f"the source database refuses the stream of its log: {state}",
+            )
+        )
         self.state = state
 
 
@@ -106,7 +115,7 @@ class WalStream:
         try:
             self._link.consume_input()
         except psycopg.Error:
-            raise StreamBroken("the source database closed the stream of its log") from None
+            raise StreamBroken(_CLOSED) from None
 
     def ask(self) -> None:
         """Ask the server how far it has come; the answer shows in `sent`."""
@@ -151,7 +160,7 @@ class WalStream:
             self._link.put_copy_data(_REPORT.pack(b"r", place, place, place, now, answer))
             self._link.flush()
         except psycopg.Error:
-            raise StreamBroken("the source database closed the stream of its log") from None
+            raise StreamBroken(_CLOSED) from None
 
     async def _report_on(self) -> None:
         with suppress(StreamBroken):
@@ -166,8 +175,13 @@ class WalStream:
             if result is not None:
                 state = (result.error_field(pq.DiagnosticField.SQLSTATE) or b"").decode("ascii", "replace")
         if state.startswith(_OWN_FAULT):
-            raise LogLost("the source database can't read its own log")
-        raise StreamBroken(f"the source database ended the stream of its log {state}".strip())
+            raise LogLost(Words("来源数据库读不出自己的日志", "the source database can't read its own log"))
+        raise StreamBroken(
+            Words(
+                f"来源数据库结束了日志流 {state}".strip(),
+                f"the source database ended the stream of its log {state}".strip(),
+            )
+        )
 
 
 async def open_stream(url: str, slot: str, publication: str, start: int) -> WalStream:
@@ -175,7 +189,7 @@ async def open_stream(url: str, slot: str, publication: str, start: int) -> WalS
     try:
         link = await asyncio.to_thread(_connect, url, _command(slot, publication, start))
     except psycopg.Error:
-        raise StreamBroken("the source database can't be reached for its log") from None
+        raise StreamBroken(_AWAY) from None
     return WalStream(link, start)
 
 
@@ -190,7 +204,7 @@ def _connect(url: str, command: bytes) -> pq.abc.PGconn:
     link = pq.PGconn.connect(session_url(url, replication="database").encode())
     if link.status != pq.ConnStatus.OK:
         link.finish()
-        raise StreamBroken("the source database can't be reached for its log")
+        raise StreamBroken(_AWAY)
     result = link.exec_(command)
     if result.status != pq.ExecStatus.COPY_BOTH:
         state = (result.error_field(pq.DiagnosticField.SQLSTATE) or b"").decode("ascii", "replace")

@@ -90,24 +90,32 @@ def read_server(url: str) -> Server:
     parts = urlsplit(url)
     options = {name: values[-1] for name, values in parse_qs(parts.query).items()}
     if parts.password is not None:
-        raise SourceError("sftp: a password stands in a file, named by password_file, not in the address")
+        raise _wrong(
+            "密码不能写在地址里，请写入文件，用password_file指明",
+            "a password stands in a file, named by password_file, not in the address",
+        )
     if not (parts.hostname and parts.username and len(parts.path) > 1):
-        raise SourceError("sftp: the address is sftp://user@host/folder?known_hosts=FILE&key=FILE")
+        form = "sftp://user@host/folder?known_hosts=FILE&key=FILE"
+        raise _wrong(f"地址的写法是{form}", f"the address is {form}")
     if unknown := sorted(set(options) - _KNOWN):
-        raise SourceError(f"sftp: unknown words in the address: {', '.join(unknown)[:100]}")
+        named = ", ".join(unknown)[:100]
+        raise _wrong(f"地址中有不认识的词：{named}", f"unknown words in the address: {named}")
     if "known_hosts" not in options:
-        raise SourceError(
-            "sftp: known_hosts is missing, the file that names the server's key: fetch it with `ssh-keyscan`,"
-            " and compare its fingerprint with what the server's keeper tells you"
+        raise _wrong(
+            "缺known_hosts，即载有服务器密钥的文件：用`ssh-keyscan`取得，再与其管理员核对指纹",
+            "known_hosts is missing, the file that names the server's key: fetch it with `ssh-keyscan`, and"
+            " compare its fingerprint with what the server's keeper tells you",
         )
     if "key" not in options and "password_file" not in options:
-        raise SourceError("sftp: key or password_file is needed")
+        raise _wrong("须有key或password_file", "key or password_file is needed")
     try:
         every_s, port = float(options.get("every", "60")), parts.port or _DEFAULT_PORT
     except ValueError:
-        raise SourceError("sftp: every is a number of seconds, and the port a number") from None
+        raise _wrong(
+            "every是秒数，端口是数字", "every is a number of seconds, and the port a number"
+        ) from None
     if not STILL_S <= every_s <= 86_400:
-        raise SourceError(f"sftp: every is from {STILL_S:g} to 86400 seconds")
+        raise _wrong(f"every为{STILL_S:g}到86400秒", f"every is from {STILL_S:g} to 86400 seconds")
     key, passphrase, password = (
         Path(options[one]) if one in options else None for one in ("key", "passphrase_file", "password_file")
     )
@@ -199,7 +207,9 @@ class SftpShelf:
                 if entry.attrs.type == asyncssh.FILEXFER_TYPE_REGULAR:
                     found[str(entry.filename)] = _state(entry.attrs)
                 if len(found) > MAX_FILES:
-                    raise SourceError(f"sftp: the folder holds more than {MAX_FILES} files")
+                    raise _wrong(
+                        f"文件夹中的文件超过{MAX_FILES}个", f"the folder holds more than {MAX_FILES} files"
+                    )
         return found
 
     async def _fetch(self, name: str, state: str) -> IO[bytes]:
@@ -211,16 +221,28 @@ class SftpShelf:
             async with self._session() as sftp, sftp.open(place, "rb") as file:
                 size = (await file.stat()).size or 0
                 if size > MAX_FILE_BYTES:
-                    raise SourceError(f"{name}: the file is larger than {MAX_FILE_BYTES} bytes")
+                    raise _of_file(
+                        name,
+                        f"文件大于{MAX_FILE_BYTES}字节",
+                        f"the file is larger than {MAX_FILE_BYTES} bytes",
+                    )
                 # Its rows are kept on the same disk.
                 if free_bytes(self._folder) < 2 * size:
-                    raise SourceError(f"{name}: this machine's disk has no room for a copy of {size} bytes")
+                    raise _of_file(
+                        name,
+                        f"本机磁盘放不下{size}字节的副本",
+                        f"this machine's disk has no room for a copy of {size} bytes",
+                    )
                 # Whatever the server says of the size, no more than that is written.
                 while copy.tell() <= size and (piece := await file.read(_PIECE_BYTES)):
                     copy.write(cast(bytes, piece))
                 is_same = copy.tell() <= size and _state(await file.stat()) == state
                 if not is_same or _state(await sftp.stat(place)) != state:
-                    raise SourceError(f"{name}: the file changed while it was read; it is read again")
+                    raise _of_file(
+                        name,
+                        "读取时文件有变化，随即重读",
+                        "the file changed while it was read; it is read again",
+                    )
             copy.flush()
         except BaseException:
             copy.close()
@@ -298,6 +320,14 @@ def _diagnosis(error: Exception) -> Words:
     return Words(f"服务器读不出来（{name}）", f"the server can't be read ({name})")
 
 
+def _wrong(zh: str, en: str) -> SourceError:
+    return SourceError(Words(f"sftp：{zh}", f"sftp: {en}"))
+
+
+def _of_file(name: str, zh: str, en: str) -> SourceError:
+    return SourceError(Words(f"{name}：{zh}", f"{name}: {en}"))
+
+
 def _state(attrs: asyncssh.SFTPAttrs) -> str:
     return f"{attrs.size} {attrs.mtime} {attrs.mtime_ns or 0}"
 
@@ -305,20 +335,23 @@ def _state(attrs: asyncssh.SFTPAttrs) -> str:
 def _existing(path: Path) -> Path:
     """Where there is no such file the library would take it as a file that names nobody."""
     if not path.is_file():
-        raise SourceError("sftp: the file known_hosts is not there")
+        raise _wrong("known_hosts所指的文件不存在", "the file known_hosts is not there")
     return path
 
 
 def _secret(path: Path) -> str:
     with suppress(OSError, UnicodeDecodeError), path.open("rb") as file:
         if os.fstat(file.fileno()).st_mode & 0o077:
-            raise SourceError(f"sftp: {path.name} can be read by others: chmod 600")
+            raise _wrong(f"{path.name}他人可读：请chmod 600", f"{path.name} can be read by others: chmod 600")
         return file.read(_MAX_SECRET_BYTES).decode().strip()
-    raise SourceError(f"sftp: {path.name} can't be read")
+    raise _wrong(f"{path.name}读不到", f"{path.name} can't be read")
 
 
 def _private_key(path: Path, passphrase: Path | None) -> asyncssh.SSHKey:
     try:
         return asyncssh.import_private_key(_secret(path) + "\n", _secret(passphrase) if passphrase else None)
     except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError):
-        raise SourceError(f"sftp: {path.name} is no private key, or its passphrase is another") from None
+        raise _wrong(
+            f"{path.name}不是私钥，或其口令不对",
+            f"{path.name} is no private key, or its passphrase is another",
+        ) from None

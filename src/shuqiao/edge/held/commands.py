@@ -8,10 +8,17 @@ import sys
 from pathlib import Path
 
 from shuqiao.edge.held.store import NO_LINE, SHOWN_DIGITS, Line, Permission, Store, broken_at
+from shuqiao.edge.words import Words
 from shuqiao.wire.grant import Grant, decode_grant
 from shuqiao.wire.node_home import NodeFiles
 
 _PAGE = 1000
+_STATES = {
+    "waiting": Words("待确认", "waiting"),
+    "confirmed": Words("已确认", "confirmed"),
+    "withdrawn": Words("已撤回", "withdrawn"),
+}
+_MODES = {"verify": Words("核验", "verify"), "query": Words("查询", "query")}
 
 
 def held_command(arguments: argparse.Namespace) -> int:
@@ -19,7 +26,11 @@ def held_command(arguments: argparse.Namespace) -> int:
     home = arguments.home or os.environ.get("NODE_HOME", "")
     path = NodeFiles(Path(home)).held
     if not home or not path.exists():
-        print("this node keeps nothing that others ask for: name its folder with --home", file=sys.stderr)
+        said = Words(
+            "本前置机没有供他人查询的留存数据，请用--home指明它的文件夹",
+            "this node keeps nothing that others ask for: name its folder with --home",
+        )
+        print(said, file=sys.stderr)
         return 2
     store = Store(path)
     try:
@@ -37,12 +48,19 @@ def _decide(store: Store, arguments: argparse.Namespace, state: str) -> int:
     """Say the department's word about one document, and what else stays confirmed."""
     grant, key, digits = arguments.grant, arguments.key, arguments.document
     if not store.decide(grant, key, digits, state):
-        print(
+        said = Words(
+            f"授权{grant}、密钥{key}之下没有恰好一份文本{digits}：见shuqiao node grants",
             f"not exactly one document {digits} under {grant} with key {key}: see 'shuqiao node grants'",
-            file=sys.stderr,
         )
+        print(said, file=sys.stderr)
         return 1
-    print(f"{grant} with key {key}, document {digits}: {state}")
+    now = _STATES[state]
+    print(
+        Words(
+            f"{grant}，密钥{key}，文本{digits}：{now.zh}",
+            f"{grant} with key {key}, document {digits}: {now.en}",
+        )
+    )
     others = [
         one.digest.hex()[:SHOWN_DIGITS]
         for one in store.permissions()
@@ -50,17 +68,25 @@ def _decide(store: Store, arguments: argparse.Namespace, state: str) -> int:
         and not one.digest.hex().startswith(digits.lower())
     ]
     if others:
-        print(f"still confirmed under this grant and key: {' '.join(others)}")
+        left = " ".join(others)
+        print(
+            Words(f"此授权与密钥之下仍已确认的：{left}", f"still confirmed under this grant and key: {left}")
+        )
     return 0
 
 
 def _show(permissions: list[Permission]) -> int:
     for one in permissions:
         document = one.digest.hex()[:SHOWN_DIGITS]
-        print(_plain(f"{one.state:9}  {one.grant}  key {one.key}  document {document}  {one.signer}"))
-        print("  " + _plain(_words(decode_grant(one.document))))
+        state = _STATES.get(one.state, Words(one.state, one.state))
+        line = Words(
+            f"{state.zh}  {one.grant}  密钥 {one.key}  文本 {document}  {one.signer}",
+            f"{state.en:9}  {one.grant}  key {one.key}  document {document}  {one.signer}",
+        )
+        print(_plain(str(line)))
+        print("  " + _plain(str(_words(decode_grant(one.document)))))
     if not permissions:
-        print("nobody has asked yet")
+        print(Words("还没有人查询过", "nobody has asked yet"))
     return 0
 
 
@@ -71,12 +97,17 @@ def _plain(words: str) -> str:
     )
 
 
-def _words(grant: Grant) -> str:
-    rows = "; ".join(f"{row.field} {row.op} {' '.join(row.values)}" for row in grant.rows) or "all records"
-    return (
-        f"{grant.resource} to {grant.department}, {grant.mode} of {', '.join(grant.items)}"
-        f" (not masked: {', '.join(grant.unmasked) or 'none'}), {rows}, {grant.purpose},"
-        f" {grant.valid_from} to {grant.valid_until}, request {grant.request_no}"
+def _words(grant: Grant) -> Words:
+    rows = "; ".join(f"{row.field} {row.op} {' '.join(row.values)}" for row in grant.rows)
+    items, bare = ", ".join(grant.items), ", ".join(grant.unmasked)
+    mode = _MODES.get(grant.mode, Words(grant.mode, grant.mode))
+    return Words(
+        f"{grant.resource}给{grant.department}，{mode.zh}{items}（不遮盖：{bare or '无'}），"
+        f"{rows or '全部记录'}，{grant.purpose}，{grant.valid_from}至{grant.valid_until}，"
+        f"申请{grant.request_no}",
+        f"{grant.resource} to {grant.department}, {mode.en} of {items} (not masked: {bare or 'none'}),"
+        f" {rows or 'all records'}, {grant.purpose}, {grant.valid_from} to {grant.valid_until},"
+        f" request {grant.request_no}",
     )
 
 
@@ -88,8 +119,14 @@ def _log(store: Store) -> int:
         for row in rows:
             print(f"{row.number}  {row.digest.hex()}  {_plain(row.body.decode(errors='backslashreplace'))}")
         if broken is not None:
-            print(f"line {broken} does not follow the one before: the log was changed", file=sys.stderr)
+            said = Words(
+                f"第{broken}行与前一行不相接：记录被改动过",
+                f"line {broken} does not follow the one before: the log was changed",
+            )
+            print(said, file=sys.stderr)
             return 1
         before = Line(rows[-1].number, rows[-1].digest)
-    print(f"{before.number} lines; each follows the one before", file=sys.stderr)
+    count = before.number
+    said = Words(f"共{count}行，行行相接", f"{count} lines; each follows the one before")
+    print(said, file=sys.stderr)
     return 0
