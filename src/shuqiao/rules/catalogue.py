@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-ITEM_TYPES = ("string", "text", "code", "date", "datetime", "image")
 ITEM_KINDS = ("name", "citizen_id", "credit_code", "document", "contact", "address", "picture", "plain")
 
 

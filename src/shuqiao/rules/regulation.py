@@ -236,10 +236,6 @@ class Procedure:
         """The state with this key, or None."""
         return next((state for state in self.states if state.key == key), None)
 
-    def keys_in(self, *phases: Phase) -> tuple[str, ...]:
-        """The keys of all states in these phases."""
-        return tuple(state.key for state in self.states if state.phase in phases)
-
     def transition(
         self, action: str, state: str, conditions: frozenset[str] = frozenset()
     ) -> Transition | None:

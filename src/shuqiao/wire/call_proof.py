@@ -9,7 +9,6 @@ Source: our choice, decision 21
 
 from __future__ import annotations
 
-import base64
 from typing import Annotated
 
 import msgspec
@@ -56,8 +55,3 @@ def encode_promises(promises: GivenPromises) -> bytes:
 def decode_promises(raw: bytes) -> GivenPromises:
     """Read what `encode_promises` wrote; raises `msgspec.MsgspecError`."""
     return _promises_decoder.decode(raw)
-
-
-def sealed_text(sealed: bytes) -> str:
-    """Write sealed bytes as the log holds them."""
-    return base64.b64encode(sealed).decode("ascii")

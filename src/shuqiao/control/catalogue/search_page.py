@@ -1,7 +1,7 @@
 """What the search page shows: hits with the matching words marked, facets to narrow, and suggestions."""
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from typing import NamedTuple
@@ -198,11 +198,6 @@ def suggest(viewer: Viewer, text: str) -> tuple[Hit, ...]:
         return ()
     ids = found_in.find_ids(wanted(viewer, asked, (0, 6), 100))
     return _hits(viewer, ids, asked.terms, department_refs())
-
-
-def hits_of(viewer: Viewer, ids: Sequence[str]) -> tuple[Hit, ...]:
-    """Show entries by their ids as hits without a query, in the order given; those not there are left out."""
-    return _hits(viewer, tuple(ids), query_terms(""), department_refs())
 
 
 def _facets(

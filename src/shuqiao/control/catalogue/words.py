@@ -263,8 +263,3 @@ def pinyin_cuts(run: str) -> tuple[tuple[str, ...], ...]:
             ((*done, rest[:n]), rest[n:]) for n in range(1, min(6, len(rest) - 1) + 1) if rest[:n] in known
         ]
     return tuple(found)
-
-
-def pinyin_of(text: str) -> list[str]:
-    """Return pinyin from each syllable on (until queries.py is switched over)."""
-    return list(syllables_of(text))

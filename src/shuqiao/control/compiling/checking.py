@@ -60,11 +60,6 @@ def check_all(subjects: Iterable[Subject], department: str) -> list[tuple[EntryF
     ]
 
 
-def known_now() -> Known:
-    """What is known of the city at this moment, for `rules.entry_faults.faults_of`."""
-    return _known(frozenset(), rules_for(""))
-
-
 class _Reading:
     """What several entries need from the database, read in few queries."""
 

@@ -12,7 +12,6 @@ STATE = "state_position"
 JOIN = "join_ruling"
 """A party's application that still waits for the other's; the state stays."""
 SCHEDULE = "schedule"
-OPINE = "opine"
 EXECUTE = "execute"
 WITHDRAW = "withdraw"
 

@@ -21,8 +21,6 @@ _MAX_PARTS = 2000
 _NO_TEXT = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f]")
 _UNWANTED = re.compile(r"[\x00-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
 
-ACCEPTED_SUFFIXES = tuple(_SUFFIXES)
-
 
 def plain_name(given: str) -> str:
     """Return a file's name without path, control or direction characters, no longer than may be stored."""

@@ -88,11 +88,6 @@ class SlowRow:
     may_decide: bool
     may_end: bool
 
-    @property
-    def is_standing(self) -> bool:
-        """Approved and in force."""
-        return self.decision == Decision.APPROVED and self.ended_on is None
-
 
 @dataclass(frozen=True)
 class HindranceRow:

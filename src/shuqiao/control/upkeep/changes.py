@@ -36,7 +36,6 @@ KIND = "upkeep"
 
 EVENT = "catalogue_change"
 REGISTER = Text("登记变更", "Register a change")
-CLOSE = Text("办结变更", "Close a change")
 MAX_TOUCHED = 200
 EARLIEST = date(2000, 1, 1)
 

@@ -90,7 +90,6 @@ PART_ROUTE = re.compile(rf"/v1/bulk/({_UUID})/parts/([1-9][0-9]{{0,4}})")
 PREFIXES = ("/v1/bulk", "/v1/feeds", "/v1/recalls")
 
 Answer = Callable[[Reply], None]
-StreamAnswer = Callable[[Reply | Streamed], bool]
 
 DECODERS: dict[str, msgspec.json.Decoder[msgspec.Struct]] = {
     name: msgspec.json.Decoder(form)
