@@ -161,7 +161,7 @@ def _changes(viewer: Viewer) -> list[Waiting]:
     rows = []
     for change in changes:
         title = Text(f"更新目录：{change.document}", f"Update the catalogue: {change.document}")
-        detail = Text(f"{change.number}　{change.happened_on}", f"{change.number}, {change.happened_on}")
+        detail = _when_due(change)
         running = next_clock(clocks.get(change.number, ()))
         stage, action = Text("待更新", "To be updated"), Text("更新", "Update")
         rows.append(_waiting("upkeep", change.number, title, detail, stage, running, action))
@@ -185,6 +185,15 @@ def _data_changes(viewer: Viewer) -> list[Waiting]:
         waiting = _waiting("data", change.number, title, detail, stage, running, action)
         rows.append(waiting if running else replace(waiting, due_on=change.due_on))
     return rows
+
+
+def _when_due(change: DataChange) -> Text:
+    """The change's number, its day, and the day by which it must be brought where one is fixed."""
+    zh = f"{change.number}　{change.happened_on} 变化"
+    en = f"{change.number}, changed {change.happened_on}"
+    if change.due_on is None:
+        return Text(zh, en)
+    return Text(f"{zh}，应于 {change.due_on} 前更新", f"{en}, due on {change.due_on}")
 
 
 def _recalls(viewer: Viewer) -> list[Waiting]:
