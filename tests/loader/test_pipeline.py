@@ -64,6 +64,7 @@ async def test_a_refused_batch_keeps_those_behind_it_waiting(line: Line) -> None
     wait_for(lambda: merged(line) == [1, 2, 3], 30, what="the merges")
     assert line.count() == 6
     assert [entry["reason"] for entry in refused(line)] == ["batch_malformed"]
+    assert "batch_malformed part=plain" in line.children["loader"].written()
 
 
 async def test_a_failure_of_one_merge_merges_none_behind_it(line: Line) -> None:

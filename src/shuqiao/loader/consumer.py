@@ -285,7 +285,8 @@ class DepartmentConsumer:
             told = Refusal(self._department, resource, digest.hex(), refusal.code, refusal.rule or "")
             key = self._shop.receipt_key
             self._shop.refusals[(self._department, resource)] = sign_refusal(told, key.id, key.key)
-        _log.warning("batch_refused %s %s %s", self._department, resource, refusal.code)
+        part = f" part={refusal.fields['part']}" if "part" in refusal.fields else ""
+        _log.warning("batch_refused %s %s %s%s", self._department, resource, refusal.code, part)
         await message.term()
 
 
