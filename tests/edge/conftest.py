@@ -12,7 +12,7 @@ import pytest
 from tests.plugins.departments import Department, in_mariadb, through_odbc
 
 
-@pytest.fixture(params=["postgresql", "mysql", "sqlite", "odbc"])
+@pytest.fixture(params=["postgresql", "mariadb", "mysql", "sqlite", "odbc"])
 def department(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Department]:
     """An empty database of each kind in turn."""
     if request.param in ("postgresql", "odbc"):
@@ -24,8 +24,9 @@ def department(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Depar
 
         seen = through_odbc(url, tmp_path) if request.param == "odbc" else url
         yield Department("postgresql", seen, run, "timestamp")
-    elif request.param == "mysql":
-        with in_mariadb(request.getfixturevalue("mariadb")) as made:
+    elif request.param in ("mariadb", "mysql"):
+        name = {"mysql": "oracle_mysql"}.get(request.param, request.param)
+        with in_mariadb(request.getfixturevalue(name)) as made:
             yield made
     else:
         file = tmp_path / "源.db"

@@ -230,11 +230,11 @@ async def test_a_table_altered_while_it_is_read_is_told_and_read_again(
 ) -> None:
     fill(department, 1)
     await source.check(mapping())
-    department.run("ALTER TABLE births RENAME COLUMN xm TO name_of_person")
+    department.rename("births", "xm", "name_of_person", "varchar(50)")
     with pytest.raises(SourceError) as told:
         await source.read_all(mapping(), None, 10)
     assert SECRET not in str(told.value)
-    department.run("ALTER TABLE births RENAME COLUMN name_of_person TO xm")
+    department.rename("births", "name_of_person", "xm", "varchar(50)")
     assert len(await source.read_all(mapping(), None, 10)) == 1
 
 
@@ -308,9 +308,10 @@ async def test_a_table_is_described_without_a_value(department: Department) -> N
         await open_tables(department.url).describe("deaths")
 
 
-async def test_time_zones_of_a_server_are_told_apart(mariadb: str) -> None:
+@pytest.mark.parametrize("server", ["mariadb", "oracle_mysql"])
+async def test_time_zones_of_a_server_are_told_apart(server: str, request: pytest.FixtureRequest) -> None:
     """A TIMESTAMP comes in Chinese time whatever the server's zone; DATETIME as it was written."""
-    with in_mariadb(mariadb) as department:
+    with in_mariadb(request.getfixturevalue(server)) as department:
         await _read_across_zones(department)
 
 

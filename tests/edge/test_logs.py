@@ -21,6 +21,7 @@ from tests.edge.followed import RESOURCE, TABLE, Target, begun_spool, fill, foll
 from tests.edge.test_following import live, until_same
 from tests.plugins.departments import in_mariadb
 from tests.plugins.logged import LoggedSource
+from tests.plugins.mysql import MysqlServer
 from tests.plugins.server import TestServer
 
 LONG = "x" * 20 + "".join(f"{number:x}" for number in range(9000))
@@ -358,10 +359,16 @@ async def test_a_table_whose_deletions_would_not_be_said_is_refused(logged_sourc
 async def test_a_role_without_the_rights_is_told_what_to_ask_for(logged_source: LoggedSource) -> None:
     logged_source.run(TABLE)
     if logged_source.department.kind == "mysql":
-        logged_source.run("CREATE OR REPLACE USER reader@localhost IDENTIFIED BY 'r'")
-        logged_source.run("GRANT SELECT ON *.* TO reader@localhost")
+        more = "REPLICATION CLIENT" if isinstance(logged_source.server, MysqlServer) else "BINLOG MONITOR"
+        logged_source.run("GRANT SELECT ON *.* TO reader@localhost IDENTIFIED BY 'r'")
         url = logged_source.url.replace("root@", "reader:r@")
-        assert "BINLOG MONITOR" in await said(url)
+        assert f"GRANT REPLICATION SLAVE, {more} ON *.*" in await said(url)
+        logged_source.run(f"GRANT {more} ON *.* TO reader@localhost")
+        log = open_log(url, mapping())
+        await log.resume(await log.begin())
+        with pytest.raises(SourceError, match="GRANT REPLICATION SLAVE"):
+            await changes(log, 1)
+        await log.close()
         logged_source.run("DROP USER reader@localhost")
         return
     with psycopg.connect(logged_source.url, autocommit=True) as link:

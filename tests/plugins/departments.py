@@ -15,6 +15,7 @@ import pymysql
 import pytest
 
 from tests.plugins.mariadb import is_installed, running_mariadb
+from tests.plugins.mysql import mysql_server
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,11 @@ class Department:
     moment: str
     """The type of a time without a zone."""
 
+    def rename(self, table: str, column: str, name: str, kind: str) -> None:
+        """Give a column another name, in words that old servers know."""
+        change = f"CHANGE {column} {name} {kind}" if self.kind == "mysql" else f"RENAME {column} TO {name}"
+        self.run(f"ALTER TABLE {table} {change}")
+
 
 @pytest.fixture(scope="session")
 def mariadb() -> Iterator[str]:
@@ -35,6 +41,14 @@ def mariadb() -> Iterator[str]:
         pytest.skip("MariaDB is not installed: sudo apt-get install mariadb-server-core mariadb-client-core")
     with running_mariadb() as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def oracle_mysql() -> Iterator[str]:
+    """A MySQL server for all tests, by its address."""
+    # One value may be a tenth of its redo log.
+    with mysql_server(("--innodb-log-file-size=96M",)) as server:
+        yield server.url
 
 
 ODBC_DRIVERS = sorted(Path("/usr/lib").glob("*/odbc/psqlodbcw.so"))

@@ -1,4 +1,4 @@
-"""Servers of departments whose log can be read: PostgreSQL, the embedded one and Debian's, and MariaDB."""
+"""Servers of departments whose log can be read: PostgreSQL, the embedded one and Debian's, MariaDB, MySQL."""
 
 from __future__ import annotations
 
@@ -18,8 +18,10 @@ import pytest
 
 from shuqiao.edge.connectors.mysql import connection_options
 from shuqiao.embedded import postgres
+from tests.plugins import mysql
 from tests.plugins.departments import Department, in_mariadb
 from tests.plugins.mariadb import LOGGED, MariaServer, is_installed, maria_server
+from tests.plugins.mysql import MysqlServer, mysql_server
 from tests.plugins.places import embedded_programs, new_folder
 
 DEBIAN = Path("/usr/lib/postgresql")
@@ -141,11 +143,18 @@ def logged_mariadb() -> Iterator[MariaServer]:
         yield server
 
 
-@pytest.fixture(params=["embedded", "debian", "mariadb"])
+@pytest.fixture(scope="session")
+def logged_mysql() -> Iterator[MysqlServer]:
+    """A MySQL server with a log that can be read."""
+    with mysql_server(mysql.LOGGED) as server:
+        yield server
+
+
+@pytest.fixture(params=["embedded", "debian", "mariadb", "mysql"])
 def logged_source(request: pytest.FixtureRequest) -> Iterator[LoggedSource]:
     """A new database of each kind in turn."""
-    if request.param == "mariadb":
-        server: MariaServer = request.getfixturevalue("logged_mariadb")
+    if request.param in ("mariadb", "mysql"):
+        server: MariaServer = request.getfixturevalue(f"logged_{request.param}")
         with in_mariadb(server.url) as made:
             options = connection_options(made.url) | {"autocommit": False}
             yield LoggedSource(made, lambda: pymysql.connect(**options), server)

@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,18 +66,7 @@ class MariaServer:
     def start(self) -> None:
         """Start it and wait until it answers."""
         server = shutil.which("mariadbd", path=f"{os.environ['PATH']}:/usr/sbin") or "mariadbd"
-        socket = f"{self.folder}/s"
-        more = [
-            "--skip-networking",
-            f"--socket={socket}",
-            f"--pid-file={self.folder}/pid",
-            "--innodb-flush-log-at-trx-commit=0",
-            *self.settings,
-        ]
-        Path(socket).unlink(missing_ok=True)
-        with (self.folder / "log").open("ab") as log:
-            self.process = subprocess.Popen([server, *self._common, *more], stdout=log, stderr=log)
-        _wait(socket, self.process)
+        self.process = started(self, [server, *self._common])
 
     def end(self, number: int = signal.SIGTERM) -> None:
         """End it; SIGKILL ends it as a crash would."""
@@ -93,6 +82,25 @@ class MariaServer:
     @property
     def _common(self) -> list[str]:
         return ["--no-defaults", f"--datadir={self.folder}/data", *self._user]
+
+
+def started(
+    server: MariaServer, command: Sequence[str], environment: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
+    """Start a server of either kind and wait until it answers."""
+    socket = f"{server.folder}/s"
+    more = [
+        "--skip-networking",
+        f"--socket={socket}",
+        f"--pid-file={server.folder}/pid",
+        "--innodb-flush-log-at-trx-commit=0",
+        *server.settings,
+    ]
+    Path(socket).unlink(missing_ok=True)
+    with (server.folder / "log").open("ab") as log:
+        process = subprocess.Popen([*command, *more], stdout=log, stderr=log, env=environment)
+    _wait(socket, process)
+    return process
 
 
 @contextmanager
@@ -122,5 +130,5 @@ def _wait(socket: str, process: subprocess.Popen[bytes]) -> None:
             pymysql.connect(unix_socket=socket, user="root").close()
             return
         if time.monotonic() > until or process.poll() is not None:
-            raise RuntimeError("MariaDB did not start")
+            raise RuntimeError("the server did not start")
         time.sleep(0.1)

@@ -42,7 +42,11 @@ TABLES = {
     " CHECK (length(number) <= 12), kind text, issued text, changed text, remark text, gone_at text,"
     " local text DEFAULT 'ours')",
 }
-KINDS = tuple(TABLES)
+SERVERS = {"mariadb": "mariadb", "mysql": "oracle_mysql"}
+"""Servers that are spoken to alike, by their fixtures."""
+
+KINDS = ("postgresql", "mariadb", "sqlite")
+ALL_KINDS = (*KINDS, "mysql")
 
 
 @dataclass
@@ -162,8 +166,8 @@ def opened(kind: str, request: pytest.FixtureRequest, folder: Path) -> Iterator[
                     lambda sql: link.execute(sql.encode()),
                     lambda sql: link.execute(sql.encode()).fetchall(),
                 )
-            case "mysql":
-                found = stack.enter_context(in_mariadb(request.getfixturevalue("mariadb")))
+            case "mariadb" | "mysql":
+                found = stack.enter_context(in_mariadb(request.getfixturevalue(SERVERS[kind])))
                 parts = urlsplit(found.url)
                 socket = parse_qs(parts.query)["unix_socket"][0]
                 my = pymysql.connect(
@@ -176,7 +180,7 @@ def opened(kind: str, request: pytest.FixtureRequest, folder: Path) -> Iterator[
                         cursor.execute(sql)
                         return list(cursor.fetchall())
 
-                yield Database(kind, found.url, found.run, ask)
+                yield Database("mysql", found.url, found.run, ask)
             case _:
                 path = folder / "target.db"
                 file = sqlite3.connect(path, isolation_level=None, timeout=10)
@@ -211,7 +215,7 @@ def city(shared_copy_city: CopyCity) -> CopyCity:
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     """A consumer's database of each kind, with its table."""
     with opened(request.param, request, tmp_path) as database:
-        database.run(TABLES[request.param])
+        database.run(TABLES[database.kind])
         yield database
 
 

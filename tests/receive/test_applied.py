@@ -5,12 +5,13 @@ import uuid
 import pytest
 
 from shuqiao.wire.grant import Row
-from tests.receive.conftest import Receiver, merged
+from tests.receive.conftest import ALL_KINDS, Receiver, merged
 
 ROWS = 60_000
 
 
 @pytest.mark.requirement("MOD-14")
+@pytest.mark.parametrize("database", ALL_KINDS, indirect=True)
 def test_what_changes_at_the_source_changes_in_the_table(receiver: Receiver) -> None:
     city, database = receiver.city, receiver.database
     city.bulk_grant(rows=(Row(field="kind_code", op="in", values=("1", "2")),))
@@ -41,6 +42,7 @@ def test_what_changes_at_the_source_changes_in_the_table(receiver: Receiver) -> 
     assert receiver.status().guarantee == "exactly once"
 
 
+@pytest.mark.parametrize("database", ALL_KINDS, indirect=True)
 def test_a_large_part_goes_through_in_one_step_and_flat_memory(receiver: Receiver) -> None:
     city, database = receiver.city, receiver.database
     if database.kind == "mysql":

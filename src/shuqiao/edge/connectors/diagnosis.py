@@ -44,6 +44,12 @@ _NO_RIGHT = Words(
     "该用户没有所需的权限，请数据库管理员授予（读取为SELECT）",
     "this user lacks the right: ask the administrator to grant it (to read, GRANT SELECT)",
 )
+_NO_LOG = Words(
+    "该用户无权读取日志，请数据库管理员执行 GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.*"
+    "（MariaDB为BINLOG MONITOR）",
+    "this user may not read the log: ask the administrator to GRANT REPLICATION SLAVE, REPLICATION CLIENT ON"
+    " *.* (MariaDB: BINLOG MONITOR)",
+)
 _TOO_MANY = Words("服务器的连接已满，稍后自动再试", "the server has no connection left; it is tried again")
 _STARTING = Words("数据库正在启动或停止，稍后自动再试", "the database starts or stops; it is tried again")
 _LOST = Words("连接中断，稍后自动再试", "the connection was lost; it is tried again")
@@ -81,6 +87,7 @@ _NUMBERS: Mapping[int, Words] = {
     1142: _NO_RIGHT,
     1143: _NO_RIGHT,
     1203: _TOO_MANY,
+    1227: _NO_LOG,
     1698: _PASSWORD,
     2006: _LOST,
     2013: _LOST,

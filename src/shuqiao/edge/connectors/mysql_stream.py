@@ -1,4 +1,4 @@
-"""The binary log of a MariaDB server as a stream of what happened to one table.
+"""The binary log of a MySQL or MariaDB server as a stream of what happened to one table.
 
 A thread of its own reads, since the library blocks; it stops reading while what it has read is not taken.
 What it hands over is small: where a transaction begins and ends, its rows, and statements that are no rows.
@@ -12,7 +12,7 @@ import logging
 import queue
 import socket
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -20,13 +20,30 @@ from typing import Any
 import pymysql
 from pymysqlreplication import BinLogStreamReader
 from pymysqlreplication.constants import NONE_SOURCE
-from pymysqlreplication.event import MariadbGtidEvent, QueryEvent, XAPrepareEvent, XidEvent
-from pymysqlreplication.row_event import DeleteRowsEvent, RowsEvent, UpdateRowsEvent, WriteRowsEvent
+from pymysqlreplication.event import (
+    GtidEvent,
+    MariadbGtidEvent,
+    NotImplementedEvent,
+    QueryEvent,
+    XAPrepareEvent,
+    XidEvent,
+)
+from pymysqlreplication.row_event import (
+    DeleteRowsEvent,
+    PartialUpdateRowsEvent,
+    RowsEvent,
+    TableMapEvent,
+    UpdateRowsEvent,
+    WriteRowsEvent,
+)
 
 from shuqiao.edge.connectors import SourceError, Unreadable
 from shuqiao.edge.connectors.diagnosis import diagnose
 from shuqiao.edge.connectors.log import LogLost
-from shuqiao.edge.connectors.mysql import connection_options
+from shuqiao.edge.connectors.mysql import base_of, connection_options
+from shuqiao.edge.connectors.mysql_places import PURGED, Spot, Start
+from shuqiao.edge.connectors.mysql_setup import CODES, FollowedTable, members
+from shuqiao.edge.words import Words
 from shuqiao.rules.errors import DateImpossible
 
 # The library warns of its own accord in many words; what matters is said by this module.
@@ -36,6 +53,30 @@ _HEARTBEAT_S = 1
 _QUEUE = 512
 _CLOSE_S = 5.0
 _PURGED = 1236
+_NOBODY = "00000000-0000-0000-0000-000000000001:1"
+_PARTIAL = Words(
+    "来源的日志只记录JSON的局部，节点不能读取：请管理员清空 binlog_row_value_options",
+    "the source's log has parts of JSON alone, which the node can't read: have its administrator empty"
+    " binlog_row_value_options",
+)
+_UNREAD: Mapping[int, Words] = {
+    34: Words(
+        "来源的日志含有没有GTID的事务，请管理员设置 gtid_mode = ON",
+        "the source's log has transactions without a GTID: have its administrator set gtid_mode = ON",
+    ),
+    40: Words(
+        "来源的日志是压缩的，节点不能读取：请管理员设置 binlog_transaction_compression = OFF",
+        "the source's log is compressed, which the node can't read: have its administrator set"
+        " binlog_transaction_compression = OFF",
+    ),
+    42: Words(
+        "来源的日志含有带标签的GTID，节点不能读取：请在此按changes或ranges采集",
+        "the source's log has transactions with tagged GTIDs, which the node can't read:"
+        " capture by changes or ranges here",
+    ),
+}
+"""Events of MySQL's log that can't be passed over. Source: MySQL's binlog_event.h."""
+
 _NO_DAYS = (
     NONE_SOURCE.OUT_OF_DATE_RANGE,
     NONE_SOURCE.OUT_OF_DATETIME_RANGE,
@@ -45,14 +86,6 @@ _ALONE, _PREPARED = 1, 64
 """Flags of a statement that is a transaction by itself, and of one that is written undecided (XA)."""
 
 Row = Mapping[str, Any]
-
-
-@dataclass(frozen=True, order=True)
-class Spot:
-    """A place in the log: the file's number and the byte in it."""
-
-    file: int
-    byte: int
 
 
 @dataclass(frozen=True)
@@ -105,16 +138,18 @@ Happening = Begun | Rows | Ended | Reached | Statement | Broken
 class BinlogStream:
     """One running stream from a place in the log. Use `close` in the end."""
 
-    def __init__(self, url: str, schema: str, table: str, base: str, start: Spot) -> None:
+    def __init__(self, url: str, start: Start) -> None:
         """Start the thread; must be called with the loop running."""
         self._loop = asyncio.get_running_loop()
         self._readable = asyncio.Event()
         self._queue: queue.Queue[Happening] = queue.Queue(_QUEUE)
         self._ends = threading.Event()
+        self._table = start.table
         self._is_alone = False
+        self._named: tuple[Spot, str] | None = None
         self._links: list[pymysql.connections.Connection] = []
         self._twins: list[socket.socket] = []
-        self._reader = self._opened(url, schema, table, f"{base}.{start.file:06d}", start.byte)
+        self._reader = self._opened(url, start)
         self._thread = threading.Thread(target=self._run, name="binlog", daemon=True)
         self._thread.start()
 
@@ -144,14 +179,17 @@ class BinlogStream:
                 twin.shutdown(socket.SHUT_RDWR)
         await asyncio.to_thread(self._thread.join, _CLOSE_S)
 
-    def _opened(self, url: str, schema: str, table: str, file: str, byte: int) -> BinLogStreamReader:
+    def _opened(self, url: str, start: Start) -> BinLogStreamReader:
+        schema, table = start.table.schema, start.table.name
         number = hashlib.sha256(f"{schema}.{table} {socket.gethostname()}".encode()).digest()
         return BinLogStreamReader(
             connection_settings=connection_options(url),
             # Among the server's followers each needs a number of its own.
             server_id=int.from_bytes(number[:4]) | 0x40000000,
-            log_file=file,
-            log_pos=byte,
+            log_file=start.file,
+            log_pos=start.place.spot.byte,
+            # An empty set is none to the library, so a name stands in it that no server gives.
+            auto_position=None if start.executed is None else start.executed or _NOBODY,
             resume_stream=True,
             blocking=True,
             filter_non_implemented_events=False,
@@ -165,7 +203,9 @@ class BinlogStream:
     def _connect(self, **options: Any) -> pymysql.connections.Connection:
         """Connect once for the log and once for questions; the library would go on in mid-transaction."""
         if len(self._links) >= 2:
-            raise SourceError("the source database closed the stream of its log")
+            raise SourceError(
+                Words("来源数据库关闭了日志的连接", "the source database closed the stream of its log")
+            )
         link = pymysql.connect(**options, defer_connect=True)
         wire = _connected(options)
         # The driver's own may go behind TLS; what ends this one ends the connection all the same.
@@ -179,7 +219,9 @@ class BinlogStream:
             while not self._ends.is_set():
                 event = self._reader.fetchone()
                 if event is None:
-                    raise SourceError("the source database ended the stream of its log")
+                    raise SourceError(
+                        Words("来源数据库结束了日志的发送", "the source database ended the stream of its log")
+                    )
                 self._tell(event)
         # The boundary of the thread: whatever it is, the loop hears of it, by its class alone.
         except Exception as error:
@@ -194,21 +236,40 @@ class BinlogStream:
     def _tell(self, event: Any) -> None:
         match event:
             case MariadbGtidEvent():
-                start = event.packet.log_pos - event.packet.event_size
                 self._is_alone = bool(event.flags & _ALONE)
-                self._put(Begun(self._spot(start), event.gtid, bool(event.flags & _PREPARED)))
+                self._put(Begun(self._start_of(event), event.gtid, bool(event.flags & _PREPARED)))
+            case GtidEvent():
+                self._named = (self._start_of(event), event.gtid)
+            case TableMapEvent():
+                describe(event.columns, self._table)
+            case PartialUpdateRowsEvent():
+                raise SourceError(_PARTIAL)
             case RowsEvent():
                 self._put(Rows(tuple(_sides(event, row) for row in event.rows)))
             case XidEvent() | XAPrepareEvent():
                 self._put(Ended(self._spot(event.packet.log_pos)))
             case QueryEvent():
-                is_end = event.query in ("COMMIT", "ROLLBACK")
-                if not is_end and event.query != "BEGIN":
-                    self._put(Statement(event.query))
-                if is_end or self._is_alone:
-                    self._put(Ended(self._spot(event.packet.log_pos)))
+                self._tell_statement(event.query, self._spot(event.packet.log_pos))
+            case NotImplementedEvent() if event.event_type in _UNREAD:
+                raise SourceError(_UNREAD[event.event_type])
             case _:
                 self._put(Reached(self._spot(self._reader.log_pos)))
+
+    def _tell_statement(self, query: str, end: Spot) -> None:
+        """Tell a statement; in MySQL the first one behind a transaction's name says what begins with it."""
+        if self._named is not None:
+            (at, gtid), self._named = self._named, None
+            is_undecided = query.startswith("XA START")
+            self._is_alone = query != "BEGIN" and not is_undecided
+            self._put(Begun(at, gtid, is_undecided))
+        is_end = query in ("COMMIT", "ROLLBACK")
+        if not is_end and query != "BEGIN":
+            self._put(Statement(query))
+        if is_end or self._is_alone:
+            self._put(Ended(end))
+
+    def _start_of(self, event: Any) -> Spot:
+        return self._spot(event.packet.log_pos - event.packet.event_size)
 
     def _spot(self, byte: int) -> Spot:
         return Spot(int(self._reader.log_file.rpartition(".")[2]), byte)
@@ -232,23 +293,59 @@ def _sides(event: RowsEvent, row: Mapping[str, Any]) -> tuple[Row | None, Row | 
             return _values(row), None
         case WriteRowsEvent():
             return None, _values(row)
-    raise SourceError("the source's log has rows of an unknown kind")
+    raise SourceError(Words("来源的日志有未知种类的行", "the source's log has rows of an unknown kind"))
 
 
 def _values(row: Mapping[str, Any], side: str = "") -> Row:
     """Return a row's values; of a day such as 0000-00-00 the library makes nothing, as if it were empty."""
     values: Row = row[f"{side}values"]
-    odd = {name for name, source in row[f"{side}none_sources"].items() if source in _NO_DAYS}
-    if not odd:
-        return values
-    return {name: Unreadable(DateImpossible.code) if name in odd else one for name, one in values.items()}
+    meant = {
+        name: _meant(source)
+        for name, source in row[f"{side}none_sources"].items()
+        if source != NONE_SOURCE.NULL
+    }
+    return {**values, **meant} if meant else values
+
+
+def _meant(source: str) -> Any:
+    """Return what stands for a value of which the library makes nothing."""
+    if source in _NO_DAYS:
+        return Unreadable(DateImpossible.code)
+    if source == NONE_SOURCE.EMPTY_SET:
+        return ""
+    raise LogLost(
+        Words(
+            "日志中的行不完整：写入者更改了会话的binlog_row_image",
+            "rows of the log are not whole: a session that wrote them has changed binlog_row_image",
+        )
+    )
+
+
+def describe(columns: Sequence[Any], table: FollowedTable) -> None:
+    """Say of a log's columns what the log itself doesn't; raises SourceError where they are others."""
+    if table.is_named or all(one.name for one in columns):
+        return
+    if len(columns) != len(table.columns) or any(
+        told.type not in CODES.get(base_of(known.kind), (told.type,))
+        for told, known in zip(columns, table.columns, strict=True)
+    ):
+        raise SourceError(
+            Words(
+                "日志中该表的列与数据库所述不同，请重新装载或按changes或ranges采集",
+                "the log has other columns of the table than the database describes: load it again, or"
+                " capture by changes or ranges",
+            )
+        )
+    for told, known in zip(columns, table.columns, strict=True):
+        told.name, told.unsigned, told.character_set_name = known.name, known.is_unsigned, known.charset
+        told.enum_values, told.set_values = ["", *members(known.kind)], members(known.kind)
 
 
 def _said(error: Exception) -> Exception:
     if isinstance(error, SourceError):
         return error
     if error.args and error.args[0] == _PURGED:
-        return LogLost("the source has removed a part of its log that was not read yet")
+        return LogLost(PURGED)
     return diagnose(error)
 
 

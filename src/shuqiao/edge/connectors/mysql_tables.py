@@ -51,6 +51,10 @@ SELECT c.COLUMN_NAME, c.COLUMN_TYPE, c.IS_NULLABLE = 'NO', c.COLUMN_COMMENT, c.C
 FROM information_schema.COLUMNS c WHERE c.TABLE_SCHEMA = %s AND c.TABLE_NAME = %s
 ORDER BY c.ORDINAL_POSITION"""
 
+_HAN = "(E4B[89A-F][89AB][0-9A-F]|E[5-8][89AB][0-9A-F][89AB][0-9A-F]|E9[89AB][0-9A-F][89AB][0-9A-F])"
+_HAN_BYTES = {"han_short": f"^({_HAN}|C2B7){{2,4}}$", "han_long": f"^([0-9A-F][0-9A-F])*{_HAN}"}
+"""For MySQL before 8.0, which matches bytes: the same classes over the bytes of UTF-8, in hexadecimal."""
+
 
 class MysqlTables:
     """Describes tables of one database over one read-only connection."""
@@ -116,13 +120,20 @@ def _column(row: Sequence[Any], profile: ColumnProfile | None) -> ColumnDescript
 
 def _profile(session: Session, place: str, name: str) -> ColumnProfile | None:
     """Count one column over the first rows the database gives."""
-    matching = ", ".join(["COALESCE(SUM(v REGEXP %s), 0)"] * len(PATTERNS))
+    by_bytes = _HAN_BYTES if _matches_bytes(session) else {}
+    counted = [f"COALESCE(SUM({'HEX(v)' if name in by_bytes else 'v'} REGEXP %s), 0)" for name in PATTERNS]
     sql = (
-        f"SELECT COUNT(*), COUNT(v), COUNT(DISTINCT v), COALESCE(MAX(CHAR_LENGTH(v)), 0), {matching}"
-        f" FROM (SELECT LEFT(CONVERT({quoted(name)} USING utf8mb4), 4000) AS v"
+        "SELECT COUNT(*), COUNT(v), COUNT(DISTINCT v), COALESCE(MAX(CHAR_LENGTH(v)), 0),"
+        f" {', '.join(counted)} FROM (SELECT LEFT(CONVERT({quoted(name)} USING utf8mb4), 4000) AS v"
         f" FROM {place} LIMIT {SAMPLE_ROWS}) AS sample"
     )
-    # MariaDB and MySQL both know a character by this form of its number.
-    patterns = [re.sub(r"\\u([0-9a-f]{4})", r"\\x{\1}", pattern) for pattern in PATTERNS.values()]
+    # MariaDB and MySQL from 8.0 both know a character by this form of its number.
+    numbered = {one: re.sub(r"\\u([0-9a-f]{4})", r"\\x{\1}", pattern) for one, pattern in PATTERNS.items()}
+    patterns = list((numbered | by_bytes).values())
     rows, filled, distinct, longest, *counts = (int(one) for one in session.rows(sql, patterns)[0])
     return profile_of(rows, filled, distinct, longest, counts)
+
+
+def _matches_bytes(session: Session) -> bool:
+    version = str(session.rows("SELECT VERSION()")[0][0])
+    return "MariaDB" not in version and version.startswith("5.")

@@ -43,6 +43,7 @@ _TYPES: Mapping[Kind, str] = {
 }
 _MODE = "STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
 _CONSTRAINTS = (1048, 1216, 1217, 1364, 1451, 1452, 3819, 4025)
+_LOOKED_UP = 190
 _DISK_FULL = (1021, 1114)
 _VALUES = (1264, 1265, 1292, 1366, 1406, 1411, 1416, 1690, 3140, 3141, 22007)
 _COLUMNS = """
@@ -142,10 +143,12 @@ class MysqlSession:
         types = [self._key_type if place == key else _TYPES[kind] for place, kind in enumerate(kinds)]
         columns = "".join(f", c{place} {kind}" for place, kind in enumerate(types))
         own = self._key_type if key is None else "varchar(64)"
+        # Before 5.7 MySQL has no longer keys than 767 bytes.
+        looked_up = f"_key({_LOOKED_UP})" if own.startswith("varchar(700)") else "_key"
         self.run(f"DROP TEMPORARY TABLE IF EXISTS {STAGE}")
         self.run(
             f"CREATE TEMPORARY TABLE {STAGE} (_n bigint PRIMARY KEY, _key {own}, _op varchar(8){columns},"
-            f" KEY (_key)) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 ROW_FORMAT=DYNAMIC"
+            f" KEY ({looked_up})) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 ROW_FORMAT=DYNAMIC"
         )
 
     def load(self, columns: int, rows: Sequence[tuple[Any, ...]]) -> None:
