@@ -11,12 +11,11 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 import msgspec
-from nats.errors import Error as NatsError
-from nats.errors import NoRespondersError
 
 from shuqiao.rules.errors import BatchMalformed
 from shuqiao.wire.batch_receipt import ReceiptsReply, ReceiptsRequest, decode_reply
 from shuqiao.wire.nats_client import Client, Link
+from shuqiao.wire.nats_library import NatsError, NoRespondersError
 from shuqiao.wire.node_state import Orders, decode_orders, state_subject
 from shuqiao.wire.reconciliation import Reply, reconcile_subject
 from shuqiao.wire.reconciliation import decode_reply as decode_step_reply

@@ -15,8 +15,6 @@ from urllib.parse import quote
 
 import httpx
 import msgspec
-from nats.aio.msg import Msg
-from nats.errors import Error as NatsError
 
 from shuqiao.edge.interface_files import NodeInterface
 from shuqiao.security.tls import client_context
@@ -38,6 +36,7 @@ from shuqiao.wire.interface_messages import (
     encode,
 )
 from shuqiao.wire.nats_client import Client
+from shuqiao.wire.nats_library import Msg, NatsError
 
 _log = logging.getLogger("shuqiao.edge")
 # The client's own log has every address, and an address has the numbers of persons.

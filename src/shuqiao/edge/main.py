@@ -9,9 +9,10 @@ import signal
 import sqlite3
 import sys
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from functools import partial
+from typing import TYPE_CHECKING
 
 import msgspec
 from cryptography import x509
@@ -33,25 +34,27 @@ from shuqiao.edge.held.line import HeldLine
 from shuqiao.edge.held.reporting import Reporter, Rhythm
 from shuqiao.edge.held.store import Store
 from shuqiao.edge.hub import Hub
-from shuqiao.edge.interface import InterfaceLine
-from shuqiao.edge.interface_files import load_interfaces
+from shuqiao.edge.interface_files import NodeInterface, load_interfaces
 from shuqiao.edge.mapping import MappingError, TableMapping, load_mappings
 from shuqiao.edge.publish import Delivery
 from shuqiao.edge.quarantine import Quarantine
-from shuqiao.edge.receive.line import ReceiveLine
 from shuqiao.edge.receive.reading import load_subscriptions
 from shuqiao.edge.receive.status import describe
 from shuqiao.edge.reconciling import Reconciling
 from shuqiao.edge.screening import RulesInForce, Screening
 from shuqiao.edge.settings import NodeSettings, SettingsError, load_settings
 from shuqiao.edge.spool import Spool
-from shuqiao.security.keys import KeyRefusedError, load_public_der
+from shuqiao.security.keys import KeyRefusedError, SigningKey, load_public_der
 from shuqiao.security.tls import tell_database
 from shuqiao.security.volumes import tell
 from shuqiao.wire import nats_client, node_home
 from shuqiao.wire.enrolment import Admission
 from shuqiao.wire.subjects import inbox_prefix
 from shuqiao.wire.tasks import end_tasks
+
+if TYPE_CHECKING:
+    from shuqiao.edge.interface import InterfaceLine
+    from shuqiao.edge.receive.line import ReceiveLine
 
 _log = logging.getLogger("shuqiao.edge")
 _STATUS_S = 1.0
@@ -68,9 +71,7 @@ class Node:
         interfaces = load_interfaces(settings.interface_folder)
         files = node_home.NodeFiles(settings.home)
         key = node_home.load_key(settings.home)
-        self._receiving = [
-            ReceiveLine(one, files.positions, key) for one in load_subscriptions(files.subscriptions)
-        ]
+        self._receiving = _receiving(files, key)
         # A department may share by its interface alone, or receive only.
         is_needed = not interfaces and not self._receiving
         mappings = load_mappings(settings.mapping_folder, admission.resources, is_needed=is_needed)
@@ -95,7 +96,7 @@ class Node:
             settings.spool_max_bytes,
             settings.disk_reserve_bytes,
         )
-        self._interfaces = InterfaceLine(settings.department, interfaces, self._connect)
+        self._interfaces = _interfaces(settings.department, interfaces, self._connect)
         self._lines = []
         self._open_held(settings, admission, [one for one in mappings if one.is_held], cover)
         for mapping in mappings:
@@ -150,8 +151,8 @@ class Node:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set; a fault nobody foresaw ends the process, which may then start anew."""
-        work: list[Awaitable[None]] = [self._watch(), self._heartbeat.run(), self._interfaces.run()]
-        work += [self._reconciling.run(), self._clear()]
+        work: list[Awaitable[None]] = [self._watch(), self._heartbeat.run(), self._reconciling.run()]
+        work += [self._clear(), *(line.run() for line in self._interfaces)]
         work += [part.run() for line in self._lines for part in line]
         work += [part.run() for part in self._held]
         work += [line.run() for line in self._receiving]
@@ -219,6 +220,29 @@ class Node:
                 if not is_full(error):
                     raise
             await asyncio.sleep(_STATUS_S)
+
+
+def _receiving(files: node_home.NodeFiles, key: SigningKey) -> list[ReceiveLine]:
+    """Make a line for each subscription; what speaks HTTP is loaded by nodes that need it only."""
+    subscriptions = load_subscriptions(files.subscriptions)
+    if not subscriptions:
+        return []
+    from shuqiao.edge.receive.line import ReceiveLine
+
+    return [ReceiveLine(one, files.positions, key) for one in subscriptions]
+
+
+def _interfaces(
+    department: str,
+    interfaces: Mapping[str, NodeInterface],
+    connect: Callable[[], Awaitable[nats_client.Client]],
+) -> list[InterfaceLine]:
+    """Make what passes calls on, where the department has interfaces."""
+    if not interfaces:
+        return []
+    from shuqiao.edge.interface import InterfaceLine
+
+    return [InterfaceLine(department, interfaces, connect)]
 
 
 def _admission(settings: NodeSettings) -> Admission:

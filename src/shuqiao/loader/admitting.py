@@ -18,7 +18,6 @@ from pathlib import Path
 
 import asyncpg
 import msgspec
-from nats.errors import Error as NatsError
 
 from shuqiao.loader.enrol import (
     EnrolmentError,
@@ -31,6 +30,7 @@ from shuqiao.loader.enrol import (
 from shuqiao.security.nats_secrets import load_department_account
 from shuqiao.wire.enrolment_token import EnrolmentRequest, is_proved, mark
 from shuqiao.wire.nats_client import addresses
+from shuqiao.wire.nats_library import NatsError
 from shuqiao.wire.outages import DATABASE_TROUBLES
 
 log = logging.getLogger("shuqiao.admitting")

@@ -24,10 +24,6 @@ from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
 import asyncpg
-from nats.aio.msg import Msg
-from nats.errors import Error as NatsError
-from nats.js import JetStreamContext
-from nats.js.errors import NotFoundError
 
 from shuqiao.loader import ledger
 from shuqiao.loader.ledger import Counts, LastBatch, Merge
@@ -38,6 +34,7 @@ from shuqiao.rules.errors import BatchError, BatchMalformed, BatchOutOfSequence
 from shuqiao.rules.screening import Screen
 from shuqiao.security.keys import SigningKey
 from shuqiao.wire.batch_receipt import BatchReceipt, Refusal, sign_receipt, sign_refusal
+from shuqiao.wire.nats_library import JetStreamContext, Msg, NatsError, NotFoundError
 from shuqiao.wire.package import Manifest
 from shuqiao.wire.subjects import STREAM, consumer_name, parse_subject
 from shuqiao.wire.vault import VaultClient, VaultError

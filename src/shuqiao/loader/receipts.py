@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 
 import msgspec
-from nats.aio.msg import Msg
 
 from shuqiao.loader import ledger
 from shuqiao.loader.consumer import OUTAGES, Workshop
 from shuqiao.wire.batch_receipt import ReceiptsReply, ReceiptsRequest, encode_reply
+from shuqiao.wire.nats_library import Msg
 from shuqiao.wire.subjects import parse_subject
 
 _log = logging.getLogger("shuqiao.loader")

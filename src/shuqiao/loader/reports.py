@@ -8,13 +8,13 @@ from uuid import UUID
 
 import asyncpg
 import msgspec
-from nats.aio.msg import Msg
 
 from shuqiao.loader import ledger
 from shuqiao.loader.consumer import OUTAGES, Workshop
 from shuqiao.loader.steps import answer_step
 from shuqiao.security import keys
 from shuqiao.wire.held import Compared, Report, answered_of, encode, read_report
+from shuqiao.wire.nats_library import Msg
 from shuqiao.wire.node_signed import NotTheNodes
 from shuqiao.wire.node_state import NODE, decode_orders, encode_orders, read_state
 from shuqiao.wire.reconciliation import RECONCILE

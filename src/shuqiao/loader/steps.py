@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from nats.aio.msg import Msg
-
 from shuqiao.loader import ledger
 from shuqiao.loader.consumer import Workshop
+from shuqiao.wire.nats_library import Msg
 from shuqiao.wire.node_signed import NotTheNodes
 from shuqiao.wire.reconciliation import Failed, Mended, Reply, Step, Waiting, encode_reply, read_step
 from shuqiao.wire.subjects import check_department

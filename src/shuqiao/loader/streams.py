@@ -4,17 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from nats.js import JetStreamContext
-from nats.js.api import (
-    AckPolicy,
-    ConsumerConfig,
-    DiscardPolicy,
-    RetentionPolicy,
-    StorageType,
-    StreamConfig,
-)
-from nats.js.errors import NotFoundError
-
+from shuqiao.wire.nats_library import JetStreamContext, NotFoundError, api
 from shuqiao.wire.package import MAX_MESSAGE_BYTES
 from shuqiao.wire.subjects import INGEST_ALL, STREAM, consumer_name
 
@@ -34,12 +24,12 @@ async def ensure_stream(stream: JetStreamContext, max_bytes: int, replicas: int 
     nodes. It keeps no window against duplicates: the ledger of batches knows them for ever. In a cluster a
     message is acknowledged when a majority of its `replicas` have it; consumers are as many times there.
     """
-    config = StreamConfig(
+    config = api.StreamConfig(
         name=STREAM,
         subjects=[INGEST_ALL],
-        retention=RetentionPolicy.WORK_QUEUE,
-        storage=StorageType.FILE,
-        discard=DiscardPolicy.NEW,
+        retention=api.RetentionPolicy.WORK_QUEUE,
+        storage=api.StorageType.FILE,
+        discard=api.DiscardPolicy.NEW,
         max_bytes=max_bytes,
         max_msg_size=MAX_MESSAGE_BYTES,
         max_msgs_per_subject=MAX_WAITING,
@@ -61,10 +51,10 @@ async def ensure_consumer(stream: JetStreamContext, department: str) -> None:
         await stream.delete_consumer(STREAM, name)
     await stream.add_consumer(
         STREAM,
-        ConsumerConfig(
+        api.ConsumerConfig(
             durable_name=name,
             filter_subject=f"ingest.{department}.*",
-            ack_policy=AckPolicy.EXPLICIT,
+            ack_policy=api.AckPolicy.EXPLICIT,
             ack_wait=_ACK_WAIT_S,
             max_ack_pending=_IN_HAND,
         ),

@@ -10,8 +10,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from nats.aio.client import Client as _Client
-from nats.errors import Error as NatsError
+from shuqiao.wire.nats_library import Client as _Client
+from shuqiao.wire.nats_library import NatsError, allow_web_sockets
 
 _log = logging.getLogger("shuqiao.nats")
 _CONNECT_TIMEOUT_S = 5
@@ -34,7 +34,8 @@ _CERTIFICATE = {
 }
 """By OpenSSL's codes."""
 
-_SCHEMES = ("tls://", "wss://")
+_WEB = "wss://"
+_SCHEMES = ("tls://", _WEB)
 MAX_SERVERS = 9
 
 
@@ -126,6 +127,8 @@ async def connect(
     tls = ssl.create_default_context(cafile=str(authority))
     tls.minimum_version = ssl.TLSVersion.TLSv1_3
     servers = addresses(url)
+    if any(server.startswith(_WEB) for server in servers):
+        allow_web_sockets()
     while True:
         client = Client(name, link or Link())
         try:

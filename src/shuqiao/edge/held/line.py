@@ -14,8 +14,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 
 import msgspec
-from nats.aio.msg import Msg
-from nats.errors import Error as NatsError
 
 from shuqiao.edge.connectors import Source, SourceError
 from shuqiao.edge.cover import Cover
@@ -47,6 +45,7 @@ from shuqiao.wire.held import (
 )
 from shuqiao.wire.interface_messages import answer_subject
 from shuqiao.wire.nats_client import Client
+from shuqiao.wire.nats_library import Msg, NatsError
 
 _log = logging.getLogger("shuqiao.edge")
 _RETRY_S = 1.0

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import msgspec
-from nats.errors import Error as NatsError
 
 from shuqiao.edge.disk import DiskFull
 from shuqiao.edge.held.store import Store
@@ -28,6 +27,7 @@ from shuqiao.wire.held import (
     sign_report,
 )
 from shuqiao.wire.nats_client import Client
+from shuqiao.wire.nats_library import NatsError
 
 _log = logging.getLogger("shuqiao.edge")
 _TIMEOUT_S = 30.0

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import msgspec
 
-from shuqiao.edge.receive.line import ReceiveLine
+if TYPE_CHECKING:
+    from shuqiao.edge.receive.line import ReceiveLine
 
 
 class SubscriptionStatus(msgspec.Struct, frozen=True):

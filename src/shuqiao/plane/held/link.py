@@ -10,15 +10,13 @@ import asyncio
 import logging
 from dataclasses import dataclass
 
-from nats.aio.msg import Msg
-from nats.errors import Error as NatsError
-
 from shuqiao.plane.interface.nodes import Nodes
 from shuqiao.plane.interface.settings import RelaySettings
 from shuqiao.security import keys
 from shuqiao.wire import nats_client
 from shuqiao.wire.held import HeldAnswer, HeldAsk, encode, held_subject, peek_call, read_answer
 from shuqiao.wire.interface_messages import answer_subject
+from shuqiao.wire.nats_library import Msg, NatsError
 from shuqiao.wire.node_signed import NotTheNodes
 
 log = logging.getLogger("shuqiao.plane")

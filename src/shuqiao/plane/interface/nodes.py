@@ -7,11 +7,9 @@ import contextlib
 import secrets
 from collections.abc import Awaitable, Callable
 
-from nats.aio.msg import Msg
-from nats.errors import Error as NatsError
-
 from shuqiao.plane.interface.settings import RelaySettings
 from shuqiao.wire import nats_client
+from shuqiao.wire.nats_library import Msg, NatsError
 
 CLOSE_S = 2.0
 _TROUBLES = (NatsError, OSError, ValueError)

@@ -15,8 +15,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
-from nats.aio.msg import Msg
-from nats.errors import Error as NatsError
 
 from shuqiao.plane.interface.nodes import Nodes
 from shuqiao.plane.interface.settings import RelaySettings
@@ -36,6 +34,7 @@ from shuqiao.wire.interface_messages import (
     decode_from_node,
     encode,
 )
+from shuqiao.wire.nats_library import Msg, NatsError
 
 log = logging.getLogger("shuqiao.plane")
 
