@@ -70,6 +70,18 @@ def test_a_refusal_says_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "{" not in text, "a field the node doesn't know is left out"
 
 
+def test_rows_with_the_same_fault_stand_on_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faults = [(row, "born", "date_impossible") for row in range(19)] + [(3, "sex_code", "code_unknown")]
+    faulty = [BatchOutcome(3, 10, faults, "2026-11-22T10:00:00Z")]
+    _, text = said(tmp_path, capsys, resource(faulty=faulty, changes=["gone: dz"]))
+    assert text.count("date_impossible") == 1 and "rows 0, 1, 2, 3, 4" in text and "18…: born" in text
+    monkeypatch.setenv("SHUQIAO_LANGUAGE", "zh")
+    _, text = said(tmp_path, capsys, resource(faulty=faulty, changes=["gone: dz"]))
+    assert "第0、1、2" in text and "来源的列有变化：缺少 dz" in text
+
+
 def test_a_technician_reads_chinese_where_the_machine_does(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,7 +18,7 @@ from shuqiao.wire.node_state import MAX_SCREENED, ScreenedRow, Unacknowledged
 
 
 class BatchOutcome(msgspec.Struct, frozen=True):
-    """The receipt of one batch; `rejected` is how many faults it names."""
+    """The receipt of one batch; `rejected` are the first faults it names: row in the batch, item, code."""
 
     sequence: int
     accepted: int
@@ -93,7 +93,8 @@ _ORDER = (
 """States from the gravest: the node's state is the gravest of its resources."""
 
 _SHOWN_OUTCOMES = 5
-_SHOWN_FAULTS = 20
+SHOWN_FAULTS = 20
+"""So many faults of a batch are kept at most."""
 
 
 def describe(department: str, hub: Hub, spool: Spool, lines: list[tuple[Capture, Delivery]]) -> NodeStatus:
@@ -191,5 +192,5 @@ def _outcomes(spool: Spool, resource: str, *, faulty: bool) -> list[BatchOutcome
     shown = []
     for sequence, outcome in spool.outcomes(resource, _SHOWN_OUTCOMES, faulty=faulty):
         faults = msgspec.json.decode(outcome.rejected, type=list[tuple[int, str, str]])
-        shown.append(BatchOutcome(sequence, outcome.accepted, faults[:_SHOWN_FAULTS], outcome.merged_at))
+        shown.append(BatchOutcome(sequence, outcome.accepted, faults[:SHOWN_FAULTS], outcome.merged_at))
     return shown

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from shuqiao.edge.receive.status import SubscriptionStatus
-from shuqiao.edge.status import NodeStatus, ResourceStatus
+from shuqiao.edge.status import SHOWN_FAULTS, BatchOutcome, NodeStatus, ResourceStatus
 from shuqiao.edge.words import Words
 from shuqiao.rules.errors import BY_CODE
 from shuqiao.wire.node_home import NodeFiles
@@ -109,6 +109,11 @@ RECEIVE_ADVICE: Mapping[str, Words] = {
     "faulty": Words("请查看前置机的日志", "look at the node's log"),
     "deleted": Words("收到的内容已删除，不再写入", "what was received is deleted; nothing more is applied"),
 }
+CHANGES: Mapping[str, Words] = {
+    "gone": Words("缺少", "gone:"),
+    "new": Words("新增", "new:"),
+    "retyped": Words("类型改变", "another type:"),
+}
 _NONE = Words("", "")
 KEPT_BYTES = 1024**3
 """More than this of its log a source should not have to keep."""
@@ -169,7 +174,11 @@ def _resource(resource: str, one: ResourceStatus) -> Iterator[Words]:
     if one.fault:
         yield Words(f"  {one.fault}", f"  {one.fault}")
     for change in one.changes:
-        yield Words(f"  来源的列有变化：{change}", f"  the source's columns changed: {change}")
+        kind, _, column = change.partition(": ")
+        said = CHANGES.get(kind, Words(kind, kind))
+        yield Words(
+            f"  来源的列有变化：{said.zh} {column}", f"  the source's columns changed: {said.en} {column}"
+        )
     if one.unacknowledged is not None:
         yield _unacknowledged(one.unacknowledged)
     if one.log_lost:
@@ -190,12 +199,22 @@ def _resource(resource: str, one: ResourceStatus) -> Iterator[Words]:
     if one.refused:
         yield from _refusal(resource, one)
     for outcome in one.faulty:
-        for row, item, reason in outcome.rejected:
-            at, why = outcome.sequence, _explained(reason, item=item)
-            yield Words(
-                f"  批次{at}第{row}行：{item} {reason}　{why.zh}".rstrip(),
-                f"  batch {at}, row {row}: {item} {reason}  {why.en}".rstrip(),
-            )
+        yield from _rejected(outcome)
+
+
+def _rejected(outcome: BatchOutcome) -> Iterator[Words]:
+    """Say which rows were not accepted; those with the same fault stand on one line."""
+    at, rows = outcome.sequence, dict[tuple[str, str], list[str]]()
+    for row, item, reason in outcome.rejected:
+        rows.setdefault((item, reason), []).append(str(row))
+    for (item, reason), numbers in rows.items():
+        why, which = _explained(reason, item=item), "row" if len(numbers) == 1 else "rows"
+        # Only the first faults of a batch are kept.
+        more = "…" if len(outcome.rejected) == SHOWN_FAULTS else ""
+        yield Words(
+            f"  批次{at}第{'、'.join(numbers)}{more}行：{item} {reason}　{why.zh}".rstrip(),
+            f"  batch {at}, {which} {', '.join(numbers)}{more}: {item} {reason}  {why.en}".rstrip(),
+        )
 
 
 def _refusal(resource: str, one: ResourceStatus) -> Iterator[Words]:
