@@ -33,9 +33,12 @@ MISSING_WORDS = {
     "node_inactive": Text("本部门的前置机没有接入或失联", "The department's node is not admitted or silent"),
     "not_connected": Text("系统尚未接入", "The system is not connected"),
     "untested_calls": Text(
-        "还没有成功调用其他部门信息的记录", "No call to another department was answered yet"
+        "接入后还没有成功调用其他部门信息的记录（收取订阅的变更也算）",
+        "No call to another department was answered since it was connected (a part of a feed counts)",
     ),
-    "untested_brings": Text("还没有被平台接收的数据批次", "No batch of it was taken by the platform yet"),
+    "untested_brings": Text(
+        "接入后还没有被平台接收的数据批次", "No batch of it was taken by the platform since it was connected"
+    ),
 }
 END_WORDS = {
     "": Text("有效", "In force"),
