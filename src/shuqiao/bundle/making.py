@@ -26,6 +26,21 @@ MACHINES = ("x86_64", "aarch64")
 _TAGS = ("manylinux2014", "manylinux_2_17", "manylinux_2_28", "manylinux_2_34")
 _TIMEOUT_S = 1800
 _INSTALL = """\
+{product} {version}：前置机安装包，适用于Python {python}（{machines}）
+
+安装前，用平台机构另行交给的公钥核对：
+    openssl pkeyutl -verify -pubin -inkey agency.pem -rawin -in SHA256SUMS -sigfile SHA256SUMS.sig
+    sha256sum --check --strict SHA256SUMS
+
+不连网络安装：
+    python{python} -m venv /opt/shuqiao
+    /opt/shuqiao/bin/pip install --no-index --find-links wheels --require-hashes -r requirements.txt
+    ln -s /opt/shuqiao/bin/shuqiao /usr/local/bin/shuqiao
+    useradd --system --home-dir /var/lib/shuqiao-node --create-home shuqiao-node
+    sudo -u shuqiao-node shuqiao node enrol 令牌 --home /var/lib/shuqiao-node
+
+接下来见guides/connect-your-table.md；sbom.cdx.json列出全部部件（CycloneDX）。
+
 {product} {version} for nodes: Python {python} on {machines}
 
 Check before installing, with the public key that the platform agency gave you by another way:
@@ -35,11 +50,21 @@ Check before installing, with the public key that the platform agency gave you b
 Install without a network:
     python{python} -m venv /opt/shuqiao
     /opt/shuqiao/bin/pip install --no-index --find-links wheels --require-hashes -r requirements.txt
+    ln -s /opt/shuqiao/bin/shuqiao /usr/local/bin/shuqiao
     useradd --system --home-dir /var/lib/shuqiao-node --create-home shuqiao-node
-    sudo -u shuqiao-node /opt/shuqiao/bin/shuqiao node enrol TOKEN --home /var/lib/shuqiao-node
+    sudo -u shuqiao-node shuqiao node enrol TOKEN --home /var/lib/shuqiao-node
 
-sbom.cdx.json lists everything in it (CycloneDX).
+What comes next: guides/connect-your-table.md. sbom.cdx.json lists everything in it (CycloneDX).
 """
+
+GUIDES = (
+    "connect-your-table.md",
+    "encrypt-what-is-stored.md",
+    "keep-data-at-home.md",
+    "read-from-other-sources.md",
+    "receive-changes.md",
+)
+"""What a department's technician reads, out of `docs/how-to`."""
 
 Say = Callable[[str], None]
 
@@ -74,6 +99,7 @@ def make_bundle(out: Path, making: Making, say: Say) -> None:
     _own_wheel(making, wheels)
     shutil.rmtree(draft / "work")
     _describe(draft, [read_wheel(path) for path in sorted(wheels.glob("*.whl"))], making.machines)
+    _guides(making.source / "docs" / "how-to", draft / "guides")
     seal(draft, making.key)
     draft.rename(out)
 
@@ -137,6 +163,14 @@ def _run(command: list[str], what: str, folder: Path | None = None) -> None:
         raise BundleFailed(f"{what} failed:\n{(done.stdout + done.stderr)[-2000:]}")
 
 
+def _guides(source: Path, place: Path) -> None:
+    """Bring the guides of a checkout: where the bundle goes nobody can look them up."""
+    place.mkdir()
+    for name in GUIDES:
+        if (source / name).exists():
+            shutil.copyfile(source / name, place / name)
+
+
 def _describe(draft: Path, wheels: Sequence[Wheel], machines: Sequence[str]) -> None:
     """Write what to install with its digests, the list of materials and how it is done."""
     own = next(wheel for wheel in wheels if wheel.name == PRODUCT)
@@ -154,4 +188,4 @@ def _describe(draft: Path, wheels: Sequence[Wheel], machines: Sequence[str]) -> 
         python=".".join(platform.python_version_tuple()[:2]),
         machines=" and ".join(machines),
     )
-    (draft / "INSTALL.txt").write_text(words, encoding="ascii")
+    (draft / "INSTALL.txt").write_text(words, encoding="utf-8")
