@@ -93,7 +93,9 @@ async def merge_s(connection: asyncpg.Connection, batches: Sequence[Batch], firs
         plain = decode_part(batch.part, arrow_schema(_PLAIN), len(batch.records), "plain")
         if find_faults(plain, _PLAIN, today):
             raise RuntimeError("a made row has a fault")
-        rows = with_ids(plain, batch.records, [subject] * len(batch.records), [1] * len(batch.records))
+        records = b"".join(record.bytes for record in batch.records)
+        count = len(batch.records)
+        rows = with_ids(plain, records, subject.bytes * count, [1] * count)
         digest = hashlib.sha256(batch.part).digest()
         merge = Merge(HEALTH, BIRTHS, first + at, "{}", digest, "bench", rows, ())
         async with connection.transaction():
@@ -115,7 +117,9 @@ async def limit_s(connection: asyncpg.Connection, batches: Sequence[Batch]) -> f
     started = time.perf_counter()
     for batch in batches:
         plain = decode_part(batch.part, arrow_schema(_PLAIN), len(batch.records), "plain")
-        rows = with_ids(plain, batch.records, [subject] * len(batch.records), [1] * len(batch.records))
+        records = b"".join(record.bytes for record in batch.records)
+        count = len(batch.records)
+        rows = with_ids(plain, records, subject.bytes * count, [1] * count)
         async with connection.transaction():
             await connection.copy_to_table("coming", source=io.BytesIO(as_csv(rows)), format="csv")
             await connection.execute(write)

@@ -11,6 +11,7 @@ from typing import Any
 import asyncpg
 import msgspec
 import pyarrow as pa
+import pytest
 
 from shuqiao.loader.ledger import Counts, Merge, stage_and_merge
 from shuqiao.loader.prepare import with_ids
@@ -49,17 +50,23 @@ TEXTS = (
 
 
 async def merged(
-    connection: asyncpg.Connection, sequence: int, rows: Sequence[tuple[Any, ...]], records: list[uuid.UUID]
+    connection: asyncpg.Connection,
+    sequence: int,
+    rows: Sequence[tuple[Any, ...]],
+    records: list[uuid.UUID],
+    *,
+    new: bool = False,
 ) -> Counts:
     """Merge one batch of plain rows."""
     columns = dict(zip(NAMES, map(list, zip(*rows, strict=True)), strict=True))
     plain = pa.RecordBatch.from_pydict(columns, arrow_schema(plain_items(SPEC)))
-    staged = with_ids(plain, records, records, [1] * len(records))
+    ids = b"".join(record.bytes for record in records)
+    staged = with_ids(plain, ids, ids, [1] * len(records))
     digest = hashlib.sha256(str(sequence).encode()).digest()
     async with connection.transaction():
         return await stage_and_merge(
             connection,  # type: ignore[arg-type]
-            Merge(PROVIDER, RESOURCE, sequence, "{}", digest, "test", staged, ()),
+            Merge(PROVIDER, RESOURCE, sequence, "{}", digest, "test", staged, (), new=new),
         )
 
 
@@ -95,6 +102,16 @@ async def test_every_text_arrives_and_a_change_is_kept_once(hub_database: Any) -
             (record, 1, *row) for record, row in zip(records[1::2], rows[1::2], strict=True)
         ]
         assert await owner.fetchval(f"SELECT count(*) FROM staging.{RESOURCE}") == 0
+
+        others = [uuid.uuid4() for _ in TEXTS]
+        assert await merged(loader, 3, rows, others, new=True) == Counts(14, 14, 0, 0, 0)
+        found = await owner.fetch(held.format("base") + " LIMIT 14", others)
+        assert [tuple(row) for row in found] == [
+            (record, 1, *row) for record, row in zip(others, rows, strict=True)
+        ]
+        with pytest.raises(asyncpg.UniqueViolationError):
+            await merged(loader, 4, rows, records, new=True)
+        assert await merged(loader, 4, changed, records) == Counts(14, 0, 0, 14, 0), "nothing of it was left"
     finally:
         await owner.close()
         await loader.close()

@@ -62,7 +62,10 @@ async def test_same_batch_again_changes_nothing(vault: Vault) -> None:
     assert before == {"identifier": 10, "record": 5, "name_index": 15}
     again = await vault.assign(rows)
     assert (again.rows, again.faults) == (first.rows, first.faults)
+    assert (first.new, again.new) == (True, False)
     assert counts(vault) == before
+    mixed = await vault.assign([*rows, birth(6)], sequence=2)
+    assert mixed.rows[:5] == first.rows and not mixed.new, "not all of its records are"
 
 
 async def test_version_rises_only_when_the_content_changed(vault: Vault) -> None:

@@ -64,6 +64,7 @@ class Merge:
     removed: tuple[UUID, ...] = ()
     quiet: int = 0
     screened: Screened | None = None
+    new: bool = False
 
 
 @dataclass(frozen=True)
@@ -153,7 +154,7 @@ async def stage_and_merge(connection: PoolConnectionProxy, batch: Merge) -> Coun
     # The id was matched against the catalogue, whose form of ids needs no quoting.
     sql = (
         "SELECT accepted, inserted, updated, unchanged, removed"
-        f" FROM exchange.merge_{batch.resource}($1, $2, $3, $4, $5::text::jsonb, $6, $7, $8)"
+        f" FROM exchange.merge_{batch.resource}($1, $2, $3, $4, $5::text::jsonb, $6, $7, $8, $9)"
     )
     rejected = [{"row": fault.row, "item": fault.item, "code": fault.code} for fault in batch.rejected]
     row = await connection.fetchrow(
@@ -166,6 +167,7 @@ async def stage_and_merge(connection: PoolConnectionProxy, batch: Merge) -> Coun
         batch.source,
         list(batch.removed),
         batch.quiet,
+        batch.new,
         timeout=_TIMEOUT_S,
     )
     if row is None:

@@ -9,10 +9,10 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from uuid import UUID
 
 import asyncpg
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from shuqiao.loader import ledger
 from shuqiao.loader.ledger import LastBatch, Merge, ProvidedResource, Screened
@@ -110,23 +110,7 @@ async def separate(vault: VaultClient, batch: Trusted, today: date, screen: Scre
     faults = [*manifest.faults, *(f for f in find_faults(plain, items, today) if f.row not in bare)]
     caught = _caught(screen, manifest, plain, items)
     faults += [RowFault(one.row, one.item, code_of(screen, one.rule)) for one in caught]
-    try:
-        assigned = await vault.assign(
-            manifest.resource,
-            spec,
-            department=manifest.department,
-            generation=manifest.generation,
-            sequence=manifest.sequence,
-            sealed=batch.package.sealed,
-            skip=tuple(sorted({fault.row for fault in faults})),
-            rows=manifest.rows,
-            removed=manifest.removed,
-            complete_since=manifest.complete_since,
-        )
-    except VaultRefused as refused:
-        if refused.code == BatchMalformed.code:
-            raise BatchMalformed(part="sealed") from None
-        raise
+    assigned = await _assign(vault, batch, skip=tuple(sorted({fault.row for fault in faults})))
     rows = _staged(plain, assigned, spec.record_key, faults)
     faults += [RowFault(fault.row, fault.item, fault.code) for fault in assigned.faults]
     spoken = rows.num_rows + len(assigned.removed) + len({fault.row for fault in faults})
@@ -142,7 +126,30 @@ async def separate(vault: VaultClient, batch: Trusted, today: date, screen: Scre
         removed=assigned.removed,
         quiet=max(0, manifest.rows - spoken),
         screened=_screened(manifest, caught),
+        new=assigned.new,
     )
+
+
+async def _assign(vault: VaultClient, batch: Trusted, skip: tuple[int, ...]) -> Assigned:
+    """Hand the sealed rows to the vault, but for those to skip."""
+    manifest = batch.manifest
+    try:
+        return await vault.assign(
+            manifest.resource,
+            batch.resource.spec,
+            department=manifest.department,
+            generation=manifest.generation,
+            sequence=manifest.sequence,
+            sealed=batch.package.sealed,
+            skip=skip,
+            rows=manifest.rows,
+            removed=manifest.removed,
+            complete_since=manifest.complete_since,
+        )
+    except VaultRefused as refused:
+        if refused.code == BatchMalformed.code:
+            raise BatchMalformed(part="sealed") from None
+        raise
 
 
 def _caught(
@@ -168,27 +175,32 @@ def _staged(
     plain: pa.RecordBatch, assigned: Assigned, record_key: str, faults: list[RowFault]
 ) -> pa.RecordBatch:
     """Join the vault's ids with the plain values; a record that occurs twice is staged once."""
-    seen = set()
-    kept = []
-    for row in assigned.rows:
-        if row.record in seen:
-            faults.append(RowFault(row.row, record_key, DuplicateKey.code))
-        else:
-            seen.add(row.record)
-            kept.append(row)
-    chosen = plain.take(pa.array([row.row for row in kept], type=pa.int32()))
-    return with_ids(
-        chosen, [row.record for row in kept], [row.subject for row in kept], [row.version for row in kept]
+    rows = with_ids(
+        plain.take(pa.array(assigned.numbers, type=pa.int32())),
+        assigned.records,
+        assigned.subjects,
+        assigned.versions,
     )
+    # Rows of one record lie beside each other.
+    records = rows.column(0)
+    repeated = pc.equal(records[1:], records[:-1]).to_pylist()
+    if not any(repeated):
+        return rows
+    faults += [
+        RowFault(number, record_key, DuplicateKey.code)
+        for number, again in zip(assigned.numbers[1:], repeated, strict=True)
+        if again
+    ]
+    return rows.filter(pa.array([True, *(not again for again in repeated)]))
 
 
 def with_ids(
-    plain: pa.RecordBatch, records: Sequence[UUID], subjects: Sequence[UUID], versions: Sequence[int]
+    plain: pa.RecordBatch, records: bytes, subjects: bytes, versions: Sequence[int]
 ) -> pa.RecordBatch:
-    """Return the rows as they are staged: what the vault says of each, and its plain values."""
+    """Return the rows as they are staged: the vault's ids, of 16 bytes each, versions and plain values."""
     ids = (
-        pa.array([record.hex for record in records], pa.string()),
-        pa.array([subject.hex for subject in subjects], pa.string()),
+        pa.array(records.hex(" ", 16).split(), pa.string()),
+        pa.array(subjects.hex(" ", 16).split(), pa.string()),
         pa.array(versions, pa.int32()),
     )
     return pa.record_batch([*ids, *plain.columns], names=[*_IDENTITY_COLUMNS, *plain.schema.names])

@@ -10,7 +10,8 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from operator import itemgetter
+from itertools import islice
+from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any, Literal
 from uuid import UUID
 
@@ -24,7 +25,7 @@ from shuqiao.rules.normalise import normalise_value
 from shuqiao.vault.batch import PreparedRow, ResourceForm, decode_content, own_identifier
 from shuqiao.vault.keys import VaultKeys, random_pieces
 from shuqiao.vault.store import ASSIGN_LOCK, log_operation
-from shuqiao.wire.vault import MAX_ROWS, AssignedRow
+from shuqiao.wire.vault import MAX_ROWS
 
 if TYPE_CHECKING:
     from shuqiao.vault.store import Connection, Pool
@@ -124,10 +125,15 @@ class BatchOrigin:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What a stored batch gives back: ids of its rows, and the records that are gone."""
+    """What a stored batch gives back: its rows by their records, whether all are new, and what is gone."""
 
-    rows: list[AssignedRow]
+    rows: list[StoredRow]
+    new: bool
     removed: list[UUID]
+
+
+StoredRow = tuple[bytes, int, bytes, int]
+"""Record, number of the row in its batch, subject and version."""
 
 
 class BlindRow(msgspec.Struct, frozen=True):
@@ -167,7 +173,7 @@ class Changes:
     gone: list[UUID] = field(default_factory=list)
     names: list[tuple[bytes, UUID]] = field(default_factory=list)
     old_names: list[tuple[bytes, UUID]] = field(default_factory=list)
-    answer: list[AssignedRow] = field(default_factory=list)
+    answer: list[StoredRow] = field(default_factory=list)
 
 
 def blind_row(keys: VaultKeys, form: ResourceForm, row: PreparedRow) -> BlindRow:
@@ -181,7 +187,8 @@ class BatchDecider:
     """Decides, row by row, what a batch changes; touches no database.
 
     `subjects` grows as the batch names persons not known before, so two rows that name the same person
-    agree.
+    agree. New records, at most `count`, get ids that rise in the order in which they are decided, which costs
+    an index least where that is the order of their keys' blinds.
     """
 
     def __init__(
@@ -190,6 +197,7 @@ class BatchDecider:
         origin: BatchOrigin,
         existing: dict[bytes, Existing],
         subjects: dict[tuple[str, bytes], UUID],
+        count: int,
     ) -> None:
         """Take what the vault holds of the records and numbers of this batch."""
         self._keys = keys
@@ -197,6 +205,7 @@ class BatchDecider:
         self._existing = existing
         self._subjects = subjects
         self._ids = _random_ids()
+        self._records = iter(sorted(islice(self._ids, count), key=attrgetter("bytes")))
         self.changes = Changes()
 
     def changed_records(self, rows: Sequence[BlindRow]) -> list[UUID]:
@@ -240,7 +249,7 @@ class BatchDecider:
         return mark != held.content and not self._is_older(held)
 
     def _add(self, row: BlindRow) -> None:
-        record = next(self._ids)
+        record = next(self._records)
         subject = next(self._ids) if row.own is None else self._subject_of(*row.own)
         place = (record, self._origin.form.resource, row.key)
         self.changes.records.append(place + self._row_values(row, record, subject, 1))
@@ -312,7 +321,7 @@ class BatchDecider:
             self.changes.names.append((self._keys.name_blind(resource, name_field, name), record))
 
     def _answer(self, row: BlindRow, record: UUID, subject: UUID, version: int) -> None:
-        self.changes.answer.append(AssignedRow(row.source.row, record, subject, version))
+        self.changes.answer.append((record.bytes, row.source.row, subject.bytes, version))
 
 
 def _random_ids() -> Iterator[UUID]:
@@ -377,7 +386,9 @@ async def _store(
 ) -> Stored:
     existing = await _read_existing(connection, origin, rows)
     subjects = await _read_identifiers(connection, rows)
-    decider = BatchDecider(keys, origin, existing, subjects)
+    # In the order in which an index finds them, and is filled.
+    rows = sorted(rows, key=attrgetter("key"))
+    decider = BatchDecider(keys, origin, existing, subjects, sum(row.key not in existing for row in rows))
     changed = decider.changed_records(rows)
     payloads: dict[UUID, bytes] = (
         {row[0]: row[1] for row in await connection.fetch(_PAYLOADS, changed)} if changed else {}
@@ -390,7 +401,8 @@ async def _store(
     removed = decider.changes.removed + decider.changes.gone
     if complete_since is not None:
         removed += await _sweep(connection, origin, complete_since)
-    return Stored(decider.changes.answer, removed)
+    answer = sorted(decider.changes.answer)
+    return Stored(answer, bool(answer) and len(answer) == len(decider.changes.records), removed)
 
 
 async def _sweep(connection: Connection, origin: BatchOrigin, since: int) -> list[UUID]:

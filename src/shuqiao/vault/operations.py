@@ -248,11 +248,16 @@ class Operations:
             async with self._writers:
                 stored = await store_batch(self._pool, self._keys, origin, rows, met, request.complete_since)
         self._known.pop(request.resource, None)
+        records, numbers, subjects, versions = zip(*stored.rows, strict=True) if stored.rows else ((),) * 4
         return Assigned(
-            request.id,
-            tuple(sorted(stored.rows, key=lambda row: row.row)),
-            tuple(sorted(faults, key=lambda fault: fault.row)),
-            tuple(stored.removed),
+            id=request.id,
+            numbers=numbers,
+            records=b"".join(records),
+            subjects=b"".join(subjects),
+            versions=versions,
+            faults=tuple(sorted(faults, key=lambda fault: fault.row)),
+            removed=tuple(stored.removed),
+            new=stored.new,
         )
 
     async def _prepare(

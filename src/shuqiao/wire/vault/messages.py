@@ -274,7 +274,7 @@ class Found(msgspec.Struct, frozen=True, tag="found"):
     more: bool
 
 
-class AssignedRow(msgspec.Struct, frozen=True, array_like=True):
+class AssignedRow(msgspec.Struct, frozen=True):
     """A stored row: its 0-based number in the batch, and what the base table keeps of its identity."""
 
     row: int
@@ -292,15 +292,38 @@ class RowFault(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Assigned(msgspec.Struct, frozen=True, tag="assigned"):
-    """What became of a batch: every row not skipped is in one of the first two, by row number, or removed.
+    """What became of a batch: every row not skipped is stored, among the faults by its number, or removed.
 
-    `removed` are records that are gone; a removed row of a record nobody knows is in none.
+    Of the stored rows, in the order of their records, `numbers` and `versions` have one value each and
+    `records` and `subjects` 16 bytes each: a batch has thousands. They are `new` where this call made the
+    records of all. `removed` are records that are gone; a removed row of a record nobody knows is in none.
+    Raises ValueError where the columns have different lengths.
     """
 
     id: RequestId
-    rows: tuple[AssignedRow, ...]
+    numbers: tuple[int, ...]
+    records: bytes
+    subjects: bytes
+    versions: tuple[int, ...]
     faults: tuple[RowFault, ...]
     removed: tuple[UUID, ...] = ()
+    new: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse columns of different lengths."""
+        count = len(self.numbers)
+        if {len(self.records), len(self.subjects)} != {16 * count} or len(self.versions) != count:
+            raise ValueError("the columns have different lengths")
+
+    @property
+    def rows(self) -> tuple[AssignedRow, ...]:
+        """The stored rows one by one, in the order of their numbers."""
+        ids = [
+            [UUID(bytes=column[begin : begin + 16]) for begin in range(0, len(column), 16)]
+            for column in (self.records, self.subjects)
+        ]
+        rows = map(AssignedRow, self.numbers, *ids, self.versions)
+        return tuple(sorted(rows, key=lambda row: row.row))
 
 
 class Held(msgspec.Struct, frozen=True, array_like=True):

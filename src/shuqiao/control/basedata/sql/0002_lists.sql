@@ -200,21 +200,22 @@ CREATE TABLE exchange.removal (
 CREATE INDEX removal_by_batch ON exchange.removal (resource_id, batch_sequence);
 
 -- Merges a staged batch with provenance, history, ledger and audit entry, in the caller's transaction. p_removed are records
--- that are gone: they leave the list for its history. p_quiet rows are accepted and change nothing.
+-- that are gone: they leave the list for its history. p_quiet rows are accepted and change nothing. p_new: the vault has made
+-- the records of all staged rows just now, so nobody has them and none is looked up; one that is there all the same is an error.
 -- A batch is small beside a list: without statistics of it, joining by hash would read the whole list for each.
 -- {items} are the plain items, each after a comma; {of_s} and {of_b} the same of two rows; {assign} sets them to a staged row's.
 CREATE FUNCTION exchange.merge_template() RETURNS text LANGUAGE sql IMMUTABLE AS $template$ SELECT $function$
 DROP FUNCTION IF EXISTS exchange.merge_{rid}(text, bigint, text, bytea, jsonb, text);
 CREATE OR REPLACE FUNCTION exchange.merge_{rid}(
     p_department text, p_sequence bigint, p_manifest text, p_manifest_digest bytea, p_rejected jsonb, p_source text,
-    p_removed uuid[] DEFAULT '{}', p_quiet int DEFAULT 0
+    p_removed uuid[] DEFAULT '{}', p_quiet int DEFAULT 0, p_new boolean DEFAULT false
 ) RETURNS TABLE (accepted int, inserted int, updated int, unchanged int, removed int)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 #variable_conflict use_column
 DECLARE
     v_now timestamptz := clock_timestamp();
     v_id uuid := audit.new_id();
-    v_staged int; v_accepted int; v_inserted int; v_updated int; v_removed int := 0;
+    v_staged int; v_accepted int; v_inserted int; v_updated int := 0; v_removed int := 0;
     v_cited uuid[]; v_missing text[];
     -- Of most lists nothing was ever removed: then no row is looked up.
     v_back boolean := EXISTS (SELECT FROM exchange.removal d WHERE d.resource_id = '{rid}');
@@ -241,32 +242,41 @@ BEGIN
         SELECT '{rid}', b.record_id, b.version, p_department, p_sequence, v_now FROM gone b;
         GET DIAGNOSTICS v_removed = ROW_COUNT;
     END IF;
-    -- Each staged row looks its record up once, by key, and from then on both are found where they lie: what is new goes into
-    -- the list, what differs goes to the history and is written where it was.
-    WITH found AS MATERIALIZED (
-        SELECT s.ctid AS staged, b.ctid AS place, b.ctid IS NOT NULL AND
-               (b.subject_id, b.identity_version{of_b}) IS DISTINCT FROM (s.subject_id, s.identity_version{of_s}) AS differs
-        FROM staging.{rid} s LEFT JOIN base.{rid} b USING (record_id)),
-    kept AS (
-        INSERT INTO base_history.{rid} (record_id, subject_id, identity_version, version, source_department, source_system,
-                                        batch_sequence, first_received_at, received_at{items}, replaced_at)
-        SELECT b.record_id, b.subject_id, b.identity_version, b.version, b.source_department, b.source_system,
-               b.batch_sequence, b.first_received_at, b.received_at{of_b}, v_now
-        FROM found f JOIN base.{rid} b ON b.ctid = f.place WHERE f.differs),
-    written AS (
-        UPDATE base.{rid} b
-        SET subject_id = s.subject_id, identity_version = s.identity_version, version = b.version + 1,
-            source_department = p_department, source_system = p_source, batch_sequence = p_sequence, received_at = v_now{assign}
-        FROM found f JOIN staging.{rid} s ON s.ctid = f.staged WHERE f.differs AND b.ctid = f.place RETURNING 1),
-    added AS (
+    IF p_new THEN
         INSERT INTO base.{rid} (record_id, subject_id, identity_version, version, source_department, source_system,
                                 batch_sequence, first_received_at, received_at{items})
-        SELECT s.record_id, s.subject_id, s.identity_version, coalesce(CASE WHEN v_back THEN (
-                   SELECT max(d.version) + 1 FROM exchange.removal d WHERE d.resource_id = '{rid}' AND d.record_id = s.record_id) END, 1),
-               p_department, p_source, p_sequence, v_now, v_now{of_s}
-        FROM found f JOIN staging.{rid} s ON s.ctid = f.staged WHERE f.place IS NULL RETURNING 1)
-    SELECT (SELECT count(*) FROM found), (SELECT count(*) FROM written), (SELECT count(*) FROM added)
-    INTO v_staged, v_updated, v_inserted;
+        SELECT s.record_id, s.subject_id, s.identity_version, 1, p_department, p_source, p_sequence, v_now, v_now{of_s}
+        FROM staging.{rid} s;
+        GET DIAGNOSTICS v_staged = ROW_COUNT;
+        v_inserted := v_staged;
+    ELSE
+        -- Each staged row looks its record up once, by key, and from then on both are found where they lie: what is new goes
+        -- into the list, what differs goes to the history and is written where it was.
+        WITH found AS MATERIALIZED (
+            SELECT s.ctid AS staged, b.ctid AS place, b.ctid IS NOT NULL AND
+                   (b.subject_id, b.identity_version{of_b}) IS DISTINCT FROM (s.subject_id, s.identity_version{of_s}) AS differs
+            FROM staging.{rid} s LEFT JOIN base.{rid} b USING (record_id)),
+        kept AS (
+            INSERT INTO base_history.{rid} (record_id, subject_id, identity_version, version, source_department, source_system,
+                                            batch_sequence, first_received_at, received_at{items}, replaced_at)
+            SELECT b.record_id, b.subject_id, b.identity_version, b.version, b.source_department, b.source_system,
+                   b.batch_sequence, b.first_received_at, b.received_at{of_b}, v_now
+            FROM found f JOIN base.{rid} b ON b.ctid = f.place WHERE f.differs),
+        written AS (
+            UPDATE base.{rid} b
+            SET subject_id = s.subject_id, identity_version = s.identity_version, version = b.version + 1,
+                source_department = p_department, source_system = p_source, batch_sequence = p_sequence, received_at = v_now{assign}
+            FROM found f JOIN staging.{rid} s ON s.ctid = f.staged WHERE f.differs AND b.ctid = f.place RETURNING 1),
+        added AS (
+            INSERT INTO base.{rid} (record_id, subject_id, identity_version, version, source_department, source_system,
+                                    batch_sequence, first_received_at, received_at{items})
+            SELECT s.record_id, s.subject_id, s.identity_version, coalesce(CASE WHEN v_back THEN (
+                       SELECT max(d.version) + 1 FROM exchange.removal d WHERE d.resource_id = '{rid}' AND d.record_id = s.record_id) END, 1),
+                   p_department, p_source, p_sequence, v_now, v_now{of_s}
+            FROM found f JOIN staging.{rid} s ON s.ctid = f.staged WHERE f.place IS NULL RETURNING 1)
+        SELECT (SELECT count(*) FROM found), (SELECT count(*) FROM written), (SELECT count(*) FROM added)
+        INTO v_staged, v_updated, v_inserted;
+    END IF;
     v_accepted := v_staged + cardinality(p_removed) + p_quiet;
     DELETE FROM staging.{rid};
     INSERT INTO exchange.batch (department, resource_id, sequence, manifest, manifest_digest, accepted, inserted, updated,
