@@ -79,8 +79,10 @@ def convert(rows: Sequence[SourceRow], mapping: TableMapping, spec: ResourceSpec
 def _discarded(rows: Sequence[SourceRow], mapping: TableMapping) -> Iterator[RowFault]:
     """Say which rows are not to be merged because a column is gone."""
     for place, row in enumerate(rows):
+        if not row.discarded:
+            continue
         for field, source in mapping.items.items():
-            if row.discarded and isinstance(source, ColumnSource) and source.column in row.discarded:
+            if isinstance(source, ColumnSource) and source.column in row.discarded:
                 yield RowFault(place, field, SourceStructureChanged.code)
 
 

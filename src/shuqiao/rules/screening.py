@@ -209,9 +209,13 @@ class ItemScreen:
 
 
 def _holding(column: bytes, wanted: bytes) -> Iterable[int]:
-    if wanted not in column:
-        return ()
-    return (place for place, value in enumerate(column.split(BETWEEN)) if wanted in value)
+    place = begin = 0
+    while (at := column.find(wanted, begin)) >= 0:
+        place += column.count(BETWEEN, begin, at)
+        yield place
+        begin = column.find(BETWEEN, at)
+        if begin < 0:
+            return
 
 
 @dataclass(frozen=True)

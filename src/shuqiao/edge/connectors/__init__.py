@@ -30,13 +30,14 @@ class Unreadable:
     code: str
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class SourceRow:
     """One row: its key and time of change as texts of the connector, and the mapped columns in order.
 
     A `removed` row is gone from the source: its key is the value of the record key, its values are all None.
     `weight` is what the row adds to the sum of its range, where the source makes sums. `discarded` are
-    columns for whose absence the row is not to be merged.
+    columns for whose absence the row is not to be merged. Nobody changes a row; to freeze each of them would
+    cost more than to read it.
     """
 
     key: str

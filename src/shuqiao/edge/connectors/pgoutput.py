@@ -287,9 +287,10 @@ def value_of(kind: int, data: bytes | None) -> Any:
 
 def column_of(kind: int, column: Sequence[bytes | None]) -> list[Any]:
     """Return the values of a column, as `value_of` gives each."""
-    if kind not in _VALUES:
-        with suppress(UnicodeDecodeError):
-            return [None if data is None else data.decode() for data in column]
+    read = _VALUES.get(kind, str)
+    # Nearly always all can be read; where one can't, each is looked at.
+    with suppress(ValueError, ArithmeticError):
+        return [None if data is None else read(data.decode()) for data in column]
     return [value_of(kind, data) for data in column]
 
 
