@@ -7,11 +7,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Request,
+    expect,
+    sync_playwright,
+)
 
 from tests.plugins.city import City
 
 AXE = Path("src/shuqiao/control/web/static/vendor/axe-core/axe.min.js")
+LOOKS = Path(__file__).with_name("looks.js")
+PATIENCE_MS = 60_000
+WIDTHS = (1440, 390)
+THEMES = {"light": None, "dark": ["color-contrast", "link-in-text-block"]}
+"""The rules that are looked at in each theme: a theme changes nothing but colours."""
+
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -42,6 +56,9 @@ def chromium() -> str:
     return found
 
 
+expect.set_options(timeout=PATIENCE_MS)
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """One browser for the run."""
@@ -58,6 +75,7 @@ class Visitor:
 
     page: Page
     url: str
+    widths: tuple[int, ...] = WIDTHS
     foreign: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
 
@@ -73,22 +91,37 @@ class Visitor:
         self.page.click("button.submit")
         self.page.wait_for_url(f"{self.url}/")
 
+    def in_each_width(self) -> Iterator[int]:
+        """Give the page each of the widths in turn, and in the end the one it had."""
+        former = self.page.viewport_size
+        assert former is not None
+        for width in self.widths:
+            self.page.set_viewport_size({"width": width, "height": former["height"]})
+            yield width
+        self.page.set_viewport_size(former)
+
     def sideways(self) -> int:
-        """By how many pixels the page scrolls sideways."""
+        """By how many pixels the page scrolls sideways, at the width where it scrolls most."""
         root = "document.documentElement"
-        return int(self.page.evaluate(f"{root}.scrollWidth - {root}.clientWidth"))
+        there = f"{root}.scrollWidth - {root}.clientWidth"
+        return max(int(self.page.evaluate(there)) for _ in self.in_each_width())
 
     def policy_faults(self) -> list[str]:
         """What the content policy has refused on this page."""
         return list(self.page.evaluate("window.policyFaults"))
 
     def axe(self) -> list[str]:
-        """What axe-core finds wrong, one line each."""
-        self.page.evaluate(AXE.read_text(encoding="utf-8"))
-        found = self.page.evaluate(
-            "async () => (await axe.run(document, {resultTypes: ['violations']})).violations"
-        )
-        return [f"{v['id']}: {v['nodes'][0]['html'][:160]}" for v in found]
+        """What axe-core finds wrong on the page as it stands, at each width and in each theme."""
+        if not self.page.evaluate("typeof lookAt === 'function'"):
+            self.page.evaluate(AXE.read_text(encoding="utf-8"))
+            self.page.evaluate(LOOKS.read_text(encoding="utf-8"))
+        found = []
+        for width in self.in_each_width():
+            for theme, rules in THEMES.items():
+                faults = self.page.evaluate("([theme, rules]) => lookAt(theme, rules)", [theme, rules])
+                seen = f"{theme} {width}"
+                found += [f"{seen}: {v['id']}: {v['nodes'][0]['html'][:160]}" for v in faults]
+        return found
 
     def note_request(self, request: Request) -> None:
         """Keep requests that leave the city."""
@@ -110,21 +143,21 @@ class Visits:
     open: list[BrowserContext] = field(default_factory=list)
 
     def visitor(
-        self, username: str = "", *, width: int = 1440, theme: str = "light", scripts: bool = True
+        self, username: str = "", *, width: int = 0, theme: str = "light", scripts: bool = True
     ) -> Visitor:
-        """A new visitor, signed in where a name is given."""
+        """A new visitor, signed in where a name is given; looks at pages at `width`, or at every width."""
         context = self.browser.new_context(
-            viewport={"width": width, "height": 900},
+            viewport={"width": width or WIDTHS[0], "height": 900},
             locale="zh-CN",
             color_scheme=theme,
             java_script_enabled=scripts,
             # axe is brought in by the test, not by the page; pages are watched with the policy in force.
             bypass_csp=False,
         )
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(PATIENCE_MS)
         self.open.append(context)
         context.add_init_script(WATCH_POLICY)
-        made = Visitor(context.new_page(), self.city.url)
+        made = Visitor(context.new_page(), self.city.url, (width,) if width else WIDTHS)
         made.page.on("request", made.note_request)
         made.page.on("console", made.note_console)
         if username:

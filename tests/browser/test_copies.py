@@ -15,8 +15,8 @@ from shuqiao.demo.city import Options, control_environment
 from shuqiao.demo.home import Home
 from shuqiao.rules.ids import resource_id
 from tests.browser import story
-from tests.browser.conftest import Visitor, Visits
-from tests.browser.test_pages import VIEWS, faults
+from tests.browser.conftest import WIDTHS, Visitor, Visits
+from tests.browser.test_pages import faults
 from tests.plugins.city import City
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
@@ -122,9 +122,9 @@ def test_records_are_looked_at_under_the_readers_name(visits: Visits, grant: str
     assert page.get_by_role("link", name="下载").count() == 0
 
 
-@pytest.mark.parametrize(("theme", "width"), VIEWS)
-def test_their_pages_have_no_fault(visits: Visits, grant: str, theme: str, width: int) -> None:
-    clerk = visits.visitor("lin", theme=theme, width=width)
+@pytest.mark.parametrize("width", WIDTHS)
+def test_their_pages_have_no_fault(visits: Visits, grant: str, width: int) -> None:
+    clerk = visits.visitor("lin", width=width)
     prepare(clerk, grant, "csv")
     copy = clerk.page.url.removeprefix(clerk.url)
     found = []

@@ -7,7 +7,7 @@ from shuqiao.demo.registry import LIST_KEY
 from shuqiao.rules.ids import resource_id
 from tests.browser import story
 from tests.browser.conftest import Visits
-from tests.browser.test_pages import VIEWS, faults
+from tests.browser.test_pages import faults
 
 pytestmark = pytest.mark.browser
 
@@ -20,11 +20,10 @@ PAGES = {
 }
 
 
-@pytest.mark.parametrize(("theme", "width"), VIEWS)
-def test_they_have_no_fault(visits: Visits, theme: str, width: int) -> None:
+def test_they_have_no_fault(visits: Visits) -> None:
     found = []
     for username, paths in PAGES.items():
-        visitor = visits.visitor(username, theme=theme, width=width)
+        visitor = visits.visitor(username)
         for path in paths:
             found += faults(visitor, path)
     assert found == []

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser.conftest import Visitor, Visits
-from tests.browser.test_pages import VIEWS, faults
+from tests.browser.conftest import WIDTHS, Visitor, Visits
+from tests.browser.test_pages import faults
 
 pytestmark = pytest.mark.browser
 
@@ -16,10 +16,9 @@ def dispute_in(visitor: Visitor, state: str) -> str:
     return str(visitor.page.locator("main table a.sq-t").first.get_attribute("href"))
 
 
-@pytest.mark.parametrize(("theme", "width"), VIEWS)
-def test_what_a_co_ordinator_sees(visits: Visits, theme: str, width: int) -> None:
+def test_what_a_co_ordinator_sees(visits: Visits) -> None:
     """Lists, a dispute in negotiation, one that waits for its review, and the gate."""
-    zheng = visits.visitor("zheng", theme=theme, width=width)
+    zheng = visits.visitor("zheng")
     found: list[str] = []
     for path in (
         "/disputes/",
@@ -33,10 +32,10 @@ def test_what_a_co_ordinator_sees(visits: Visits, theme: str, width: int) -> Non
     assert found == []
 
 
-@pytest.mark.parametrize(("theme", "width"), VIEWS)
-def test_what_a_party_sees(visits: Visits, theme: str, width: int) -> None:
+@pytest.mark.parametrize("width", WIDTHS)
+def test_what_a_party_sees(visits: Visits, width: int) -> None:
     """Its disputes, the form with every fault, and the page of a ruling not applied for."""
-    lin = visits.visitor("lin", theme=theme, width=width)
+    lin = visits.visitor("lin", width=width)
     case = dispute_in(lin, "negotiation")
     found: list[str] = []
     for path in ("/disputes/", "/disputes/new/", case, f"{case}ruling/"):

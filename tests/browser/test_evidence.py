@@ -86,7 +86,7 @@ def test_a_copy_is_proved_by_the_offices_file_and_shown_where_its_records_are(
     clerk.page.select_option("#format", "csv")
     clerk.page.get_by_role("button", name="准备副本").click()
     part = clerk.page.get_by_role("link", name="下载").first
-    for _ in range(100):
+    for _ in range(200):
         if part.count():
             break
         clerk.page.wait_for_timeout(300)

@@ -12,8 +12,8 @@ from playwright.sync_api import expect
 from shuqiao.demo.city import Options, control_environment
 from shuqiao.demo.home import Home
 from tests.browser import story
-from tests.browser.conftest import Visits
-from tests.browser.test_pages import VIEWS, faults
+from tests.browser.conftest import WIDTHS, Visits
+from tests.browser.test_pages import faults
 from tests.plugins.city import City
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
@@ -63,11 +63,11 @@ def granted(city: City) -> tuple[str, str]:
     return entry, grant
 
 
-@pytest.mark.parametrize(("theme", "width"), VIEWS)
-def test_their_pages_have_no_fault(visits: Visits, granted: tuple[str, str], theme: str, width: int) -> None:
+@pytest.mark.parametrize("width", WIDTHS)
+def test_their_pages_have_no_fault(visits: Visits, granted: tuple[str, str], width: int) -> None:
     entry, grant = granted
-    provider = visits.visitor("huang", theme=theme, width=width)
-    clerk = visits.visitor("lin", theme=theme, width=width)
+    provider = visits.visitor("huang", width=width)
+    clerk = visits.visitor("lin", width=width)
     found = faults(provider, f"/catalogue/{entry}/files/") + faults(provider, f"/grants/{grant}/files/")
     provider.page.goto(f"{provider.url}/catalogue/{entry}/files/")
     provider.page.get_by_role("button", name="登记", exact=True).click()

@@ -4,8 +4,8 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser import story
-from tests.browser.conftest import Visits
-from tests.browser.test_pages import VIEWS, faults
+from tests.browser.conftest import WIDTHS, Visits
+from tests.browser.test_pages import faults
 
 pytestmark = pytest.mark.browser
 
@@ -21,13 +21,13 @@ def case(browser, city) -> tuple[str, str]:
     return number, grant
 
 
-@pytest.mark.parametrize(("theme", "width"), VIEWS)
-def test_their_pages_have_no_fault(visits: Visits, case: tuple[str, str], theme: str, width: int) -> None:
+@pytest.mark.parametrize("width", WIDTHS)
+def test_their_pages_have_no_fault(visits: Visits, case: tuple[str, str], width: int) -> None:
     """The form as paper, a suspended grant for both sides, and the times of reply."""
     number, grant = case
-    clerk = visits.visitor("lin", theme=theme, width=width)
-    reviewer = visits.visitor("chen", theme=theme, width=width)
-    coordinator = visits.visitor("zheng", theme=theme, width=width)
+    clerk = visits.visitor("lin", width=width)
+    reviewer = visits.visitor("chen", width=width)
+    coordinator = visits.visitor("zheng", width=width)
     found = faults(clerk, f"/requests/{number}/form/") + faults(coordinator, "/replies/")
     found += faults(reviewer, f"/grants/{grant}/")
     reviewer.page.fill("#pause_reason", "示例：数据核查期间暂停")

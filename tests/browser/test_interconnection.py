@@ -75,10 +75,9 @@ def test_a_system_gets_its_certificate_and_anybody_checks_it(
     if shutil.which("pdftotext"):
         assert entry[:8] in text_of(path)
     check(city, path)
-    for width, theme in ((1440, "light"), (390, "dark")):
-        reader = visits.visitor("ma", width=width, theme=theme)
-        assert faults(reader, "/business-systems/") == [] and faults(reader, place) == []
-        assert faults(visits.visitor(width=width, theme=theme), address) == []
+    reader = visits.visitor("ma")
+    assert faults(reader, "/business-systems/") == [] and faults(reader, place) == []
+    assert faults(visits.visitor(), address) == []
     operator.page.get_by_label("撤销理由").fill("示例：测试作废")
     operator.page.get_by_role("button", name="撤销").click()
     expect(operator.page.locator("main")).to_contain_text("证明已撤销")

@@ -8,8 +8,8 @@ from playwright.sync_api import expect
 from shuqiao.control.operations.sample import HELD_KEY
 from shuqiao.demo.people import STORY_MOTHER_ID, STORY_MOTHER_NAME
 from shuqiao.rules.ids import resource_id
-from tests.browser.conftest import Visitor, Visits
-from tests.browser.test_pages import VIEWS, faults
+from tests.browser.conftest import WIDTHS, Visitor, Visits
+from tests.browser.test_pages import faults
 from tests.plugins.city import City
 
 pytestmark = pytest.mark.browser
@@ -96,9 +96,9 @@ def test_whoever_holds_no_such_grant_cannot_query(visits: Visits) -> None:
     expect(stranger.page.locator("h1")).to_have_text("没有这一页")
 
 
-@pytest.mark.parametrize(("theme", "width"), VIEWS)
-def test_the_query_page_has_no_fault(visits: Visits, theme: str, width: int) -> None:
-    clerk = visits.visitor("lin", theme=theme, width=width)
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_query_page_has_no_fault(visits: Visits, width: int) -> None:
+    clerk = visits.visitor("lin", width=width)
     address = held_query(clerk)
     clerk.page.fill("#subject", STORY_MOTHER_ID)
     clerk.page.fill("#case", "GZF-2026-004417")

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.browser.conftest import Visits
-from tests.browser.test_pages import VIEWS, faults
+from tests.browser.conftest import WIDTHS, Visits
+from tests.browser.test_pages import faults
 
 pytestmark = pytest.mark.browser
 
@@ -11,13 +11,13 @@ FIELDS = "申请人姓名\n身份证号\n户籍地派出所\n性别\n出生证�
 
 
 @pytest.mark.requirement("COL-04", source="GZ16:49¶1")
-@pytest.mark.parametrize(("theme", "width"), VIEWS)
-def test_a_form_is_checked(visits: Visits, theme: str, width: int) -> None:
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_form_is_checked(visits: Visits, width: int) -> None:
     """Words are pasted by keyboard; each field has its answer, and the items go into a request."""
-    lin = visits.visitor("lin", theme=theme, width=width)
+    lin = visits.visitor("lin", width=width)
     assert faults(lin, "/available/") == []
     lin.page.focus("#title")
-    lin.page.keyboard.type(f"公租房申请表 {theme}{width}")
+    lin.page.keyboard.type(f"公租房申请表 {width}")
     lin.page.focus("#text")
     lin.page.keyboard.insert_text(FIELDS)
     lin.page.focus("main form button[type=submit]")
@@ -41,10 +41,10 @@ def test_an_empty_form_names_what_is_missing(visits: Visits) -> None:
 
 
 @pytest.mark.requirement("COL-02", source="GZ16:3¶1")
-@pytest.mark.parametrize(("theme", "width"), VIEWS)
-def test_a_plan_is_refused_and_put_right(visits: Visits, theme: str, width: int) -> None:
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_plan_is_refused_and_put_right(visits: Visits, width: int) -> None:
     """What can be had by sharing is refused at its item; left out, the rest is registered."""
-    lin = visits.visitor("lin", theme=theme, width=width)
+    lin = visits.visitor("lin", width=width)
     found: list[str] = []
     for path in ("/collection/", "/collection/new/", "/sources/?q=身份证号", "/sources/claims/"):
         found += faults(lin, path)

@@ -8,9 +8,9 @@ import pytest
 pytestmark = pytest.mark.browser
 
 
-@pytest.mark.parametrize(("width", "theme"), [(1280, "light"), (390, "dark")])
-def test_anybody_finds_an_open_entry_by_keyboard(city, visits, width, theme):
-    who = visits.visitor(width=width, theme=theme)
+@pytest.mark.parametrize("width", [1280, 390])
+def test_anybody_finds_an_open_entry_by_keyboard(city, visits, width):
+    who = visits.visitor(width=width)
     who.see("/open/")
     assert who.page.locator(".sq-hit").count() > 0
     assert who.axe() == []

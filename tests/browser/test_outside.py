@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.browser.conftest import Visitor, Visits
-from tests.browser.test_pages import VIEWS, faults
+from tests.browser.conftest import WIDTHS, Visitor, Visits
+from tests.browser.test_pages import faults
 
 pytestmark = pytest.mark.browser
 
@@ -14,10 +14,9 @@ def first_in(visitor: Visitor, path: str) -> str:
     return str(visitor.page.locator("main table a.sq-t").first.get_attribute("href"))
 
 
-@pytest.mark.parametrize(("theme", "width"), VIEWS)
-def test_what_a_holder_and_lead_sees(visits: Visits, theme: str, width: int) -> None:
+def test_what_a_holder_and_lead_sees(visits: Visits) -> None:
     """Lists, a demand with its negotiation, a project being prepared, its forms, and the register."""
-    huang = visits.visitor("huang", theme=theme, width=width)
+    huang = visits.visitor("huang")
     demand = first_in(huang, "/outside/?side=received")
     project = first_in(huang, "/projects/")
     found: list[str] = []
@@ -35,10 +34,10 @@ def test_what_a_holder_and_lead_sees(visits: Visits, theme: str, width: int) -> 
     assert found == []
 
 
-@pytest.mark.parametrize(("theme", "width"), VIEWS)
-def test_a_form_with_every_fault(visits: Visits, theme: str, width: int) -> None:
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_form_with_every_fault(visits: Visits, width: int) -> None:
     """An empty demand names each field, and the page stays accessible."""
-    lin = visits.visitor("lin", theme=theme, width=width)
+    lin = visits.visitor("lin", width=width)
     lin.see("/outside/new/")
     lin.page.locator("main form button[value=submit]").click()
     lin.page.wait_for_selector(".sq-faults")

@@ -7,8 +7,6 @@ from tests.browser.conftest import Visitor, Visits
 
 pytestmark = pytest.mark.browser
 
-VIEWS = [(theme, width) for theme in ("light", "dark") for width in (1440, 390)]
-
 
 def first_entry(visitor: Visitor) -> str:
     """Address of the newest audit entry the visitor may see."""
@@ -67,10 +65,9 @@ def faults(visitor: Visitor, path: str) -> list[str]:
     return [f"{path}: {fault}" for fault in found]
 
 
-@pytest.mark.parametrize(("theme", "width"), VIEWS)
-def test_what_a_clerk_sees(visits: Visits, case: tuple[str, str], theme: str, width: int) -> None:
+def test_what_a_clerk_sees(visits: Visits, case: tuple[str, str]) -> None:
     """No page of the clerk has a fault of its own."""
-    clerk = visits.visitor("lin", theme=theme, width=width)
+    clerk = visits.visitor("lin")
     story.verify(clerk, case[1])
     clerk.page.wait_for_selector("text=这次记录了什么")
     found = [f"answer: {fault}" for fault in clerk.axe() + clerk.policy_faults()]
@@ -79,10 +76,9 @@ def test_what_a_clerk_sees(visits: Visits, case: tuple[str, str], theme: str, wi
     assert found == []
 
 
-@pytest.mark.parametrize(("theme", "width"), VIEWS)
-def test_what_a_reviewer_sees(visits: Visits, theme: str, width: int) -> None:
+def test_what_a_reviewer_sees(visits: Visits) -> None:
     """No page of the reviewer has a fault of its own, the answer form among them."""
-    reviewer = visits.visitor("chen", theme=theme, width=width)
+    reviewer = visits.visitor("chen")
     reviewer.see("/requests/inbox/")
     open_case = reviewer.page.get_by_role("link", name="审核").first.get_attribute("href")
     found = []
@@ -92,10 +88,9 @@ def test_what_a_reviewer_sees(visits: Visits, theme: str, width: int) -> None:
     assert found == []
 
 
-@pytest.mark.parametrize(("theme", "width"), VIEWS)
-def test_what_a_coordinator_sees(visits: Visits, theme: str, width: int) -> None:
+def test_what_a_coordinator_sees(visits: Visits) -> None:
     """The pages on rules have no fault of their own."""
-    coordinator = visits.visitor("zheng", theme=theme, width=width)
+    coordinator = visits.visitor("zheng")
     found = []
     for path in (
         "/",
@@ -111,19 +106,19 @@ def test_what_a_coordinator_sees(visits: Visits, theme: str, width: int) -> None
     assert found == []
 
 
-@pytest.mark.parametrize(("theme", "width"), VIEWS)
-def test_what_a_stranger_sees(visits: Visits, theme: str, width: int) -> None:
-    """The sign-in page is clean; every other page leads there."""
-    stranger = visits.visitor(theme=theme, width=width)
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_what_a_stranger_sees(visits: Visits, theme: str) -> None:
+    """The sign-in page is clean, in the theme of the visitor's machine; every other page leads there."""
+    stranger = visits.visitor(theme=theme)
     assert faults(stranger, "/sign-in/") == []
+    assert stranger.page.evaluate("document.documentElement.dataset.bsTheme") == theme
     stranger.see("/audit/")
     assert "/sign-in/?next=/audit/" in stranger.page.url
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_pages_of_refusal(visits: Visits, theme: str) -> None:
+def test_pages_of_refusal(visits: Visits) -> None:
     """What isn't there and what one may not see look the same, and their page is clean."""
-    clerk = visits.visitor("lin", theme=theme)
+    clerk = visits.visitor("lin")
     for path in ("/nothing/", "/catalogue/r440100aaaaaaaaaa/", "/requests/R-2026-9999/"):
         # The browser itself reports a page of status 404 on its console.
         assert [fault for fault in faults(clerk, path) if "status of 404" not in fault] == []

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from shuqiao.rules.ids import resource_id
-from tests.browser.conftest import Visits
+from tests.browser.conftest import WIDTHS, Visits
 from tests.browser.test_pages import faults
 
 pytestmark = pytest.mark.browser
@@ -34,9 +34,9 @@ def test_a_list_is_compared_and_agrees(visits: Visits) -> None:
     assert page.locator("svg.ranges rect.rg.differs").count() == 0
 
 
-@pytest.mark.parametrize(("theme", "width"), [("light", 1440), ("dark", 390)])
-def test_the_page_of_a_result_is_clean(visits: Visits, theme: str, width: int) -> None:
-    visitor = visits.visitor("wu", theme=theme, width=width)
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_page_of_a_result_is_clean(visits: Visits, width: int) -> None:
+    visitor = visits.visitor("wu", width=width)
     visitor.see(PAGE)
     if visitor.page.get_by_role("button", name="发起对账").count():
         # While it is under way and once it has ended: both are looked at in whatever order tests run.

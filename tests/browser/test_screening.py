@@ -4,7 +4,7 @@ import pytest
 
 from shuqiao.rules.ids import resource_id
 from tests.browser.conftest import Visits
-from tests.browser.test_pages import VIEWS, faults
+from tests.browser.test_pages import faults
 
 pytestmark = pytest.mark.browser
 
@@ -28,8 +28,7 @@ def test_the_office_puts_a_rule_into_force(visits: Visits) -> None:
     assert "浏览器试行" in page.inner_text("main") and "样例代号#" in page.inner_text("main")
 
 
-@pytest.mark.parametrize(("theme", "width"), VIEWS)
-def test_the_pages_of_screening_are_clean(visits: Visits, theme: str, width: int) -> None:
+def test_the_pages_of_screening_are_clean(visits: Visits) -> None:
     for who, paths in (("ma", (RULES,)), ("chen", (RULES, REVIEWS))):
-        visitor = visits.visitor(who, theme=theme, width=width)
+        visitor = visits.visitor(who)
         assert [fault for path in paths for fault in faults(visitor, path)] == []

@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import Page
 
 from tests.browser.conftest import Visitor, Visits
-from tests.browser.test_pages import VIEWS, faults
+from tests.browser.test_pages import faults
 
 pytestmark = pytest.mark.browser
 
@@ -40,9 +40,8 @@ def save(page: Page) -> None:
     page.wait_for_load_state()
 
 
-@pytest.mark.parametrize(("theme", "width"), VIEWS)
-def test_the_pages_of_standards_and_upkeep_are_clean(visits: Visits, theme: str, width: int) -> None:
-    coordinator = visits.visitor("zheng", theme=theme, width=width)
+def test_the_pages_of_standards_and_upkeep_are_clean(visits: Visits) -> None:
+    coordinator = visits.visitor("zheng")
     assert [fault for path in COORDINATOR_PAGES for fault in faults(coordinator, path)] == []
 
 

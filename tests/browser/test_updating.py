@@ -4,7 +4,7 @@ import pytest
 
 from shuqiao.rules.ids import resource_id
 from tests.browser.conftest import Visits
-from tests.browser.test_pages import VIEWS, faults
+from tests.browser.test_pages import faults
 
 pytestmark = pytest.mark.browser
 
@@ -42,8 +42,7 @@ def test_a_change_and_a_hindrance_are_recorded_brought_and_ended(visits: Visits)
     assert "已恢复" in page.inner_text("main")
 
 
-@pytest.mark.parametrize(("theme", "width"), VIEWS)
-def test_the_pages_of_updates_are_clean(visits: Visits, theme: str, width: int) -> None:
+def test_the_pages_of_updates_are_clean(visits: Visits) -> None:
     for who, paths in (("zheng", (*LISTS, ENTRY)), ("chen", (ENTRY, "/updates/")), ("ma", ("/exchange/",))):
-        visitor = visits.visitor(who, theme=theme, width=width)
+        visitor = visits.visitor(who)
         assert [fault for path in paths for fault in faults(visitor, path)] == []

@@ -42,7 +42,7 @@ def test_the_proof_of_a_call(visits: Visits) -> None:
     grant = story.answer(reviewer, story.ask(clerk))
     story.verify(clerk, grant)
     clerk.page.get_by_role("link", name="看证明").click()
-    for _ in range(20):
+    for _ in range(200):
         if clerk.page.get_by_text("可证", exact=True).count():
             break
         time.sleep(0.3)

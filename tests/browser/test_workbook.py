@@ -6,7 +6,7 @@ from pathlib import Path
 import openpyxl
 import pytest
 
-from tests.browser.conftest import Visitor, Visits
+from tests.browser.conftest import WIDTHS, Visitor, Visits
 from tests.browser.test_pages import faults
 from tests.compiling.conftest import HEALTH, entry
 from tests.compiling.workbooks import at
@@ -79,13 +79,13 @@ def test_a_workbook_from_download_to_drafts(visits: Visits) -> None:
     assert chen.policy_faults() == [] and chen.foreign == []
 
 
-@pytest.mark.parametrize(("theme", "width"), [("light", 1440), ("dark", 390)])
-def test_the_pages_are_sound(visits: Visits, theme: str, width: int) -> None:
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_pages_are_sound(visits: Visits, width: int) -> None:
     """The way in and a result with faults: readable, in the frame, accessible."""
-    chen = visits.visitor("chen", theme=theme, width=width)
+    chen = visits.visitor("chen", width=width)
     chen.see(PLACE)
     book = download(chen, "空白模板")
-    fill_in(book, f"示例{theme}{width}")
+    fill_in(book, f"示例{width}")
     book["目录"][at("目录", "origin", 2)] = "别处"
-    upload(chen, book, f"错误{theme}{width}.xlsx")
+    upload(chen, book, f"错误{width}.xlsx")
     assert faults(chen, PLACE) + faults(chen, chen.page.url.removeprefix(chen.url)) == []
