@@ -21,13 +21,12 @@ from typing import Any, Literal, TypeVar
 from shuqiao.edge import disk, guard, ranges
 from shuqiao.edge.cover import Cover
 from shuqiao.edge.quarantine import Caught
-from shuqiao.edge.spool_schema import SCHEMA
+from shuqiao.edge.spool_schema import open_file
 
 KEPT_OUTCOMES = 1000
 """Receipts kept for each resource for whoever runs the node; the hub's ledger keeps them all."""
 
 _FREED_PAGES = 512
-_INCREMENTAL = 2
 
 Phase = Literal["full", "changes"]
 T = TypeVar("T")
@@ -132,34 +131,7 @@ class Spool:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lock = threading.Lock()
         self._folder = path.parent
-        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=1.0)
-        # An exclusive lock for as long as the file is open keeps a second node off it.
-        self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
-        if self._db.execute("PRAGMA auto_vacuum").fetchone()[0] != _INCREMENTAL:
-            # To say it once more would write, and so fail where the disk is full.
-            self._db.execute("PRAGMA auto_vacuum = INCREMENTAL")
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = FULL")
-        for schema in (SCHEMA, ranges.SCHEMA, guard.SCHEMA):
-            self._db.executescript(schema)
-        self._add_columns()
-        path.chmod(0o600)
-
-    def _add_columns(self) -> None:
-        """Bring a file of an earlier version up to date."""
-        for table, name, column in (
-            ("resource", "generation", "INTEGER NOT NULL DEFAULT 1"),
-            ("batch", "before", "TEXT"),
-            ("seen", "sequence", "INTEGER NOT NULL DEFAULT 0"),
-            ("resource", "load_since", "INTEGER NOT NULL DEFAULT 0"),
-            ("resource", "ending", "INTEGER NOT NULL DEFAULT 0"),
-            ("batch", "is_end", "INTEGER NOT NULL DEFAULT 0"),
-            ("batch", "is_compared", "INTEGER NOT NULL DEFAULT 0"),
-            ("guard", "let_rows", "INTEGER NOT NULL DEFAULT 0"),
-            ("structure", "lacked", "TEXT NOT NULL DEFAULT '[]'"),
-        ):
-            if name not in {row[1] for row in self._db.execute(f"PRAGMA table_info ({table})")}:
-                self._db.execute(f"ALTER TABLE {table} ADD COLUMN {name} {column}")
+        self._db = open_file(path)
 
     def close(self) -> None:
         """Close the file."""
@@ -282,53 +254,63 @@ class Spool:
             ).fetchone()
             if [batch.sequence for batch in batches] != list(range(expected, expected + len(batches))):
                 raise ValueError("the batches do not continue the sequence")
-            db.executemany(
-                "INSERT INTO batch (resource, sequence, message, digest, rows, created, before, is_end,"
-                " is_compared) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                [
-                    (
-                        resource,
-                        b.sequence,
-                        self._cover.seal(b.message, _place(resource, b.sequence)),
-                        b.digest,
-                        b.rows,
-                        now,
-                        json.dumps(before),
-                        b.is_end,
-                        b.is_compared,
-                    )
-                    for b in batches
-                ],
-            )
+            last = expected + len(batches) - 1
+            self._insert(db, resource, batches, now, json.dumps(before))
             db.executemany(
                 "INSERT OR REPLACE INTO seen (resource, digest, changed, sequence) VALUES (?, ?, ?, ?)",
                 # Of several batches the last: whichever of them is dropped, its rows are read again.
-                [(resource, row.digest, row.changed, expected + len(batches) - 1) for row in seen],
+                [(resource, row.digest, row.changed, last) for row in seen],
             )
             db.execute(
                 "UPDATE resource SET next_sequence = ?, phase = ?, cursor = ?, watermark = ?"
                 " WHERE resource = ?",
-                (
-                    expected + len(batches),
-                    position.phase,
-                    position.cursor,
-                    position.watermark,
-                    resource,
-                ),
+                (last + 1, position.phase, position.cursor, position.watermark, resource),
             )
-            if before[1] == "full":
+            was_loading = before[1] == "full"
+            if was_loading:
                 guard.loaded(db, resource, sum(batch.rows for batch in batches))
             if is_incomplete:
                 self._set_ending(db, resource, _BARRED)
-            elif before[1] == "full" and position.phase == "changes":
-                db.execute(
-                    "UPDATE resource SET ending = ? WHERE resource = ? AND ending <> ?",
-                    (_DUE, resource, _BARRED),
-                )
+            elif was_loading and position.phase == "changes":
+                self._end_load(db, resource)
             if any(batch.is_end for batch in batches):
                 self._set_ending(db, resource, _NOT_DUE)
             if also is not None:
-                also(db, expected + len(batches) - 1)
+                also(db, last)
+
+    def _end_load(self, db: sqlite3.Connection, resource: str) -> None:
+        """Note that the hub is to be told what a load didn't meet, unless the load can't say."""
+        db.execute(
+            "UPDATE resource SET ending = ? WHERE resource = ? AND ending <> ?", (_DUE, resource, _BARRED)
+        )
+
+    def _insert(
+        self,
+        db: sqlite3.Connection,
+        resource: str,
+        batches: Sequence[SpooledBatch],
+        now: float,
+        before: str,
+    ) -> None:
+        """Write batches, each under the node's cover; `before` is where their rows were read from."""
+        db.executemany(
+            "INSERT INTO batch (resource, sequence, message, digest, rows, created, before, is_end,"
+            " is_compared) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                (
+                    resource,
+                    b.sequence,
+                    self._cover.seal(b.message, _place(resource, b.sequence)),
+                    b.digest,
+                    b.rows,
+                    now,
+                    before,
+                    b.is_end,
+                    b.is_compared,
+                )
+                for b in batches
+            ],
+        )
 
     def _set_ending(self, db: sqlite3.Connection, resource: str, ending: int) -> None:
         db.execute("UPDATE resource SET ending = ? WHERE resource = ?", (ending, resource))

@@ -1,4 +1,11 @@
-"""The tables of the node's spool."""
+"""The file of the node's spool: how it is opened, and its tables."""
+
+import sqlite3
+from pathlib import Path
+
+from shuqiao.edge import guard, ranges
+
+_INCREMENTAL = 2
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS resource (
@@ -45,3 +52,35 @@ CREATE TABLE IF NOT EXISTS outcome (
     PRIMARY KEY (resource, sequence)
 ) STRICT;
 """
+
+_LATER_COLUMNS = (
+    ("resource", "generation", "INTEGER NOT NULL DEFAULT 1"),
+    ("batch", "before", "TEXT"),
+    ("seen", "sequence", "INTEGER NOT NULL DEFAULT 0"),
+    ("resource", "load_since", "INTEGER NOT NULL DEFAULT 0"),
+    ("resource", "ending", "INTEGER NOT NULL DEFAULT 0"),
+    ("batch", "is_end", "INTEGER NOT NULL DEFAULT 0"),
+    ("batch", "is_compared", "INTEGER NOT NULL DEFAULT 0"),
+    ("guard", "let_rows", "INTEGER NOT NULL DEFAULT 0"),
+    ("structure", "lacked", "TEXT NOT NULL DEFAULT '[]'"),
+)
+"""Columns that a file of an earlier version may lack."""
+
+
+def open_file(path: Path) -> sqlite3.Connection:
+    """Open or create the file for this process alone, flushed at every commit, with all its tables."""
+    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=1.0)
+    # An exclusive lock for as long as the file is open keeps a second node off it.
+    db.execute("PRAGMA locking_mode = EXCLUSIVE")
+    if db.execute("PRAGMA auto_vacuum").fetchone()[0] != _INCREMENTAL:
+        # To say it once more would write, and so fail where the disk is full.
+        db.execute("PRAGMA auto_vacuum = INCREMENTAL")
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute("PRAGMA synchronous = FULL")
+    for schema in (SCHEMA, ranges.SCHEMA, guard.SCHEMA):
+        db.executescript(schema)
+    for table, name, column in _LATER_COLUMNS:
+        if name not in {row[1] for row in db.execute(f"PRAGMA table_info ({table})")}:
+            db.execute(f"ALTER TABLE {table} ADD COLUMN {name} {column}")
+    path.chmod(0o600)
+    return db

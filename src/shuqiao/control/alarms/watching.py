@@ -156,11 +156,8 @@ def raise_alarm(
     resource = Resource.objects.filter(pk=resource_id).first()
     if resource is None:
         return 0
-    key = (
-        f"{row.application}/{resource_id}/{row.grant}"
-        if row
-        else about or str(subject.record if subject else "")
-    )
+    used = f"{row.application}/{resource_id}/{row.grant}" if row else ""
+    key = used or about or str(subject.record if subject else "")
     known = Alarm.objects.filter(kind=finding.kind.value, key=key, day=day)
     departments = subject.departments if subject else []
     if known.update(measured=finding.measured, departments=departments):
@@ -184,21 +181,26 @@ def raise_alarm(
         raised_at=now,
         regulation=regulation().id,
     )
+    _tell(alarm, resource)
+    return 1
+
+
+def _tell(alarm: Alarm, resource: Resource) -> None:
+    """Record a new alarm and tell those who can end the grant."""
     append_entry(
         "alarm_raised",
         actor="system:worker",
-        at=now,
+        at=alarm.raised_at,
         outcome=alarm.kind,
         department=alarm.department_id,
         provider=alarm.provider_id,
         resource_id=resource.id,
         grant_id=alarm.grant or None,
         case_no=alarm.number,
-        facts={"measured": finding.measured, "limit": finding.limit, "day": day.isoformat()},
+        facts={"measured": alarm.measured, "limit": alarm.limit, "day": alarm.day.isoformat()},
     )
     notify(alarm.provider_id, "alarm_raised", alarm.number, capability=Capability.GRANT_REVOKE,
            params={"name_zh": resource.name_zh, "name_en": resource.name_en or resource.name_zh})  # fmt: skip
-    return 1
 
 
 def _forget() -> None:

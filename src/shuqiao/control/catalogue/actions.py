@@ -1,7 +1,7 @@
 """Building the sharing catalogue from the base lists of a regulation."""
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 
 from django.db import connection, transaction
 
@@ -134,7 +134,6 @@ def _create_resource(
     standards: Binder,
 ) -> Resource:
     now = clock.now()
-    source = article_ref(given.article, regulation.id).cite
     until = latest_until(clock.legal_day(now), regulation.entry_months)
     code = place.code or entry_code(given.code.partition("/")[0], _next_number(given.code))
     entry = entry_of_list(given, place, regulation, until, standards)
@@ -169,18 +168,24 @@ def _create_resource(
         shared_until=until,
     )
     resource.joint_departments.set(place.departments)
-    version = ResourceVersion.objects.create(
-        resource=resource,
-        version=1,
-        content=entry_json(entry),
-        note_zh=f"依{source.zh}建目录",
-        note_en=f"Made from {source.en}",
-        published_at=now,
-    )
-    SharingVersion.objects.create(resource=resource, of=version, change=SharingChange.ADDED, published_at=now)
+    _publish_first(resource, now)
     Service.objects.create(resource=resource, kind=ServiceKind.TABLE, offered_at=now)
     _keep_number(code)
     return resource
+
+
+def _publish_first(resource: Resource, at: datetime) -> None:
+    """Write the first version of an entry into the resource catalogue and the sharing catalogue."""
+    source = article_ref(resource.article, resource.regulation).cite
+    version = ResourceVersion.objects.create(
+        resource=resource,
+        version=1,
+        content=resource.content,
+        note_zh=f"依{source.zh}建目录",
+        note_en=f"Made from {source.en}",
+        published_at=at,
+    )
+    SharingVersion.objects.create(resource=resource, of=version, change=SharingChange.ADDED, published_at=at)
 
 
 def _next_number(code: str) -> int:

@@ -68,7 +68,10 @@ class _Holdings:
 
 
 def entry_page(viewer: Viewer, resource_id: str) -> EntryPage:
-    """Return everything the entry page shows; raises `NotFound` for what this viewer can't see."""
+    """Return everything the entry page shows; raises `NotFound` for what this viewer can't see.
+
+    Its last call has a line for each field of the page.
+    """
     resource = access_resource(viewer, resource_id)
     rules, at = regulation(), current([resource])[resource.id]
     own, holdings = viewer.department.code, _holdings(resource)

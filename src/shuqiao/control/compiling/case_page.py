@@ -147,30 +147,25 @@ class CompilationView:
 def compilation_page(
     viewer: Viewer, number: str, page: int = 1, *, only_changed: bool = False
 ) -> CompilationView:
-    """Return the page of a case; raises `NotFound` for whoever may not see it."""
+    """Return the page of a case; raises `NotFound` for whoever may not see it.
+
+    Its last call has a line for each field of the page.
+    """
     case = access_compilation(viewer, number)
-    rules = named(case.regulation)
-    entry = entry_from(case.content)
+    rules, entry = named(case.regulation), entry_from(case.content)
     held = Resource.objects.filter(id=case.resource).first()
     marks = {mark.path: mark for mark in _marks(case)}
     places = places_of(case)
     steps = tuple(offer_of(step, case) for step in steps_of(viewer, case))
-    sides = Sides(
-        base=_base(case),
-        entry=entry,
-        regulation=rules,
-        words=wording(rules.id, entry.department),
-        marks={path: _mark_view(mark) for path, mark in marks.items()},
-        places=frozenset(places),
-    )
+    sides = _sides(case, entry, marks, places)
     rows = item_rows(sides)
     shown = tuple(row for row in rows if row.change != "same") if only_changed else rows
     pages = max(1, -(-len(shown) // PAGE_ROWS))
     page = min(max(1, page), pages)
     groups = field_groups(sides)
     events = list(case.events.select_related("account", "department"))
-    is_open = case.phase in (Phase.DRAFT, Phase.WAITING)
-    found = check(viewer, entry, resource=case.resource) if is_open and case.kind != "withdrawal" else ()
+    is_checked = case.phase in (Phase.DRAFT, Phase.WAITING) and case.kind != CompilationKind.WITHDRAWAL
+    found = check(viewer, entry, resource=case.resource) if is_checked else ()
     return CompilationView(
         number=case.number,
         kind=case.kind,
@@ -209,6 +204,18 @@ def compilation_page(
         can_edit=may_edit(viewer, case),
         history=tuple(_event(case, event) for event in events),
         returned_reason=_returned_reason(marks, entry),
+    )
+
+
+def _sides(case: Compilation, entry: Entry, marks: Mapping[str, Mark], places: tuple[str, ...]) -> Sides:
+    """What is proposed beside what the case started from, with the marks of the review."""
+    return Sides(
+        base=_base(case),
+        entry=entry,
+        regulation=named(case.regulation),
+        words=wording(case.regulation, entry.department),
+        marks={path: _mark_view(mark) for path, mark in marks.items()},
+        places=frozenset(places),
     )
 
 

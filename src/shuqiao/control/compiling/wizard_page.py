@@ -1,6 +1,6 @@
 """The wizard of one draft: its steps, what each shows, and what is still missing."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -36,7 +36,7 @@ from shuqiao.control.standards.contents import Kind
 from shuqiao.control.standards.queries import contents
 from shuqiao.control.texts import Text
 from shuqiao.rules.entries import Entry
-from shuqiao.rules.entry_faults import demanded_fields
+from shuqiao.rules.entry_faults import EntryFault, demanded_fields
 from shuqiao.rules.regulation import SETTING, Regulation
 
 Overview = tuple[tuple[int, str, Text, tuple[tuple[Text, Text], ...]], ...]
@@ -104,21 +104,14 @@ class SubjectGroup:
 
 
 def wizard_page(viewer: Viewer, number: str, asked: Asked) -> WizardPage:
-    """Return a step of the wizard; raises `NotFound` unless the viewer may change the draft."""
+    """Return a step of the wizard; raises `NotFound` unless the viewer may change the draft.
+
+    Its last call has a line for each field of the page.
+    """
     case = draft_of(viewer, number)
     rules, entry = named(case.regulation), entry_from(case.content)
     found = check(viewer, entry, resource=case.resource) if _is_checked(asked) else ()
-    told = {fault.path: Text(fault.zh, fault.en) for fault in found} if asked.checked else {}
-    given = Given(
-        entry=entry,
-        regulation=rules,
-        kind=case.kind,
-        faults={**told, **asked.faults},
-        typed=asked.typed,
-        departments=department_choices(),
-        providers=_providers(viewer, case),
-        words=wording(rules.id, entry.department),
-    )
+    given = _given(viewer, case, entry, asked, found)
     steps = [offer_of(step, case) for step in steps_of(viewer, case)]
     on_items = asked.step == ITEMS_STEP
     return WizardPage(
@@ -160,6 +153,23 @@ def wizard_page(viewer: Viewer, number: str, asked: Asked) -> WizardPage:
         ),
         offers=tuple(step for step in steps if not step.ends_badly),
         discard=next((step for step in steps if step.action == WITHDRAW), None),
+    )
+
+
+def _given(
+    viewer: Viewer, case: Compilation, entry: Entry, asked: Asked, found: Iterable[EntryFault]
+) -> Given:
+    """What the fields of the wizard are filled with, each with what is wrong at it."""
+    told = {fault.path: Text(fault.zh, fault.en) for fault in found} if asked.checked else {}
+    return Given(
+        entry=entry,
+        regulation=named(case.regulation),
+        kind=case.kind,
+        faults={**told, **asked.faults},
+        typed=asked.typed,
+        departments=department_choices(),
+        providers=_providers(viewer, case),
+        words=wording(case.regulation, entry.department),
     )
 
 

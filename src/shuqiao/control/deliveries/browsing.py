@@ -92,21 +92,13 @@ def browse_page(viewer: Viewer, number: str, wanted: Wanted) -> BrowsePage:
     grant = found.grant
     items = {item.field: item for item in Item.every.filter(resource_id=grant.resource_id)}
     page = max(1, min(wanted.page, MAX_PAGES))
-    filters = _filters(wanted.values, items)
     case = _value(wanted.values, "case")
-    body: dict[str, object] = {
-        "filters": filters,
-        "offset": (page - 1) * PAGE_ROWS,
-        "limit": PAGE_ROWS,
-        "case": case,
-    }
-    if wanted.sort in items:
-        body |= {"sort": wanted.sort, "descending": wanted.descending}
+    asked = _asked(wanted, items, page, case)
     if found.case_required and not case:
         answer: dict[str, Any] = {"fields": list(grant.fields), "records": [], "total": 0, "entry": ""}
     else:
         with through_plane(viewer, found) as (bulk, context):
-            answer = check(bulk.browse(grant.resource_id, body, context)).body
+            answer = check(bulk.browse(grant.resource_id, asked, context)).body
     open_fields = _open_fields(grant.document, items)
     columns = tuple(
         _column(items[field], wanted.values, is_open=field in open_fields) for field in answer["fields"]
@@ -130,6 +122,19 @@ def browse_page(viewer: Viewer, number: str, wanted: Wanted) -> BrowsePage:
         case=case,
         asks_case=found.case_required,
     )
+
+
+def _asked(wanted: Wanted, items: Mapping[str, Item], page: int, case: str) -> dict[str, object]:
+    """What the plane is asked for: one page, filtered and sorted by items of the entry."""
+    asked: dict[str, object] = {
+        "filters": _filters(wanted.values, items),
+        "offset": (page - 1) * PAGE_ROWS,
+        "limit": PAGE_ROWS,
+        "case": case,
+    }
+    if wanted.sort in items:
+        asked |= {"sort": wanted.sort, "descending": wanted.descending}
+    return asked
 
 
 def watermark(viewer: Viewer, at: datetime) -> str:

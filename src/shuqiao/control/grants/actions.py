@@ -85,9 +85,21 @@ def issue_grant(given: GrantInput, issuer: Viewer | None) -> Grant:
         raise RuntimeError("a grant is issued in the transaction of its decision")
     check_within_entry(given.resource, given.valid_until)
     _check_offered(given)
+    document = _document(given, issuer.username if issuer else PLATFORM)
+    signed = wire.sign_grant(document, keys.load_signing_key(settings.CONFIG.grant_key_file))
+    grant = _store(document, signed, given)
+    actor = f"account:{issuer.username}" if issuer else f"system:{PLATFORM}"
+    facts = {"fields": list(given.fields), **_terms_facts(given)}
+    facts |= {"operations": list(document.operations), "files": list(document.files)}
+    _record("grant_issued", grant, actor, facts)
+    return grant
+
+
+def _document(given: GrantInput, issued_by: str) -> wire.Grant:
+    """Write the document that is signed, with the next number of grants."""
     now = clock.now()
     year = clock.legal_day(now).year
-    document = wire.Grant(
+    return wire.Grant(
         id=grant_no(year, next_number("G", year)),
         resource=given.resource,
         department=given.consumer,
@@ -113,15 +125,8 @@ def issue_grant(given: GrantInput, issuer: Viewer | None) -> Grant:
         ),
         files=files_granted(given.mode, given.files),
         issued_at=now,
-        issued_by=issuer.username if issuer else PLATFORM,
+        issued_by=issued_by,
     )
-    signed = wire.sign_grant(document, keys.load_signing_key(settings.CONFIG.grant_key_file))
-    grant = _store(document, signed, given)
-    actor = f"account:{issuer.username}" if issuer else f"system:{PLATFORM}"
-    facts = {"fields": list(given.fields), **_terms_facts(given)}
-    facts |= {"operations": list(document.operations), "files": list(document.files)}
-    _record("grant_issued", grant, actor, facts)
-    return grant
 
 
 def _check_offered(given: GrantInput) -> None:

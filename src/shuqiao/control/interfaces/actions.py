@@ -1,5 +1,7 @@
 """Registering the interface of an entry, and replacing its description."""
 
+from datetime import datetime
+
 import msgspec
 from django.db import connection, transaction
 
@@ -61,11 +63,16 @@ def offer_interface(viewer: Viewer, resource_id: str, document: bytes, timeout_s
         offered_at=now,
         entry_id=entry,
     )
+    _serve(resource, now)
+    write_exchange(resource, items)
+    _tell_plane(resource.id, InterfaceSpec(description=description, limits=Limits(timeout_s=timeout_s)))
+
+
+def _serve(resource: Resource, now: datetime) -> None:
+    """Let an interface serve an entry from now on, where none does yet."""
     served = Service.objects.filter(resource=resource, kind=ServiceKind.INTERFACE, ended_at=None)
     if not served.exists():
         Service.objects.create(resource=resource, kind=ServiceKind.INTERFACE, offered_at=now)
-    write_exchange(resource, items)
-    _tell_plane(resource.id, InterfaceSpec(description=description, limits=Limits(timeout_s=timeout_s)))
 
 
 def _checked(resource: Resource, items: list[Item], document: bytes, timeout_s: int) -> Description:

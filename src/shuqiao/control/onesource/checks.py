@@ -4,6 +4,7 @@ Source: guangzhou-2016 art. 49; guangzhou-2019 art. 4(3); xiamen-2015 art. 14; s
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from django.db import transaction
@@ -13,7 +14,7 @@ from shuqiao.control.accounts.access import Fault, FormRefused, Viewer, require
 from shuqiao.control.accounts.capabilities import Capability
 from shuqiao.control.audit.actions import append_entry
 from shuqiao.control.catalogue.vocabulary import vocabulary
-from shuqiao.control.onesource.availability import availability
+from shuqiao.control.onesource.availability import Availability, availability
 from shuqiao.control.onesource.models import MAX_TITLE_CHARS, CheckedField, FormCheck
 from shuqiao.control.onesource.uploads import MAX_FIELDS, Labels
 from shuqiao.control.organisations.numbers import next_number
@@ -89,20 +90,22 @@ def check_form(viewer: Viewer, given: FormInput) -> str:
         checked_at=now,
         entry_id=entry_id,
     )
-    CheckedField.objects.bulk_create(
-        (
-            CheckedField(
-                check_of=check,
-                position=position,
-                label=one.label,
-                verdict=one.verdict,
-                found=[asdict(option) for option in one.options],
-            )
-            for position, one in enumerate(found, 1)
-        ),
-        batch_size=500,
-    )
+    _keep_fields(check, found)
     return number
+
+
+def _keep_fields(check: FormCheck, found: Sequence[Availability]) -> None:
+    fields = (
+        CheckedField(
+            check_of=check,
+            position=position,
+            label=one.label,
+            verdict=one.verdict,
+            found=[asdict(option) for option in one.options],
+        )
+        for position, one in enumerate(found, 1)
+    )
+    CheckedField.objects.bulk_create(fields, batch_size=500)
 
 
 def _refuse_faulty(given: FormInput) -> None:

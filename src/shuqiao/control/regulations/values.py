@@ -27,7 +27,10 @@ def day_of(document: Document, path: tuple[str | int, ...], text: str) -> date:
 
 
 def regulation_of(document: Document, content: Values) -> reg.Regulation:
-    """A regulation as values; `content` is the document's, completed from the fallback."""
+    """A regulation as values; `content` is the document's, completed from the fallback.
+
+    One call with a line for each field of a regulation, so that the file and its values can be held together.
+    """
     it = content
     return reg.Regulation(
         id=it["id"],

@@ -1,6 +1,6 @@
 """Filling the form of a request: what can be asked for, what the draft says, and what would follow."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import date
 from typing import Any
 
@@ -57,8 +57,8 @@ def request_form(viewer: Viewer, resource_id: str) -> RequestForm:
 
 
 def _form(viewer: Viewer, resource: Resource, draft: Request | None) -> RequestForm:
+    """Fill the form of an entry with a draft; its last call has a line for each field of the form."""
     chosen = dict(draft.items.values_list("item__field", "reason")) if draft else {}
-    clear = dict(draft.items.values_list("item__field", "unmask_reason")) if draft else {}
     rules, modes = regulation(), offered_modes(resource)
     mode = draft.mode if draft else modes[0]
     offer = offer_of(resource, rules)
@@ -67,7 +67,6 @@ def _form(viewer: Viewer, resource: Resource, draft: Request | None) -> RequestF
     own = Application.objects.filter(department_id=viewer.department.code, active=True)
     duties = Duty.objects.filter(department_id=viewer.department.code).order_by("number")
     picked = draft.applications.order_by("id").values_list("id", flat=True) if draft else ()
-    rows = [item_row(item, resource.record_key) for item in resource.items.all()]
     return RequestForm(
         draft=draft.pk if draft else None,
         resource=resource.id,
@@ -77,16 +76,7 @@ def _form(viewer: Viewer, resource: Resource, draft: Request | None) -> RequestF
         article=article_ref(resource.article),
         modes=catalogue_labels.mode_labels(modes),
         mode=mode,
-        items=tuple(
-            DraftItem(
-                item=row,
-                chosen=row.field in chosen,
-                reason=chosen.get(row.field, ""),
-                masked=row.field in offer.masked,
-                unmask_reason=clear.get(row.field, ""),
-            )
-            for row in rows
-        ),
+        items=_draft_items(resource, draft, chosen, offer.masked),
         duties=tuple(duty_option(duty) for duty in duties),
         duty=draft.duty_id if draft else None,
         purpose=draft.purpose if draft else "",
@@ -108,6 +98,24 @@ def _form(viewer: Viewer, resource: Resource, draft: Request | None) -> RequestF
         renews=(draft.renews_id or "") if draft else "",
         at=platform_view(viewer, resource),
         others=others_to_ask(viewer, resource),
+    )
+
+
+def _draft_items(
+    resource: Resource, draft: Request | None, chosen: Mapping[str, str], masked: Collection[str]
+) -> tuple[DraftItem, ...]:
+    """The items of an entry to choose from; `chosen` are those of the draft with their reasons."""
+    clear = dict(draft.items.values_list("item__field", "unmask_reason")) if draft else {}
+    rows = [item_row(item, resource.record_key) for item in resource.items.all()]
+    return tuple(
+        DraftItem(
+            item=row,
+            chosen=row.field in chosen,
+            reason=chosen.get(row.field, ""),
+            masked=row.field in masked,
+            unmask_reason=clear.get(row.field, ""),
+        )
+        for row in rows
     )
 
 

@@ -22,7 +22,7 @@ from shuqiao.control.grants.actions import PLATFORM, GrantInput, issue_grant, re
 from shuqiao.control.grants.models import ENDED, Grant
 from shuqiao.control.interfaces.granting import operations_kept
 from shuqiao.control.regulations.current import named
-from shuqiao.control.requests.models import KIND, Request, RequestEvent, RequestItem
+from shuqiao.control.requests.models import KIND, Request, RequestItem
 from shuqiao.control.requests.steps import add_event, case_ref
 from shuqiao.control.requests.terms import kept_of, rows_from, together
 from shuqiao.rules.procedures import Accepted
@@ -96,33 +96,10 @@ def _renewed(request: Request) -> str:
 
 
 def grant_at_once(request: Request, accepted: Accepted) -> Grant:
-    """Give what the regulation shares at once: the items and mode asked for, signed by the platform.
-
-    Mode and channels are those that the provider published, sensitive items are masked; what continues an
-    older grant keeps its narrower terms.
-    """
-    kept = kept_of(request)
-    fields = tuple(request.items.values_list("item__field", flat=True))
+    """Give what the regulation shares at once: the items and mode asked for, signed by the platform."""
     RequestItem.objects.filter(request=request).update(granted=True)
     Request.objects.filter(pk=request.pk).update(granted_mode=request.mode)
-    given = Granted(
-        fields=fields,
-        mode=request.mode,
-        match=kept.match if kept else "each",
-        purpose=request.purpose,
-        applications=tuple(request.applications.order_by("id").values_list("id", flat=True)),
-        case_required=kept.case_required if kept else False,
-        valid_from=clock.today(),
-        valid_until=request.wanted_until or clock.today(),
-        channels=tuple(request.channels),
-        rows=together(rows_from(request.rows), kept.rows if kept else ()),
-        pseudonyms=kept.pseudonyms if kept else False,
-        signed_calls=kept.signed_calls if kept else False,
-        operations=operations_kept(
-            request.resource_id, request.mode, fields, (), kept.operations if kept else None
-        ),
-        files=files_kept(request.resource_id, request.mode, kept.files if kept else ()),
-    )
+    given = _as_asked(request)
     grant = issue(request, given, None)
     append_entry(
         "request_decided",
@@ -143,6 +120,34 @@ def grant_at_once(request: Request, accepted: Accepted) -> Grant:
     open_access(request, grant)
     tell_requester(request, grant.number)
     return grant
+
+
+def _as_asked(request: Request) -> Granted:
+    """What a request asks for, as it is given where nobody answers it.
+
+    Mode and channels are those that the provider published, sensitive items are masked; what continues an
+    older grant keeps its narrower terms.
+    """
+    kept = kept_of(request)
+    fields = tuple(request.items.values_list("item__field", flat=True))
+    return Granted(
+        fields=fields,
+        mode=request.mode,
+        match=kept.match if kept else "each",
+        purpose=request.purpose,
+        applications=tuple(request.applications.order_by("id").values_list("id", flat=True)),
+        case_required=kept.case_required if kept else False,
+        valid_from=clock.today(),
+        valid_until=request.wanted_until or clock.today(),
+        channels=tuple(request.channels),
+        rows=together(rows_from(request.rows), kept.rows if kept else ()),
+        pseudonyms=kept.pseudonyms if kept else False,
+        signed_calls=kept.signed_calls if kept else False,
+        operations=operations_kept(
+            request.resource_id, request.mode, fields, (), kept.operations if kept else None
+        ),
+        files=files_kept(request.resource_id, request.mode, kept.files if kept else ()),
+    )
 
 
 def tell_requester(request: Request, grant: str) -> None:
@@ -211,8 +216,3 @@ def is_provided(number: str) -> bool:
     """Tell whether what a request asked for has been given, after the latest dispute about it."""
     current = Request.objects.filter(number=number).values_list("round", flat=True).first() or 0
     return Grant.objects.filter(request_number=number, round=current, opened_at__isnull=False).exists()
-
-
-def was_opened(request: Request) -> RequestEvent | None:
-    """The event with which access was opened, in the latest round."""
-    return request.events.filter(code=PROVIDED).order_by("-occurred_at").first()
