@@ -28,7 +28,7 @@ from shuqiao.control.othersystems.access import sees_other_systems
 from shuqiao.control.recalls.access import sees_recalls
 from shuqiao.control.regulations.current import regulation
 from shuqiao.control.regulations.queries import regulation_name
-from shuqiao.control.regulations.wording import articles_of, worded
+from shuqiao.control.regulations.wording import articles_of
 from shuqiao.control.texts import Text
 from shuqiao.control.updating.access import sees_updates
 from shuqiao.control.web.badges import Badges, badges
@@ -95,11 +95,6 @@ def problem(request: HttpRequest, viewer: Viewer, error: ShuqiaoError) -> HttpRe
     said = Text(error.said("zh"), error.said("en"))
     context = {"words": said, "articles": articles_of(error), "code": error.code}
     return show(request, viewer, "problem.html", context, status=error.status)
-
-
-def explain(error: ShuqiaoError) -> str:
-    """Word an error in the reader's language, with the rule it rests on."""
-    return str(worded(error))
 
 
 def show(
