@@ -52,7 +52,7 @@ def query(city: City, serial: int) -> int:
     body = json.dumps({"subject": births.certificate(serial % PEOPLE), "items": ["sex_code"]}).encode()
     url = f"{city.url}/v1/resources/{RESOURCE}/query"
     headers = city.signed(body, operation="query")
-    return httpx.post(url, content=body, headers=headers, trust_env=False, timeout=30).status_code
+    return httpx.post(url, content=body, headers=headers, trust_env=False, timeout=60).status_code
 
 
 def test_the_server_takes_nothing_but_tls_and_its_name_is_checked(place: TlsPlace) -> None:

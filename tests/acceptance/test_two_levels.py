@@ -29,7 +29,8 @@ from shuqiao.rules.ids import resource_id
 from shuqiao.security import keys
 from shuqiao.security.http_signatures import CallContext, key_signer
 from tests.loader.line import Child, wait_for
-from tests.plugins.city import City, free_port
+from tests.plugins.city import City
+from tests.plugins.ports import free_port
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(900)]
 

@@ -52,7 +52,7 @@ def test_integrator_does_not_start_with_a_bad_key(tmp_path: Path, fault: str) ->
         [sys.executable, "-m", "shuqiao.auditlog.main"],
         env=environment,
         capture_output=True,
-        timeout=20,
+        timeout=60,
         check=False,
     )
     assert done.returncode == 2

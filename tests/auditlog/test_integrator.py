@@ -13,7 +13,7 @@ from tests.auditlog.conftest import Log
 pytestmark = pytest.mark.database
 
 
-def wait_until(condition, seconds: float = 20.0) -> None:
+def wait_until(condition, seconds: float = 60.0) -> None:
     """Wait until the condition holds."""
     end = time.monotonic() + seconds
     while not condition():

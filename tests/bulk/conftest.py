@@ -19,6 +19,7 @@ from shuqiao.security.http_signatures import CallContext
 from shuqiao.wire.grant import Grant
 from shuqiao.wire.schemas import ItemSpec, ResourceSpec
 from tests.plane import conftest as plane
+from tests.plugins.ports import free_port
 from tests.plugins.server import TestServer
 
 PERMITS = "r440100permitab23"
@@ -81,7 +82,7 @@ class CopyCity(plane.City):
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
-        until = time.monotonic() + 30
+        until = time.monotonic() + 90
         while b" ready" not in log.read_bytes()[position:]:
             if self.copier.poll() is not None or time.monotonic() > until:
                 raise RuntimeError(log.read_text())
@@ -92,11 +93,11 @@ class CopyCity(plane.City):
         if self.copier is not None and self.copier.poll() is None:
             self.copier.send_signal(number)
             try:
-                self.copier.wait(timeout=20)
+                self.copier.wait(timeout=60)
             except subprocess.TimeoutExpired:
                 # One that doesn't end fails the test that ended it, and none after it.
                 self.copier.kill()
-                self.copier.wait(timeout=20)
+                self.copier.wait(timeout=60)
                 raise
 
     def bulk_grant(self, **changes: Any) -> Grant:
@@ -169,7 +170,7 @@ def publish(city: plane.City) -> None:
 def running_copy_city(server: TestServer, template: str) -> Iterator[CopyCity]:
     """A city with vault, plane and the process for copies."""
     with plane.parts_of_city(server, template, "sq-bulk-") as parts, contextlib.ExitStack() as stack:
-        city = CopyCity(*parts, plane.free_port())
+        city = CopyCity(*parts, free_port())
         keys.random_secret_file(city.folder / "bulk.key")
         plane.prepare(city)
         plane.enrol(city, PORTAL, "440100-housing", "ed25519")

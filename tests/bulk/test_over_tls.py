@@ -9,8 +9,8 @@ import pytest
 
 from tests.bulk.conftest import CopyCity
 from tests.bulk.test_copies import copy_of
-from tests.plane.conftest import free_port
 from tests.plugins.certificates import new_place
+from tests.plugins.ports import free_port
 
 ROWS = 60_000
 

@@ -36,7 +36,7 @@ def test_who_waits_gets_the_next_part_when_it_is_ready(city: CopyCity) -> None:
         begun = time.monotonic()
         none = bulk.feed(feed, NO_CONTEXT, wait_s=1, after=2)
         assert none.next is None
-        assert 0.9 < time.monotonic() - begun < 5
+        assert 0.9 < time.monotonic() - begun < 15
 
 
 def test_a_grant_that_ends_while_somebody_waits_ends_the_waiting(city: CopyCity) -> None:

@@ -35,9 +35,10 @@ from shuqiao.embedded.supervisor import Program, Supervisor, python
 from shuqiao.loader.enrol import enrol_department
 from shuqiao.security import keys
 from shuqiao.wire.grant import Grant, sign_grant
-from tests.loader.line import BIRTH_SPEC, BIRTHS, HEALTH, free_port, wait_for
+from tests.loader.line import BIRTH_SPEC, BIRTHS, HEALTH, wait_for
 from tests.plugins.clusters import TEMPLATE
 from tests.plugins.hubs import CLUSTERS, copy_hub
+from tests.plugins.ports import free_port
 
 HOUSING = "440100-housing"
 SPEC = msgspec.structs.replace(BIRTH_SPEC, modes=("bulk",))

@@ -21,7 +21,7 @@ from shuqiao.security import keys
 from shuqiao.security.http_signatures import CallContext, key_signer, sign_request
 from tests.compiling.interface_client import BASE, HEALTH, complete_entry, enrolled
 from tests.control.conftest import committed_city
-from tests.plugins.city import free_port
+from tests.plugins.ports import free_port
 
 __all__ = ["committed_city"]
 
@@ -68,7 +68,7 @@ def office(committed_city, tmp_path: Path) -> Iterator[Office]:
         yield Office(port, key)
     finally:
         served.terminate()
-        served.wait(timeout=30)
+        served.wait(timeout=60)
         log.close()
         UsedSignature.objects.all().delete()
 

@@ -28,7 +28,7 @@ def at_once(*acts: Callable[[], object]) -> list[object]:
         close_old_connections()
         try:
             with clock.fixed(NOW):
-                start.wait(timeout=30)
+                start.wait(timeout=60)
                 return one()
         except ShuqiaoError as refused:
             return refused

@@ -40,7 +40,7 @@ def _worker(key: int):
         yield process
     finally:
         process.send_signal(signal.SIGKILL)
-        process.wait(timeout=30)
+        process.wait(timeout=60)
         process.stderr.close()
 
 
@@ -104,7 +104,7 @@ def test_killed_while_it_takes_over(committed):
         other.execute("SELECT 1 FROM control.workbook_importedentry LIMIT 1 FOR UPDATE").fetchall()
         _wait(worker, _someone_waits_to_delete)
         worker.send_signal(signal.SIGKILL)
-        worker.wait(timeout=30)
+        worker.wait(timeout=60)
         other.rollback()
     _until_free(found.pk)
     found.refresh_from_db()

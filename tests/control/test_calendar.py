@@ -215,7 +215,7 @@ def committed(stage: Stage) -> Iterator[None]:
 
 def together(*acts) -> None:
     """Run these at the same moment, each on its own connection; fails where one does."""
-    barrier = threading.Barrier(len(acts), timeout=30)
+    barrier = threading.Barrier(len(acts), timeout=60)
     faults: list[BaseException] = []
 
     def run(act) -> None:
@@ -266,10 +266,10 @@ def test_a_clock_started_beside_an_uncommitted_change_waits_for_it(committed) ->
         with transaction.atomic():
             set_day(viewer_of("zheng"), DayInput(date(2026, 11, 16), "off", TYPHOON))
             held.set()
-            release.wait(timeout=30)
+            release.wait(timeout=60)
 
     def start() -> None:
-        held.wait(timeout=30)
+        held.wait(timeout=60)
         threading.Timer(0.5, release.set).start()
         begin("R-2026-0001")
 

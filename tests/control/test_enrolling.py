@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -46,7 +47,7 @@ from shuqiao.wire.node_home import NodeFiles, create_request, load_admission, lo
 from tests.control.conftest import BIRTH, audit_entries, beyond_control, rows, seed_city
 from tests.control.conftest import City as Office
 from tests.plugins.certificates import Place, new_place
-from tests.plugins.city import free_port
+from tests.plugins.ports import free_port
 from tests.plugins.server import TestServer
 from tests.plugins.stages import Stage
 
@@ -261,6 +262,12 @@ def renewed_and_revoked(hub: Hub, home: Path, text: str, tmp_path: Path) -> None
     assert specs and {one.modes for one in specs} == {("verify",)}
     assert load_admission(home).nats_url == "wss://nats.example:443", "nodes may reach it at another address"
     assert not node_page(Office().viewer("ma"), HEALTH).row.is_outdated
+    with ThreadPoolExecutor() as beside:
+        asking = beside.submit(hub.enrol, home, "--renew", wait_s=60)
+        while not asking.done():
+            hub.admit()
+    done = asking.result()
+    assert done.returncode == 0 and "start the node anew" in done.stdout and "NODE_HOME" not in done.stdout
     page, path = f"/exchange/{HEALTH}/", f"/exchange/{HEALTH}/revoke"
     assert hub.post("ma", page, path, reason="").status_code == 302
     assert entries("node_revoked") == []

@@ -18,7 +18,7 @@ from django.test import Client
 
 from shuqiao.control.accounts.models import Account
 from tests.control.conftest import seed_city
-from tests.plugins.city import free_port
+from tests.plugins.ports import free_port
 from tests.plugins.stages import Stage
 
 pytestmark = [pytest.mark.database]
@@ -27,7 +27,7 @@ SERVE = (
     *("--interface", "asginl", "--http", "1", "--workers", "1", "--no-ws"),
     *("--http1-header-read-timeout", "3000", "--host", "127.0.0.1"),
 )
-BODY_TIMEOUT_S = 4
+BODY_TIMEOUT_S = 8
 THREADS = 2
 HEAD = "POST /sign-in/ HTTP/1.1\r\nhost: localhost\r\n"
 
@@ -105,7 +105,7 @@ def test_bodies_that_never_come_keep_nobody_from_working(port: int) -> None:
     started = time.monotonic()
     links = [linked(port, (HEAD + "content-length: 1000\r\n\r\nx").encode()) for _ in range(10 * THREADS)]
     time.sleep(0.5)
-    assert [asked(port, timeout_s=3) for _ in range(5)] == [200] * 5
+    assert [asked(port, timeout_s=BODY_TIMEOUT_S) for _ in range(5)] == [200] * 5
     assert time.monotonic() - started < BODY_TIMEOUT_S
     assert {status(rest(link)) for link in links} == {408}
     assert asked(port) == 200
@@ -116,7 +116,7 @@ def test_a_body_in_drips_has_no_more_time(port: int) -> None:
     link.settimeout(0.3)
     started = time.monotonic()
     received = b""
-    while not received and time.monotonic() - started < 20:
+    while not received and time.monotonic() - started < 40:
         with contextlib.suppress(TimeoutError):
             link.sendall(b"x")
             received = link.recv(4096)
@@ -131,18 +131,18 @@ def test_a_head_that_never_ends_is_given_up(port: int, drip: bytes) -> None:
     link.settimeout(0.3)
     started = time.monotonic()
     with contextlib.suppress(ConnectionError):
-        while time.monotonic() - started < 20:
+        while time.monotonic() - started < 40:
             with contextlib.suppress(TimeoutError):
                 link.sendall(drip)
                 if not link.recv(4096):
                     break
     link.close()
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 20
 
 
 def test_silent_connections_keep_nobody_from_working(port: int) -> None:
     links = [linked(port, b"") for _ in range(300)]
-    assert [asked(port, timeout_s=3) for _ in range(5)] == [200] * 5
+    assert [asked(port, timeout_s=BODY_TIMEOUT_S) for _ in range(5)] == [200] * 5
     for link in links:
         link.close()
 

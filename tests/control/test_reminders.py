@@ -117,7 +117,7 @@ def test_two_workers_at_once_tell_each_term_once(committed) -> None:
     for number in range(1, 41):
         with transaction.atomic():
             follow(case(f"R-2026-{number:04}"), STEP, named("guangzhou-2016"), SUBMITTED)
-    barrier, results = threading.Barrier(2, timeout=30), []
+    barrier, results = threading.Barrier(2, timeout=60), []
 
     def work() -> None:
         try:

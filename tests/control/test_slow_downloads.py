@@ -14,7 +14,7 @@ import pytest
 
 from tests.control.endless_office import PIECE, PIECES
 from tests.control.test_front import SERVE, asked, linked
-from tests.plugins.city import free_port
+from tests.plugins.ports import free_port
 
 THREADS = 2
 BOUNDS = {

@@ -22,7 +22,7 @@ from shuqiao.control.accounts.models import Account
 from shuqiao.security.tls import client_context
 from tests.control.conftest import seed_city
 from tests.plugins.certificates import Place, new_place, replace
-from tests.plugins.city import free_port
+from tests.plugins.ports import free_port
 from tests.plugins.stages import Stage
 
 pytestmark = [pytest.mark.database]

@@ -34,7 +34,7 @@ from .conftest import BIRTH, HOUSEHOLD, NOW, audit_entries
 
 def at_once(*acts: Callable[[], object]) -> list[str]:
     """Run the acts together, each on a connection of its own; the names of what came out, sorted."""
-    together, results = threading.Barrier(len(acts), timeout=30), []
+    together, results = threading.Barrier(len(acts), timeout=60), []
 
     def run(act: Callable[[], object]) -> None:
         try:

@@ -20,7 +20,7 @@ def test_two_reviewers_at_once_give_one_answer_one_grant_and_one_entry(committed
     decided_before = len(audit_entries("request_decided"))
     reviewers = [city.viewer("chen"), city.viewer("gong")]
     answer = city.answer()
-    together = threading.Barrier(2, timeout=30)
+    together = threading.Barrier(2, timeout=60)
     results: list[object] = []
 
     def review(viewer) -> None:

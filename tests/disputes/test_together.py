@@ -31,7 +31,7 @@ def committed(stage: Stage) -> Iterator[Story]:
 
 def together(*acts: Callable[[], object]) -> list[str]:
     """Let all act at once; what each came to: done, or the code of its refusal."""
-    start = threading.Barrier(len(acts), timeout=30)
+    start = threading.Barrier(len(acts), timeout=60)
     results: list[str] = []
 
     def run(act: Callable[[], object]) -> None:

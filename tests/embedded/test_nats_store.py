@@ -11,7 +11,8 @@ import pytest
 
 from shuqiao.embedded.nats import STORE_KEY, nats_command, nats_environment
 from shuqiao.loader.streams import ensure_stream
-from tests.edge.test_accounts import HEALTH, RESOURCE, Server, free_port
+from tests.edge.test_accounts import HEALTH, RESOURCE, Server
+from tests.plugins.ports import free_port
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ def running(tmp_path: Path) -> Iterator[list[subprocess.Popen[bytes]]]:
     yield started
     for process in started:
         process.kill()
-        process.wait(timeout=10)
+        process.wait(timeout=60)
 
 
 def _server(home: Path) -> Server:
@@ -35,7 +36,7 @@ def _start(
     with log.open("ab") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output, env=environment)
     running.append(process)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline and process.poll() is None:
         if b"Server is ready" in log.read_bytes()[begun:]:
             break
@@ -59,7 +60,7 @@ async def _publish(server: Server, content: bytes) -> None:
         await ensure_stream(loader.jetstream(), 64 * 1024 * 1024)
         credentials = await server.admit(HEALTH)
         async with server.client(credentials, f"_INBOX_{HEALTH}") as (node, _):
-            answer = await node.request(f"ingest.{HEALTH}.{RESOURCE}", content, timeout=3)
+            answer = await node.request(f"ingest.{HEALTH}.{RESOURCE}", content, timeout=30)
             assert b'"stream":"INGEST"' in answer.data
 
 
@@ -76,7 +77,7 @@ def _found(folder: Path, marker: bytes) -> list[Path]:
 
 def _stop(process: subprocess.Popen[bytes], number: int = signal.SIGTERM) -> None:
     process.send_signal(number)
-    process.wait(timeout=20)
+    process.wait(timeout=60)
 
 
 @pytest.mark.requirement("SEC-01")
@@ -108,7 +109,7 @@ async def test_a_server_without_the_stores_key_or_with_another_gives_nothing_out
     await _publish(server, b"batch")
     _stop(process)
     process = _start(running, _command(server), {}, log)
-    assert process.wait(timeout=20) != 0
+    assert process.wait(timeout=60) != 0
     other = nats_environment(tmp_path / "other")
     process = _start(running, _command(server), other, log)
     if process.poll() is None:

@@ -21,6 +21,7 @@ from shuqiao.security.suites import INTERNATIONAL, Suite
 from shuqiao.wire.grant import Grant
 from shuqiao.wire.schemas import ItemSpec, ResourceSpec
 from tests.plane import conftest as plane
+from tests.plugins.ports import free_port
 from tests.plugins.server import TestServer
 
 REPORTS = "r440100reportab23"
@@ -155,7 +156,7 @@ class FileCity(plane.City):
 def running_file_city(server: TestServer, template: str) -> Iterator[FileCity]:
     """A city with vault and plane, and an entry that files serve."""
     with plane.parts_of_city(server, template, "sq-files-") as parts, contextlib.ExitStack() as stack:
-        city = FileCity(*parts, plane.free_port())
+        city = FileCity(*parts, free_port())
         keys.random_secret_file(city.secret)
         plane.prepare(city)
         plane.publish(city, REPORTS, PROVIDER, SPEC, ("样例/3", "报告", "Reports"))

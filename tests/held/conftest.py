@@ -26,6 +26,7 @@ from shuqiao.wire.schemas import ItemSpec, ResourceSpec
 from tests.loader.line import Child, wait_for
 from tests.plane import conftest as plane
 from tests.plane.node_city import PROVIDER, NodeCity
+from tests.plugins.ports import free_port
 from tests.plugins.server import RUN, TestServer
 
 PERMITS = "r440100permitab23"
@@ -217,7 +218,7 @@ def running_held_city(server: TestServer, template: str) -> Iterator[HeldCity]:
         own = f"sq_{RUN}_{uuid.uuid4().hex[:8]}"
         admin.execute(f"CREATE DATABASE {own}".encode())
         stack.callback(lambda: admin.execute(f"DROP DATABASE {own} WITH (FORCE)".encode()))
-        city = HeldCity(*parts, plane.free_port(), source=server.superuser(own), nats_port=plane.free_port())
+        city = HeldCity(*parts, free_port(), source=server.superuser(own), nats_port=free_port())
         plane.prepare(city)
         stack.callback(lambda: [child.end(signal.SIGKILL) for child in city.children.values()])
         set_up(city)
@@ -251,5 +252,5 @@ def city(shared_held_city: HeldCity) -> Iterator[HeldCity]:
 
 def settle(city: HeldCity, grant: Grant) -> None:
     """Wait until the plane asks a node again that it had left alone."""
-    wait_for(lambda: city.ask(grant, NOBODY).code != "node_away", 15, "the node's return")
+    wait_for(lambda: city.ask(grant, NOBODY).code != "node_away", what="the node's return")
     time.sleep(0.1)

@@ -59,12 +59,12 @@ def test_killed_between_log_and_answer_the_line_is_there_and_the_call_is_used_up
 
 def report(city: HeldCity) -> dict[str, Any]:
     """Start the node anew, which brings its log, and return what the platform found."""
-    wait_for(lambda: second_has_passed(city), 5)
+    wait_for(lambda: second_has_passed(city))
     city.children["node"].end()
     count = "SELECT count(*), max(compared_at) FROM exchange.node_report"
     before = city.admin.execute(count).fetchone()
     city.start_node()
-    wait_for(lambda: city.admin.execute(count).fetchone() != before, 10, "the report")
+    wait_for(lambda: city.admin.execute(count).fetchone() != before, what="the report")
     row = city.admin.execute(
         'SELECT calls, missing, "unknown", other FROM exchange.node_report ORDER BY compared_at DESC LIMIT 1'
     ).fetchone()
@@ -112,7 +112,7 @@ def test_a_removed_line_is_found(city: HeldCity, capsys: pytest.CaptureFixture[s
     grant = city.agreed("query")
     answers = [city.ask(grant, number(serial)) for serial in (1, 2, 3)]
     gone = uuid.UUID(answers[1].body["entry"])
-    wait_for(lambda: second_has_passed(city), 5)
+    wait_for(lambda: second_has_passed(city))
     with contextlib.closing(city.store()) as store:
         kept = store.execute("SELECT * FROM line WHERE call = ?", [gone.bytes]).fetchone()
         store.execute("DELETE FROM line WHERE call = ?", [gone.bytes])
@@ -133,7 +133,7 @@ def test_a_removed_line_is_found(city: HeldCity, capsys: pytest.CaptureFixture[s
 def test_a_rewritten_line_is_found(city: HeldCity) -> None:
     grant = city.agreed("query")
     call = uuid.UUID(city.ask(grant, number(1)).body["entry"])
-    wait_for(lambda: second_has_passed(city), 5)
+    wait_for(lambda: second_has_passed(city))
     with contextlib.closing(city.store()) as store:
         (digest,) = store.execute("SELECT digest FROM line WHERE call = ?", [call.bytes]).fetchone()
     change(city, "UPDATE line SET digest = ? WHERE call = ?", bytes(32), call.bytes)
@@ -149,7 +149,7 @@ def test_a_call_the_platform_does_not_know_of_is_found(city: HeldCity) -> None:
     # Somebody with the platform's database hides that a call was ever made.
     grant = city.agreed("query")
     call = uuid.UUID(city.ask(grant, number(1)).body["entry"])
-    wait_for(lambda: second_has_passed(city), 5)
+    wait_for(lambda: second_has_passed(city))
     for statement in (
         "ALTER TABLE audit.entry DISABLE TRIGGER ALL",
         f"DELETE FROM audit.entry WHERE id = '{call}' OR (event = 'held_asked' AND body LIKE '%{call}%')",
@@ -251,7 +251,7 @@ def test_a_gap_between_two_stretches_hides_no_call(city: HeldCity) -> None:
     report(city)
     (until,) = city.admin.execute("SELECT max(until) FROM exchange.node_report").fetchone() or (None,)
     call = uuid.UUID(city.ask(grant, number(1)).body["entry"])
-    wait_for(lambda: second_has_passed(city), 5)
+    wait_for(lambda: second_has_passed(city))
     time.sleep(1)
     now = datetime.now(UTC)
     late = made_report(city, now - timedelta(milliseconds=10), now - timedelta(milliseconds=1))

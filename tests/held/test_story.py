@@ -152,7 +152,7 @@ def test_what_is_revoked_while_the_node_works_is_not_given(city: HeldCity) -> No
     with psycopg.connect(city.source) as source, ThreadPoolExecutor(1) as pool:
         source.execute("LOCK TABLE permits IN ACCESS EXCLUSIVE MODE")
         waiting = pool.submit(city.ask, grant, number(3))
-        wait_for(lambda: len(entries("held_asked")) > before, 5, "the call's way to the node")
+        wait_for(lambda: len(entries("held_asked")) > before, what="the call's way to the node")
         city.revoke(grant)
         source.rollback()
         answer = waiting.result(20)
@@ -258,4 +258,4 @@ def test_nothing_is_asked_and_nothing_leaves_without_an_entry(city: HeldCity) ->
         finally:
             city.admin.execute(f"GRANT EXECUTE ON FUNCTION exchange.{function} TO shuqiao_plane".encode())
         assert (answer.status, answer.code) == (503, "unavailable")
-        wait_for(lambda: len(city.lines()) == before + reaches, 5, "the node's line")  # noqa: B023
+        wait_for(lambda: len(city.lines()) == before + reaches, what="the node's line")  # noqa: B023

@@ -27,6 +27,7 @@ from shuqiao.wire.schemas import ItemSpec, ResourceSpec
 from tests.loader.line import Child
 from tests.plane import conftest as plane
 from tests.plane.node_city import PROVIDER, NodeCity
+from tests.plugins.ports import free_port
 from tests.plugins.server import TestServer
 
 PERMITS = "r440100permitab23"
@@ -198,7 +199,7 @@ def running_interface_city(server: TestServer, template: str) -> Iterator[Interf
         threading.Thread(target=api.serve_forever, daemon=True).start()
         stack.callback(api.server_close)
         stack.callback(api.shutdown)
-        city = InterfaceCity(*parts, plane.free_port(), api=api, nats_port=plane.free_port())
+        city = InterfaceCity(*parts, free_port(), api=api, nats_port=free_port())
         plane.prepare(city)
         publish(city)
         stack.callback(lambda: [child.end(signal.SIGKILL) for child in city.children.values()])

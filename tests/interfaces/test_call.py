@@ -202,7 +202,7 @@ def test_a_file_is_streamed_whole_with_a_promise_and_nothing_stays_behind(city: 
     assert verify_promise(promise, answer.content, city.promise_keys()[promise.key_id])
     (ended,) = city.logged("interface_answered")
     assert ended["seen"]["answer"] == hashlib.sha256(city.api.scan).hexdigest()
-    wait_for(lambda: not list((city.folder / "answers").iterdir()), 5, "an empty folder")
+    wait_for(lambda: not list((city.folder / "answers").iterdir()), what="an empty folder")
 
 
 def answered_while(city: InterfaceCity, operation: str, change: Callable[[], None]) -> PlaneAnswer:
@@ -211,7 +211,7 @@ def answered_while(city: InterfaceCity, operation: str, change: Callable[[], Non
     seen = len(city.api.seen)
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(city.call, operation, PERMIT)
-        wait_for(lambda: len(city.api.seen) > seen, 10, "the call at the department")
+        wait_for(lambda: len(city.api.seen) > seen, what="the call at the department")
         change()
         return waiting.result(timeout=20)
 

@@ -104,7 +104,7 @@ def test_killed_under_load_no_answer_lacks_its_entry_and_all_recovers(own_city: 
     with concurrent.futures.ThreadPoolExecutor(2 * CALLERS) as pool:
         callers = load.run(pool)
         try:
-            wait_for(load.goes_well, 30, "a good beginning")
+            wait_for(load.goes_well, what="a good beginning")
             begun = len(load.keyed)
             for name in ("nats", "node", "integrator"):
                 children[name].kill()
@@ -157,7 +157,7 @@ def test_a_call_on_its_way_when_nats_is_killed_has_both_entries(own_city: Interf
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         seen = len(city.api.seen)
         waiting = pool.submit(city.call, "getPermit", {"permit_no": "P00000002"})
-        wait_for(lambda: len(city.api.seen) > seen, 10, "the call at the department")
+        wait_for(lambda: len(city.api.seen) > seen, what="the call at the department")
         city.children["nats"].end(signal.SIGKILL)
         answer = waiting.result(timeout=30)
     assert (answer.status, answer.code) == (502, "interface_failed")
@@ -171,5 +171,5 @@ def test_a_call_on_its_way_when_nats_is_killed_has_both_entries(own_city: Interf
     def is_well() -> bool:
         return city.call("getPermit", {"permit_no": "P00000003"}).status == 200
 
-    wait_for(is_well, 60, "a good answer")
+    wait_for(is_well, what="a good answer")
     assert list((city.folder / "answers").iterdir()) == []

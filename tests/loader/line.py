@@ -26,6 +26,7 @@ from shuqiao.loader.enrol import enrol_department
 from shuqiao.rules.ids import resource_id
 from shuqiao.security.keys import key_id, load_or_create_signing_key, load_sealing_key, public_der
 from shuqiao.wire.schemas import ItemSpec, ResourceSpec
+from tests.plugins.ports import free_port
 
 HEALTH, POLICE = "440100-health", "440100-police"
 BIRTHS = str(resource_id("440100", "birth"))
@@ -69,14 +70,11 @@ SOURCE_SUM = """SELECT md5(string_agg(line, E'\\n' ORDER BY line)) FROM (
 """The same over the department's table, translated by the tests, not by the node."""
 
 
-def free_port() -> int:
-    """Return a port nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+PATIENCE_S = 90.0
+"""So long a state of a process is waited for: beside other work it comes several times later than alone."""
 
 
-def wait_for(condition: Callable[[], Any], timeout_s: float = 60.0, what: str = "it") -> Any:
+def wait_for(condition: Callable[[], Any], timeout_s: float = PATIENCE_S, what: str = "it") -> Any:
     """Return the first true value of `condition`."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
@@ -85,6 +83,13 @@ def wait_for(condition: Callable[[], Any], timeout_s: float = 60.0, what: str = 
             return value
         time.sleep(0.05)
     raise AssertionError(f"{what} did not happen within {timeout_s} s")
+
+
+def _answer(
+    link: psycopg.Connection[dict[str, Any]], sql: str, values: tuple[Any, ...]
+) -> list[dict[str, Any]]:
+    cursor = link.execute(sql, values)
+    return cursor.fetchall() if cursor.description else []
 
 
 @dataclass
@@ -115,10 +120,10 @@ class Child:
         if self.process.poll() is None:
             self.process.send_signal(number)
         try:
-            status = self.process.wait(timeout=15)
+            status = self.process.wait(timeout=60)
         except subprocess.TimeoutExpired:
             self.process.kill()
-            status = self.process.wait(timeout=15)
+            status = self.process.wait(timeout=60)
         self.process = None
         return status
 
@@ -142,6 +147,7 @@ class Line:
     port: int = field(default_factory=free_port)
     node_settings: dict[str, str] = field(default_factory=dict)
     children: dict[str, Child] = field(default_factory=dict)
+    _kept: psycopg.Connection[dict[str, Any]] | None = None
 
     @property
     def secrets(self) -> Path:
@@ -194,13 +200,27 @@ class Line:
         """End every process and remove the folder."""
         for child in reversed(self.children.values()):
             child.end()
+        self.leave()
         shutil.rmtree(self.home, ignore_errors=True)
 
     def ask(self, sql: str, *values: Any) -> list[dict[str, Any]]:
-        """Run a statement on the hub as superuser."""
-        with psycopg.connect(self.hub.superuser, autocommit=True, row_factory=dict_row) as connection:
-            cursor = connection.execute(sql, values)
-            return cursor.fetchall() if cursor.description else []
+        """Run a statement on the hub as superuser, on a connection that is kept while its server stays."""
+        if self._kept is not None:
+            try:
+                return _answer(self._kept, sql, values)
+            except psycopg.OperationalError:
+                if not self._kept.closed:
+                    raise
+        self._kept = psycopg.connect(
+            self.hub.superuser, autocommit=True, row_factory=dict_row, prepare_threshold=None
+        )
+        return _answer(self._kept, sql, values)
+
+    def leave(self) -> None:
+        """Leave the hub's database."""
+        if self._kept is not None:
+            self._kept.close()
+            self._kept = None
 
     def change_source(self, sql: str, *values: Any) -> None:
         """Run a statement on the department's database."""

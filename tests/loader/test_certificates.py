@@ -48,18 +48,18 @@ async def test_a_certificate_that_ran_out_is_said_and_renewed(line: Line) -> Non
     line.start("loader", "node")
     wait_for(lambda: line.count() == rows and receipted(line), what="the load")
     renew(line, own, now - timedelta(days=SERVER_DAYS + 1))
-    wait_for(lambda: "the hub's certificate has expired" in said(line), 20, what="the diagnosis")
+    wait_for(lambda: "the hub's certificate has expired" in said(line), what="the diagnosis")
     line.change_source("UPDATE csyxzm SET jkzk = '7' WHERE zsbh IN (SELECT zsbh FROM csyxzm LIMIT 10)")
-    wait_for(lambda: "10 rows wait" in said(line), 20, what="the rows in the spool")
+    wait_for(lambda: "10 rows wait" in said(line), what="the rows in the spool")
     # One that is started meanwhile says the same, and reads on too.
     line.children["node"].kill()
     (line.node_home / "status.json").unlink()
     line.start("node")
-    wait_for(lambda: "hub_away" in said(line) and "has expired" in said(line), 30, what="the diagnosis")
+    wait_for(lambda: "hub_away" in said(line) and "has expired" in said(line), what="the diagnosis")
     renew(line, own, now)
     changed = f"SELECT count(*) AS n FROM base.{BIRTHS} WHERE health_status_code = '7' AND version = 2"
-    wait_for(lambda: line.ask(changed) == [{"n": 10}], 40, what="the spooled changes")
-    wait_for(lambda: "hub_away" not in said(line), 20, what="a status without a fault")
+    wait_for(lambda: line.ask(changed) == [{"n": 10}], what="the spooled changes")
+    wait_for(lambda: "hub_away" not in said(line), what="a status without a fault")
     assert line.count() == rows
 
 

@@ -14,9 +14,10 @@ from shuqiao.embedded.cluster import Member, read_members, write_cluster
 from shuqiao.embedded.nats import nats_environment, server_binary
 from shuqiao.wire import nats_client
 from shuqiao.wire.subjects import STREAM
-from tests.loader.line import Line, free_port, wait_for
+from tests.loader.line import Line, wait_for
 from tests.loader.test_kills import receipted
 from tests.loader.test_outages import assert_whole
+from tests.plugins.ports import free_port
 
 pytestmark = [pytest.mark.database, pytest.mark.timeout(300)]
 STORE_BYTES = 1024**3
@@ -61,7 +62,7 @@ class ClusterLine(Line):
 
     async def leader(self) -> str:
         """The server that leads the stream now."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             try:
                 found = await self.stream()
@@ -86,7 +87,7 @@ def cluster(hub_database: Any, vault_url: str, empty_database: str) -> Iterator[
 async def test_a_cluster_loses_its_leader_without_a_batch(cluster: ClusterLine) -> None:
     rows = await cluster.set_up(people=3000)
     cluster.start("loader", "node")
-    wait_for(lambda: cluster.count() >= rows * 0.1, 60, what="part of the load")
+    wait_for(lambda: cluster.count() >= rows * 0.1, what="part of the load")
     found = await cluster.stream()
     assert found.config.num_replicas == 3 and len(found.cluster.replicas) == 2
     leader = await cluster.leader()

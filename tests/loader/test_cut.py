@@ -24,7 +24,7 @@ async def test_a_link_cut_for_longer_than_the_spool_has_room_for_loses_nothing(l
     line.node_settings = {"NODE_SPOOL_BYTES": str(SPOOL_BYTES)}
     rows = await line.set_up(people=8000)
     line.start("loader", "node")
-    wait_for(lambda: line.count() == rows and receipted(line), 60, what="the load")
+    wait_for(lambda: line.count() == rows and receipted(line), what="the load")
     for name in ("nats", "loader"):
         line.children[name].kill()
 
@@ -32,18 +32,18 @@ async def test_a_link_cut_for_longer_than_the_spool_has_room_for_loses_nothing(l
         line.change_source(CHANGE)
         return "the spool is full" in (status(line).get("fault") or "")
 
-    wait_for(full, 60, what="the full spool")
+    wait_for(full, what="the full spool")
     waiting = status(line)["waiting_rows"]
     # What comes now stays at the source, and a node that is started anew knows as much.
     line.children["node"].kill()
     line.change_source(CHANGE)
     (line.node_home / "status.json").unlink()
     line.start("node")
-    wait_for(lambda: "the spool is full" in (status(line).get("fault") or ""), 30, what="the full spool")
+    wait_for(lambda: "the spool is full" in (status(line).get("fault") or ""), what="the full spool")
     assert status(line)["waiting_rows"] == waiting
     assert status(line)["state"] == "hub_away"
     line.start("nats", "loader")
-    wait_for(lambda: line.base_checksum() == line.source_checksum() and receipted(line), 60, what="all of it")
+    wait_for(lambda: line.base_checksum() == line.source_checksum() and receipted(line), what="all of it")
     assert line.count() == rows
     ledger = line.ledger()
     assert [entry["sequence"] for entry in ledger] == list(range(1, len(ledger) + 1))

@@ -16,11 +16,11 @@ async def test_nothing_is_lost_or_doubled_when_a_process_is_killed(line: Line, v
     rows = await line.set_up(people=8000)
     line.start("loader", "node")
     for share in (0.05, 0.3, 0.6):
-        wait_for(lambda reached=share * rows: line.count() >= reached, 90, what="part of the load")
+        wait_for(lambda reached=share * rows: line.count() >= reached, what="part of the load")
         line.children[victim].kill()
         line.start(victim)
-    wait_for(lambda: line.count() == rows, 90, what="the whole load")
-    settled = wait_for(lambda: receipted(line), 30, what="all receipts at the node")
+    wait_for(lambda: line.count() == rows, what="the whole load")
+    settled = wait_for(lambda: receipted(line), what="all receipts at the node")
     assert settled
     assert line.base_checksum() == line.source_checksum()
     ledger = line.ledger()
@@ -39,13 +39,13 @@ async def test_a_node_reads_on_while_the_hub_is_away(line: Line) -> None:
     line.children["nats"].kill()
     line.children["loader"].kill()
     line.change_source("UPDATE csyxzm SET jkzk = '7' WHERE zsbh IN (SELECT zsbh FROM csyxzm LIMIT 10)")
-    wait_for(lambda: _status(line)["waiting_rows"] == 10, 20, what="the changes in the spool")
-    wait_for(lambda: _status(line)["state"] == "hub_away", 20, what="the state")
+    wait_for(lambda: _status(line)["waiting_rows"] == 10, what="the changes in the spool")
+    wait_for(lambda: _status(line)["state"] == "hub_away", what="the state")
     line.children["node"].kill()
     line.change_source("DROP TABLE csyxzm")
     line.start("nats", "loader", "node")
     changed = f"SELECT count(*) AS n FROM base.{BIRTHS} WHERE health_status_code = '7' AND version = 2"
-    wait_for(lambda: line.ask(changed) == [{"n": 10}], 40, what="the spooled changes")
+    wait_for(lambda: line.ask(changed) == [{"n": 10}], what="the spooled changes")
     assert line.count() == rows
 
 

@@ -151,7 +151,7 @@ async def test_a_receipt_of_another_key_deletes_nothing(line: Line) -> None:
     load_or_create_signing_key(forger)
     line.start("loader", "node")
     wait_for(lambda: line.count() == rows, what="the load")
-    status = wait_for(lambda: _untrusted(line), 20, what="the distrust")
+    status = wait_for(lambda: _untrusted(line), what="the distrust")
     assert status["waiting_rows"] == rows
     assert status["latest"] == []
 

@@ -50,7 +50,7 @@ async def test_the_hubs_database_stopped_and_started_during_a_load(
     rows = await own_line.set_up(people=8000)
     own_line.start("loader", "node")
     for share, number in ((0.1, signal.SIGINT), (0.5, signal.SIGQUIT)):
-        wait_for(lambda reached=share * rows: own_line.count() >= reached, 90, what="part of the load")
+        wait_for(lambda reached=share * rows: own_line.count() >= reached, what="part of the load")
         own_server.halt(number)
         await asyncio.sleep(AWAY_S)
         own_server.resume()
@@ -67,7 +67,7 @@ async def test_the_message_server_stopped_and_started_during_a_load(line: Line) 
     rows = await line.set_up(people=8000)
     line.start("loader", "node")
     for share in (0.1, 0.5):
-        wait_for(lambda reached=share * rows: line.count() >= reached, 90, what="part of the load")
+        wait_for(lambda reached=share * rows: line.count() >= reached, what="part of the load")
         line.children["nats"].end()
         await asyncio.sleep(AWAY_S)
         line.start("nats")

@@ -38,11 +38,11 @@ async def test_the_vault_works_ahead_and_a_kill_then_loses_and_doubles_nothing(l
         for sequence in range(1, 6):
             rows = rows_from(100 * sequence, 3)
             await send(line, HEALTH, make_batch(line, HEALTH, key, rows, sequence=sequence))
-        wait_for(lambda: assigned(line) == 3, 20, what="the vault's part of three batches")
+        wait_for(lambda: assigned(line) == 3, what="the vault's part of three batches")
         line.children["loader"].kill()
         assert (line.count(), merged(line)) == (0, [])
     line.start("loader")
-    wait_for(lambda: line.count() == 15, 30, what="the merges")
+    wait_for(lambda: line.count() == 15, what="the merges")
     assert merged(line) == [1, 2, 3, 4, 5]
     assert [entry["inserted"] for entry in line.ledger()] == [3] * 5
     ids = line.ask(f"SELECT count(DISTINCT record_id) AS n FROM base.{BIRTHS} WHERE identity_version = 1")
@@ -58,10 +58,10 @@ async def test_a_refused_batch_keeps_those_behind_it_waiting(line: Line) -> None
     await send(line, HEALTH, wrong)
     await send(line, HEALTH, make_batch(line, HEALTH, key, rows_from(300, 2), sequence=3))
     line.start("loader")
-    wait_for(lambda: refused(line), 20, what="the refusal")
+    wait_for(lambda: refused(line), what="the refusal")
     assert merged(line) == [1]
     await send(line, HEALTH, make_batch(line, HEALTH, key, rows_from(200, 2), sequence=2))
-    wait_for(lambda: merged(line) == [1, 2, 3], 30, what="the merges")
+    wait_for(lambda: merged(line) == [1, 2, 3], what="the merges")
     assert line.count() == 6
     assert [entry["reason"] for entry in refused(line)] == ["batch_malformed"]
     assert "batch_malformed part=plain" in line.children["loader"].written()
@@ -76,11 +76,11 @@ async def test_a_failure_of_one_merge_merges_none_behind_it(line: Line) -> None:
     with psycopg.connect(line.hub.superuser) as holder:
         holder.execute(f"LOCK TABLE base.{BIRTHS} IN EXCLUSIVE MODE")
         line.start("loader")
-        wait_for(lambda: assigned(line) == 3, 20, what="the vault's part")
-        ended = wait_for(lambda: _end_merging(line), 20, what="the end of a merging connection")
+        wait_for(lambda: assigned(line) == 3, what="the vault's part")
+        ended = wait_for(lambda: _end_merging(line), what="the end of a merging connection")
         assert ended
         assert merged(line) == []
-    wait_for(lambda: merged(line) == [1, 2, 3], 30, what="the merges after the outage")
+    wait_for(lambda: merged(line) == [1, 2, 3], what="the merges after the outage")
     assert "loading_waits" in line.children["loader"].written()
     assert line.count() == 6
 
@@ -92,7 +92,7 @@ async def test_a_small_batch_does_not_overtake_a_large_one_in_the_vault(line: Li
     change = rows_from(1, 1, mother_name="李更名")
     await send(line, HEALTH, make_batch(line, HEALTH, key, change, sequence=2))
     line.start("loader")
-    wait_for(lambda: merged(line) == [1, 2], 30, what="the merges")
+    wait_for(lambda: merged(line) == [1, 2], what="the merges")
     versions = line.ask(
         f"SELECT identity_version AS v, count(*) AS n FROM base.{BIRTHS} GROUP BY 1 ORDER BY 1"
     )

@@ -100,7 +100,7 @@ def refused(line: Line) -> list[dict[str, Any]]:
 async def expect_refusal(line: Line, department: str, message: bytes, reason: str) -> None:
     """Send and see the refusal, and that nothing was merged."""
     await send(line, department, message)
-    found = wait_for(lambda: refused(line), 20, what="the refusal")
+    found = wait_for(lambda: refused(line), what="the refusal")
     assert found == [{"department": department, "reason": reason, "outcome": reason}]
     assert line.count() == 0
     assert line.ledger() == []
@@ -118,7 +118,7 @@ async def test_the_same_batch_untouched_is_merged(line: Line) -> None:
     # The counterpart of the refusals below: what they change is what they are refused for.
     key = await start_hub(line)
     await send(line, HEALTH, make_batch(line, HEALTH, key, [ROW]))
-    wait_for(lambda: line.count() == 1, 20, what="the merge")
+    wait_for(lambda: line.count() == 1, what="the merge")
     assert refused(line) == []
 
 
@@ -181,7 +181,7 @@ async def test_a_message_on_no_resource_is_refused_and_holds_up_nothing(line: Li
     key = await start_hub(line)
     await send(line, HEALTH, b"nonsense", resource="nonsense")
     await send(line, HEALTH, make_batch(line, HEALTH, key, [ROW]))
-    wait_for(lambda: line.count() == 1, 20, what="the merge")
+    wait_for(lambda: line.count() == 1, what="the merge")
     assert [row["reason"] for row in refused(line)] == ["batch_malformed"]
 
 
@@ -192,7 +192,7 @@ async def test_a_batch_sent_twice_is_merged_once(line: Line) -> None:
     await send(line, HEALTH, message)
     second = dict(ROW, birth_certificate_number="Z440000002")
     await send(line, HEALTH, make_batch(line, HEALTH, key, [second], sequence=2))
-    wait_for(lambda: line.count() == 2, 20, what="the merges")
+    wait_for(lambda: line.count() == 2, what="the merges")
     assert [entry["sequence"] for entry in line.ledger()] == [1, 2]
     assert refused(line) == []
 
@@ -202,7 +202,7 @@ async def test_a_batch_after_a_gap_waits_for_the_missing_one(line: Line) -> None
     second = dict(ROW, birth_certificate_number="Z440000002")
     await send(line, HEALTH, make_batch(line, HEALTH, key, [second], sequence=2))
     await send(line, HEALTH, make_batch(line, HEALTH, key, [ROW], sequence=1))
-    wait_for(lambda: line.count() == 2, 20, what="the merges")
+    wait_for(lambda: line.count() == 2, what="the merges")
     assert [entry["sequence"] for entry in line.ledger()] == [1, 2]
     assert refused(line) == []
 
@@ -214,7 +214,7 @@ async def test_a_batch_its_node_has_given_up_is_not_merged_any_more(line: Line) 
     await send(line, HEALTH, make_batch(line, HEALTH, key, [given_up], sequence=2, generation=3))
     second = dict(ROW, birth_certificate_number="Z440000003")
     await send(line, HEALTH, make_batch(line, HEALTH, key, [second], sequence=2, generation=4))
-    wait_for(lambda: line.count() == 2, 20, what="the merges")
+    wait_for(lambda: line.count() == 2, what="the merges")
     assert [entry["accepted"] for entry in line.ledger()] == [1, 1]
     assert refused(line) == []
     manifests = line.ask("SELECT manifest::jsonb ->> 'generation' AS g FROM exchange.batch")

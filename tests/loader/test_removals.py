@@ -110,7 +110,7 @@ async def test_nothing_is_lost_or_doubled_when_the_node_is_killed_while_it_compa
     rows = await line.set_up(people=9000)
     capture(line, RANGES, changed=False)
     line.start("loader", "node")
-    wait_for(lambda: line.count() > rows / 3, 90, what="a part of the load")
+    wait_for(lambda: line.count() > rows / 3, what="a part of the load")
     line.children["node"].kill()
     line.start("node")
     for turn in range(8):
@@ -122,7 +122,7 @@ async def test_nothing_is_lost_or_doubled_when_the_node_is_killed_while_it_compa
         line.children["node" if turn % 3 else "loader"].kill()
         line.start("node" if turn % 3 else "loader")
     wait_for(lambda: line.count() == rows - 320 and equals_source(line), 120, what="equality")
-    wait_for(lambda: receipted(line), 30, what="all receipts")
+    wait_for(lambda: receipted(line), what="all receipts")
     assert is_gapless(line)
     assert line.ask("SELECT count(*) AS n FROM exchange.batch_refusal") == [{"n": 0}]
     total = line.ask(
@@ -249,7 +249,7 @@ async def test_a_row_that_vanished_from_a_file_leaves_the_list(line: Line, tmp_p
     wait_for(lambda: line.count() == rows - 5, what="two rows in the other file")
     for file in (tmp_path / "a.csv", tmp_path / "b.csv"):
         file.unlink()
-    wait_for(lambda: _state(line)["state"] == "source_away", 30, what="the fault")
+    wait_for(lambda: _state(line)["state"] == "source_away", what="the fault")
     write("b.csv", lines[half:])
     wait_for(lambda: line.count() == rows - half, what="one file of the two")
     # Seven, of which two came back in the other file; then the first file's rows and these two.
@@ -276,11 +276,11 @@ async def test_one_row_the_hub_cannot_take_is_set_apart_while_ranges_are_compare
         key,
     )
     arrived = f"SELECT count(*) AS n FROM base.{BIRTHS} WHERE version = 2"
-    wait_for(lambda: line.ask(arrived) == [{"n": rows - 10}], 90, what="the good rows")
-    wait_for(lambda: removed(line) == 9 and set_apart(line) and receipted(line), 60, what="the others")
+    wait_for(lambda: line.ask(arrived) == [{"n": rows - 10}], what="the good rows")
+    wait_for(lambda: removed(line) == 9 and set_apart(line) and receipted(line), what="the others")
     line.change_source("UPDATE csyxzm SET qfjg = '样例更正医院' WHERE zsbh = %s", key)
     corrected = f"SELECT count(*) AS n FROM base.{BIRTHS} WHERE certificate_issuing_unit = '样例更正医院'"
-    wait_for(lambda: line.ask(corrected) == [{"n": 1}], 30, what="the corrected row")
+    wait_for(lambda: line.ask(corrected) == [{"n": 1}], what="the corrected row")
     assert line.count() == rows - 9 and is_gapless(line)
 
 

@@ -15,7 +15,8 @@ pytestmark = pytest.mark.database
 
 
 def copy_hub(line: Line, source: str, target: str) -> None:
-    """Put a copy of one database in the place of another."""
+    """Put a copy of one database in the place of another; PostgreSQL copies none that somebody is in."""
+    line.leave()
     with psycopg.connect(line.hub.server.superuser(), autocommit=True) as admin:
         admin.execute(f"DROP DATABASE IF EXISTS {target} WITH (FORCE)")
         admin.execute(f"CREATE DATABASE {target} TEMPLATE {source} OWNER shuqiao_owner")

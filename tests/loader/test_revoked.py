@@ -59,7 +59,7 @@ async def test_a_revoked_node_is_cut_and_its_batches_are_refused(line: Line) -> 
     assert line.ledger() == merged
     assert line.children["node"].written().count("nats_connected") == 1
     told = "the hub refuses these credentials"
-    wait_for(lambda: told in (line.node_home / "status.json").read_text(), 20, what="the diagnosis")
+    wait_for(lambda: told in (line.node_home / "status.json").read_text(), what="the diagnosis")
     entries = line.ask("SELECT actor, outcome FROM audit.entry WHERE event = 'node_revoked'")
     assert [(one["actor"], one["outcome"]) for one in entries] == [("account:ma", "revoked")]
 

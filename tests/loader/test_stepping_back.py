@@ -70,7 +70,7 @@ async def test_a_node_that_is_refused_tries_less_and_less_and_goes_on_when_it_ma
     rows = await line.set_up(people=600)
     line.ask("UPDATE exchange.node SET active = false WHERE department = %s", HEALTH)
     line.start("loader", "node")
-    wait_for(lambda: status(line).get("state") == "refused", 20, what="the refusal at the node")
+    wait_for(lambda: status(line).get("state") == "refused", what="the refusal at the node")
     before = refusals(line)
     await asyncio.sleep(8)
     assert 1 <= refusals(line) - before <= 5
@@ -78,8 +78,8 @@ async def test_a_node_that_is_refused_tries_less_and_less_and_goes_on_when_it_ma
     assert (said["refused"], said["waiting_rows"]) == ("batch_signature_invalid", rows)
     assert 0 <= said["next_try_s"] <= 16
     line.ask("UPDATE exchange.node SET active = true WHERE department = %s", HEALTH)
-    wait_for(lambda: line.count() == rows and receipted(line), 90, what="the load")
-    wait_for(lambda: status(line)["refused"] is None, 10, what="the status without a refusal")
+    wait_for(lambda: line.count() == rows and receipted(line), what="the load")
+    wait_for(lambda: status(line)["refused"] is None, what="the status without a refusal")
     assert [entry["accepted"] for entry in line.ledger()] == [rows]
 
 
@@ -91,7 +91,7 @@ async def test_one_row_the_hub_cannot_take_is_set_apart_and_comes_when_it_change
     poison(line)
     if phase == "changes":
         line.start("loader", "node")
-        wait_for(lambda: line.count() == rows and receipted(line), 90, what="the load")
+        wait_for(lambda: line.count() == rows and receipted(line), what="the load")
         line.change_source("UPDATE csyxzm SET jkzk = '7'")
         key = poisoned_key(line)
     else:
@@ -100,16 +100,16 @@ async def test_one_row_the_hub_cannot_take_is_set_apart_and_comes_when_it_change
     arrived = f"SELECT count(*) AS n FROM base.{BIRTHS} WHERE version = %s"
     good = [{"n": rows - 1}]
     version = 2 if phase == "changes" else 1
-    wait_for(lambda: line.ask(arrived, version) == good, 90, what="the good rows")
-    wait_for(lambda: set_apart(line) and receipted(line), 90, what="the row set apart")
+    wait_for(lambda: line.ask(arrived, version) == good, what="the good rows")
+    wait_for(lambda: set_apart(line) and receipted(line), what="the row set apart")
     assert set_apart(line) == [{"row": 0, "item": BIRTH_SPEC.record_key, "code": "row_refused"}]
     fault = [0, BIRTH_SPEC.record_key, "row_refused"]
-    wait_for(lambda: fault in shown_faults(line), 10, what="the fault in the node's status")
+    wait_for(lambda: fault in shown_faults(line), what="the fault in the node's status")
     sequences = [entry["sequence"] for entry in line.ledger()]
     assert sequences == list(range(1, len(sequences) + 1))
     line.change_source("UPDATE csyxzm SET qfjg = '样例更正医院' WHERE zsbh = %s", key)
     corrected = f"SELECT count(*) AS n FROM base.{BIRTHS} WHERE certificate_issuing_unit = '样例更正医院'"
-    wait_for(lambda: line.ask(corrected) == [{"n": 1}], 90, what="the corrected row")
+    wait_for(lambda: line.ask(corrected) == [{"n": 1}], what="the corrected row")
     assert line.count() == rows
 
 
@@ -120,7 +120,7 @@ async def test_where_no_row_is_at_fault_nothing_is_set_apart_and_nothing_lost(li
     change = "UPDATE exchange.resource SET spec = %s::jsonb WHERE id = %s"
     line.ask(change, msgspec.json.encode(other).decode(), BIRTHS)
     line.start("loader", "node")
-    wait_for(lambda: status(line).get("next_try_s") is not None, 60, what="the pause")
+    wait_for(lambda: status(line).get("next_try_s") is not None, what="the pause")
     assert status(line)["refused"] == "batch_malformed"
     before = refusals(line)
     await asyncio.sleep(6)
@@ -129,7 +129,7 @@ async def test_where_no_row_is_at_fault_nothing_is_set_apart_and_nothing_lost(li
     line.children["node"].kill()
     line.start("node")
     line.ask(change, msgspec.json.encode(BIRTH_SPEC).decode(), BIRTHS)
-    wait_for(lambda: line.count() >= rows - 1 and receipted(line), 60, what="the load")
+    wait_for(lambda: line.count() >= rows - 1 and receipted(line), what="the load")
     assert line.count() + len(set_apart(line)) == rows
 
 
@@ -141,12 +141,12 @@ async def test_batches_signed_with_a_former_key_are_signed_anew(line: Line) -> N
         HEALTH,
     )
     line.start("loader", "node")
-    wait_for(lambda: status(line).get("refused") == "batch_signature_invalid", 20, what="the refusal")
+    wait_for(lambda: status(line).get("refused") == "batch_signature_invalid", what="the refusal")
     line.children["node"].kill()
     (line.node_home / "keys" / "signing.pem").unlink()
     await line.enrol(HEALTH)
     line.start("node")
-    wait_for(lambda: line.count() == rows and receipted(line), 90, what="the load")
+    wait_for(lambda: line.count() == rows and receipted(line), what="the load")
 
 
 async def test_removals_that_are_refused_are_tried_less_and_less(line: Line) -> None:
@@ -156,7 +156,7 @@ async def test_removals_that_are_refused_are_tried_less_and_less(line: Line) -> 
     ranges = "capture:\n  by: ranges\n  compare_every: 1s\n  remove_at_most: 100%\n"
     path.write_text(path.read_text().replace("  changed: gxsj\n", "") + ranges)
     line.start("loader", "node")
-    wait_for(lambda: line.count() == rows and receipted(line), 90, what="the load")
+    wait_for(lambda: line.count() == rows and receipted(line), what="the load")
     line.ask(
         "CREATE FUNCTION public.refuse_removal() RETURNS trigger LANGUAGE plpgsql AS"
         " $$ BEGIN RAISE EXCEPTION 'refused' USING ERRCODE = 'data_exception'; END $$"
@@ -170,4 +170,4 @@ async def test_removals_that_are_refused_are_tried_less_and_less(line: Line) -> 
     assert status(line)["refused"] == "batch_malformed"
     assert line.count() == rows
     line.ask(f"DROP TRIGGER refuse_removal ON base.{BIRTHS}")
-    wait_for(lambda: line.count() == rows - 1 and receipted(line), 60, what="the removal")
+    wait_for(lambda: line.count() == rows - 1 and receipted(line), what="the removal")

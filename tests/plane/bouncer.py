@@ -15,7 +15,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from shuqiao.embedded.postgres import SYSTEM_USER
 from shuqiao.embedded.processes import is_root, system_user
-from tests.plane.conftest import free_port
+from tests.plugins.ports import free_port
 from tests.plugins.server import Hub, TestServer
 
 PROGRAM = shutil.which("pgbouncer") or "/usr/sbin/pgbouncer"
@@ -67,7 +67,7 @@ def running_pooler(server: TestServer, *roles: str, size: int = CONNECTIONS) -> 
         yield listen
     finally:
         process.kill()
-        process.wait(timeout=10)
+        process.wait(timeout=60)
         log.close()
         shutil.rmtree(folder)
 

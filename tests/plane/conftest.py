@@ -6,7 +6,6 @@ import dataclasses
 import json
 import os
 import signal
-import socket
 import ssl
 import subprocess
 import sys
@@ -31,6 +30,7 @@ from shuqiao.security.tls import client_context
 from shuqiao.wire.grant import Grant, sign_grant
 from shuqiao.wire.schemas import ResourceSpec
 from tests.plugins.certificates import Place
+from tests.plugins.ports import free_port
 from tests.plugins.server import RUN, Hub, TestServer
 from tests.vault import births
 from tests.vault.conftest import Vault
@@ -104,7 +104,7 @@ class City:
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 90
         while self.status("/health/ready") != 200:
             if self.process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError((self.folder / "plane.log").read_text())
@@ -121,7 +121,7 @@ class City:
         """End the plane."""
         if self.process is not None and self.process.poll() is None:
             self.process.send_signal(number)
-            self.process.wait(timeout=20)
+            self.process.wait(timeout=60)
 
     def issue(self, **changes: Any) -> Grant:
         """Issue a grant of births to the housing department."""
@@ -227,13 +227,6 @@ class City:
             row["said"] = json.loads(said)
             row["seen"] = json.loads(seen) if seen else None
         return rows
-
-
-def free_port() -> int:
-    """A port nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def enrol(city: City, application: str, department: str, algorithm: str) -> None:

@@ -61,7 +61,7 @@ class NodeCity(plane.City):
         nats = Child("nats", command, nats_environment(self.secrets), self.folder / "nats.log")
         self.children["nats"] = nats
         nats.start()
-        wait_for(lambda: "Server is ready" in nats.written(), 20, "NATS")
+        wait_for(lambda: "Server is ready" in nats.written(), what="NATS")
         plane.register_key(self, "receipts", receipts)
         admission = enrol_department(
             department=PROVIDER,

@@ -25,7 +25,7 @@ def status(city: City) -> int:
     url = f"{city.url}/v1/resources/{RESOURCE}/verify"
     try:
         headers = city.signed(BODY)
-        return httpx.post(url, content=BODY, headers=headers, trust_env=False, timeout=15).status_code
+        return httpx.post(url, content=BODY, headers=headers, trust_env=False, timeout=30).status_code
     except httpx.HTTPError:
         return 0
 
@@ -37,7 +37,7 @@ def workers(city: City) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
-def until(is_so: Callable[[], bool], patience_s: float = 20.0) -> bool:
+def until(is_so: Callable[[], bool], patience_s: float = 60.0) -> bool:
     """Wait for something."""
     deadline = time.monotonic() + patience_s
     while not is_so():
@@ -98,7 +98,7 @@ def test_workers_end_with_a_killed_parent_and_free_the_port(own_city: City) -> N
 
 def test_a_second_plane_on_the_same_port_is_refused(city: City) -> None:
     command = [sys.executable, "-m", "shuqiao.plane.main", "--port", str(city.port)]
-    second = subprocess.run(command, env=city.environment(), capture_output=True, text=True, timeout=30)
+    second = subprocess.run(command, env=city.environment(), capture_output=True, text=True, timeout=60)
     assert second.returncode == 2
     assert "the plane can't start" in second.stderr
 
@@ -116,7 +116,7 @@ def test_a_call_under_way_is_answered_before_the_plane_ends(own_city: City) -> N
             time.sleep(1)
             assert process.poll() is None
         assert answer.result() == 200
-    assert process.wait(timeout=20) == 0
+    assert process.wait(timeout=60) == 0
 
 
 def test_without_a_database_a_starting_plane_says_so_and_asks_again(own_city: City) -> None:

@@ -28,8 +28,9 @@ from shuqiao.rules.pace import Pace
 from shuqiao.security.certificates import KeyedCertificate, issue_server_certificate
 from shuqiao.security.http_signatures import CallContext, key_signer
 from shuqiao.security.tls import RenewedTls, TlsRefused, client_context, read_tls_files
-from tests.plane.conftest import APP, RESOURCE, City, free_port
+from tests.plane.conftest import APP, RESOURCE, City
 from tests.plugins.certificates import HOSTS, Place, new_place, replace
+from tests.plugins.ports import free_port
 from tests.vault import births
 
 PIECE = bytes(256 * 1024)
@@ -126,7 +127,7 @@ def closing(request: bytes) -> bytes:
 
 def comes(is_so: Callable[[], bool]) -> bool:
     """Wait until it is so."""
-    for _ in range(200):
+    for _ in range(1200):
         if is_so():
             return True
         time.sleep(0.05)
@@ -212,7 +213,7 @@ def test_a_reader_that_stops_is_cut_off(place: Place, monkeypatch: pytest.Monkey
 def test_a_handshake_that_never_comes_is_cut_off(
     place: Place, monkeypatch: pytest.MonkeyPatch, first: bytes
 ) -> None:
-    monkeypatch.setattr(door, "HANDSHAKE_TIMEOUT_S", 2.0)
+    monkeypatch.setattr(door, "HANDSHAKE_TIMEOUT_S", 6.0)
     with (
         serving(RenewedTls(place.files)) as port,
         socket.create_connection(("127.0.0.1", port), timeout=20) as silent,
@@ -222,9 +223,9 @@ def test_a_handshake_that_never_comes_is_cut_off(
         with linked(port, place) as link:
             link.sendall(SMALL)
             until(link, b"word")
-            assert time.monotonic() - began < 1.9
+            assert time.monotonic() - began < 5.5
         assert rest(silent) == b""
-        assert 1 < time.monotonic() - began < 15
+        assert 1 < time.monotonic() - began < 30
 
 
 def test_a_handshake_in_drips_has_no_more_time(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -12,15 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.plugins.ports import free_port
+
 PEOPLE = 600
 """A small city; the story's family is always in it."""
-
-
-def free_port() -> int:
-    """A port nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass

@@ -86,7 +86,7 @@ class TestServer:
         if self.started is None:
             raise RuntimeError("not a server of our own")
         self.started.send_signal(number)
-        self.started.wait(timeout=30)
+        self.started.wait(timeout=60)
 
     def resume(self) -> None:
         """Start it again."""

@@ -45,7 +45,7 @@ class Standby:
         """End it as a power cut would."""
         if self.process is not None and self.process.poll() is None:
             self.process.send_signal(signal.SIGQUIT)
-            self.process.wait(timeout=30)
+            self.process.wait(timeout=60)
 
     def _say(self, statement: str) -> None:
         with psycopg.connect(self.server.url(), autocommit=True) as connection:

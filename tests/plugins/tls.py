@@ -15,9 +15,9 @@ import psycopg
 from shuqiao.embedded import postgres
 from shuqiao.embedded.processes import is_root, spawn, system_user
 from shuqiao.security.certificates import create_authority_certificate, issue_server_certificate
-from tests.plugins.city import free_port
 from tests.plugins.hubs import CLUSTERS
 from tests.plugins.places import new_folder
+from tests.plugins.ports import free_port
 from tests.plugins.server import TestServer
 
 ACCESS = "local all all scram-sha-256\nhostssl all all 127.0.0.1/32 scram-sha-256\n"
@@ -91,7 +91,7 @@ def tls_server(programs: Path) -> Iterator[TlsPlace]:
 
 
 def _wait(place: TlsPlace, log: Path) -> None:
-    for _ in range(200):
+    for _ in range(600):
         try:
             psycopg.connect(place.url(), connect_timeout=2).close()
         except psycopg.OperationalError:

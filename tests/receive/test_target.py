@@ -51,7 +51,7 @@ def while_the_name_is_taken(url: str, work: Callable[[], Any], then: str, *, com
         other.execute("CREATE TABLE shuqiao_receive (subscription varchar(64) PRIMARY KEY)")
         begun = pool.submit(work)
         with psycopg.connect(url, autocommit=True) as watch:
-            wait_for(lambda: watch.execute(f"SELECT {then} {BLOCKED}".encode()).fetchone(), 10, "the wait")
+            wait_for(lambda: watch.execute(f"SELECT {then} {BLOCKED}".encode()).fetchone(), what="the wait")
         if commits:
             other.commit()
         begun.exception(10)

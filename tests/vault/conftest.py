@@ -64,7 +64,7 @@ class Vault:
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 90
         while b" ready" not in self.log.read_bytes()[position:]:
             if self.process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(self.log.read_text())
@@ -74,7 +74,7 @@ class Vault:
         """End the process by a signal and return its exit status."""
         assert self.process is not None
         self.process.send_signal(number)
-        return self.process.wait(timeout=20)
+        return self.process.wait(timeout=60)
 
     def key_of(self, client: str) -> bytes:
         """The secret a client shares with the vault."""
@@ -129,7 +129,7 @@ class Vault:
 
     async def until_reachable(self, client: VaultClient) -> None:
         """Wait until a client gets through."""
-        for _ in range(200):
+        for _ in range(1200):
             try:
                 await client.ready()
             except VaultError:

@@ -76,7 +76,7 @@ async def test_wrong_key_or_name_is_refused_and_recorded(vault: Vault, name: str
     with pytest.raises(VaultRefused) as refused:
         await client.ready()
     assert refused.value.code == "vault_access_refused"
-    for _ in range(100):
+    for _ in range(3000):
         if operations(vault):
             break
         await asyncio.sleep(0.02)
