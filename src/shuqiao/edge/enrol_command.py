@@ -98,7 +98,8 @@ def enrol_command(arguments: argparse.Namespace) -> int:
     except (NotAdmitted, TlsRefused) as error:
         print(error, file=sys.stderr)
         return 1
-    for line in _next_steps(Path(home), admission):
+    steps = _renewed(admission) if arguments.renew else _next_steps(Path(home), admission)
+    for line in steps:
         print(line)
     return 0
 
@@ -108,6 +109,16 @@ def _unwritable(home: str, error: OSError) -> Words:
     return Words(
         f"{home}不能写入（{name}）：请换一个文件夹，或以拥有它的用户运行",
         f"{home} can't be written ({name}): name another folder, or run this as the user who owns it",
+    )
+
+
+def _renewed(admission: Admission) -> Iterator[Words]:
+    """Say what a renewal brought, and how it comes to count."""
+    ids = ", ".join(sorted(admission.resources)) or "—"
+    yield Words(f"接入信息已更新。本部门的条目：{ids}", f"renewed; entries of this department: {ids}")
+    yield Words(
+        "请重启前置机（systemctl restart shuqiao-node），新的接入信息即生效",
+        "start the node anew for it to count (systemctl restart shuqiao-node)",
     )
 
 
