@@ -28,6 +28,7 @@ from tests.edge.test_following import until_same
 from tests.edge.test_logs import changes, said, shown
 from tests.plugins.departments import in_mariadb
 from tests.plugins.logged import LoggedSource
+from tests.plugins.mariadb import MariaServer
 
 A, B = "3e11fa47-71ca-11e1-9e33-c80aa9429562", "4e11fa47-71ca-11e1-9e33-c80aa9429562"
 numbers = st.lists(st.tuples(st.sampled_from((A, B)), st.integers(1, 30)), max_size=40)
@@ -200,6 +201,22 @@ async def test_each_setting_that_is_missing_is_told(own: LoggedSource, oracle_my
         assert "log_bin = ON" in told and "gtid_mode = ON" in told
 
 
+async def test_a_log_that_is_compressed_is_refused_at_any_time(logged_mariadb: MariaServer) -> None:
+    with in_mariadb(logged_mariadb.url) as made:
+        fill(made.run, 3)
+        log = open_log(made.url, mapping())
+        await log.resume(await log.begin())
+        made.run("SET GLOBAL log_bin_compress = ON")
+        try:
+            made.run("UPDATE t SET note = REPEAT('x', 3000)")
+            with pytest.raises(SourceError, match="log_bin_compress = OFF"):
+                await changes(log, 1)
+            assert "log_bin_compress = OFF" in await said(made.url)
+        finally:
+            made.run("SET GLOBAL log_bin_compress = OFF")
+            await log.close()
+
+
 async def test_what_is_said_is_said_in_chinese_too(
     own: LoggedSource, oracle_mysql: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -241,6 +258,20 @@ async def test_another_log_is_told_from_the_one_that_was_read(own: LoggedSource)
         with pytest.raises(LogLost):
             await log.resume(other)
     await log.resume(position)
+    await log.close()
+
+
+async def test_a_log_that_was_begun_anew_is_another(own: LoggedSource) -> None:
+    fill(own.run, 1)
+    log = open_log(own.url, mapping())
+    position = await log.begin()
+    own.run("RESET MASTER")
+    with pytest.raises(LogLost, match="not the one that was read"):
+        await log.resume(position)
+    # No transaction has a name yet, and all that follow are read.
+    await log.resume(await log.begin())
+    own.run("UPDATE t SET step = 1")
+    assert [shown(one) for one in await changes(log, 1)] == [("k000000", "1")]
     await log.close()
 
 

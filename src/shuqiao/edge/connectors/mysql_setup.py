@@ -20,13 +20,14 @@ from shuqiao.edge.words import Words
 
 _OLDEST_MARIADB, _OLDEST_MYSQL = (10, 5), (5, 6)
 _WANTED = {"log_bin": "ON", "binlog_format": "ROW", "binlog_row_image": "FULL"}
-_WANTED_MARIADB = {**_WANTED, "binlog_row_metadata": "FULL"}
+_WANTED_MARIADB = {**_WANTED, "binlog_row_metadata": "FULL", "log_bin_compress": "OFF"}
 _WANTED_MYSQL = {
     **_WANTED,
     "gtid_mode": "ON",
     "binlog_row_value_options": "",
     "binlog_transaction_compression": "OFF",
 }
+_SWITCHES = {"1": "ON", "0": "OFF"}
 _CHARSETS = ("binary", "ascii", "latin1", "utf8", "utf8mb3", "utf8mb4", "gbk", "gb2312", "gb18030", "big5")
 """Encodings whose bytes in the log are read as the server does."""
 
@@ -127,7 +128,7 @@ def prepare_mariadb(session: Session) -> None:
     """Raise SourceError naming what a MariaDB server's administrator must set."""
     _check_version(session, _OLDEST_MARIADB)
     shown = {name: str(session.rows(f"SELECT @@GLOBAL.{name}")[0][0]).upper() for name in _WANTED_MARIADB}
-    _check_settings({name: "ON" if value == "1" else value for name, value in shown.items()}, _WANTED_MARIADB)
+    _check_settings({name: _SWITCHES.get(value, value) for name, value in shown.items()}, _WANTED_MARIADB)
     _check_status(session, "SHOW MASTER STATUS", "REPLICATION SLAVE, BINLOG MONITOR")
 
 

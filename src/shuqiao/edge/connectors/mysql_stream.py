@@ -69,13 +69,27 @@ _UNREAD: Mapping[int, Words] = {
         "the source's log is compressed, which the node can't read: have its administrator set"
         " binlog_transaction_compression = OFF",
     ),
+    **dict.fromkeys(
+        range(165, 172),
+        Words(
+            "来源的日志是压缩的，节点不能读取：请管理员设置 log_bin_compress = OFF",
+            "the source's log is compressed, which the node can't read: have its administrator set"
+            " log_bin_compress = OFF",
+        ),
+    ),
     42: Words(
         "来源的日志含有带标签的GTID，节点不能读取：请在此按changes或ranges采集",
         "the source's log has transactions with tagged GTIDs, which the node can't read:"
         " capture by changes or ranges here",
     ),
 }
-"""Events of MySQL's log that can't be passed over. Source: MySQL's binlog_event.h."""
+"""Events that can't be passed over. Source: MySQL's binlog_event.h and MariaDB's log_event.h."""
+
+_INCIDENT = 26
+_GAP = Words(
+    "来源自述其日志有缺失",
+    "the source says itself that something is missing in its log",
+)
 
 _NO_DAYS = (
     NONE_SOURCE.OUT_OF_DATE_RANGE,
@@ -250,6 +264,8 @@ class BinlogStream:
                 self._put(Ended(self._spot(event.packet.log_pos)))
             case QueryEvent():
                 self._tell_statement(event.query, self._spot(event.packet.log_pos))
+            case NotImplementedEvent() if event.event_type == _INCIDENT:
+                raise LogLost(_GAP)
             case NotImplementedEvent() if event.event_type in _UNREAD:
                 raise SourceError(_UNREAD[event.event_type])
             case _:
