@@ -1,6 +1,9 @@
 """In the sample city a department's node follows a list: what another changes is in its own table."""
 
+import os
 import sqlite3
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -10,12 +13,23 @@ import pytest
 
 from shuqiao.control.operations.sample import FEED_APPLICATION, FEED_TOWNS
 from shuqiao.demo import own_copy
+from shuqiao.demo.city import Options, control_environment
 from shuqiao.demo.home import Home
 from shuqiao.demo.people import STORY_MOTHER_NAME
 from tests.plugins.city import City
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(600)]
 PATIENCE_S = 120.0
+
+
+FOLLOW_UPDATES = """
+import sys, django
+django.setup()
+from shuqiao.control.updating.models import Told
+from shuqiao.control.updating.watching import follow_updates
+follow_updates()
+print(Told.objects.filter(recipient_id=sys.argv[1], receipt__isnull=False).count())
+"""
 
 
 def wait_for(condition: Callable[[], bool], what: str) -> None:
@@ -51,6 +65,20 @@ def unsigned_parts(city: City) -> int:
     return int(left)
 
 
+def updates_confirmed(city: City) -> int:
+    """Do the worker's round of updates; count what the consumer's node has confirmed by its receipts."""
+    options = Options(plane_port=city.plane_port, port=city.port, nats_port=city.nats_port)
+    done = subprocess.run(
+        [sys.executable, "-c", FOLLOW_UPDATES, own_copy.COPYING],
+        env=os.environ | control_environment(Home(city.home), options),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return int(done.stdout)
+
+
 def test_a_change_arrives_in_the_consumers_own_table_and_is_signed_for(city: City) -> None:
     wait_for(lambda: set(towns(city)) == set(FEED_TOWNS), "the first part, of the granted towns alone")
     for town in reversed(FEED_TOWNS):
@@ -70,3 +98,16 @@ def test_who_leaves_the_granted_towns_leaves_the_table(city: City) -> None:
     finally:
         assert city.run("move", "--to", FEED_TOWNS[0]).returncode == 0
     assert STORY_MOTHER_NAME in towns(city)[FEED_TOWNS[0]]
+
+
+@pytest.mark.requirement("UPD-04")
+def test_the_receipt_of_a_real_node_confirms_an_update(city: City) -> None:
+    wait_for(lambda: set(towns(city)) == set(FEED_TOWNS), "the first part")
+    # The first round only notes what lies there; later ones tell each holder at most once in a while.
+    updates_confirmed(city)
+    try:
+        assert city.run("move", "--to", FEED_TOWNS[1]).returncode == 0
+        wait_for(lambda: unsigned_parts(city) == 0, "a receipt for each part")
+        wait_for(lambda: updates_confirmed(city) > 0, "the update confirmed by a receipt")
+    finally:
+        assert city.run("move", "--to", FEED_TOWNS[0]).returncode == 0
