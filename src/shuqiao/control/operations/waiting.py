@@ -161,7 +161,7 @@ def _changes(viewer: Viewer) -> list[Waiting]:
     rows = []
     for change in changes:
         title = Text(f"更新目录：{change.document}", f"Update the catalogue: {change.document}")
-        detail = _when_due(change)
+        detail = Text(f"{change.number}　{change.happened_on}", f"{change.number}, {change.happened_on}")
         running = next_clock(clocks.get(change.number, ()))
         stage, action = Text("待更新", "To be updated"), Text("更新", "Update")
         rows.append(_waiting("upkeep", change.number, title, detail, stage, running, action))
@@ -179,7 +179,7 @@ def _data_changes(viewer: Viewer) -> list[Waiting]:
     for change in changes:
         name = change.resource.name
         title = Text(f"更新数据：{name.zh}", f"Update the data: {name.en}")
-        detail = Text(f"{change.number}　{change.happened_on}", f"{change.number}, {change.happened_on}")
+        detail = _when_due(change)
         running = next_clock(clocks.get(change.number, ()))
         stage, action = Text("待更新", "To be updated"), Text("更新", "Update")
         waiting = _waiting("data", change.number, title, detail, stage, running, action)
