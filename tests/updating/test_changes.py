@@ -169,6 +169,8 @@ def test_an_open_change_waits_on_the_workbench_of_who_answers_for_the_data(under
     number = register(office)
     [waiting] = [one for one in waiting_for_viewer(office.viewer("chen")) if one.task.kind == "data"]
     assert (waiting.task.reference, waiting.due_on) == (number, due)
+    # Where a term runs, the clock beside it says the day.
+    assert (f"应于 {due} 前更新" in waiting.task.detail.zh) == is_base
     client.force_login(Account.objects.get(username="chen"))
     assert number in client.get("/").content.decode()
     assert not [one for one in waiting_for_viewer(office.viewer("wu")) if one.task.kind == "data"]
