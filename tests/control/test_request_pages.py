@@ -60,3 +60,12 @@ def test_an_answer_with_both_days_is_stored_and_a_refusal_needs_none(city, revie
     )
     assert reviewer.post(address, fields).status_code == 302
     assert Request.objects.get(number=other).state == "refused"
+
+
+@pytest.mark.parametrize("duty", ["9" * 5000, "9" * 20, "一", "-1"])
+def test_a_duty_that_is_no_key_of_a_row_is_none(city, duty):
+    lin = Client()
+    lin.force_login(Account.objects.get(username="lin"))
+    address = f"/requests/new/?resource={city.wanted().resource}&step=2"
+    assert lin.post(address, {"duty": duty}).status_code == 302
+    assert Request.objects.get().duty is None

@@ -41,6 +41,11 @@ def read_count(text: str) -> int | None:
     return int(written) if written.isascii() and written.isdigit() and len(written) <= 10 else None
 
 
+def read_key(text: str) -> int | None:
+    """Read the key of a row, of at most 15 digits; anything else is none."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else None
+
+
 def faults_of(refused: FormRefused) -> dict[str, Text]:
     """Name what is wrong field by field, the first fault of each."""
     faults: dict[str, Text] = {}

@@ -29,7 +29,7 @@ from shuqiao.control.requests.inputs import RequestInput
 from shuqiao.control.requests.pages import request_form
 from shuqiao.control.texts import Text
 from shuqiao.control.web.forms import Faults, say_done, show_form
-from shuqiao.control.web.reading import faults_of, page_number
+from shuqiao.control.web.reading import faults_of, page_number, read_key
 from shuqiao.control.web.shell import sees_proof, show, signed_in
 from shuqiao.control.web.uploads import read_file
 
@@ -228,7 +228,7 @@ def _plan_given(post: QueryDict) -> PlanInput:
     rows = _plan_rows(post)
     written = post.get("names", "")
     more: Labels | None = labels_of_text(written, "names") if written.strip() else None
-    duty = _key(post.get("duty", ""))
+    duty = read_key(post.get("duty", ""))
     added = tuple(PlannedInput(name, duty) for name in more.names) if more else ()
     if len(rows) + len(added) > MAX_ITEMS:
         added = added[: MAX_ITEMS + 1 - len(rows)]
@@ -252,15 +252,10 @@ def _plan_rows(post: QueryDict) -> tuple[PlannedInput, ...]:
         found.append(
             PlannedInput(
                 name=name[:200],
-                duty=_key(post.get(f"duty-{at}", "")),
+                duty=read_key(post.get(f"duty-{at}", "")),
                 ground_rank=post.get(f"rank-{at}", "")[:30],
                 ground=post.get(f"ground-{at}", ""),
                 other=post.get(f"other-{at}", ""),
             )
         )
     return tuple(found)
-
-
-def _key(text: str) -> int | None:
-    """Read the key of a row; anything else is none."""
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else None

@@ -10,7 +10,7 @@ from shuqiao.control.outside import actions, pages
 from shuqiao.control.outside.inputs import OutsideInput, PublicationInput
 from shuqiao.control.texts import Text
 from shuqiao.control.web.forms import Faults, say_done, show_form
-from shuqiao.control.web.reading import faults_of, page_number
+from shuqiao.control.web.reading import faults_of, page_number, read_key
 from shuqiao.control.web.shell import sees_proof, show, signed_in
 
 MAX_ITEMS = 200
@@ -41,7 +41,7 @@ def publications(request: HttpRequest, viewer: Viewer) -> HttpResponse:
 @signed_in
 def outside_new(request: HttpRequest, viewer: Viewer) -> HttpResponse:
     """Write a request outside the catalogue: keep the draft, or send it to the presumed holder."""
-    form = pages.outside_form(viewer, _key(request.GET.get("draft", "")))
+    form = pages.outside_form(viewer, read_key(request.GET.get("draft", "")))
     if request.method != "POST":
         return _outside_page(request, viewer, form)
     given = _outside_given(form, request.POST)
@@ -60,7 +60,7 @@ def outside_new(request: HttpRequest, viewer: Viewer) -> HttpResponse:
 def publication_new(request: HttpRequest, viewer: Viewer) -> HttpResponse:
     """Write a request to publish what a grant gives: keep the draft, or send it to the provider."""
     grant = request.GET.get("grant", "")[:20]
-    form = pages.publication_form(viewer, grant, _key(request.GET.get("draft", "")))
+    form = pages.publication_form(viewer, grant, read_key(request.GET.get("draft", "")))
     if request.method != "POST":
         return _publication_page(request, viewer, form)
     given = _publication_given(form, request.POST)
@@ -220,7 +220,7 @@ def _outside_given(form: pages.DraftForm, post: QueryDict) -> OutsideInput:
     return OutsideInput(
         holder=post.get("holder", "")[:40],
         wanted=post.get("wanted", ""),
-        duty=_key(post.get("duty", "")),
+        duty=read_key(post.get("duty", "")),
         purpose=post.get("purpose", ""),
         draft=form.draft.pk if form.draft else None,
     )
@@ -236,8 +236,3 @@ def _publication_given(form: pages.PublicationForm, post: QueryDict) -> Publicat
         purpose=post.get("purpose", ""),
         draft=form.draft.pk if form.draft else None,
     )
-
-
-def _key(text: str) -> int | None:
-    """Read the key of a row; anything else is none."""
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else None

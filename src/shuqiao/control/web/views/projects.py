@@ -12,7 +12,7 @@ from shuqiao.control.projects.register import end_application, register_applicat
 from shuqiao.control.projects.register_page import register_page
 from shuqiao.control.texts import Text
 from shuqiao.control.web.forms import Faults, form_of, say_done, say_refused, show_form
-from shuqiao.control.web.reading import faults_of, page_number, read_day
+from shuqiao.control.web.reading import faults_of, page_number, read_day, read_key
 from shuqiao.control.web.shell import sees_proof, show, signed_in
 
 MAX_CHOSEN = 200
@@ -206,7 +206,7 @@ def _project_given(number: str, post: QueryDict) -> ProjectInput:
         number=number,
         title=post.get("title", ""),
         purpose=post.get("purpose", ""),
-        duty=_key(post.get("duty", "")),
+        duty=read_key(post.get("duty", "")),
         valid_from=read_day(post.get("valid_from", "")),
         valid_until=read_day(post.get("valid_until", "")),
         participants=tuple(post.getlist("participants")[:MAX_CHOSEN]),
@@ -225,7 +225,7 @@ def _line_given(resource: str, post: QueryDict) -> LineInput:
 
 def _join_given(post: QueryDict) -> JoinInput:
     return JoinInput(
-        duty=_key(post.get("duty", "")),
+        duty=read_key(post.get("duty", "")),
         applications=tuple(post.getlist("applications")[:50]),
         accepted_conditions=tuple(post.getlist("conditions")[:50]),
     )
@@ -240,8 +240,3 @@ def _application_given(post: QueryDict) -> ApplicationInput:
         departments=tuple(post.getlist("departments")[:MAX_CHOSEN]),
         systems=tuple(post.getlist("systems")[:MAX_CHOSEN]),
     )
-
-
-def _key(text: str) -> int | None:
-    """Read the key of a row; anything else is none."""
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else None

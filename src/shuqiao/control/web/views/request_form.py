@@ -18,7 +18,7 @@ from shuqiao.control.requests.platforms import submit_on_platforms
 from shuqiao.control.requests.queries import RequestForm
 from shuqiao.control.texts import Text
 from shuqiao.control.web.forms import Faults, say_done, show_form
-from shuqiao.control.web.reading import faults_of, read_day
+from shuqiao.control.web.reading import faults_of, read_day, read_key
 from shuqiao.control.web.row_form import read_rows
 from shuqiao.control.web.shell import is_partial, signed_in
 
@@ -132,11 +132,10 @@ def _filled(form: RequestForm, post: QueryDict, step: int) -> RequestInput:
         channels = tuple(post.getlist("channels")[:MAX_CHANNELS])
         return replace(kept, mode=mode, items=items, channels=channels)
     if step == 2:
-        duty = post.get("duty", "")
         reasons = {name: post.get(f"reason:{name}", "") for name in kept.items}
         return replace(
             kept,
-            duty=int(duty) if duty.isascii() and duty.isdigit() else None,
+            duty=read_key(post.get("duty", "")),
             items=reasons,
             unmask={name: post.get(f"unmask:{name}", "") for name in kept.items},
         )

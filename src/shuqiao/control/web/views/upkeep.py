@@ -15,7 +15,7 @@ from shuqiao.control.upkeep.changes import MAX_TOUCHED, ChangeInput, close_chang
 from shuqiao.control.upkeep.checks import KINDS
 from shuqiao.control.upkeep.maintenance import check_catalogue, sign_maintenance
 from shuqiao.control.web.forms import Faults, form_of, say_done, show_form
-from shuqiao.control.web.reading import faults_of, page_number, read_day
+from shuqiao.control.web.reading import faults_of, page_number, read_day, read_key
 from shuqiao.control.web.shell import show, signed_in
 
 _LISTS: dict[str, tuple[Text, Text, Callable[[Viewer, int, str], report.OpenEntries]]] = {
@@ -119,12 +119,12 @@ def _maintenance_page(request: HttpRequest, viewer: Viewer, faults: Faults) -> H
 @form_of(_maintenance_page)
 def maintenance(request: HttpRequest, viewer: Viewer) -> HttpResponse:
     """Check a department's whole catalogue, and sign the maintenance of a period."""
-    key = request.POST.get("period", "")
-    if not (key.isascii() and key.isdigit() and len(key) < 16):
+    key = read_key(request.POST.get("period", ""))
+    if key is None:
         raise NotFound
-    sign_maintenance(viewer, int(key), request.POST.get("statement", ""))
+    sign_maintenance(viewer, key, request.POST.get("statement", ""))
     words = Text("本期全面维护已签署。", "The maintenance is signed.")
-    return say_done(request, words, "upkeep_record", key=int(key))
+    return say_done(request, words, "upkeep_record", key=key)
 
 
 @require_safe
