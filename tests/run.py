@@ -173,7 +173,7 @@ PLANE = ("held", "interfaces", "plane")
 NODES = ("edge", "receive")
 """Folders of tests of nodes."""
 
-CITIES = ("acceptance", "chaos")
+CITIES = ("acceptance", "chaos", "demo")
 """Folders of tests that start a whole city; what is beside them there needs none."""
 
 AGAIN_ON_DEBIAN = (
