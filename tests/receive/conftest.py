@@ -134,7 +134,7 @@ class Receiver:
     def wait(self, condition: Callable[[], Any], what: str) -> Any:
         """Wait for something; what the node wrote stands in the error."""
         try:
-            return wait_for(condition, 40, what)
+            return wait_for(condition, what=what)
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.status()}\n{self.child.written()[-3000:]}") from None
 
