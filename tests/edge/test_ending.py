@@ -50,6 +50,6 @@ async def test_a_task_that_loses_the_word_is_told_again() -> None:
 
     task = asyncio.ensure_future(work())
     await waiting.wait()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await end_tasks([task])
     assert (task.cancelled(), rounds) == (True, 1)

@@ -181,7 +181,10 @@ def in_logged(server: LoggedServer) -> Iterator[Department]:
 
     yield Department("postgresql", url, run, "timestamp")
     with psycopg.connect(server.place.url(), autocommit=True) as admin:
-        admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,))
+        # Each is waited for: a slot can't be dropped while its reader ends.
+        admin.execute(
+            "SELECT pg_terminate_backend(pid, 30000) FROM pg_stat_activity WHERE datname = %s", (name,)
+        )
         admin.execute(
             "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = %s",
             (name,),

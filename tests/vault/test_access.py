@@ -119,7 +119,7 @@ async def test_garbage_ends_the_connection_and_harms_nobody_else(vault: Vault, s
     await honest.ready()
     reader, writer = await greeted(vault)
     writer.write(sent)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         assert await reader.read() == b""
     writer.close()
     await ASK["resolve"](honest)
@@ -131,7 +131,7 @@ async def test_requests_before_the_greeting_are_not_read(vault: Vault) -> None:
     reader, writer = await asyncio.open_unix_connection(str(vault.socket))
     await read_frame(reader)
     writer.write(encode_message(Challenge(1, bytes(32))))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         assert await reader.read() == b""
     writer.close()
     assert operations(vault) == []
@@ -139,7 +139,7 @@ async def test_requests_before_the_greeting_are_not_read(vault: Vault) -> None:
 
 async def test_silent_strangers_are_dropped_and_too_many_turned_away(vault: Vault) -> None:
     peers = [await asyncio.open_unix_connection(str(vault.socket)) for _ in range(80)]
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         greetings = await asyncio.gather(*(reader.read(4) for reader, _ in peers))
         assert sum(1 for greeting in greetings if greeting) == 64
         await asyncio.gather(*(reader.read() for reader, _ in peers))
