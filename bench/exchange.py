@@ -69,7 +69,7 @@ FROM generate_series(1, {rows}) i
 _CHANGED_AT_ONCE = 100
 _HEAD = "CPU s per million rows | bytes written per byte delivered"
 _STEP_S = 0.02
-_PATIENCE_S = 1_200.0
+_PATIENCE_S = 7_200.0
 
 
 @dataclass
@@ -232,8 +232,9 @@ def ours(one: Round) -> tuple[Measure, Measure, dict[str, float]]:
         _wait(lambda: _arrived(line, one, one.rows))
     checked(one, "target", first)
     with metered(roots, databases) as stream:
-        change(one, "ours")
-        _wait(lambda: _arrived(line, one, one.rows + one.changed))
+        if one.changed:
+            change(one, "ours")
+            _wait(lambda: _arrived(line, one, one.rows + one.changed))
     checked(one, "target", stream)
     memory = {name: highest_mb(pid) for name, pid in roots.items() if name != "database server"}
     provider.end()
@@ -316,21 +317,24 @@ def peer(one: Round, folder: Path, chosen: copying.Copier) -> Measure:
     return made
 
 
-def run(one: Round, programs: Path, folder: Path | None) -> tuple[dict[str, Measure], dict[str, float]]:
-    """Everything in turn, so that a busy moment meets all of them."""
+def run(
+    one: Round, programs: Path, folder: Path | None, *, alone: bool = False
+) -> tuple[dict[str, Measure], dict[str, float]]:
+    """Everything in turn, so that a busy moment meets all of them; `alone`, nothing beside our way."""
     line = one.line
     make_table(line, "source", one.table, "number")
     line.rows("source", _FILL.format(table=one.table, rows=one.rows))
     line.rows("source", f"VACUUM (FREEZE, ANALYZE) {one.table}")
     found: dict[str, Measure] = {}
-    line.rows("source", "CHECKPOINT")
-    found[LIMIT] = pipe(one, programs)
-    line.rows("source", "CHECKPOINT")
-    found[NATIVE], found[CHANGES + NATIVE] = native(one)
+    if not alone:
+        line.rows("source", "CHECKPOINT")
+        found[LIMIT] = pipe(one, programs)
+        line.rows("source", "CHECKPOINT")
+        found[NATIVE], found[CHANGES + NATIVE] = native(one)
     line.rows("source", "CHECKPOINT")
     found[OURS], found[CHANGES + OURS], memory = ours(one)
     for chosen in copying.COPIERS:
-        if folder is None:
+        if folder is None or alone:
             break
         line.rows("source", "CHECKPOINT")
         try:
@@ -354,7 +358,9 @@ def report(
     names = [name for name in rounds[0] if all(name in one for one in rounds)]
     shown = []
     for kind, rows in (("", options.rows), (CHANGES, options.changes)):
-        limit = CHANGES + NATIVE if kind else LIMIT
+        if not rows:
+            continue
+        limit = kind + OURS if options.alone else CHANGES + NATIVE if kind else LIMIT
         base = statistics.median(one[limit].seconds for one in rounds)
         what = f"{rows:,} rows" + (", changes" if kind else "")
         print(f"\n| {what} | s (lowest to highest) | rows/s | time / {_cell(limit)} | {_HEAD} |")
@@ -382,6 +388,7 @@ def _print_processes(
     options: argparse.Namespace,
     size: int,
 ) -> None:
+    ways = [(OURS, options.rows), (CHANGES + OURS, options.changes)]
     print(
         "\n| process | CPU s per million rows, first load | changes |"
         " bytes written per byte delivered, first load | changes | highest memory, MB |"
@@ -389,11 +396,14 @@ def _print_processes(
     print("|---|---|---|---|---|---|")
     for name in rounds[0][OURS].used:
         cells = [
-            statistics.median(one[way].used[name].cpu_s for one in rounds) * 1e6 / rows
-            for way, rows in ((OURS, options.rows), (CHANGES + OURS, options.changes))
+            statistics.median(one[way].used[name].cpu_s for one in rounds) * 1e6 / max(1, rows)
+            for way, rows in ways
         ] + [
-            statistics.median(one[way].used[name].written for one in rounds) * options.rows / rows / size
-            for way, rows in ((OURS, options.rows), (CHANGES + OURS, options.changes))
+            statistics.median(one[way].used[name].written for one in rounds)
+            * options.rows
+            / max(1, rows)
+            / size
+            for way, rows in ways
         ]
         highest = max((one.get(name, 0.0) for one in memory), default=0.0)
         shown = " | ".join(f"{cell:.1f}" for cell in cells)
@@ -427,6 +437,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--rows", type=int, default=200_000)
     parser.add_argument("--changes", type=int, default=20_000, help="rows changed after the first load")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--alone", action="store_true", help="neither the limit nor other programs beside it")
     parser.add_argument("--peers", type=Path, help="folder in which peers are, or are to be, installed")
     options = parser.parse_args(arguments)
     folder = Path(tempfile.mkdtemp(prefix="sq-exch-"))
@@ -442,7 +453,10 @@ def main(arguments: list[str]) -> int:
             programs = postgres.runtime(folder)
             for number in range(options.rounds):
                 found, highest = run(
-                    Round(line, number, options.rows, options.changes), programs, options.peers
+                    Round(line, number, options.rows, options.changes),
+                    programs,
+                    options.peers,
+                    alone=options.alone,
                 )
                 rounds.append(found)
                 memory.append(highest)
