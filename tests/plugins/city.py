@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from shuqiao.demo.home import Home
 from tests.plugins.ports import free_port
 
 PEOPLE = 600
@@ -81,3 +83,5 @@ def city() -> Iterator[City]:
         made.start()
         yield made
         made.stop()
+        # As root the servers' data lie outside of the home.
+        shutil.rmtree(Home(made.home).data)
