@@ -491,12 +491,15 @@ def test_the_steps_on_their_pages(sealed):
     made = technician.post("/business-systems/", fields, follow=True)
     assert "B-2026-0001" in made.content.decode()
     place = "/business-systems/B-2026-0001/"
+    assert 'name="planned_until"' in technician.get(place).content.decode()
     done = technician.post(place, {"step": "report", "state": "connected", "note": "已接入"}, follow=True)
     assert "还没有成功调用其他部门信息的记录" in done.content.decode()
     assert operator.post(place, {"step": "certify"}).status_code == 422
     answered()
     assert "测试通过" in technician.post(place, {"step": "test"}, follow=True).content.decode()
     assert "T-2026-0001" in operator.post(place, {"step": "certify"}, follow=True).content.decode()
+    # What is connected is not asked when it will be.
+    assert 'name="planned_until"' not in technician.get(place).content.decode()
     pdf = technician.get("/business-systems/certificates/T-2026-0001.pdf")
     assert pdf["Content-Type"] == "application/pdf" and pdf.content.startswith(b"%PDF")
     address = f"/open/certificates/{ConnectionCertificate.objects.get().code}/"

@@ -32,7 +32,7 @@ from shuqiao.control.organisations.queries import DepartmentRef, department_refs
 from shuqiao.control.regulations.current import regulation
 from shuqiao.control.regulations.queries import ArticleRef, article_ref
 from shuqiao.control.texts import Text
-from shuqiao.rules.interconnection import STATES, Ways, missing_for_certificate, states_after
+from shuqiao.rules.interconnection import PLANNED, STATES, Ways, missing_for_certificate, states_after
 
 PAGE_SIZE = 50
 MAX_CHOICES = 1000
@@ -151,6 +151,11 @@ class SystemPage:
     may_accept: bool
     rectifies: bool
 
+    @property
+    def may_plan(self) -> bool:
+        """Whether a day of connection may be named now."""
+        return any(state == PLANNED for state, _ in self.next_states)
+
 
 @dataclass(frozen=True)
 class Looked:
@@ -197,7 +202,7 @@ def _of_state(counts: Mapping[tuple[str, str], int], state: str) -> int:
 
 
 def _row(one: BusinessSystem, refs: dict[str, DepartmentRef], level: str) -> SystemRow:
-    late = one.state == "planned" and one.planned_until is not None and one.planned_until < clock.today()
+    late = one.state == PLANNED and one.planned_until is not None and one.planned_until < clock.today()
     return SystemRow(
         number=one.number,
         name=one.name,
