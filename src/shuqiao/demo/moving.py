@@ -44,7 +44,7 @@ def move(home: Home, police_url: str, town: str = "") -> int:
     # The town alone says nothing where the copy had stayed behind.
     while position_of_copy(file) == before or town_in_copy(file, moved.name) != wanted:
         if time.monotonic() - began > PATIENCE_S:
-            folder = file.parent
+            folder = home.root / "nodes" / own_copy.COPYING
             print(
                 f"housing's own table has not followed within {PATIENCE_S:.0f} s; the reason stands in\n"
                 f"  .venv/bin/shuqiao node status --home {folder}",

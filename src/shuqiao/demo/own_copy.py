@@ -48,8 +48,8 @@ _COLUMNS: Final = {
 
 
 def database(home: Home) -> Path:
-    """The file of the department's own database."""
-    return home.root / "nodes" / COPYING / "housing.db"
+    """The file of the department's own database, which is no part of its node."""
+    return home.root / "data" / COPYING / "housing.db"
 
 
 def source_url(home: Home) -> str:
@@ -59,6 +59,7 @@ def source_url(home: Home) -> str:
 
 def prepare_copy(home: Home, plane_url: str) -> None:
     """Make the department's table and the subscription of its enrolled node; idempotent."""
+    database(home).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with closing(sqlite3.connect(database(home))) as own:
         # The person who looks and the node that writes don't wait for each other.
         own.execute("PRAGMA journal_mode = WAL")
