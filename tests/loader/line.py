@@ -192,9 +192,16 @@ class Line:
         )
 
     def start(self, *names: str) -> None:
-        """Start processes by name."""
+        """Start processes by name; a node that is started after its loader finds it listening."""
         for name in names:
+            ready = self.children[name].written().count(" loader_ready")
             self.children[name].start()
+            if name == "loader" and "node" in names:
+                self._wait_for_loader(ready)
+
+    def _wait_for_loader(self, before: int) -> None:
+        loader = self.children["loader"]
+        wait_for(lambda: loader.written().count(" loader_ready") > before, what="the loader")
 
     def close(self) -> None:
         """End every process and remove the folder."""

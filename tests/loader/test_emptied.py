@@ -20,7 +20,7 @@ def told(line: Line) -> dict[str, Any]:
     found = line.ask(
         "SELECT state -> 'lines' -> 0 AS line FROM exchange.node_state WHERE department = %s", HEALTH
     )
-    return dict(found[0]["line"]) if found else {"state": ""}
+    return dict(found[0]["line"]) if found and found[0]["line"] else {"state": ""}
 
 
 def order(line: Line, what: str, rows: int | None = None) -> None:
