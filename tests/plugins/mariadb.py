@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import pymysql
 
@@ -103,10 +104,12 @@ def started(
     return process
 
 
+Server = TypeVar("Server", bound=MariaServer)
+
+
 @contextmanager
-def maria_server(settings: Sequence[str] = ()) -> Iterator[MariaServer]:
-    """Start a server; it is gone in the end."""
-    server = MariaServer(new_folder("sqm-"), settings)
+def kept(server: Server) -> Iterator[Server]:
+    """Install and start a server; it is gone in the end."""
     try:
         server.install()
         server.start()
@@ -114,6 +117,13 @@ def maria_server(settings: Sequence[str] = ()) -> Iterator[MariaServer]:
     finally:
         server.end()
         shutil.rmtree(server.folder, ignore_errors=True)
+
+
+@contextmanager
+def maria_server(settings: Sequence[str] = ()) -> Iterator[MariaServer]:
+    """Start a server; it is gone in the end."""
+    with kept(MariaServer(new_folder("sqm-"), settings)) as server:
+        yield server
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from hatch_build import MYSQL
 
-from tests.plugins.mariadb import MariaServer, started
+from tests.plugins.mariadb import MariaServer, kept, started
 from tests.plugins.places import new_folder
 
 PROGRAMS = Path(__file__).resolve().parents[2] / MYSQL
@@ -61,11 +61,5 @@ def mysql_server(settings: Sequence[str] = ()) -> Iterator[MysqlServer]:
     """Start a server; it is gone in the end."""
     if not (PROGRAMS / "mysqld").exists():
         pytest.skip("MySQL's server is not here; npm has it for x86-64: python hatch_build.py")
-    server = MysqlServer(new_folder("sqy-"), settings)
-    try:
-        server.install()
-        server.start()
+    with kept(MysqlServer(new_folder("sqy-"), settings)) as server:
         yield server
-    finally:
-        server.end()
-        shutil.rmtree(server.folder, ignore_errors=True)
